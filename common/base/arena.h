@@ -20,6 +20,8 @@ void lm_arena_init(struct lm_arena *arena, size_t cap);
 void *lm_arena_alloc(struct lm_arena *arena, size_t n) LM_MUST_USE;
 /* A NUL-terminated copy of n bytes, or NULL. */
 char *lm_arena_text(struct lm_arena *arena, const char *text, size_t n) LM_MUST_USE;
+/* Why an allocation of n bytes just gave NULL: LM_ERR_LIMIT (past the cap) or LM_ERR_MEMORY. */
+enum lm_status lm_arena_status(const struct lm_arena *arena, size_t n);
 char *lm_arena_printf(struct lm_arena *arena, const char *fmt, ...) LM_PRINTF(2, 3) LM_MUST_USE;
 /* Forgets every allocation but keeps the first block for reuse. */
 void lm_arena_reset(struct lm_arena *arena);

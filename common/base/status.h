@@ -40,9 +40,11 @@ struct lm_error {
 };
 
 /* Fills *err (nullable) and returns status, so that a caller can `return lm_fail(err, …)`.
- * zh and en share one argument list: both formats take the same arguments in the same order. */
+ * zh and en share one argument list: both formats take the same arguments in the same order. Texts that
+ * are data (of the catalogue, of a library) go through "%s". */
 enum lm_status lm_fail(struct lm_error *err, enum lm_status status, const char *code,
-                       const char *field, const char *zh, const char *en, ...);
+                       const char *field, const char *zh, const char *en, ...) LM_PRINTF(5, 7)
+    LM_PRINTF(6, 7);
 
 /* A short constant English name of a status ("invalid", "limit", …). Never NULL. */
 const char *lm_status_name(enum lm_status status);
