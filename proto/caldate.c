@@ -1,0 +1,87 @@
+/* Calendar arithmetic. Invariant: years stay within 1–9999, so that a day always has a four-digit text. */
+#include "proto/caldate.h"
+
+#include "common/base/util.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static bool split(int64_t day, int *year, int *month, int *mday)
+{
+    char text[16];
+
+    lm_date_format(day, text);
+    return sscanf(text, "%d-%d-%d", year, month, mday) == 3;
+}
+
+static int month_days(int year, int month)
+{
+    static const int days[12] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+    return month == 2 && leap ? 29 : days[month - 1];
+}
+
+int64_t lm_day_add_months(int64_t day, int64_t months)
+{
+    int year;
+    int month;
+    int mday;
+    int64_t total;
+    int64_t out = day;
+    char text[48];
+    int n;
+
+    if (!split(day, &year, &month, &mday) || months > 12 * 9999 || months < -12 * 9999) {
+        return day;
+    }
+    total = (int64_t)year * 12 + (month - 1) + months;
+    if (total < 12) {
+        total = 12;
+    }
+    if (total > 9999 * 12 + 11) {
+        total = 9999 * 12 + 11;
+    }
+    year = (int)(total / 12);
+    month = (int)(total % 12) + 1;
+    if (mday > month_days(year, month)) {
+        mday = month_days(year, month);
+    }
+    n = snprintf(text, sizeof(text), "%04d-%02d-%02d", year, month, mday);
+    if (n <= 0 || !lm_date_parse(text, (size_t)n, &out)) {
+        return day;
+    }
+    return out;
+}
+
+int lm_day_age(int64_t birth, int64_t on)
+{
+    int by;
+    int bm;
+    int bd;
+    int oy;
+    int om;
+    int od;
+
+    if (!split(birth, &by, &bm, &bd) || !split(on, &oy, &om, &od)) {
+        return 0;
+    }
+    return oy - by - ((om < bm || (om == bm && od < bd)) ? 1 : 0);
+}
+
+bool lm_value_day(const struct lm_value *v, int64_t *day_out)
+{
+    int64_t ms;
+
+    if (!v || v->kind != LM_TEXT) {
+        return false;
+    }
+    if (v->len == 10) {
+        return lm_date_parse(v->text, v->len, day_out);
+    }
+    if (!lm_time_parse(v->text, v->len, &ms)) {
+        return false;
+    }
+    *day_out = lm_day_utc8(ms);
+    return true;
+}
