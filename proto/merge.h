@@ -66,6 +66,34 @@ struct lm_merge_out {
 enum lm_status lm_merge(const struct lm_merge_in *in, struct lm_arena *arena,
                         struct lm_merge_out *out) LM_MUST_USE;
 
+/* Fills the origin of a record that `change` creates: id, village_code (the author's station; an author at the hub may
+ * name another in the change's fields), station, created_by, created_at and device_id. created_at = the author's raw wall
+ * clock + offset_ms, never later than received_ms (INT64_MAX: no bound). The hub passes the offset it journaled and its
+ * receipt time; a node its own offset (0 when unknown) and INT64_MAX. LM_ERR_MEMORY: the arena is out. */
+enum lm_status lm_origin_fill(struct lm_record *rec, const struct lm_change *change,
+                              struct lm_merge_author author, int64_t offset_ms, int64_t received_ms,
+                              struct lm_arena *arena) LM_MUST_USE;
+
+/* The author's own copy after its own change: values set, groups touched stamped (all of them at creation) with rank 0,
+ * deleted_at set or cleared. current NULL: creation. Computed fields and presets are not filled: call lm_compute.
+ * set is what lm_fields_check made of change->fields. Judges nothing. LM_ERR_INVALID: an edit without a record. */
+enum lm_status lm_change_apply_local(const struct lm_catalog *catalog, const struct lm_record *current,
+                                     const struct lm_change *change, const struct lm_fieldset *set,
+                                     struct lm_merge_author author, struct lm_arena *arena,
+                                     struct lm_record **out) LM_MUST_USE;
+
+/* What the editor saw, written into change: base_all, bases and, for deletes and transitions, seen; current is the record
+ * as shown to the editor (NULL at creation). Needs change->op. Every program that makes changes uses it: a transition or
+ * delete also names the versions of the guarded groups. *highest_out (nullable): the highest HLC among these bases,
+ * which the change's HLC must exceed. LM_ERR_MEMORY. */
+enum lm_status lm_change_see(const struct lm_type *type, const struct lm_record *current,
+                             const struct lm_fieldset *set, struct lm_change *change,
+                             struct lm_arena *arena, uint64_t *highest_out) LM_MUST_USE;
+/* Adds to set the other fields of every merge group that it touches, as current holds them, where this author may edit
+ * them: a group is versioned, and argued about, as one. Fields past LM_CHANGE_FIELDS_MAX are left out. */
+void lm_fieldset_complete(const struct lm_type *type, const struct lm_record *current,
+                          enum lm_author author, struct lm_fieldset *set);
+
 /* created_by: the account's id, the same wherever it is computed: lm_uuid_of("user" station name). */
 void lm_user_id(const char *station, const char *user, char out[LM_UUID_TEXT + 1]);
 
