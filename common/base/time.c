@@ -159,8 +159,9 @@ void lm_time_format(int64_t ms, char out[LM_TIME_TEXT + 8])
 int64_t lm_day_utc8(int64_t ms)
 {
     /* Split first: adding eight hours to the last instants would overflow. */
-    int64_t day = floor_div(ms, DAY_MS);
-    return day + (ms - day * DAY_MS >= 16 * 3600000LL);
+    int64_t rest = ms % DAY_MS;
+    rest += rest < 0 ? DAY_MS : 0;
+    return floor_div(ms, DAY_MS) + (rest >= 16 * 3600000LL);
 }
 
 static int64_t clock_ms(clockid_t clock)
