@@ -1,4 +1,5 @@
-/* Writing msgpack: the shortest form of every value, so that the same content is always the same bytes.
+/* Writing msgpack: the shortest form of every value, so that the same content is always the same
+ * bytes.
  *
  * The lm_pack_* functions append to a buffer and inherit its sticky failure. The lm_pack_head_*
  * functions give only the leading bytes, for whoever hashes without a buffer. */
@@ -15,7 +16,7 @@
 
 /* The kinds a reader tells apart. */
 enum lm_wire {
-    LM_WIRE_END,   /* nothing left, or the reader has failed */
+    LM_WIRE_END, /* nothing left, or the reader has failed */
     LM_WIRE_NIL,
     LM_WIRE_BOOL,
     LM_WIRE_INT,

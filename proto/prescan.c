@@ -1,7 +1,8 @@
 /* The check of a whole msgpack value, and the cursor over checked bytes.
  *
- * Both stand on token_at(), which reads one head and knows where its payload ends; nothing else here looks
- * at raw tags. It never reads past `end` and never believes a count that the bytes left can't hold. */
+ * Both stand on token_at(), which reads one head and knows where its payload ends; nothing else
+ * here looks at raw tags. It never reads past `end` and never believes a count that the bytes left
+ * can't hold. */
 #include "proto/prescan.h"
 
 #include "common/base/util.h"
@@ -120,8 +121,8 @@ struct level {
     struct key keys[LM_MAP_PAIRS_MAX];
 };
 
-/* Takes one key of a map: str, and unlike the keys before it. Comparing with each is bounded by the limit
- * on pairs and the limit on nodes. */
+/* Takes one key of a map: str, and unlike the keys before it. Comparing with each is bounded by the
+ * limit on pairs and the limit on nodes. */
 static enum lm_status add_key(struct level *level, const struct token *token, struct lm_error *err)
 {
     if (token->kind != LM_WIRE_TEXT) {
@@ -169,7 +170,8 @@ enum lm_status lm_prescan(const uint8_t *data, size_t n, size_t max_nodes, struc
         struct token token;
         struct level *in = depth ? &levels[depth - 1] : NULL;
         if (!token_at(p, end, &token)) {
-            return lm_fail(err, LM_ERR_INVALID, "malformed", "", "数据格式有误：不完整或类型不允许。",
+            return lm_fail(err, LM_ERR_INVALID, "malformed", "",
+                           "数据格式有误：不完整或类型不允许。",
                            "Malformed data: cut short, or of a kind that is not allowed.");
         }
         if (++nodes > max_nodes) {
@@ -219,7 +221,7 @@ bool lm_reader_done(const struct lm_reader *reader)
     return !reader->failed && reader->p == reader->end;
 }
 
-static bool fail_with(struct lm_reader *reader, enum lm_status status)
+bool lm_reader_fail_as(struct lm_reader *reader, enum lm_status status)
 {
     if (!reader->failed) {
         reader->failed = true;
@@ -230,7 +232,7 @@ static bool fail_with(struct lm_reader *reader, enum lm_status status)
 
 bool lm_reader_fail(struct lm_reader *reader)
 {
-    return fail_with(reader, LM_ERR_INVALID);
+    return lm_reader_fail_as(reader, LM_ERR_INVALID);
 }
 
 enum lm_wire lm_reader_peek_kind(const struct lm_reader *reader)
@@ -360,7 +362,8 @@ bool lm_reader_skip(struct lm_reader *reader)
     if (reader->failed) {
         return false;
     }
-    /* How many values are still to pass; a count can't exceed the bytes left, so the sum stays small. */
+    /* How many values are still to pass; a count can't exceed the bytes left, so the sum stays
+     * small. */
     uint64_t left = 1;
     const uint8_t *p = reader->p;
     while (left) {
@@ -380,152 +383,5 @@ bool lm_reader_skip(struct lm_reader *reader)
         }
     }
     reader->p = p;
-    return true;
-}
-
-/* ---- values ---- */
-
-static void *reader_alloc(struct lm_reader *reader, struct lm_arena *arena, size_t n)
-{
-    void *p = lm_arena_alloc(arena, n);
-    if (!p) {
-        fail_with(reader, lm_arena_status(arena, n));
-    }
-    return p;
-}
-
-static const char *copy_text(struct lm_reader *reader, struct lm_arena *arena, const uint8_t *data,
-                             size_t n)
-{
-    char *text = reader_alloc(reader, arena, n + 1);
-    if (text && n) {
-        memcpy(text, data, n);
-    }
-    return text;
-}
-
-static bool read_value(struct lm_reader *reader, struct lm_arena *arena, unsigned depth,
-                       struct lm_value *out);
-
-static bool read_text(struct lm_reader *reader, struct lm_arena *arena, struct lm_value *out)
-{
-    struct token token;
-    if (!take(reader, LM_WIRE_TEXT, &token)) {
-        return false;
-    }
-    if (token.n == 0) {
-        return true;
-    }
-    const char *text = copy_text(reader, arena, token.data, (size_t)token.n);
-    if (!text) {
-        return false;
-    }
-    *out = lm_value_textn(text, (size_t)token.n);
-    return true;
-}
-
-static bool read_uuid(struct lm_reader *reader, struct lm_arena *arena, struct lm_value *out)
-{
-    uint8_t id[16];
-    if (!lm_read_bin_exact(reader, id, sizeof(id))) {
-        return false;
-    }
-    char *text = reader_alloc(reader, arena, LM_UUID_TEXT + 1);
-    if (!text) {
-        return false;
-    }
-    lm_uuid_format(id, text);
-    *out = lm_value_textn(text, LM_UUID_TEXT);
-    return true;
-}
-
-static bool read_list(struct lm_reader *reader, struct lm_arena *arena, unsigned depth,
-                      struct lm_value *out)
-{
-    size_t n;
-    if (!lm_read_array(reader, &n)) {
-        return false;
-    }
-    if (n == 0) {
-        return true;
-    }
-    struct lm_value *items = reader_alloc(reader, arena, n * sizeof(*items));
-    for (size_t i = 0; items && i < n; i++) {
-        if (!read_value(reader, arena, depth + 1, &items[i])) {
-            return false;
-        }
-    }
-    if (!items) {
-        return false;
-    }
-    *out = (struct lm_value){.kind = LM_LIST, .len = (uint32_t)n, .items = items};
-    return true;
-}
-
-static bool read_map(struct lm_reader *reader, struct lm_arena *arena, unsigned depth,
-                     struct lm_value *out)
-{
-    size_t n;
-    if (!lm_read_map(reader, &n)) {
-        return false;
-    }
-    struct lm_pair *pairs = reader_alloc(reader, arena, n * sizeof(*pairs));
-    for (size_t i = 0; pairs && i < n; i++) {
-        struct token key;
-        if (!take(reader, LM_WIRE_TEXT, &key)) {
-            return false;
-        }
-        pairs[i].key = copy_text(reader, arena, key.data, (size_t)key.n);
-        pairs[i].key_len = (uint32_t)key.n;
-        if (!pairs[i].key || !read_value(reader, arena, depth + 1, &pairs[i].value)) {
-            return false;
-        }
-    }
-    if (!pairs) {
-        return false;
-    }
-    *out = (struct lm_value){.kind = LM_MAP, .len = (uint32_t)n, .pairs = pairs};
-    return true;
-}
-
-/* Recursion is bounded by the depth, also over bytes that were not prescanned. */
-static bool read_value(struct lm_reader *reader, struct lm_arena *arena, unsigned depth,
-                       struct lm_value *out)
-{
-    *out = lm_value_null();
-    enum lm_wire kind = lm_reader_peek_kind(reader);
-    if (depth >= LM_DEPTH_MAX && (kind == LM_WIRE_ARRAY || kind == LM_WIRE_MAP)) {
-        return fail_with(reader, LM_ERR_LIMIT);
-    }
-    switch (kind) {
-    case LM_WIRE_NIL:
-        return lm_read_nil(reader);
-    case LM_WIRE_BOOL:
-        out->kind = LM_BOOL;
-        return lm_read_bool(reader, &out->b);
-    case LM_WIRE_INT:
-        out->kind = LM_INT;
-        return lm_read_int(reader, &out->i);
-    case LM_WIRE_TEXT:
-        return read_text(reader, arena, out);
-    case LM_WIRE_BIN:
-        return read_uuid(reader, arena, out);
-    case LM_WIRE_ARRAY:
-        return read_list(reader, arena, depth, out);
-    case LM_WIRE_MAP:
-        return read_map(reader, arena, depth, out);
-    case LM_WIRE_END:
-    case LM_WIRE_OTHER:
-        break;
-    }
-    return lm_reader_fail(reader);
-}
-
-bool lm_read_value(struct lm_reader *reader, struct lm_arena *arena, struct lm_value *out)
-{
-    if (!read_value(reader, arena, 0, out)) {
-        *out = lm_value_null();
-        return false;
-    }
     return true;
 }

@@ -1,12 +1,10 @@
 /* Records in memory: making, copying, looking at them, digests, JSON. Pure.
  *
- * The digest is BLAKE2b-256 over a run of msgpack values in their shortest form (proto/pack.h), its first 8 bytes
- * read little-endian:
- *     type name, record id,
- *     then for each field that is neither null, computed, nor the id itself, in byte order of the names:
- *         name, value, hlc and replica of its group's version,
- *     then for each unknown field, in byte order of the names: name, value.
- * It is fed to the hash piece by piece, so that no memory is needed and it can't fail. */
+ * The digest is BLAKE2b-256 over a run of msgpack values in their shortest form (proto/pack.h), its
+ * first 8 bytes read little-endian: type name, record id, then for each field that is neither null,
+ * computed, nor the id itself, in byte order of the names: name, value, hlc and replica of its
+ * group's version, then for each unknown field, in byte order of the names: name, value. It is fed
+ * to the hash piece by piece, so that no memory is needed and it can't fail. */
 #include "proto/record.h"
 
 #include "common/base/util.h"
@@ -184,7 +182,8 @@ static void hash_fields(crypto_generichash_state *state, const struct lm_record 
     }
 }
 
-/* Byte order, a shorter one before a longer one that begins with it: what strcmp gives for texts. */
+/* Byte order, a shorter one before a longer one that begins with it: what strcmp gives for texts.
+ */
 static int compare_keys(const struct lm_pair *a, const struct lm_pair *b)
 {
     size_t n = a->key_len < b->key_len ? a->key_len : b->key_len;
@@ -192,8 +191,8 @@ static int compare_keys(const struct lm_pair *a, const struct lm_pair *b)
     return order ? order : (a->key_len > b->key_len) - (a->key_len < b->key_len);
 }
 
-/* Unknown fields are few (bounded by the fields of one change) and keep the order in which they arrived, so
- * each next one is looked for. */
+/* Unknown fields are few (bounded by the fields of one change) and keep the order in which they
+ * arrived, so each next one is looked for. */
 static void hash_unknown(crypto_generichash_state *state, const struct lm_value *unknown)
 {
     const struct lm_pair *last = NULL;
@@ -288,8 +287,8 @@ static json_t *element_to_json(const struct lm_field *field, const struct lm_val
             continue;
         }
         const struct lm_field *member = member_of(field, pair);
-        json_t *item = member ? lm_field_to_json(member, &pair->value)
-                              : lm_value_to_json(&pair->value);
+        json_t *item =
+            member ? lm_field_to_json(member, &pair->value) : lm_value_to_json(&pair->value);
         if (json_object_setn_new(object, pair->key, pair->key_len, item) != 0) {
             json_decref(object);
             return NULL;
@@ -339,16 +338,16 @@ json_t *lm_record_to_json(const struct lm_record *rec)
     }
     int failed = json_object_set_new(out, "id", json_string(rec->id));
     failed |= json_object_set_new(out, "type", json_string(rec->type->name));
-    failed |= json_object_set_new(out, "village_code",
-                                  lm_value_to_json(&rec->fields[LM_C_VILLAGE_CODE]));
+    failed |=
+        json_object_set_new(out, "village_code", lm_value_to_json(&rec->fields[LM_C_VILLAGE_CODE]));
     failed |= json_object_set_new(out, "state", lm_value_to_json(&rec->fields[LM_C_STATE]));
     failed |= json_object_set_new(out, "fields", fields_to_json(rec));
     if (rec->invalid) {
-        failed |= json_object_set_new(
-            out, "invalid",
-            json_pack("{s:s, s:s, s:s, s:s}", "code", rec->issue_code, "field", rec->issue_field,
-                      "zh", rec->issue_zh ? rec->issue_zh : "", "en",
-                      rec->issue_en ? rec->issue_en : ""));
+        failed |= json_object_set_new(out, "invalid",
+                                      json_pack("{s:s, s:s, s:s, s:s}", "code", rec->issue_code,
+                                                "field", rec->issue_field, "zh",
+                                                rec->issue_zh ? rec->issue_zh : "", "en",
+                                                rec->issue_en ? rec->issue_en : ""));
     }
     if (failed) {
         json_decref(out);

@@ -2,11 +2,13 @@
  *
  *     stamps = array of entries
  *     entry  = [hlc, replica, names]  or, with ranks,  [hlc, replica, rank, names]
- *     names  = nil in the first entry: all groups that no later entry names; else an array of group names
+ *     names  = nil in the first entry: all groups that no later entry names; else an array of group
+ * names
  *
- * The stamp that most groups share stands first (of several, that of the group listed first), so that a
- * record never edited has one entry, and a group that a newer catalogue adds takes the commonest stamp. Later
- * entries and their names follow the order of the type's groups. Names not known here are skipped. */
+ * The stamp that most groups share stands first (of several, that of the group listed first), so
+ * that a record never edited has one entry, and a group that a newer catalogue adds takes the
+ * commonest stamp. Later entries and their names follow the order of the type's groups. Names not
+ * known here are skipped. */
 #include "proto/record.h"
 
 #include "proto/pack.h"

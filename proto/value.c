@@ -1,5 +1,6 @@
 /* Values in memory, and their msgpack and JSON forms. Pure.
- * Recursion follows nesting, which every way in (lm_read_value, lm_value_from_json) bounds by LM_DEPTH_MAX. */
+ * Recursion follows nesting, which every way in (lm_read_value, lm_value_from_json) bounds by
+ * LM_DEPTH_MAX. */
 #include "proto/value.h"
 
 #include "common/base/util.h"
@@ -103,7 +104,8 @@ const struct lm_value *lm_value_member(const struct lm_value *map, const char *k
 
 /* ---- copies ---- */
 
-static enum lm_status copy_text(struct lm_arena *arena, const char *text, size_t n, const char **out)
+static enum lm_status copy_text(struct lm_arena *arena, const char *text, size_t n,
+                                const char **out)
 {
     *out = lm_arena_text(arena, text, n);
     return *out ? LM_OK : lm_arena_status(arena, n + 1);
@@ -332,8 +334,8 @@ static enum lm_status map_from_json(struct lm_arena *arena, const json_t *json, 
         }
         struct lm_pair *pair = &made.pairs[at++];
         pair->key_len = (uint32_t)key_len;
-        status = memchr(key, 0, key_len) ? LM_ERR_INVALID
-                                         : copy_text(arena, key, key_len, &pair->key);
+        status =
+            memchr(key, 0, key_len) ? LM_ERR_INVALID : copy_text(arena, key, key_len, &pair->key);
         if (status == LM_OK) {
             status = from_json(arena, item, depth + 1, &pair->value);
         }

@@ -1,9 +1,9 @@
 /* A capped arena: a list of blocks, the newest first. One owner; no locks.
  *
- * Invariants: `used` counts what was handed out, rounded up to the alignment; every block but the head
- * is never allocated from again before a reset; the last block of the list is the first one made, and
- * the one that a reset keeps. Under AddressSanitizer whatever was not handed out is poisoned, with a gap
- * after each allocation, so that an overrun inside a block is seen. */
+ * Invariants: `used` counts what was handed out, rounded up to the alignment; every block but the
+ * head is never allocated from again before a reset; the last block of the list is the first one
+ * made, and the one that a reset keeps. Under AddressSanitizer whatever was not handed out is
+ * poisoned, with a gap after each allocation, so that an overrun inside a block is seen. */
 #include "common/base/arena.h"
 
 #include <stdarg.h>

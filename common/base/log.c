@@ -1,8 +1,8 @@
 /* Logs on stderr, one write(2) a line, so that lines of several threads never mix.
  *
- * The level is the one piece of state, an atomic that is read from the environment at first use. A line
- * is at most LINE_MAX_BYTES; line breaks and other control characters inside it become spaces, so that a text
- * from outside can't forge a line. */
+ * The level is the one piece of state, an atomic that is read from the environment at first use. A
+ * line is at most LINE_MAX_BYTES; line breaks and other control characters inside it become spaces,
+ * so that a text from outside can't forge a line. */
 #include "common/base/log.h"
 
 #include "common/base/util.h"

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Cuts a possibly truncated text back to its last whole UTF-8 character: a person must never be shown half
- * a character, and JSON writers refuse it. */
+/* Cuts a possibly truncated text back to its last whole UTF-8 character: a person must never be
+ * shown half a character, and JSON writers refuse it. */
 static void trim_utf8(char *text)
 {
     size_t n = strlen(text);
@@ -41,8 +41,8 @@ enum lm_status lm_fail(struct lm_error *err, enum lm_status status, const char *
     if (!err) {
         return status;
     }
-    /* The caller may pass texts of the very struct that is filled (a wrapped message), so it is made
-     * aside first. */
+    /* The caller may pass texts of the very struct that is filled (a wrapped message), so it is
+     * made aside first. */
     struct lm_error made = {0};
     va_list args;
     va_list again;

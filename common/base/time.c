@@ -6,8 +6,8 @@
 #include <time.h>
 
 #define DAY_MS 86400000LL
-#define DAY_MIN (-719162LL)  /* 0001-01-01 */
-#define DAY_MAX 2932896LL    /* 9999-12-31 */
+#define DAY_MIN (-719162LL) /* 0001-01-01 */
+#define DAY_MAX 2932896LL   /* 9999-12-31 */
 #define MS_MIN (DAY_MIN * DAY_MS)
 #define MS_MAX (DAY_MAX * DAY_MS + DAY_MS - 1)
 
@@ -152,8 +152,8 @@ void lm_time_format(int64_t ms, char out[LM_TIME_TEXT + 8])
     unsigned rest = (unsigned)(ms - day * DAY_MS);
     char date[16];
     lm_date_format(day, date);
-    (void)snprintf(out, LM_TIME_TEXT + 8, "%.10sT%02u:%02u:%02u.%03uZ", date,
-                   rest / 3600000 % 24, rest / 60000 % 60, rest / 1000 % 60, rest % 1000);
+    (void)snprintf(out, LM_TIME_TEXT + 8, "%.10sT%02u:%02u:%02u.%03uZ", date, rest / 3600000 % 24,
+                   rest / 60000 % 60, rest / 1000 % 60, rest % 1000);
 }
 
 int64_t lm_day_utc8(int64_t ms)
@@ -176,7 +176,8 @@ int64_t lm_clock_wall_ms(void)
     return clock_ms(CLOCK_REALTIME);
 }
 
-/* CLOCK_BOOTTIME goes on while the PC sleeps: time elapsed since the hub was heard must include it. */
+/* CLOCK_BOOTTIME goes on while the PC sleeps: time elapsed since the hub was heard must include it.
+ */
 int64_t lm_clock_mono_ms(void)
 {
     return clock_ms(CLOCK_BOOTTIME);

@@ -1,4 +1,5 @@
-/* Base: statuses and their texts, arena, buffer, log, UTF-8, hex, UUIDs, randomness, hashes, dates and times. */
+/* Base: statuses and their texts, arena, buffer, log, UTF-8, hex, UUIDs, randomness, hashes, dates
+ * and times. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -64,7 +65,8 @@ static void fail_cuts_at_whole_characters(void **state)
         struct lm_error err;
         (void)lm_fail(&err, LM_ERR_INVALID, text, text, "%s", "%s", text);
         const char *parts[] = {err.code, err.field, err.zh, err.en};
-        const size_t sizes[] = {sizeof(err.code), sizeof(err.field), sizeof(err.zh), sizeof(err.en)};
+        const size_t sizes[] = {sizeof(err.code), sizeof(err.field), sizeof(err.zh),
+                                sizeof(err.en)};
         for (size_t i = 0; i < COUNT(parts); i++) {
             size_t len = strlen(parts[i]);
             assert_true(lm_utf8_valid(parts[i], len, NULL));
@@ -284,23 +286,23 @@ static void utf8_cases(void **state)
         {"\xdf\xbf", 2, true, 1},
         {"\xe0\xa0\x80", 3, true, 1},
         {"退役军人", 12, true, 4},
-        {"\xed\x9f\xbf", 3, true, 1},         /* U+D7FF */
-        {"\xee\x80\x80", 3, true, 1},         /* U+E000 */
-        {"\xef\xbf\xbf", 3, true, 1},         /* U+FFFF */
-        {"\xf0\x90\x80\x80", 4, true, 1},     /* U+10000 */
-        {"\xf0\xa0\xae\xb7", 4, true, 1},     /* 𠮷 */
-        {"\xf4\x8f\xbf\xbf", 4, true, 1},     /* U+10FFFF */
-        {"\x80", 1, false, 0},                /* continuation alone */
-        {"\xc0\x80", 2, false, 0},            /* overlong NUL */
-        {"\xc1\xbf", 2, false, 0},            /* overlong */
-        {"\xe0\x9f\xbf", 3, false, 0},        /* overlong */
-        {"\xf0\x8f\xbf\xbf", 4, false, 0},    /* overlong */
-        {"\xed\xa0\x80", 3, false, 0},        /* surrogate U+D800 */
-        {"\xed\xbf\xbf", 3, false, 0},        /* surrogate U+DFFF */
-        {"\xf4\x90\x80\x80", 4, false, 0},    /* U+110000 */
+        {"\xed\x9f\xbf", 3, true, 1},      /* U+D7FF */
+        {"\xee\x80\x80", 3, true, 1},      /* U+E000 */
+        {"\xef\xbf\xbf", 3, true, 1},      /* U+FFFF */
+        {"\xf0\x90\x80\x80", 4, true, 1},  /* U+10000 */
+        {"\xf0\xa0\xae\xb7", 4, true, 1},  /* 𠮷 */
+        {"\xf4\x8f\xbf\xbf", 4, true, 1},  /* U+10FFFF */
+        {"\x80", 1, false, 0},             /* continuation alone */
+        {"\xc0\x80", 2, false, 0},         /* overlong NUL */
+        {"\xc1\xbf", 2, false, 0},         /* overlong */
+        {"\xe0\x9f\xbf", 3, false, 0},     /* overlong */
+        {"\xf0\x8f\xbf\xbf", 4, false, 0}, /* overlong */
+        {"\xed\xa0\x80", 3, false, 0},     /* surrogate U+D800 */
+        {"\xed\xbf\xbf", 3, false, 0},     /* surrogate U+DFFF */
+        {"\xf4\x90\x80\x80", 4, false, 0}, /* U+110000 */
         {"\xf5\x80\x80\x80", 4, false, 0},
         {"\xff", 1, false, 0},
-        {"\xc2", 1, false, 0},                /* cut short */
+        {"\xc2", 1, false, 0}, /* cut short */
         {"\xe6\x9d", 2, false, 0},
         {"\xf0\x9f\x98", 3, false, 0},
         {"\xe6\x9d\x91\x91", 4, false, 0},
@@ -366,9 +368,13 @@ static void uuid_cases(void **state)
     lm_uuid_format(id, text);
     assert_string_equal(text, good);
     static const char *const bad[] = {
-        "01935f3e-6b7a-7c01-9abc-0123456789a",  "01935f3e-6b7a-7c01-9abc-0123456789abc",
-        "01935f3e06b7a-7c01-9abc-0123456789ab", "01935f3e-6b7a-7c01-9abc-0123456789ag",
-        "-1935f3e-6b7a-7c01-9abc-0123456789ab", "{1935f3e-6b7a-7c01-9abc-012345678}ab", "",
+        "01935f3e-6b7a-7c01-9abc-0123456789a",
+        "01935f3e-6b7a-7c01-9abc-0123456789abc",
+        "01935f3e06b7a-7c01-9abc-0123456789ab",
+        "01935f3e-6b7a-7c01-9abc-0123456789ag",
+        "-1935f3e-6b7a-7c01-9abc-0123456789ab",
+        "{1935f3e-6b7a-7c01-9abc-012345678}ab",
+        "",
     };
     for (size_t i = 0; i < COUNT(bad); i++) {
         assert_false(lm_uuid_valid(bad[i], strlen(bad[i])));
@@ -429,8 +435,8 @@ static void hash_is_blake2b_over_the_parts(void **state)
     (void)state;
     uint8_t want[LM_HASH_BYTES];
     uint8_t got[LM_HASH_BYTES];
-    assert_true(lm_hex_decode("bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319", want,
-                              sizeof(want)));
+    assert_true(lm_hex_decode("bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319",
+                              want, sizeof(want)));
     lm_hash(got, "abc", 3, NULL, 0, NULL, 0);
     assert_memory_equal(got, want, sizeof(want));
     lm_hash(got, "a", 1, "b", 1, "c", 1);
@@ -449,17 +455,17 @@ static void date_cases(void **state)
         bool valid;
         int64_t day;
     } cases[] = {
-        {"1970-01-01", true, 0},         {"1969-12-31", true, -1},
-        {"2000-02-29", true, 11016},     {"2026-11-23", true, 20780},
-        {"0001-01-01", true, -719162},   {"9999-12-31", true, 2932896},
-        {"2024-02-29", true, 19782},     {"1900-02-28", true, -25509},
-        {"1900-02-29", false, 0},        {"2100-02-29", false, 0},
-        {"2023-02-29", false, 0},        {"2026-00-10", false, 0},
-        {"2026-13-10", false, 0},        {"2026-04-31", false, 0},
-        {"2026-01-00", false, 0},        {"2026-01-32", false, 0},
-        {"0000-01-01", false, 0},        {"2026-1-01", false, 0},
-        {"2026/01/01", false, 0},        {"2026-01-01 ", false, 0},
-        {"+026-01-01", false, 0},        {"", false, 0},
+        {"1970-01-01", true, 0},       {"1969-12-31", true, -1},
+        {"2000-02-29", true, 11016},   {"2026-11-23", true, 20780},
+        {"0001-01-01", true, -719162}, {"9999-12-31", true, 2932896},
+        {"2024-02-29", true, 19782},   {"1900-02-28", true, -25509},
+        {"1900-02-29", false, 0},      {"2100-02-29", false, 0},
+        {"2023-02-29", false, 0},      {"2026-00-10", false, 0},
+        {"2026-13-10", false, 0},      {"2026-04-31", false, 0},
+        {"2026-01-00", false, 0},      {"2026-01-32", false, 0},
+        {"0000-01-01", false, 0},      {"2026-1-01", false, 0},
+        {"2026/01/01", false, 0},      {"2026-01-01 ", false, 0},
+        {"+026-01-01", false, 0},      {"", false, 0},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         int64_t day = 12345678;
@@ -544,7 +550,8 @@ static void time_cases(void **state)
 static void time_round_trip(void **state)
 {
     (void)state;
-    static const int64_t times[] = {0, -1, 1795420800000, 951782399999, -62135596800000, 253402300799999};
+    static const int64_t times[] = {
+        0, -1, 1795420800000, 951782399999, -62135596800000, 253402300799999};
     char text[LM_TIME_TEXT + 8];
     for (size_t i = 0; i < COUNT(times); i++) {
         int64_t back;

@@ -40,7 +40,11 @@ static struct lm_field fields[N_FIELDS] = {
     {.name = "amount", .ftype = LM_F_DECIMAL, .group = G_MONEY},
     {.name = "total", .ftype = LM_F_DECIMAL, .group = G_MONEY, .fill = LM_FILL_COMPUTED},
     {.name = "tags", .ftype = LM_F_TEXT, .is_list = true, .group = G_TAGS},
-    {.name = "items", .ftype = LM_F_MAP, .is_list = true, .members = members, .n_members = 2,
+    {.name = "items",
+     .ftype = LM_F_MAP,
+     .is_list = true,
+     .members = members,
+     .n_members = 2,
      .group = G_TAGS},
     {.name = "dup_key", .ftype = LM_F_TEXT, .group = G_NAME, .fill = LM_FILL_HUB},
 };
@@ -49,7 +53,11 @@ static struct lm_group groups[N_GROUPS] = {
     {.name = "name"},   {.name = "money"}, {.name = "tags"},
 };
 static struct lm_type type = {
-    .name = "gift", .fields = fields, .n_fields = N_FIELDS, .groups = groups, .n_groups = N_GROUPS,
+    .name = "gift",
+    .fields = fields,
+    .n_fields = N_FIELDS,
+    .groups = groups,
+    .n_groups = N_GROUPS,
 };
 
 static struct lm_arena arena;
@@ -138,7 +146,9 @@ static void digest_has_its_documented_bytes(void **state)
         const char *name, *text;
         int64_t i;
     } want[] = {
-        {"amount", NULL, 125000}, {"name", "甲", 0}, {"state", "submitted", 0},
+        {"amount", NULL, 125000},
+        {"name", "甲", 0},
+        {"state", "submitted", 0},
         {"village_code", "999999101201", 0},
     };
     lm_buf_init(&buf, 4096);
@@ -226,13 +236,13 @@ static void digest_ignores_what_is_no_state(void **state)
     rec->fields[F_TOTAL] = lm_value_int(5); /* computed by each side itself */
     rec->position = 9;
     rec->invalid = true;
-    rec->stamps[G_NAME].rank = 1;           /* a node does not know it */
-    rec->stamps[G_TAGS].version.hlc++;      /* nothing is set there */
+    rec->stamps[G_NAME].rank = 1;      /* a node does not know it */
+    rec->stamps[G_TAGS].version.hlc++; /* nothing is set there */
     rec->fields[LM_C_ID] = lm_value_null();
     assert_true(lm_record_digest(rec) == digest);
     /* The order in which unknown fields came, and empty ones, are no state either. */
-    struct lm_pair ab[] = {{"a", 1, lm_value_int(1)}, {"ab", 2, lm_value_int(2)},
-                           {"b", 1, lm_value_null()}};
+    struct lm_pair ab[] = {
+        {"a", 1, lm_value_int(1)}, {"ab", 2, lm_value_int(2)}, {"b", 1, lm_value_null()}};
     struct lm_pair ba[] = {ab[1], ab[0]};
     struct lm_record *other = fresh();
     rec->unknown = unknown_map(ab, 3);
@@ -333,8 +343,10 @@ static void stamps_round_trip(void **state)
     for (size_t i = 1; i < N_GROUPS; i++) {
         rec->stamps[i] = (struct lm_stamp){{5, 0}, 6};
     }
-    check_stamps(rec, true, "92940500" "06c0" "94cf0123456789ab0000cf112233445566778807"
-                            "91a66f726967696e");
+    check_stamps(rec, true,
+                 "9294050006c0"
+                 "94cf0123456789ab0000cf112233445566778807"
+                 "91a66f726967696e");
     /* Ranks that differ count only when they are written. */
     rec = fresh();
     rec->stamps[G_TAGS].rank = 8;
@@ -347,7 +359,7 @@ static void stamps_round_trip(void **state)
     check_stamps(rec, false, NULL);
     check_stamps(rec, true, NULL);
     rec = lm_record_new(&arena, &type, ID_A);
-    check_stamps(rec, true, "919400000" "0c0");
+    check_stamps(rec, true, "9194000000c0");
 }
 
 static void stamps_of_another_catalogue(void **state)
@@ -368,19 +380,19 @@ static void malformed_stamps_change_nothing(void **state)
     static const char *const bad[] = {
         "",
         "c0",
-        "90",                         /* no entry */
-        "919305",                     /* cut */
-        "91920506",                   /* too short an entry */
+        "90",       /* no entry */
+        "919305",   /* cut */
+        "91920506", /* too short an entry */
         "9195050607c0c0",
-        "91930506a0",                 /* the first names no group */
+        "91930506a0", /* the first names no group */
         "9193050690",
-        "9193ff06c0",                 /* negative */
+        "9193ff06c0", /* negative */
         "9193a106c0",
-        "92930506c0930506c0",         /* nil in a later entry */
-        "92930506c093050691" "05",    /* a name that is no text */
+        "92930506c0930506c0",                     /* nil in a later entry */
+        "92930506c09305069105",                   /* a name that is no text */
         "92930506c093050692a474616773a474616773", /* the same twice */
         "93930506c093050691a47461677393070891a474616773",
-        "91930506c0c0",               /* trailing */
+        "91930506c0c0", /* trailing */
         "92930506c093050692a474616773",
         "92930506c09305069fa474616773",
     };
@@ -423,7 +435,8 @@ static void json_of_a_record(void **state)
     struct lm_record *rec = fresh();
     struct lm_value tags[] = {lm_value_text("a"), lm_value_text("b")};
     struct lm_pair item[] = {{"what", 4, lm_value_text("米")}, {"price", 5, lm_value_int(30000)}};
-    struct lm_pair bare[] = {{"what", 4, lm_value_null()}, {"price", 5, lm_value_int(-1)},
+    struct lm_pair bare[] = {{"what", 4, lm_value_null()},
+                             {"price", 5, lm_value_int(-1)},
                              {"other", 5, lm_value_int(10000)}};
     struct lm_value maps[] = {{.kind = LM_MAP, .len = 2, .pairs = item},
                               {.kind = LM_MAP, .len = 3, .pairs = bare}};

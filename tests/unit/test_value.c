@@ -1,4 +1,5 @@
-/* Values, versions and msgpack: golden bytes, round trips, and what the prescan and the reader refuse. */
+/* Values, versions and msgpack: golden bytes, round trips, and what the prescan and the reader
+ * refuse. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,10 +42,10 @@ static void hlc_cases(void **state)
     (void)state;
     const uint64_t top = (((uint64_t)1 << 48) - 1) << 16;
     assert_true(lm_hlc_next(0, 0, 5) == 5U << 16);
-    assert_true(lm_hlc_next(9U << 16, 0, 5) == (9U << 16) + 1);          /* clock went back */
-    assert_true(lm_hlc_next(0, (9U << 16) + 3, 5) == (9U << 16) + 4);    /* above the base */
-    assert_true(lm_hlc_next(5U << 16, 5U << 16, 5) == (5U << 16) + 1);   /* same millisecond */
-    assert_true(lm_hlc_next((5U << 16) | 0xFFFF, 0, 5) == 6U << 16);     /* counter runs over */
+    assert_true(lm_hlc_next(9U << 16, 0, 5) == (9U << 16) + 1);        /* clock went back */
+    assert_true(lm_hlc_next(0, (9U << 16) + 3, 5) == (9U << 16) + 4);  /* above the base */
+    assert_true(lm_hlc_next(5U << 16, 5U << 16, 5) == (5U << 16) + 1); /* same millisecond */
+    assert_true(lm_hlc_next((5U << 16) | 0xFFFF, 0, 5) == 6U << 16);   /* counter runs over */
     assert_true(lm_hlc_next(0, 0, -7) == 1);
     assert_true(lm_hlc_next(0, 0, INT64_MIN) == 1);
     assert_true(lm_hlc_next(0, 0, INT64_MAX) == top);
@@ -236,8 +237,8 @@ static void copies_are_deep(void **state)
 static void kinds_are_not_equal(void **state)
 {
     (void)state;
-    struct lm_value values[] = {lm_value_null(), lm_value_bool(false), lm_value_bool(true),
-                                lm_value_int(0), lm_value_int(1),      lm_value_text("0"),
+    struct lm_value values[] = {lm_value_null(),   lm_value_bool(false), lm_value_bool(true),
+                                lm_value_int(0),   lm_value_int(1),      lm_value_text("0"),
                                 lm_value_text("1")};
     for (size_t i = 0; i < COUNT(values); i++) {
         for (size_t k = 0; k < COUNT(values); k++) {
@@ -317,43 +318,43 @@ static void prescan_cases(void **state)
         {"9101", LM_OK},
         {"dc000101", LM_OK}, /* a longer form than needed: another writer's */
         {"82a16101a16202", LM_OK},
-        {"82a16181a16101a16202", LM_OK},     /* the same key on another level */
-        {"9281a1610181a16101", LM_OK},       /* and in a neighbour */
+        {"82a16181a16101a16202", LM_OK}, /* the same key on another level */
+        {"9281a1610181a16101", LM_OK},   /* and in a neighbour */
         {"", LM_ERR_INVALID},
-        {"c0c0", LM_ERR_INVALID},            /* trailing */
+        {"c0c0", LM_ERR_INVALID}, /* trailing */
         {"910101", LM_ERR_INVALID},
-        {"dd7fffffff", LM_ERR_INVALID},      /* five bytes that ask for 2^31 items */
+        {"dd7fffffff", LM_ERR_INVALID}, /* five bytes that ask for 2^31 items */
         {"ddffffffff01", LM_ERR_INVALID},
         {"dfffffffff", LM_ERR_INVALID},
-        {"df80000001", LM_ERR_INVALID},      /* twice this is 2 in 32 bits */
+        {"df80000001", LM_ERR_INVALID}, /* twice this is 2 in 32 bits */
         {"dbffffffff61", LM_ERR_INVALID},
         {"c6ffffffff00", LM_ERR_INVALID},
-        {"a361", LM_ERR_INVALID},            /* cut short */
+        {"a361", LM_ERR_INVALID}, /* cut short */
         {"cd01", LM_ERR_INVALID},
         {"d9", LM_ERR_INVALID},
         {"92", LM_ERR_INVALID},
         {"9201", LM_ERR_INVALID},
         {"81a161", LM_ERR_INVALID},
         {"8101", LM_ERR_INVALID},
-        {"810102", LM_ERR_INVALID},          /* key not text */
+        {"810102", LM_ERR_INVALID}, /* key not text */
         {"81c4016101", LM_ERR_INVALID},
         {"81c001", LM_ERR_INVALID},
         {"819001", LM_ERR_INVALID},
-        {"82a16101a16102", LM_ERR_INVALID},  /* the same key twice */
+        {"82a16101a16102", LM_ERR_INVALID}, /* the same key twice */
         {"82a161019100", LM_ERR_INVALID},
-        {"82a0c0d900c0", LM_ERR_INVALID},    /* the same empty key in two forms */
-        {"a180", LM_ERR_INVALID},            /* UTF-8 */
+        {"82a0c0d900c0", LM_ERR_INVALID}, /* the same empty key in two forms */
+        {"a180", LM_ERR_INVALID},         /* UTF-8 */
         {"a2c080", LM_ERR_INVALID},
         {"a3eda080", LM_ERR_INVALID},
         {"81a18001", LM_ERR_INVALID},
-        {"a3610062", LM_ERR_INVALID},        /* U+0000 */
-        {"ca00000000", LM_ERR_INVALID},      /* float */
+        {"a3610062", LM_ERR_INVALID},   /* U+0000 */
+        {"ca00000000", LM_ERR_INVALID}, /* float */
         {"cb0000000000000000", LM_ERR_INVALID},
-        {"d40101", LM_ERR_INVALID},          /* ext */
+        {"d40101", LM_ERR_INVALID}, /* ext */
         {"c7010161", LM_ERR_INVALID},
-        {"c1", LM_ERR_INVALID},              /* never used */
+        {"c1", LM_ERR_INVALID}, /* never used */
         {"91c1", LM_ERR_INVALID},
-        {"9191919191919191c0", LM_OK},       /* eight deep */
+        {"9191919191919191c0", LM_OK}, /* eight deep */
         {"919191919191919190", LM_ERR_LIMIT},
         {"81a16181a16181a16181a16181a16181a16181a16181a16181a161c0", LM_ERR_LIMIT},
     };
@@ -367,7 +368,8 @@ static void prescan_cases(void **state)
         if (status != cases[i].status || (status != LM_OK && (!err.code[0] || !err.zh[0]))) {
             fail_msg("prescan of %s: %d", cases[i].hex, status);
         }
-        /* The reader never leaves the bytes, prescanned or not, and skip agrees about well-formedness. */
+        /* The reader never leaves the bytes, prescanned or not, and skip agrees about
+         * well-formedness. */
         struct lm_reader reader;
         struct lm_value v;
         lm_reader_init(&reader, data, n);
@@ -423,8 +425,9 @@ static void prescan_counts_nodes_and_pairs(void **state)
 static void prescan_survives_damage(void **state)
 {
     (void)state;
-    static const char hex[] = "86a16101a162c3a16393a178a2797ac0a164c41001935f3e6b7a7c019abc0123456789ab"
-                              "a16581a16bd1ff7fa166cf0000000100000000";
+    static const char hex[] =
+        "86a16101a162c3a16393a178a2797ac0a164c41001935f3e6b7a7c019abc0123456789ab"
+        "a16581a16bd1ff7fa166cf0000000100000000";
     size_t n = strlen(hex) / 2;
     uint8_t whole[128];
     assert_true(lm_hex_decode(hex, whole, n));
@@ -564,7 +567,8 @@ static void reader_keeps_ranges(void **state)
     assert_false(lm_read_value(&r, &arena, &v));
     lm_reader_init(&r, (const uint8_t *)"\xff", 1);
     assert_false(lm_read_uint(&r, &u));
-    lm_reader_init(&r, (const uint8_t *)"\xd3\0\0\0\0\0\0\0\x07", 9); /* signed form, not negative */
+    lm_reader_init(&r, (const uint8_t *)"\xd3\0\0\0\0\0\0\0\x07",
+                   9); /* signed form, not negative */
     assert_true(lm_read_uint(&r, &u) && u == 7);
     lm_reader_init(&r, (const uint8_t *)"\xa3xyz", 4);
     assert_false(lm_read_text_copy(&r, copy, sizeof(copy)));
@@ -576,7 +580,10 @@ static void reader_keeps_ranges(void **state)
     assert_false(lm_read_array_of(&r, 1));
     struct lm_arena small;
     lm_arena_init(&small, 8);
-    lm_reader_init(&r, (const uint8_t *)"\xa9" "123456789", 10);
+    lm_reader_init(&r,
+                   (const uint8_t *)"\xa9"
+                                    "123456789",
+                   10);
     assert_false(lm_read_value(&r, &small, &v));
     assert_int_equal(r.status, LM_ERR_LIMIT);
     lm_arena_free(&small);
