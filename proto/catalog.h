@@ -53,8 +53,9 @@ struct lm_code {
 };
 struct lm_list {
     const char *name;
-    struct lm_code *codes;
+    struct lm_code *codes; /* in the order of display */
     size_t n_codes;
+    const uint16_t *by_code; /* positions in code order, for look-ups */
 };
 
 struct lm_condition {
@@ -72,7 +73,11 @@ struct lm_field {
     size_t max_chars;        /* LM_F_TEXT, LM_F_CHAR */
     int64_t min, max;        /* LM_F_INT, LM_F_DECIMAL; INT64_MIN/MAX when unbounded */
     bool not_future;         /* dates and times: <= now (a warning while the clock is not confirmed) */
-    const char *format;      /* named check or NULL: "name", "phone", "idno", "division", "month", "digits" … */
+    /* A named check or NULL, one of lm_catalog_formats: "name", "phone", "idno", "division", "area_code" (a division
+     * code that fits its level), "digits", "month" (YYYY-MM, not after this month), "record_type" (a type's name),
+     * and across fields "person_or_name" (each petitioner), "late_materials" (numbers of the matter's materials that
+     * may be late), "stage_dates" (not falling, the last stage = state), "aligned_persons" (as many as persons). */
+    const char *format;
     const struct lm_list *list;   /* LM_F_CODE; NULL otherwise */
     const char *ref;              /* LM_F_UUID: type name, or NULL */
     const char **ref_types;       /* LM_F_REF: NULL-terminated; NULL = any type */
@@ -104,6 +109,7 @@ struct lm_group {
 struct lm_rule { /* cross-field rule: need must hold whenever when holds (NULL = always) */
     const char *code, *field, *zh, *en;
     const struct lm_expr *when, *need;
+    const char *when_text, *need_text; /* as written; when_text may be NULL */
     enum lm_level level; /* LM_REFUSE or LM_WARN */
 };
 
@@ -134,14 +140,16 @@ struct lm_type {
     size_t n_natural_key;
     enum lm_key_mode key_mode;
     const struct lm_expr *key_when; /* rows that the key speaks of (one plan without end_on …), or NULL */
+    const char *key_when_text;      /* as written */
     int reporting_date;          /* field index */
     enum lm_feed feed;
     int *list_columns;
     size_t n_list_columns;
     struct lm_rule *rules;
     size_t n_rules;
-    int sensitivity_max;
+    int sensitivity_max;         /* of its own fields */
     int index;
+    const uint16_t *fields_by_name, *groups_by_name; /* positions in name order, for look-ups */
 };
 
 /* Indexes of the common fields, the same in every type. */
@@ -193,7 +201,11 @@ struct lm_catalog {
     size_t n_types;
     struct lm_indicator *indicators;
     size_t n_indicators;
+    const uint16_t *lists_by_name, *types_by_name, *indicators_by_id;
 };
+
+/* The names that a field's format may have; NULL-terminated. */
+extern const char *const lm_catalog_formats[];
 
 struct lm_catalog_file {
     const char *name; /* "types/person.json" */
