@@ -34,8 +34,7 @@ struct lm_reader {
     const uint8_t *p; /* the next value */
     const uint8_t *end;
     bool failed;
-    enum lm_status
-        status; /* LM_OK until it fails: LM_ERR_INVALID, or MEMORY or LIMIT of an arena */
+    enum lm_status status; /* why it failed: LM_ERR_INVALID, or MEMORY or LIMIT of an arena */
 };
 
 void lm_reader_init(struct lm_reader *reader, const uint8_t *data, size_t n);
@@ -59,7 +58,7 @@ bool lm_read_text(struct lm_reader *reader, const char **text_out, size_t *n_out
 bool lm_read_bin(struct lm_reader *reader, const uint8_t **data_out, size_t *n_out);
 /* A bin of exactly n bytes, copied to out (zeroed on failure). */
 bool lm_read_bin_exact(struct lm_reader *reader, uint8_t *out, size_t n);
-/* A str of 1 … size-1 bytes (0 allowed too), copied and NUL-terminated; "" on failure. size ≥ 1. */
+/* A str of at most size - 1 bytes, copied and NUL-terminated; "" on failure. size ≥ 1. */
 bool lm_read_text_copy(struct lm_reader *reader, char *out, size_t size);
 /* The items (or pairs of key and value) follow and are read one by one. Never more than bytes left.
  */
