@@ -3,7 +3,8 @@
  * on replay, so everything that decides must be in its input.
  *
  * Groups: current version = base → set. Otherwise concurrent: the higher rank stands (ties: the higher version), the
- * other is kept as a sibling in a conflict. Equal values are no conflict. */
+ * other is kept as a sibling in a conflict. Equal values are no conflict: of their two stamps the higher one stands, so that
+ * the outcome never depends on the order of arrival. A record with a conflict that is also invalid has verdict invalid. */
 #ifndef LM_PROTO_MERGE_H
 #define LM_PROTO_MERGE_H
 
@@ -40,7 +41,8 @@ struct lm_merge_in {
     enum lm_status (*known)(void *ctx, struct lm_arena *arena, const char *id, struct lm_version version,
                             struct lm_known_change *out);
     void *known_ctx;
-    bool released;                       /* a person released it from held: missing references no longer hold it */
+    bool released;                       /* a person released it from held: missing references and bases, and guarded
+                                            groups changed meanwhile ("confirm"), no longer hold it */
 };
 
 struct lm_sibling_out { /* one group in conflict */
