@@ -10,7 +10,8 @@
  *   path    = field | field "->" field                  through a reference
  *           | "area.level"                              level of village_code ("village", "town", …)
  *   op      = "=" "!=" "<" "<=" ">" ">=" "~"            ~ = contains, after removing quotation marks of both
- *   operand = a field of the type | @as_of | @year | @today | literal (number, true, false, code, date, text)
+ *   operand = term [ ("+"|"-") term ]                   numbers, or a date and days (30, 30d), months (6m), years (16y)
+ *   term    = path | @as_of | @year | @today | literal (number, true, false, code, date, text, "text in quotes")
  *
  * Comparing with null is false, except "!=": null != x is true. */
 #ifndef LM_PROTO_EXPR_H
@@ -30,6 +31,9 @@ enum lm_status lm_expr_parse(struct lm_arena *arena, const struct lm_catalog *ca
                              struct lm_error *err) LM_MUST_USE;
 /* True if some clause tests field by name at the top level (used for "state"). */
 bool lm_expr_names(const struct lm_expr *expr, const char *field);
+/* True if every field of the record that the top level compares (but not what "is set|null" asks about) has a value: a
+ * draft is not judged by rules about what it does not hold yet. */
+bool lm_expr_complete(const struct lm_expr *expr, const struct lm_record *rec);
 
 /* How an evaluation reaches other records. All callbacks may be NULL: the clause is then false. */
 struct lm_lookup {

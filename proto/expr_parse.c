@@ -870,3 +870,27 @@ bool lm_expr_names(const struct lm_expr *expr, const char *field)
     }
     return false;
 }
+
+static bool primary_set(const struct ex_primary *p, const struct lm_record *rec)
+{
+    return p->source != EX_PATH || !p->path.field ||
+           rec->fields[p->path.field->index].kind != LM_NULL;
+}
+
+bool lm_expr_complete(const struct lm_expr *expr, const struct lm_record *rec)
+{
+    for (size_t i = 0; expr && i < expr->n_clauses; i++) {
+        const struct ex_clause *c = &expr->clauses[i];
+        bool compares = c->kind == EX_COMPARE || c->kind == EX_IN;
+
+        if (compares && c->path.field && rec->fields[c->path.field->index].kind == LM_NULL) {
+            return false;
+        }
+        if (c->kind == EX_COMPARE &&
+            (!primary_set(&c->operand.a, rec) ||
+             (c->operand.sign && !primary_set(&c->operand.b, rec)))) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -37,11 +37,13 @@ const struct lm_value *lm_fieldset_get(const struct lm_fieldset *set, int index)
 void lm_fieldset_put(struct lm_fieldset *set, int index, struct lm_value value); /* replaces or appends */
 
 /* JSON object → canonical values in arena. Unknown names are refused (a person typed them). Numbers as text are
- * accepted for decimals only. ID numbers with lower-case x become X; date-times become UTC with ms. */
+ * accepted for decimals only. ID numbers with lower-case x become X; date-times become UTC with ms.
+ * LM_OK: see issues; a value that does not fit is left out of *out. LM_ERR_LIMIT, LM_ERR_MEMORY: the arena is out. */
 enum lm_status lm_fields_from_json(const struct lm_catalog *catalog, const struct lm_type *type,
                                    const json_t *fields, struct lm_arena *arena,
                                    struct lm_fieldset *out, struct lm_issues *issues) LM_MUST_USE;
-/* A change's map → fieldset: known fields checked to be canonical and in range, unknown ones kept. */
+/* A change's map → fieldset: known fields checked to be canonical and in range, unknown ones kept. Values are copied into
+ * the arena (their text NUL-terminated). Computed fields are refused; who may set the others is lm_authorize's. */
 enum lm_status lm_fields_check(const struct lm_catalog *catalog, const struct lm_type *type,
                                const struct lm_value *map, struct lm_arena *arena,
                                struct lm_fieldset *out, struct lm_issues *issues) LM_MUST_USE;
@@ -53,6 +55,7 @@ struct lm_validate_in {
     const struct lm_record *after;   /* with the change's values, defaults and computed fields filled in */
     const struct lm_fieldset *set;   /* what the change sets */
     enum lm_author author;
+    const char *station;             /* the author's division code; NULL: whose record it is is judged elsewhere */
     bool deleting, undeleting;
     const struct lm_lookup *lookup;
     int64_t now_ms;
@@ -73,5 +76,12 @@ enum lm_status lm_authorize(const struct lm_validate_in *in, struct lm_arena *ar
 enum lm_status lm_compute(const struct lm_catalog *catalog, struct lm_record *rec, bool creation,
                           const char *station_level, const struct lm_lookup *lookup,
                           struct lm_arena *arena) LM_MUST_USE;
+
+/* visit.category_at_visit of these persons (a list of ids, or null): for each, in order, the first identity by code, the
+ * first benefit without end_on by code, and the difficulty ("none" when not known). Members that are null are left out.
+ * Without lookup everybody is {difficulty: none}. *out lives in the arena. */
+enum lm_status lm_visit_categories(const struct lm_catalog *catalog, const struct lm_value *persons,
+                                   const struct lm_lookup *lookup, struct lm_arena *arena,
+                                   struct lm_value *out) LM_MUST_USE;
 
 #endif
