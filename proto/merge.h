@@ -68,7 +68,7 @@ struct lm_merge_out {
 enum lm_status lm_merge(const struct lm_merge_in *in, struct lm_arena *arena,
                         struct lm_merge_out *out) LM_MUST_USE;
 
-/* Fills the origin of a record that `change` creates: id, village_code (the author's station; an author at the hub may
+/* Fills the origin of a record that `change` creates (lm_record_new has set its id): village_code (the author's station; an author at the hub may
  * name another in the change's fields), station, created_by, created_at and device_id. created_at = the author's raw wall
  * clock + offset_ms, never later than received_ms (INT64_MAX: no bound). The hub passes the offset it journaled and its
  * receipt time; a node its own offset (0 when unknown) and INT64_MAX. LM_ERR_MEMORY: the arena is out. */

@@ -29,6 +29,18 @@ static const char *field_fault(const struct merge *m, int index)
     return NULL;
 }
 
+/* What a program sends along without saying anything: the value that is there, or would be filled in. */
+static bool says_nothing(const struct merge *m, size_t i)
+{
+    int index = m->set.index[i];
+    const struct lm_value *value = &m->set.value[i];
+
+    if (m->current != NULL) {
+        return lm_value_equal(value, &m->current->fields[index]);
+    }
+    return lm_value_is_null(value) || lm_value_equal(value, &m->type->fields[index].preset);
+}
+
 enum lm_status merge_step_author(struct merge *m)
 {
     size_t kept = 0;
@@ -37,6 +49,9 @@ enum lm_status merge_step_author(struct merge *m)
         const struct lm_field *field = &m->type->fields[m->set.index[i]];
         const char *fault = field_fault(m, m->set.index[i]);
 
+        if (fault != NULL && says_nothing(m, i)) {
+            continue;
+        }
         if (fault != NULL) {
             bool town = strcmp(fault, "town_field") == 0;
             merge_refuse_field(m, fault, field, town ? "由镇服务站填写" : "由系统填写",

@@ -101,10 +101,6 @@ enum lm_status lm_origin_fill(struct lm_record *rec, const struct lm_change *cha
             return status;
         }
     }
-    status = put_text(rec, LM_C_ID, change->id, arena);
-    if (status != LM_OK) {
-        return status;
-    }
     status = put_text(rec, LM_C_STATION, author.station, arena);
     if (status != LM_OK) {
         return status;
