@@ -1,8 +1,9 @@
 /* The catalogue as a whole: loading its files, its hash, and the look-ups.
  *
- * Loading reads lists, types and indicators in this order (catalog_field.c, catalog_type.c, catalog_indicator.c), checks
- * soundness (catalog_check.c) and compiles the expressions. The result is immutable: any thread may read it. Everything
- * it points to lives in its arena, so that destroying it is one call. */
+ * Loading reads lists, types and indicators in this order (catalog_field.c, catalog_type.c,
+ * catalog_indicator.c), checks soundness (catalog_check.c) and compiles the expressions. The result
+ * is immutable: any thread may read it. Everything it points to lives in its arena, so that
+ * destroying it is one call. */
 #include "proto/catalog_internal.h"
 
 #include "common/base/util.h"
@@ -27,7 +28,8 @@ static int compare(const char *a, const char *b, size_t b_len)
 }
 
 /* Position of the text, or -1. Without an index (a structure made by hand) it looks at each. */
-static int find(const void *items, size_t stride, size_t n, const uint16_t *order, const char *text, size_t len)
+static int find(const void *items, size_t stride, size_t n, const uint16_t *order, const char *text,
+                size_t len)
 {
     size_t low = 0, high = n;
 
@@ -60,8 +62,8 @@ static int find(const void *items, size_t stride, size_t n, const uint16_t *orde
 
 const struct lm_type *lm_catalog_type(const struct lm_catalog *catalog, const char *name)
 {
-    int i = name ? find(catalog->types, sizeof(*catalog->types), catalog->n_types, catalog->types_by_name, name,
-                        strlen(name))
+    int i = name ? find(catalog->types, sizeof(*catalog->types), catalog->n_types,
+                        catalog->types_by_name, name, strlen(name))
                  : -1;
 
     return i < 0 ? NULL : &catalog->types[i];
@@ -69,8 +71,8 @@ const struct lm_type *lm_catalog_type(const struct lm_catalog *catalog, const ch
 
 const struct lm_list *lm_catalog_list(const struct lm_catalog *catalog, const char *name)
 {
-    int i = name ? find(catalog->lists, sizeof(*catalog->lists), catalog->n_lists, catalog->lists_by_name, name,
-                        strlen(name))
+    int i = name ? find(catalog->lists, sizeof(*catalog->lists), catalog->n_lists,
+                        catalog->lists_by_name, name, strlen(name))
                  : -1;
 
     return i < 0 ? NULL : &catalog->lists[i];
@@ -87,7 +89,8 @@ const struct lm_indicator *lm_catalog_indicator(const struct lm_catalog *catalog
 
 const struct lm_code *lm_list_code(const struct lm_list *list, const char *code)
 {
-    int i = list && code ? find(list->codes, sizeof(*list->codes), list->n_codes, list->by_code, code, strlen(code))
+    int i = list && code ? find(list->codes, sizeof(*list->codes), list->n_codes, list->by_code,
+                                code, strlen(code))
                          : -1;
 
     return i < 0 ? NULL : &list->codes[i];
@@ -95,7 +98,8 @@ const struct lm_code *lm_list_code(const struct lm_list *list, const char *code)
 
 const struct lm_field *lm_type_fieldn(const struct lm_type *type, const char *name, size_t n)
 {
-    int i = find(type->fields, sizeof(*type->fields), type->n_fields, type->fields_by_name, name, n);
+    int i =
+        find(type->fields, sizeof(*type->fields), type->n_fields, type->fields_by_name, name, n);
 
     return i < 0 ? NULL : &type->fields[i];
 }
@@ -110,8 +114,8 @@ int lm_type_group(const struct lm_type *type, const char *name, size_t n)
     return find(type->groups, sizeof(*type->groups), type->n_groups, type->groups_by_name, name, n);
 }
 
-const struct lm_transition *lm_type_transition(const struct lm_type *type, const char *from, const char *to,
-                                               unsigned author)
+const struct lm_transition *lm_type_transition(const struct lm_type *type, const char *from,
+                                               const char *to, unsigned author)
 {
     for (size_t i = 0; to && i < type->n_transitions; i++) {
         const struct lm_transition *t = &type->transitions[i];
@@ -209,7 +213,8 @@ static void parse_files(struct cat_loader *l)
 /* A file that nothing reads would be a type that nobody listed. */
 static void check_files(struct cat_loader *l)
 {
-    static const char *const known[] = {"catalog.json", "common.json", "indicators.json", "lists.json", NULL};
+    static const char *const known[] = {"catalog.json", "common.json", "indicators.json",
+                                        "lists.json", NULL};
 
     for (size_t i = 0; i < l->n_files && l->status == LM_OK; i++) {
         const char *name = l->files[i].name;
@@ -219,20 +224,22 @@ static void check_files(struct cat_loader *l)
         for (size_t k = 0; known[k] && !found; k++) {
             found = strcmp(known[k], name) == 0;
         }
-        if (!found && n > 11 && strncmp(name, "types/", 6) == 0 && strcmp(name + n - 5, ".json") == 0) {
-            found = find(l->cat->types, sizeof(*l->cat->types), l->cat->n_types, l->cat->types_by_name, name + 6,
-                         n - 11) >= 0;
+        if (!found && n > 11 && strncmp(name, "types/", 6) == 0 &&
+            strcmp(name + n - 5, ".json") == 0) {
+            found = find(l->cat->types, sizeof(*l->cat->types), l->cat->n_types,
+                         l->cat->types_by_name, name + 6, n - 11) >= 0;
         }
         if (!found) {
             l->file = name;
             cat_at(l, "-");
-            cat_bad(l, "catalog.json 没有列出这个文件", "catalog.json does not list this file", NULL);
+            cat_bad(l, "catalog.json 没有列出这个文件", "catalog.json does not list this file",
+                    NULL);
         }
     }
 }
 
-/* Over name, length and bytes of each file in name order, so that no two sets of files share a hash by shifting bytes
- * from one file to the next. */
+/* Over name, length and bytes of each file in name order, so that no two sets of files share a hash
+ * by shifting bytes from one file to the next. */
 static void hash_files(struct cat_loader *l)
 {
     struct sort_item sorted[CAT_FILES_MAX];
@@ -258,8 +265,8 @@ static void hash_files(struct cat_loader *l)
     lm_buf_free(&buf);
 }
 
-enum lm_status lm_catalog_load(const struct lm_catalog_file *files, size_t n_files, struct lm_catalog **out,
-                               struct lm_error *err)
+enum lm_status lm_catalog_load(const struct lm_catalog_file *files, size_t n_files,
+                               struct lm_catalog **out, struct lm_error *err)
 {
     struct cat_loader *l;
     enum lm_status st;
@@ -268,8 +275,10 @@ enum lm_status lm_catalog_load(const struct lm_catalog_file *files, size_t n_fil
     *out = NULL;
     for (size_t i = 0; i < n_files; i++) {
         total += files[i].size < LM_CATALOG_BYTES_MAX ? files[i].size : LM_CATALOG_BYTES_MAX;
-        if (total >= LM_CATALOG_BYTES_MAX || n_files > CAT_FILES_MAX || strlen(files[i].name) > 100) {
-            return lm_fail(err, LM_ERR_LIMIT, "too_large", "", "业务目录太大（上限4 MiB，%d个文件）。",
+        if (total >= LM_CATALOG_BYTES_MAX || n_files > CAT_FILES_MAX ||
+            strlen(files[i].name) > 100) {
+            return lm_fail(err, LM_ERR_LIMIT, "too_large", "",
+                           "业务目录太大（上限4 MiB，%d个文件）。",
                            "The catalogue is too large (limit 4 MiB in %d files).", CAT_FILES_MAX);
         }
     }

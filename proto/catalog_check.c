@@ -1,5 +1,5 @@
-/* Soundness of the catalogue across types, once all of them are read: references, life cycles, and the expressions,
- * which may speak of other types. Pure. */
+/* Soundness of the catalogue across types, once all of them are read: references, life cycles, and
+ * the expressions, which may speak of other types. Pure. */
 #include "proto/catalog_internal.h"
 
 #include "proto/expr.h"
@@ -29,7 +29,8 @@ static void check_reference(struct cat_loader *l, const struct lm_field *f)
     }
     for (size_t i = 0; f->ref_types && f->ref_types[i]; i++) {
         if (!lm_catalog_type(l->cat, f->ref_types[i])) {
-            cat_bad(l, "引用的记录类型不存在", "the record type referred to is not there", f->ref_types[i]);
+            cat_bad(l, "引用的记录类型不存在", "the record type referred to is not there",
+                    f->ref_types[i]);
         }
     }
 }
@@ -50,11 +51,14 @@ static void check_fields(struct cat_loader *l, const struct lm_type *type)
 
             if (strncmp(f->compute, type->name, n) != 0 || f->compute[n] != '.' ||
                 strcmp(f->compute + n + 1, f->name) != 0) {
-                cat_bad(l, "计算规则应以“类型.字段”命名", "a computing rule is named type.field", f->compute);
+                cat_bad(l, "计算规则应以“类型.字段”命名", "a computing rule is named type.field",
+                        f->compute);
             }
         }
-        if (l->status == LM_OK && (f->edit_by & LM_BY_VILLAGE) && !(type->kept_by & LM_BY_VILLAGE) && !f->common) {
-            cat_bad(l, "村站不登记这种记录，不能编辑字段", "villages do not keep this record type", "edit_by");
+        if (l->status == LM_OK && (f->edit_by & LM_BY_VILLAGE) &&
+            !(type->kept_by & LM_BY_VILLAGE) && !f->common) {
+            cat_bad(l, "村站不登记这种记录，不能编辑字段", "villages do not keep this record type",
+                    "edit_by");
         }
     }
 }
@@ -81,7 +85,8 @@ static void check_cycle(struct cat_loader *l, const struct lm_type *type, uint64
 
         cat_at(l, "%s.transitions[%zu]", type->name, i);
         if ((t->by & LM_BY_VILLAGE) && !(type->kept_by & LM_BY_VILLAGE)) {
-            cat_bad(l, "村站不登记这种记录，不能改变状态", "villages do not keep this record type", t->to);
+            cat_bad(l, "村站不登记这种记录，不能改变状态", "villages do not keep this record type",
+                    t->to);
         }
         used |= UINT64_C(1) << state_index(type, t->to);
         if (t->from) {
@@ -93,7 +98,8 @@ static void check_cycle(struct cat_loader *l, const struct lm_type *type, uint64
     }
     cat_at(l, "%s.default_state", type->name);
     if (l->status == LM_OK && !default_made) {
-        cat_bad(l, "新记录到不了默认状态", "no creation leads to the default state", type->default_state);
+        cat_bad(l, "新记录到不了默认状态", "no creation leads to the default state",
+                type->default_state);
     }
     while (grew) {
         uint64_t before = reached;
@@ -110,7 +116,8 @@ static void check_cycle(struct cat_loader *l, const struct lm_type *type, uint64
     cat_at(l, "%s.transitions", type->name);
     for (size_t i = 0; i < type->states->n_codes && l->status == LM_OK; i++) {
         if ((used & ~reached) >> i & 1) {
-            cat_bad(l, "从新建到不了这个状态", "no way leads from creation to a state", type->states->codes[i].code);
+            cat_bad(l, "从新建到不了这个状态", "no way leads from creation to a state",
+                    type->states->codes[i].code);
         }
     }
     used_out[type->states - l->cat->lists] |= used;
@@ -126,7 +133,8 @@ static void check_states_used(struct cat_loader *l, const uint64_t *used)
         cat_at(l, "%s", list->name);
         for (size_t k = 0; used[i] && k < list->n_codes; k++) {
             if (!(used[i] >> k & 1) && !list->codes[k].retired) {
-                cat_bad(l, "没有一种记录会到这个状态", "no record type ever reaches a state", list->codes[k].code);
+                cat_bad(l, "没有一种记录会到这个状态", "no record type ever reaches a state",
+                        list->codes[k].code);
             }
         }
     }
@@ -153,7 +161,8 @@ static void check_common_states(struct cat_loader *l)
                     found = lm_list_code(l->cat->types[t].states, state) != NULL;
                 }
                 if (!found) {
-                    cat_bad(l, "没有这个状态", "there is no such state", state ? state : "in_states");
+                    cat_bad(l, "没有这个状态", "there is no such state",
+                            state ? state : "in_states");
                 }
             }
         }
@@ -194,7 +203,8 @@ static void compile(struct cat_loader *l, const struct lm_type *type, const char
     }
 }
 
-static void compile_rules(struct cat_loader *l, const struct lm_type *type, struct lm_rule *rules, size_t n)
+static void compile_rules(struct cat_loader *l, const struct lm_type *type, struct lm_rule *rules,
+                          size_t n)
 {
     char place[sizeof(l->place)];
 

@@ -1,18 +1,19 @@
-/* Code lists, fields and rules: JSON → structures. Expressions are kept as text and compiled when all types are known.
- * Pure. */
+/* Code lists, fields and rules: JSON → structures. Expressions are kept as text and compiled when
+ * all types are known. Pure. */
 #include "proto/catalog_internal.h"
 
 #include <stdio.h>
 #include <string.h>
 
 const char *const lm_catalog_formats[] = {
-    "name", "phone", "idno", "division", "area_code", "digits", "month", "record_type",
-    "person_or_name", "late_materials", "stage_dates", "aligned_persons", NULL,
+    "name",        "phone",           "idno",        "division",       "area_code",
+    "digits",      "month",           "record_type", "person_or_name", "late_materials",
+    "stage_dates", "aligned_persons", NULL,
 };
 
 static const char *const ftype_words[] = {
-    "text", "code", "char", "int", "decimal", "bool", "date",
-    "datetime", "uuid", "ref", "file", "hex", "map", NULL,
+    "text",     "code", "char", "int",  "decimal", "bool", "date",
+    "datetime", "uuid", "ref",  "file", "hex",     "map",  NULL,
 };
 
 /* ---- code lists ---- */
@@ -54,8 +55,8 @@ static void read_list(struct cat_loader *l, const json_t *obj, struct lm_list *o
         }
         code->code = cat_text(l, item, "code", true, CAT_NAME_MAX);
         if (code->code && !code_valid(code->code)) {
-            cat_bad(l, "代码只能用字母、数字和下划线", "a code takes letters, digits and underscores",
-                    code->code);
+            cat_bad(l, "代码只能用字母、数字和下划线",
+                    "a code takes letters, digits and underscores", code->code);
         }
         cat_labels(l, item, &code->zh, &code->en);
         code->retired = cat_flag(l, item, "retired", false);
@@ -112,8 +113,8 @@ static int64_t read_bound(struct cat_loader *l, const json_t *obj, const char *k
         if (text[i] == '.' && places < 0 && i) {
             places = 0;
         } else if (text[i] < '0' || text[i] > '9' || places == 4 || value > INT64_MAX / 100000000) {
-            cat_bad(l, "这里应当是数字，最多四位小数", "a number with at most four decimals is expected here",
-                    text);
+            cat_bad(l, "这里应当是数字，最多四位小数",
+                    "a number with at most four decimals is expected here", text);
             return otherwise;
         } else {
             value = value * 10 + (text[i] - '0');
@@ -223,7 +224,8 @@ static void read_value_kind(struct cat_loader *l, const struct lm_type *type, co
         const char *list = cat_text(l, obj, "codes", true, CAT_NAME_MAX);
 
         if (list) {
-            f->list = strcmp(list, "@states") == 0 && type ? type->states : lm_catalog_list(l->cat, list);
+            f->list =
+                strcmp(list, "@states") == 0 && type ? type->states : lm_catalog_list(l->cat, list);
             if (!f->list) {
                 cat_bad(l, "没有这个代码表", "there is no such code list", list);
             }
@@ -246,8 +248,8 @@ static void read_value_kind(struct cat_loader *l, const struct lm_type *type, co
 static void read_members(struct cat_loader *l, const json_t *obj, struct lm_field *f)
 {
     static const char *const keys[] = {
-        "name", "zh", "en", "type", "max_chars", "chars", "codes", "min", "max",
-        "ref", "required", "not_future", "format", "note", NULL,
+        "name", "zh",  "en",       "type",       "max_chars", "chars", "codes", "min",
+        "max",  "ref", "required", "not_future", "format",    "note",  NULL,
     };
     const json_t *members;
 
@@ -257,7 +259,8 @@ static void read_members(struct cat_loader *l, const json_t *obj, struct lm_fiel
     members = cat_array(l, obj, "members", true, LM_FIELDS_PER_TYPE_MAX);
     f->n_members = json_array_size(members);
     if (l->status == LM_OK && (!f->n_members || !f->is_list)) {
-        cat_bad(l, "这种字段须是列表，且写明成员", "such a field must be a list with members", NULL);
+        cat_bad(l, "这种字段须是列表，且写明成员", "such a field must be a list with members",
+                NULL);
     }
     f->members = cat_alloc(l, f->n_members, sizeof(*f->members));
     for (size_t i = 0; f->members && i < f->n_members && l->status == LM_OK; i++) {
@@ -300,7 +303,8 @@ static void read_items(struct cat_loader *l, const json_t *obj, struct lm_field 
 }
 
 /* "state in (a|b)" of those states that the type has; NULL when it has none. */
-static const char *states_filter(struct cat_loader *l, const struct lm_type *type, const json_t *item)
+static const char *states_filter(struct cat_loader *l, const struct lm_type *type,
+                                 const json_t *item)
 {
     char text[CAT_FILTER_MAX] = "state in (";
     size_t len = strlen(text);
@@ -315,7 +319,8 @@ static const char *states_filter(struct cat_loader *l, const struct lm_type *typ
             cat_bad(l, "条件太长", "the condition is too long", "in_states");
             return NULL;
         }
-        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", used++ ? "|" : "", states[i]);
+        len +=
+            (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", used++ ? "|" : "", states[i]);
     }
     if (!used) {
         return NULL;
@@ -328,8 +333,8 @@ static const char *states_filter(struct cat_loader *l, const struct lm_type *typ
     return out;
 }
 
-static void read_conditions(struct cat_loader *l, const struct lm_type *type, const json_t *obj, bool common,
-                            struct lm_field *f)
+static void read_conditions(struct cat_loader *l, const struct lm_type *type, const json_t *obj,
+                            bool common, struct lm_field *f)
 {
     static const char *const own_keys[] = {"when", "level", NULL};
     static const char *const common_keys[] = {"when", "in_states", "level", NULL};
@@ -352,8 +357,9 @@ static void read_conditions(struct cat_loader *l, const struct lm_type *type, co
             return;
         }
         c->level = (enum lm_level)cat_word(l, item, "level", levels, -1);
-        c->text = json_object_get(item, "in_states") ? states_filter(l, type, item)
-                                                     : cat_text(l, item, "when", true, CAT_FILTER_MAX);
+        c->text = json_object_get(item, "in_states")
+                      ? states_filter(l, type, item)
+                      : cat_text(l, item, "when", true, CAT_FILTER_MAX);
         f->n_conditions += c->text != NULL;
     }
     if (f->n_conditions) {
@@ -361,13 +367,14 @@ static void read_conditions(struct cat_loader *l, const struct lm_type *type, co
     }
 }
 
-void cat_read_field(struct cat_loader *l, const struct lm_type *type, const json_t *obj, bool common,
-                    struct lm_field *out)
+void cat_read_field(struct cat_loader *l, const struct lm_type *type, const json_t *obj,
+                    bool common, struct lm_field *out)
 {
     static const char *const keys[] = {
-        "name", "zh", "en", "type", "max_chars", "chars", "codes", "min", "max", "not_future",
-        "format", "items", "ref", "ref_types", "members", "required", "conditions", "preset",
-        "sensitivity", "edit_by", "fill", "compute", "frozen_in", "guarded", "retired", "note", NULL,
+        "name",    "zh",        "en",         "type",    "max_chars",   "chars",   "codes",
+        "min",     "max",       "not_future", "format",  "items",       "ref",     "ref_types",
+        "members", "required",  "conditions", "preset",  "sensitivity", "edit_by", "fill",
+        "compute", "frozen_in", "guarded",    "retired", "note",        NULL,
     };
     static const char *const fills[] = {"user", "program", "hub", "computed", NULL};
     size_t n;
@@ -402,13 +409,14 @@ void cat_read_field(struct cat_loader *l, const struct lm_type *type, const json
     read_members(l, obj, out);
     read_preset(l, obj, out);
     read_conditions(l, type, obj, common, out);
-    if (l->status == LM_OK &&
-        (out->fill == LM_FILL_USER ? (out->edit_by & LM_BY_SYSTEM) : out->edit_by != LM_BY_SYSTEM)) {
+    if (l->status == LM_OK && (out->fill == LM_FILL_USER ? (out->edit_by & LM_BY_SYSTEM)
+                                                         : out->edit_by != LM_BY_SYSTEM)) {
         cat_bad(l, "系统填写的字段由 system 编辑，其他字段由人编辑",
                 "a field that programs fill is edited by system, any other by people", "edit_by");
     }
     if (l->status == LM_OK && (out->fill == LM_FILL_COMPUTED) != (out->compute != NULL)) {
-        cat_bad(l, "计算字段须写明计算规则", "a computed field names its rule, no other does", "compute");
+        cat_bad(l, "计算字段须写明计算规则", "a computed field names its rule, no other does",
+                "compute");
     }
     if (l->status == LM_OK && out->retired && out->required != LM_OPTIONAL) {
         cat_bad(l, "停用的字段不能必填", "a retired field cannot be required", "retired");
@@ -417,10 +425,11 @@ void cat_read_field(struct cat_loader *l, const struct lm_type *type, const json
 
 /* ---- rules ---- */
 
-void cat_read_rules(struct cat_loader *l, const struct lm_type *type, const json_t *obj, struct lm_rule **out,
-                    size_t *n_out)
+void cat_read_rules(struct cat_loader *l, const struct lm_type *type, const json_t *obj,
+                    struct lm_rule **out, size_t *n_out)
 {
-    static const char *const keys[] = {"code", "field", "zh", "en", "when", "need", "level", "note", NULL};
+    static const char *const keys[] = {"code", "field", "zh",   "en", "when",
+                                       "need", "level", "note", NULL};
     static const char *const levels[] = {"refuse", "warn", NULL};
     const json_t *array = cat_array(l, obj, "rules", false, CAT_RULES_MAX);
     size_t n = json_array_size(array);
@@ -442,7 +451,8 @@ void cat_read_rules(struct cat_loader *l, const struct lm_type *type, const json
         r->code = cat_name(l, item, "code");
         r->field = cat_name(l, item, "field");
         if (r->field && !lm_type_field(type, r->field)) {
-            cat_bad(l, "规则指向的字段不存在", "the rule speaks of a field that is not there", r->field);
+            cat_bad(l, "规则指向的字段不存在", "the rule speaks of a field that is not there",
+                    r->field);
         }
         cat_labels(l, item, &r->zh, &r->en);
         r->when_text = cat_text(l, item, "when", false, CAT_FILTER_MAX);

@@ -7,7 +7,8 @@
 #include <string.h>
 
 static const char *const measure_words[] = {
-    "count", "sum", "sum_len", "distinct", "ratio", "gap", "filled", "median_days", "stations_within", NULL,
+    "count", "sum",    "sum_len",     "distinct",        "ratio",
+    "gap",   "filled", "median_days", "stations_within", NULL,
 };
 static const char *const rounding_words[] = {
     "exact", "yu10", "yu100", "yu1000", "yu10000yuan", "pct0", "yuan", NULL,
@@ -22,7 +23,8 @@ static bool of_indicators(const struct lm_indicator *ind)
 
 static bool plain_dimension(const char *name)
 {
-    return strcmp(name, "village") == 0 || strcmp(name, "office") == 0 || strcmp(name, "month") == 0;
+    return strcmp(name, "village") == 0 || strcmp(name, "office") == 0 ||
+           strcmp(name, "month") == 0;
 }
 
 /* "month", "category=field", "category=child.field", "age=band(field)". */
@@ -63,7 +65,8 @@ static void read_dimension(struct cat_loader *l, const char *text, struct lm_dim
 }
 
 /* type: of the rows counted; for ratios, of those of the first indicator below. */
-static void check_dimension(struct cat_loader *l, const struct lm_type *type, const struct lm_dimension *d)
+static void check_dimension(struct cat_loader *l, const struct lm_type *type,
+                            const struct lm_dimension *d)
 {
     const struct lm_type *owner = type;
 
@@ -78,7 +81,8 @@ static void check_dimension(struct cat_loader *l, const struct lm_type *type, co
             refers |= owner->fields[i].ref && strcmp(owner->fields[i].ref, type->name) == 0;
         }
         if (!owner || !refers) {
-            cat_bad(l, "分组用的子记录不存在", "the child record of a grouping is not there", d->text);
+            cat_bad(l, "分组用的子记录不存在", "the child record of a grouping is not there",
+                    d->text);
             return;
         }
     }
@@ -136,9 +140,10 @@ static void check_args(struct cat_loader *l, const struct lm_indicator *ind)
         cat_bad(l, "参数个数不对", "the number of arguments is wrong", "args");
         return;
     }
-    if ((ind->measure == LM_M_GAP || ind->measure == LM_M_STATIONS_WITHIN) != (ind->arg_number > 0)) {
-        cat_bad(l, "只有 gap 和 stations_within 写数字", "gap and stations_within take a number, no other does",
-                "number");
+    if ((ind->measure == LM_M_GAP || ind->measure == LM_M_STATIONS_WITHIN) !=
+        (ind->arg_number > 0)) {
+        cat_bad(l, "只有 gap 和 stations_within 写数字",
+                "gap and stations_within take a number, no other does", "number");
     }
     for (size_t i = 0; i < ind->n_args && l->status == LM_OK; i++) {
         const struct lm_field *f;
@@ -151,8 +156,8 @@ static void check_args(struct cat_loader *l, const struct lm_indicator *ind)
         }
         f = lm_type_field(ind->type, ind->args[i]);
         if (!f || !arg_fits(ind, f)) {
-            cat_bad(l, "没有这个字段，或类型不适合该计算", "there is no such field, or its type does not suit the measure",
-                    ind->args[i]);
+            cat_bad(l, "没有这个字段，或类型不适合该计算",
+                    "there is no such field, or its type does not suit the measure", ind->args[i]);
         }
     }
 }
@@ -169,7 +174,8 @@ static void read_filter(struct cat_loader *l, const json_t *obj, struct lm_indic
         return;
     }
     if (!out->type) {
-        cat_bad(l, "没有记录类型，就没有筛选条件", "without a record type there is no filter", "filter");
+        cat_bad(l, "没有记录类型，就没有筛选条件", "without a record type there is no filter",
+                "filter");
         return;
     }
     st = lm_expr_parse(&l->cat->arena, l->cat, out->type, out->filter_text, &out->filter, &inner);
@@ -200,15 +206,17 @@ static void read_date(struct cat_loader *l, const json_t *obj, struct lm_indicat
     }
     f = out->type ? lm_type_field(out->type, out->date_field) : NULL;
     if (!out->flow || !f || (f->ftype != LM_F_DATE && f->ftype != LM_F_DATETIME)) {
-        cat_bad(l, "时点数用 @as_of，时期数用日期字段", "a stock has @as_of, a flow a date field", out->date_field);
+        cat_bad(l, "时点数用 @as_of，时期数用日期字段", "a stock has @as_of, a flow a date field",
+                out->date_field);
     }
 }
 
 static void read_indicator(struct cat_loader *l, const json_t *obj, struct lm_indicator *out)
 {
     static const char *const keys[] = {
-        "id", "zh", "en", "unit", "type", "measure", "args", "number", "filter", "date",
-        "dimensions", "rounding", "kind", "opening", "source_figure", "note", NULL,
+        "id",     "zh",   "en",         "unit",     "type", "measure", "args",          "number",
+        "filter", "date", "dimensions", "rounding", "kind", "opening", "source_figure", "note",
+        NULL,
     };
     static const char *const kinds[] = {"flow", "stock", NULL};
     const char *type;
@@ -223,8 +231,10 @@ static void read_indicator(struct cat_loader *l, const json_t *obj, struct lm_in
         return;
     }
     cat_at(l, "%s", out->id);
-    if (strspn(out->id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") != strlen(out->id)) {
-        cat_bad(l, "指标编号只能用字母、数字和下划线", "an id takes letters, digits and underscores", out->id);
+    if (strspn(out->id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") !=
+        strlen(out->id)) {
+        cat_bad(l, "指标编号只能用字母、数字和下划线",
+                "an id takes letters, digits and underscores", out->id);
     }
     cat_labels(l, obj, &out->zh, &out->en);
     out->unit = cat_text(l, obj, "unit", true, CAT_LABEL_MAX);
@@ -242,13 +252,15 @@ static void read_indicator(struct cat_loader *l, const json_t *obj, struct lm_in
     typed = !of_indicators(out) && out->measure != LM_M_STATIONS_WITHIN;
     out->type = type ? lm_catalog_type(l->cat, type) : NULL;
     if (typed ? !out->type : (type && strcmp(type, "@coverage") != 0)) {
-        cat_bad(l, "没有这种记录，或此指标不应写明记录类型", "there is no such record type, or the measure takes none", type);
+        cat_bad(l, "没有这种记录，或此指标不应写明记录类型",
+                "there is no such record type, or the measure takes none", type);
     }
     read_filter(l, obj, out);
     read_date(l, obj, out);
     dimensions = cat_texts(l, obj, "dimensions", true, &out->n_dimensions);
     out->dimensions = cat_alloc(l, out->n_dimensions, sizeof(*out->dimensions));
-    for (size_t i = 0; dimensions && out->dimensions && i < out->n_dimensions && l->status == LM_OK; i++) {
+    for (size_t i = 0; dimensions && out->dimensions && i < out->n_dimensions && l->status == LM_OK;
+         i++) {
         read_dimension(l, dimensions[i], &out->dimensions[i]);
     }
 }
@@ -256,7 +268,8 @@ static void read_indicator(struct cat_loader *l, const json_t *obj, struct lm_in
 /* ---- all of them ---- */
 
 /* The type of the rows behind an indicator; follows ratios and gaps. Refuses circles. */
-static const struct lm_type *rows_of(struct cat_loader *l, const struct lm_indicator *ind, size_t depth)
+static const struct lm_type *rows_of(struct cat_loader *l, const struct lm_indicator *ind,
+                                     size_t depth)
 {
     const struct lm_type *first = NULL;
 
@@ -264,7 +277,8 @@ static const struct lm_type *rows_of(struct cat_loader *l, const struct lm_indic
         return ind->type;
     }
     if (depth > 8) {
-        cat_bad(l, "指标互相引用成了循环，或层次太深", "the indicators refer to each other in a circle, or too deeply", ind->id);
+        cat_bad(l, "指标互相引用成了循环，或层次太深",
+                "the indicators refer to each other in a circle, or too deeply", ind->id);
         return NULL;
     }
     for (size_t i = 0; i < ind->n_args; i++) {
@@ -276,7 +290,8 @@ static const struct lm_type *rows_of(struct cat_loader *l, const struct lm_indic
     return first;
 }
 
-/* Opening balances are entered for exactly the indicators that allow them: the code list says which. */
+/* Opening balances are entered for exactly the indicators that allow them: the code list says
+ * which. */
 static void check_openings(struct cat_loader *l)
 {
     const struct lm_list *list = lm_catalog_list(l->cat, "indicator");
@@ -292,12 +307,13 @@ static void check_openings(struct cat_loader *l)
 
         n += ind->opening;
         if (ind->opening && !lm_list_code(list, ind->id)) {
-            cat_bad(l, "可有期初数的指标不在代码表 indicator 里", "an indicator with openings is not in the list \"indicator\"",
-                    ind->id);
+            cat_bad(l, "可有期初数的指标不在代码表 indicator 里",
+                    "an indicator with openings is not in the list \"indicator\"", ind->id);
         }
     }
     if (l->status == LM_OK && n != list->n_codes) {
-        cat_bad(l, "代码表 indicator 里有不允许期初数的指标", "the list \"indicator\" names one that takes no opening", NULL);
+        cat_bad(l, "代码表 indicator 里有不允许期初数的指标",
+                "the list \"indicator\" names one that takes no opening", NULL);
     }
 }
 

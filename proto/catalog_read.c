@@ -1,5 +1,5 @@
-/* Strict reading of the catalogue's JSON: unknown keys, wrong kinds, empty texts and lengths are failures that name
- * file and place. Pure; texts are copied into the catalogue's arena. */
+/* Strict reading of the catalogue's JSON: unknown keys, wrong kinds, empty texts and lengths are
+ * failures that name file and place. Pure; texts are copied into the catalogue's arena. */
 #include "proto/catalog_internal.h"
 
 #include "common/base/util.h"
@@ -80,7 +80,8 @@ bool cat_object(struct cat_loader *l, const json_t *obj, const char *const *keys
         cat_bad(l, "这里应当是一个对象", "an object is expected here", NULL);
         return false;
     }
-    json_object_foreach((json_t *)(uintptr_t)obj, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)obj, key, value)
+    {
         size_t i = 0;
 
         while (keys[i] && strcmp(keys[i], key) != 0) {
@@ -123,8 +124,8 @@ static const char *copy_text(struct cat_loader *l, const json_t *v, const char *
     }
     n = json_string_length(v);
     if (n == 0 || n > max || lm_utf8_has_control(json_string_value(v), n)) {
-        cat_bad(l, "文字为空、太长或含有控制字符", "the text is empty, too long or holds control characters",
-                key);
+        cat_bad(l, "文字为空、太长或含有控制字符",
+                "the text is empty, too long or holds control characters", key);
         return NULL;
     }
     out = cat_alloc(l, n + 1, 1);
@@ -134,7 +135,8 @@ static const char *copy_text(struct cat_loader *l, const json_t *v, const char *
     return out;
 }
 
-const char *cat_text(struct cat_loader *l, const json_t *obj, const char *key, bool required, size_t max)
+const char *cat_text(struct cat_loader *l, const json_t *obj, const char *key, bool required,
+                     size_t max)
 {
     const json_t *v = member(l, obj, key, required);
 
@@ -157,7 +159,8 @@ const char *cat_name(struct cat_loader *l, const json_t *obj, const char *key)
 
     if (name && !name_valid(name)) {
         cat_bad(l, "名称只能用小写字母、数字和下划线，以字母开头",
-                "a name takes lower-case letters, digits and underscores and begins with a letter", name);
+                "a name takes lower-case letters, digits and underscores and begins with a letter",
+                name);
         return NULL;
     }
     return name;
@@ -192,14 +195,15 @@ int64_t cat_int(struct cat_loader *l, const json_t *obj, const char *key, int64_
         return otherwise;
     }
     if (!json_is_integer(v) || json_integer_value(v) < min || json_integer_value(v) > max) {
-        cat_bad(l, "这里应当是整数，且在允许的范围内", "a whole number within the allowed range is expected here",
-                key);
+        cat_bad(l, "这里应当是整数，且在允许的范围内",
+                "a whole number within the allowed range is expected here", key);
         return otherwise;
     }
     return json_integer_value(v);
 }
 
-const json_t *cat_array(struct cat_loader *l, const json_t *obj, const char *key, bool required, size_t max)
+const json_t *cat_array(struct cat_loader *l, const json_t *obj, const char *key, bool required,
+                        size_t max)
 {
     const json_t *v = member(l, obj, key, required);
 
@@ -217,7 +221,8 @@ const json_t *cat_array(struct cat_loader *l, const json_t *obj, const char *key
     return v;
 }
 
-const char **cat_texts(struct cat_loader *l, const json_t *obj, const char *key, bool required, size_t *n_out)
+const char **cat_texts(struct cat_loader *l, const json_t *obj, const char *key, bool required,
+                       size_t *n_out)
 {
     const json_t *array = cat_array(l, obj, key, required, CAT_CODES_MAX);
     size_t n = json_array_size(array);
@@ -256,7 +261,8 @@ static int word_of(struct cat_loader *l, const char *text, const char *const *wo
     return -1;
 }
 
-int cat_word(struct cat_loader *l, const json_t *obj, const char *key, const char *const *words, int otherwise)
+int cat_word(struct cat_loader *l, const json_t *obj, const char *key, const char *const *words,
+             int otherwise)
 {
     const char *text = cat_text(l, obj, key, otherwise < 0, CAT_LABEL_MAX);
     int found = word_of(l, text, words);

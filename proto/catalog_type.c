@@ -1,5 +1,6 @@
-/* Record types: JSON → structures. Each type gets its own copy of the common fields, first and in the order of LM_C_*.
- * References between types are checked in catalog_check.c, when all are known. Pure. */
+/* Record types: JSON → structures. Each type gets its own copy of the common fields, first and in
+ * the order of LM_C_*. References between types are checked in catalog_check.c, when all are known.
+ * Pure. */
 #include "proto/catalog_internal.h"
 
 #include <stdio.h>
@@ -7,15 +8,18 @@
 
 /* In the order of LM_C_*. */
 static const char *const common_names[LM_C_COUNT] = {
-    "id", "village_code", "station", "state", "created_by", "created_at", "device_id",
-    "deleted_at", "correction_of", "delete_reason", "return_note", "close_note",
+    "id",        "village_code", "station",       "state",         "created_by",  "created_at",
+    "device_id", "deleted_at",   "correction_of", "delete_reason", "return_note", "close_note",
 };
-static const char *const common_groups[] = {"origin", "state", "deleted"}; /* in the order of LM_GROUP_* */
+static const char *const common_groups[] = {"origin", "state",
+                                            "deleted"}; /* in the order of LM_GROUP_* */
 
 /* ---- groups ---- */
 
-/* The groups named in `groups`; members are assigned by name. first = index of the first of them. */
-static void read_named_groups(struct cat_loader *l, struct lm_type *type, const json_t *root, bool common)
+/* The groups named in `groups`; members are assigned by name. first = index of the first of them.
+ */
+static void read_named_groups(struct cat_loader *l, struct lm_type *type, const json_t *root,
+                              bool common)
 {
     static const char *const keys[] = {"name", "fields", "guarded", "note", NULL};
     const json_t *array = cat_array(l, root, "groups", common, LM_GROUPS_PER_TYPE_MAX);
@@ -58,7 +62,8 @@ static void read_named_groups(struct cat_loader *l, struct lm_type *type, const 
                 }
             }
             if (!f || f->common != common) {
-                cat_bad(l, "合并组里的字段不存在", "a field of the merge group is not there", members[k]);
+                cat_bad(l, "合并组里的字段不存在", "a field of the merge group is not there",
+                        members[k]);
             } else if (f->group >= 0) {
                 cat_bad(l, "字段同时属于两个合并组", "a field is in two merge groups", members[k]);
             } else {
@@ -81,8 +86,8 @@ static void add_single_groups(struct cat_loader *l, struct lm_type *type, const 
         guarded = obj && cat_flag(l, obj, "guarded", false);
         if (f->group >= 0) {
             if (guarded) {
-                cat_bad(l, "合并组里的字段由组标明是否守护", "the group of the field says whether it is guarded",
-                        "guarded");
+                cat_bad(l, "合并组里的字段由组标明是否守护",
+                        "the group of the field says whether it is guarded", "guarded");
             }
             continue;
         }
@@ -99,7 +104,8 @@ static void add_single_groups(struct cat_loader *l, struct lm_type *type, const 
 
 /* ---- fields ---- */
 
-static void read_fields(struct cat_loader *l, struct lm_type *type, const json_t *root, const json_t *common)
+static void read_fields(struct cat_loader *l, struct lm_type *type, const json_t *root,
+                        const json_t *common)
 {
     const char *file = l->file;
     const json_t *own = cat_array(l, root, "fields", true, LM_FIELDS_PER_TYPE_MAX - LM_C_COUNT);
@@ -108,7 +114,8 @@ static void read_fields(struct cat_loader *l, struct lm_type *type, const json_t
 
     if (l->status == LM_OK && json_array_size(shared) != LM_C_COUNT) {
         l->file = "common.json";
-        cat_bad(l, "通用字段的个数或顺序不对", "the common fields are not those of the program", NULL);
+        cat_bad(l, "通用字段的个数或顺序不对", "the common fields are not those of the program",
+                NULL);
     }
     type->fields = cat_alloc(l, LM_C_COUNT + n_own, sizeof(*type->fields));
     type->groups = cat_alloc(l, LM_GROUPS_PER_TYPE_MAX, sizeof(*type->groups));
@@ -121,12 +128,14 @@ static void read_fields(struct cat_loader *l, struct lm_type *type, const json_t
 
         l->file = is_common ? "common.json" : file;
         cat_at(l, "%s.fields[%zu]", type->name, is_common ? i : i - LM_C_COUNT);
-        cat_read_field(l, type, json_array_get(is_common ? shared : own, is_common ? i : i - LM_C_COUNT),
+        cat_read_field(l, type,
+                       json_array_get(is_common ? shared : own, is_common ? i : i - LM_C_COUNT),
                        is_common, f);
         f->index = (int)i;
         f->group = -1;
         if (l->status == LM_OK && is_common && strcmp(f->name, common_names[i]) != 0) {
-            cat_bad(l, "通用字段的个数或顺序不对", "the common fields are not those of the program", f->name);
+            cat_bad(l, "通用字段的个数或顺序不对", "the common fields are not those of the program",
+                    f->name);
         }
         if (!is_common && f->sensitivity > type->sensitivity_max) {
             type->sensitivity_max = f->sensitivity;
@@ -146,8 +155,8 @@ static void read_fields(struct cat_loader *l, struct lm_type *type, const json_t
 }
 
 /* Positions of the named fields. */
-static int *read_columns(struct cat_loader *l, const struct lm_type *type, const json_t *obj, const char *key,
-                         size_t *n_out)
+static int *read_columns(struct cat_loader *l, const struct lm_type *type, const json_t *obj,
+                         const char *key, size_t *n_out)
 {
     size_t n;
     const char **names = cat_texts(l, obj, key, true, &n);
@@ -228,8 +237,8 @@ static void read_transitions(struct cat_loader *l, struct lm_type *type, const j
         cat_read_rules(l, type, item, &t->rules, &t->n_rules);
         for (size_t k = 0; k < i && l->status == LM_OK; k++) {
             const struct lm_transition *other = &type->transitions[k];
-            bool same_from = t->from && other->from ? strcmp(t->from, other->from) == 0
-                                                    : t->from == other->from;
+            bool same_from =
+                t->from && other->from ? strcmp(t->from, other->from) == 0 : t->from == other->from;
 
             if (same_from && strcmp(t->to, other->to) == 0 && (t->by & other->by)) {
                 cat_bad(l, "状态变化重复", "the transition is there twice", t->to);
@@ -259,11 +268,27 @@ static void read_village_states(struct cat_loader *l, struct lm_type *type, cons
 
 /* ---- types ---- */
 
-static void read_type(struct cat_loader *l, struct lm_type *type, const json_t *root, const json_t *common)
+static void read_type(struct cat_loader *l, struct lm_type *type, const json_t *root,
+                      const json_t *common)
 {
     static const char *const keys[] = {
-        "name", "zh", "en", "note", "kept_by", "feed", "states", "default_state", "village_edits_in",
-        "natural_key", "reporting_date", "list_columns", "groups", "fields", "rules", "transitions", NULL,
+        "name",
+        "zh",
+        "en",
+        "note",
+        "kept_by",
+        "feed",
+        "states",
+        "default_state",
+        "village_edits_in",
+        "natural_key",
+        "reporting_date",
+        "list_columns",
+        "groups",
+        "fields",
+        "rules",
+        "transitions",
+        NULL,
     };
     static const char *const feeds[] = {"own", "all", "hub", NULL};
     const char *states, *date;
