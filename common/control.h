@@ -30,5 +30,8 @@ void lm_control_close(struct lm_control **control);
  * LM_ERR_NOT_FOUND: no server. timeout_s 0 = wait for ever (the server may be at work on it). */
 enum lm_status lm_control_call(const char *dir, int argc, char **argv, FILE *in, int timeout_s, int *exit_out,
                                struct lm_error *err) LM_MUST_USE;
+/* The same with the answers going to out and err_out. */
+enum lm_status lm_control_call_to(const char *dir, int argc, char **argv, FILE *in, int timeout_s, FILE *out,
+                                  FILE *err_out, int *exit_out, struct lm_error *err) LM_MUST_USE;
 
 #endif

@@ -131,7 +131,7 @@ enum lm_status lm_store_users(struct lm_store *store, bool (*visit)(void *arg, c
 /* ---- up: what replicas push, what town staff do ---------------------------------------------------------------------------------- */
 
 struct lm_push_result {
-    enum { LM_PUSH_TAKEN, LM_PUSH_GAP, LM_PUSH_DIVERGED, LM_PUSH_BAD } outcome; /* BAD: content does not unpack; err says why */
+    enum { LM_TAKE_TAKEN, LM_TAKE_GAP, LM_TAKE_DIVERGED, LM_TAKE_BAD } outcome; /* BAD: content does not unpack; err says why */
     struct lm_head acked;              /* after this push once committed; for GAP and DIVERGED: what the hub has */
     uint32_t n_new;                    /* changes journaled now */
     struct lm_ack_verdict verdicts[LM_ACK_VERDICTS_MAX]; /* those that are not "applied" */

@@ -1,0 +1,88 @@
+/* The table of lastmile-hub's commands. */
+#include "hub/program.h"
+
+#include <string.h>
+
+const struct lm_hub_command lm_hub_commands[] = {
+    {"init", LM_NEEDS_NOTHING, false,
+     "init --town NAME --code CODE12 [--admin NAME] [--admin-password-file FILE]",
+     "makes the data directory: database, keys, first account", lm_cmd_init},
+    {"serve", LM_NEEDS_SERVE, false, "serve [--sync tcp://ADDR:PORT] [--http ADDR:PORT]",
+     "takes in what stations send and answers them", lm_cmd_serve},
+    {"station add", LM_NEEDS_WRITE, false,
+     "station add CODE12 NAME [--level village|town] [--office NAME]",
+     "registers a station with its area, office and station rows", lm_cmd_station_add},
+    {"station import", LM_NEEDS_WRITE, true, "station import FILE.csv|-",
+     "registers many; the header line names code,name,level,office", lm_cmd_station_import},
+    {"station list", LM_NEEDS_READ, false, "station list", "stations and their replicas",
+     lm_cmd_station_list},
+    {"station revoke", LM_NEEDS_WRITE, false, "station revoke CODE12 [--replica N]",
+     "shuts a station's PCs out, at once", lm_cmd_station_revoke},
+    {"enrol", LM_NEEDS_WRITE, false,
+     "enrol CODE12 --out KIT [--endpoint tcp://ADDR:PORT] [--expires HOURS]",
+     "makes a one-time enrolment kit for a station", lm_cmd_enrol},
+    {"count", LM_NEEDS_READ, false,
+     "count [INDICATOR…] [--by village|office|month|category] [--from DATE] [--to DATE] [--station "
+     "CODE12]",
+     "consolidated counts with their coverage", lm_cmd_count},
+    {"records", LM_NEEDS_READ, false, "records TYPE [--station CODE12] [--where FIELD=VALUE]…",
+     "current records as NDJSON", lm_cmd_records},
+    {"history", LM_NEEDS_READ, false, "history ID", "every change of one record, with its outcome",
+     lm_cmd_history},
+    {"add", LM_NEEDS_WRITE, true, "add [FILE|-]",
+     "records and edits of the town's own or on behalf of a station, NDJSON", lm_cmd_add},
+    {"approve", LM_NEEDS_WRITE, false, "approve TYPE [--station CODE12] [--where FIELD=VALUE]…",
+     "verifies submitted records in bulk", lm_cmd_approve},
+    {"send-back", LM_NEEDS_WRITE, false, "send-back ID --note TEXT",
+     "returns a record to its village for correction", lm_cmd_send_back},
+    {"returned", LM_NEEDS_READ, false, "returned [--station CODE12]",
+     "what was refused or is invalid, with the reason", lm_cmd_returned},
+    {"held release", LM_NEEDS_WRITE, false, "held release POSITION",
+     "judges a held change although what it waits for is missing", lm_cmd_held_release},
+    {"held", LM_NEEDS_READ, false, "held", "changes that wait for something not there yet",
+     lm_cmd_held},
+    {"conflicts resolve", LM_NEEDS_WRITE, false, "conflicts resolve ID --keep N",
+     "keeps one of the values in conflict", lm_cmd_conflicts_resolve},
+    {"conflicts", LM_NEEDS_READ, false, "conflicts", "open conflicts and their values",
+     lm_cmd_conflicts},
+    {"verify", LM_NEEDS_READ, false, "verify",
+     "recomputes chains, master and feed from the journal and compares", lm_cmd_verify},
+    {"status", LM_NEEDS_READ, false, "status", "stations, lag, returned, conflicts, journal",
+     lm_cmd_status},
+    {"user add", LM_NEEDS_WRITE, true,
+     "user add NAME --role clerk|leader|admin|security|auditor [PASSWORD-FILE|-]",
+     "makes an account; without a file a password is made and printed once", lm_cmd_user_add},
+    {"user list", LM_NEEDS_READ, false, "user list", "accounts", lm_cmd_user_list},
+    {"user disable", LM_NEEDS_WRITE, false, "user disable NAME", "shuts an account",
+     lm_cmd_user_disable},
+};
+const size_t lm_hub_n_commands = sizeof lm_hub_commands / sizeof *lm_hub_commands;
+
+const struct lm_hub_command *lm_hub_command_find(int argc, char **argv)
+{
+    char two[64] = "";
+    if (argc < 1) {
+        return NULL;
+    }
+    if (argc >= 2 && strlen(argv[0]) + strlen(argv[1]) + 2 < sizeof two) {
+        snprintf(two, sizeof two, "%s %s", argv[0], argv[1]);
+    }
+    for (size_t i = 0; i < lm_hub_n_commands; i++) {
+        const char *name = lm_hub_commands[i].name;
+        if (strcmp(name, two) == 0 || strcmp(name, argv[0]) == 0) {
+            return &lm_hub_commands[i];
+        }
+    }
+    return NULL;
+}
+
+int lm_hub_fail(struct lm_cli *cli, const struct lm_error *err)
+{
+    int code = lm_cli_fail(cli, LM_HUB_NAME, err);
+    const struct lm_hub_command *command =
+        cli->argc > 0 ? lm_hub_command_find(cli->argc, cli->argv) : NULL;
+    if (code == LM_EXIT_USAGE && command) {
+        fprintf(cli->err, "usage: %s %s\n", LM_HUB_NAME, command->usage);
+    }
+    return code;
+}

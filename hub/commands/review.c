@@ -1,0 +1,246 @@
+/* records, history, returned, held, conflicts, verify: what is there and what waits for a person. */
+#include "common/base/util.h"
+#include "common/tables.h"
+#include "hub/program.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WHERE_MAX 16
+
+static enum lm_status usage(struct lm_error *err, const char *zh, const char *en)
+{
+    struct lm_error text = {.code = "usage"};
+    snprintf(text.zh, sizeof text.zh, "%s", zh);
+    snprintf(text.en, sizeof text.en, "%s", en);
+    *err = text;
+    return LM_ERR_INVALID;
+}
+
+static bool print_record(void *arg, const struct lm_record *rec)
+{
+    struct lm_cli *cli = arg;
+    json_t *row = lm_record_to_json(rec);
+    if (!row) {
+        return false;
+    }
+    lm_json_print(cli->out, row);
+    json_decref(row);
+    return true;
+}
+
+int lm_cmd_records(struct lm_hub *hub, struct lm_cli *cli)
+{
+    const char *station = NULL, *where_text[WHERE_MAX], *positional[2];
+    size_t n_where = 0, n = 0;
+    const struct lm_cli_option options[] = {
+        {.name = "--station", .value = &station},
+        {.name = "--where", .many = where_text, .n_many = &n_where, .max_many = WHERE_MAX}};
+    struct lm_error err = {0};
+    struct lm_where where[WHERE_MAX];
+    static char storage[WHERE_MAX][512];
+    struct lm_arena arena;
+    lm_arena_init(&arena, 64 * 1024 * 1024);
+    enum lm_status status = lm_cli_options(cli, options, 2, positional, 2, &n, &err);
+    if (status == LM_OK && n != 2) {
+        status = usage(&err, "缺少记录类型", "a record type is missing");
+    }
+    for (size_t i = 0; status == LM_OK && i < n_where; i++) {
+        snprintf(storage[i], sizeof storage[i], "%s", where_text[i]);
+        char *equals = strchr(storage[i], '=');
+        if (!equals || equals == storage[i]) {
+            status = usage(&err, "--where 应写成 字段=值", "--where takes FIELD=VALUE");
+            break;
+        }
+        *equals = '\0';
+        where[i] = (struct lm_where){.field = storage[i], .value = equals + 1};
+    }
+    if (status == LM_OK && !lm_catalog_type(hub->catalog, positional[1])) {
+        status = lm_fail(&err, LM_ERR_INVALID, "unknown_type", "type", "没有记录类型 %.40s",
+                         "no record type %.40s", positional[1]);
+    }
+    if (status == LM_OK) {
+        status = lm_store_list(hub->store, &arena, positional[1], station, where, n_where, print_record, cli,
+                               &err);
+    }
+    lm_arena_free(&arena);
+    return status == LM_OK ? LM_EXIT_OK : lm_hub_fail(cli, &err);
+}
+
+static bool print_row(void *arg, const json_t *row)
+{
+    struct lm_cli *cli = arg;
+    lm_json_print(cli->out, row);
+    return true;
+}
+
+int lm_cmd_history(struct lm_hub *hub, struct lm_cli *cli)
+{
+    const char *positional[2];
+    size_t n = 0;
+    struct lm_error err = {0};
+    enum lm_status status = lm_cli_options(cli, NULL, 0, positional, 2, &n, &err);
+    if (status == LM_OK && n != 2) {
+        status = usage(&err, "缺少记录编号", "the record's id is missing");
+    }
+    if (status == LM_OK && !lm_uuid_valid(positional[1], strlen(positional[1]))) {
+        status = lm_fail(&err, LM_ERR_INVALID, "bad_uuid", "id", "不是合法的编号:%.60s", "not a UUID: %.60s",
+                         positional[1]);
+    }
+    if (status == LM_OK) {
+        status = lm_store_history(hub->store, positional[1], print_row, cli, &err);
+    }
+    return status == LM_OK ? LM_EXIT_OK : lm_hub_fail(cli, &err);
+}
+
+int lm_cmd_returned(struct lm_hub *hub, struct lm_cli *cli)
+{
+    const char *station = NULL, *positional[1];
+    size_t n = 0;
+    const struct lm_cli_option options[] = {{.name = "--station", .value = &station}};
+    struct lm_error err = {0};
+    enum lm_status status = lm_cli_options(cli, options, 1, positional, 1, &n, &err);
+    if (status == LM_OK) {
+        status = lm_store_returned(hub->store, station, print_row, cli, &err);
+    }
+    return status == LM_OK ? LM_EXIT_OK : lm_hub_fail(cli, &err);
+}
+
+int lm_cmd_held(struct lm_hub *hub, struct lm_cli *cli)
+{
+    const char *positional[1];
+    size_t n = 0;
+    struct lm_error err = {0};
+    enum lm_status status = lm_cli_options(cli, NULL, 0, positional, 1, &n, &err);
+    if (status == LM_OK) {
+        status = lm_store_held(hub->store, print_row, cli, &err);
+    }
+    return status == LM_OK ? LM_EXIT_OK : lm_hub_fail(cli, &err);
+}
+
+int lm_cmd_conflicts(struct lm_hub *hub, struct lm_cli *cli)
+{
+    const char *positional[1];
+    size_t n = 0;
+    struct lm_error err = {0};
+    enum lm_status status = lm_cli_options(cli, NULL, 0, positional, 1, &n, &err);
+    if (status == LM_OK) {
+        status = lm_store_conflicts(hub->store, print_row, cli, &err);
+    }
+    return status == LM_OK ? LM_EXIT_OK : lm_hub_fail(cli, &err);
+}
+
+/* Commits what one writing command did, or undoes it; prints the outcome. */
+static int finish(struct lm_hub *hub, struct lm_cli *cli, enum lm_status status,
+                  const struct lm_act_result *done, struct lm_error *err, const char *key, const char *value)
+{
+    if (status == LM_OK) {
+        status = lm_store_commit(hub->store, err);
+    }
+    if (status != LM_OK) {
+        const struct lm_error *first = done ? lm_issues_first_refusal(&done->issues) : NULL;
+        lm_store_rollback(hub->store);
+        return lm_hub_fail(cli, first && !err->code[0] ? first : err);
+    }
+    if (cli->json) {
+        json_t *doc = json_pack("{s:s}", key, value);
+        lm_json_print(cli->out, doc);
+        json_decref(doc);
+    } else {
+        fprintf(cli->out, "%s: 已处理 / done\n", value);
+    }
+    return LM_EXIT_OK;
+}
+
+int lm_cmd_conflicts_resolve(struct lm_hub *hub, struct lm_cli *cli)
+{
+    const char *keep = NULL, *positional[3];
+    size_t n = 0;
+    const struct lm_cli_option options[] = {{.name = "--keep", .value = &keep}};
+    struct lm_error err = {0};
+    struct lm_act_result done;
+    memset(&done, 0, sizeof done);
+    lm_issues_init(&done.issues);
+    enum lm_status status = lm_cli_options(cli, options, 1, positional, 3, &n, &err);
+    if (status == LM_OK && (n != 3 || !keep || !isdigit((unsigned char)keep[0]) || strlen(keep) > 6)) {
+        status = usage(&err, "要写冲突编号和 --keep 序号", "needs the conflict's id and --keep N");
+    }
+    if (status == LM_OK) {
+        status = lm_store_begin(hub->store, &err);
+    }
+    if (status != LM_OK) {
+        return lm_hub_fail(cli, &err);
+    }
+    status = lm_store_resolve(hub->store, cli->user, positional[2], (int)strtol(keep, NULL, 10),
+                              lm_clock_wall_ms(), &done, &err);
+    return finish(hub, cli, status, &done, &err, "id", positional[2]);
+}
+
+int lm_cmd_held_release(struct lm_hub *hub, struct lm_cli *cli)
+{
+    const char *positional[3];
+    size_t n = 0;
+    struct lm_error err = {0};
+    uint64_t position = 0;
+    enum lm_status status = lm_cli_options(cli, NULL, 0, positional, 3, &n, &err);
+    if (status == LM_OK) {
+        char *end = NULL;
+        position = n == 3 && isdigit((unsigned char)positional[2][0]) ? strtoull(positional[2], &end, 10) : 0;
+        if (position == 0 || *end) {
+            status = usage(&err, "缺少序号(见 held 的 position)", "needs the position that `held` shows");
+        }
+    }
+    if (status == LM_OK) {
+        status = lm_store_begin(hub->store, &err);
+    }
+    if (status != LM_OK) {
+        return lm_hub_fail(cli, &err);
+    }
+    status = lm_store_release(hub->store, cli->user, position, lm_clock_wall_ms(), &err);
+    return finish(hub, cli, status, NULL, &err, "position", positional[2]);
+}
+
+static void report_difference(void *arg, const char *difference)
+{
+    json_array_append_new(arg, json_string(difference));
+}
+
+int lm_cmd_verify(struct lm_hub *hub, struct lm_cli *cli)
+{
+    const char *positional[1];
+    size_t n = 0, differences = 0;
+    struct lm_error err = {0};
+    struct lm_mark head;
+    json_t *list = json_array();
+    enum lm_status status = lm_cli_options(cli, NULL, 0, positional, 1, &n, &err);
+    if (status == LM_OK) {
+        status = lm_store_verify(hub->store, report_difference, list, &differences, &err);
+    }
+    if (status == LM_OK) {
+        status = lm_store_head(hub->store, &head);
+    }
+    int code = LM_EXIT_FAILED;
+    if (status != LM_OK) {
+        code = lm_hub_fail(cli, &err);
+    } else {
+        code = differences == 0 ? LM_EXIT_OK : LM_EXIT_FAILED;
+        if (cli->json) {
+            json_t *doc = json_pack("{s:b,s:I,s:I,s:O}", "clean", (int)(differences == 0), "entries",
+                                    (json_int_t)head.position, "differences", (json_int_t)differences, "list",
+                                    list);
+            lm_json_print(cli->out, doc);
+            json_decref(doc);
+        } else {
+            for (size_t i = 0; i < json_array_size(list); i++) {
+                fprintf(cli->out, "%s\n", json_string_value(json_array_get(list, i)));
+            }
+            fprintf(cli->out,
+                    differences == 0 ? "核对无误:%llu 条日志 / clean: %llu journal entries\n"
+                                     : "核对发现差异(日志 %llu 条)/ differences found in %llu entries\n",
+                    (unsigned long long)head.position, (unsigned long long)head.position);
+        }
+    }
+    json_decref(list);
+    return code;
+}

@@ -1,0 +1,284 @@
+/* serve: opens sockets, prints the ready line, runs rounds until told to stop. */
+#include "common/base/log.h"
+#include "hub/server.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define TICK_MS 1000
+
+static int open_signals(struct lm_error *err)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    signal(SIGPIPE, SIG_IGN);
+    int fd = sigprocmask(SIG_BLOCK, &set, NULL) == 0 ? signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
+    if (fd < 0) {
+        (void)lm_fail(err, LM_ERR_INTERNAL, "internal", "", "无法接收信号", "cannot receive signals");
+    }
+    return fd;
+}
+
+static void handle_message(struct lm_server *server, const struct lm_incoming *in)
+{
+    struct lm_error err = {0};
+    struct lm_hub_event event;
+    server->metrics.messages++;
+    if (in->hostile || in->user_id[0] == '\0') {
+        server->metrics.hostile++;
+        if (in->user_id[0] != '\0') {
+            lm_server_send_error(server, &in->peer, "malformed", "a message has two frames", 0);
+        }
+        return;
+    }
+    unsigned long long number = strtoull(in->user_id + 1, NULL, 10);
+    if (in->user_id[0] == 'k') {
+        lm_server_enrol(server, (int64_t)number, in);
+        return;
+    }
+    struct lm_hub_peer *peer = lm_server_peer(server, number, &err);
+    if (!peer) {
+        lm_server_send_error(server, &in->peer, err.code, err.en, 30);
+        return;
+    }
+    memset(&event, 0, sizeof event);
+    event.kind = LM_HE_MESSAGE;
+    for (size_t i = 0; i < in->peer.n && i < 8; i++) {
+        event.message.peer = event.message.peer << 8 | in->peer.id[i];
+    }
+    event.message.kind = in->kind;
+    event.message.body = in->body;
+    event.message.n = in->n;
+    lm_arena_reset(&server->message_arena);
+    event.message.arena = &server->message_arena;
+    lm_server_step(server, peer, &event, &in->peer);
+}
+
+static void gather(struct lm_server *server)
+{
+    int64_t until = lm_clock_mono_ms() + LM_GATHER_MS;
+    for (int n = 0; n < LM_GATHER_MESSAGES && !server->failed; n++) {
+        struct lm_incoming in;
+        /* Waiting a moment for more pays only when there is something to commit. */
+        int64_t left = server->in_round ? until - lm_clock_mono_ms() : 0;
+        if (server->round_changes >= LM_GATHER_CHANGES || left < 0) {
+            break;
+        }
+        if (lm_router_receive(server->router, server->in_round && n < 4 ? 1 : 0, &in) != LM_OK) {
+            break;
+        }
+        handle_message(server, &in);
+        lm_incoming_release(&in);
+    }
+}
+
+static void run_command(struct lm_server *server, struct lm_control_request *request)
+{
+    static char program[] = LM_HUB_NAME;
+    struct lm_error err = {0};
+    struct lm_cli cli;
+    char *argv[72] = {program};
+    int argc = 1;
+    for (int i = 0; i < request->argc && argc < 71; i++) {
+        argv[argc++] = request->argv[i];
+    }
+    memset(&cli, 0, sizeof cli);
+    enum lm_status status = lm_cli_parse(argc, argv, &cli, &err);
+    cli.in = request->in;
+    cli.out = request->out;
+    cli.err = request->err;
+    const struct lm_hub_command *command =
+        status == LM_OK ? lm_hub_command_find(cli.argc, cli.argv) : NULL;
+    int code = LM_EXIT_USAGE;
+    if (status != LM_OK) {
+        code = lm_hub_fail(&cli, &err);
+    } else if (!command || command->needs != LM_NEEDS_WRITE) {
+        fprintf(cli.err, "%s: 服务器不执行这个命令 / the server does not run this command\n", LM_HUB_NAME);
+    } else {
+        server->hub->registry_changed = false;
+        code = command->run(server->hub, &cli);
+        if (server->hub->registry_changed &&
+            lm_gate_reload(server->gate, server->hub->store, &err) != LM_OK) {
+            lm_log(LM_LOG_ERROR, "serve", "cannot reload the registry: %s", err.en);
+        }
+        if (server->hub->registry_changed) {
+            for (size_t i = 0; i < server->n_peers; i++) { /* a revocation holds from the next message on */
+                struct lm_hub_peer *peer = server->peers[i];
+                if (lm_store_replica_get(server->hub->store, peer->row.number, &peer->row) != LM_OK) {
+                    lm_log(LM_LOG_ERROR, "serve", "a replica's row cannot be read");
+                }
+            }
+        }
+        lm_server_news(server);
+    }
+    lm_control_finish(request, code);
+}
+
+static void tick(struct lm_server *server)
+{
+    struct lm_store_totals totals;
+    for (size_t i = server->n_peers; i-- > 0;) {
+        struct lm_hub_event event;
+        struct lm_hub_peer *peer = server->peers[i];
+        memset(&event, 0, sizeof event);
+        event.kind = LM_HE_TICK;
+        lm_server_step(server, peer, &event, NULL);
+        for (size_t k = 0; k < server->fx.n; k++) {
+            if (server->fx.items[k].kind == LM_HX_CLOSE && !peer->touched) {
+                lm_server_drop_peer(server, peer);
+                break;
+            }
+        }
+    }
+    lm_server_end_round(server);
+    pthread_mutex_lock(&server->metrics_mutex);
+    if (lm_store_totals(server->hub->store, &totals) == LM_OK) {
+        server->metrics.journal_entries = totals.journal_entries;
+        server->metrics.returned = totals.returned;
+        server->metrics.held = totals.held;
+        server->metrics.conflicts = totals.conflicts;
+    }
+    server->metrics.sessions = server->n_peers;
+    pthread_mutex_unlock(&server->metrics_mutex);
+}
+
+static void serve(struct lm_server *server, int signals)
+{
+    int64_t next_tick = lm_clock_mono_ms() + TICK_MS;
+    while (!server->stop && !server->failed) {
+        int fds[2] = {signals, lm_control_fd(server->control)};
+        bool ready[2] = {false, false}, message = false;
+        int64_t wait = next_tick - lm_clock_mono_ms();
+        enum lm_status status = lm_router_wait(server->router, fds, 2, ready,
+                                               wait < 0 ? 0 : (int)wait, &message);
+        if (status != LM_OK && status != LM_ERR_TIMEOUT) {
+            lm_log(LM_LOG_ERROR, "serve", "waiting failed: %s", lm_status_name(status));
+            server->failed = true;
+        }
+        if (ready[0]) {
+            struct signalfd_siginfo info;
+            while (read(signals, &info, sizeof info) == (ssize_t)sizeof info) {
+                server->stop = server->stop || info.ssi_signo != SIGHUP;
+            }
+        }
+        if (message) {
+            gather(server);
+            lm_server_end_round(server);
+        }
+        struct lm_control_request *request =
+            server->failed ? NULL : lm_control_next(server->control);
+        if (request) {
+            run_command(server, request);
+        }
+        int64_t now = lm_clock_mono_ms();
+        atomic_store(&server->ticked_mono_ms, now);
+        if (now >= next_tick && !server->failed) {
+            tick(server);
+            next_tick = now + TICK_MS;
+        }
+    }
+}
+
+static enum lm_status write_serving(struct lm_server *server, struct lm_error *err)
+{
+    char path[PATH_MAX];
+    enum lm_status status = lm_datadir_path(&server->hub->dir, "serving.json", path, sizeof path);
+    json_t *doc = json_pack("{s:I,s:I,s:s,s:s}", "pid", (json_int_t)getpid(), "started_ms",
+                            (json_int_t)server->started_ms, "sync", lm_router_endpoint(server->router), "http",
+                            lm_http_address(server->http));
+    char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
+    if (status == LM_OK) {
+        status = text ? lm_file_write(path, text, strlen(text), 0600, err) : LM_ERR_MEMORY;
+    }
+    free(text);
+    json_decref(doc);
+    return status;
+}
+
+int lm_cmd_serve(struct lm_hub *hub, struct lm_cli *cli)
+{
+    const char *sync = "tcp://127.0.0.1:5800", *http = "127.0.0.1:5880", *positional[1];
+    const struct lm_cli_option options[] = {{.name = "--sync", .value = &sync},
+                                            {.name = "--http", .value = &http}};
+    struct lm_error err = {0};
+    size_t n = 0;
+    char path[PATH_MAX];
+    struct lm_server *server = calloc(1, sizeof *server);
+    if (!server) {
+        return LM_EXIT_FAILED;
+    }
+    server->hub = hub;
+    server->started_ms = lm_clock_wall_ms();
+    atomic_store(&server->ticked_mono_ms, lm_clock_mono_ms());
+    pthread_mutex_init(&server->metrics_mutex, NULL);
+    lm_rand_seed_system(&server->rnd);
+    lm_hub_effects_init(&server->fx);
+    lm_arena_init(&server->message_arena, 16 * 1024 * 1024);
+    lm_arena_init(&server->read_arena, 64 * 1024 * 1024);
+    lm_arena_init(&server->round_arena, 64 * 1024 * 1024);
+    server->peers = calloc(LM_PEERS_MAX, sizeof *server->peers);
+    server->gate = lm_gate_new();
+    int signals = -1;
+    enum lm_status status = lm_cli_options(cli, options, 2, positional, 1, &n, &err);
+    if (status == LM_OK && (!server->peers || !server->gate)) {
+        status = lm_fail(&err, LM_ERR_MEMORY, "memory", "", "内存不足", "out of memory");
+    }
+    if (status == LM_OK && (signals = open_signals(&err)) < 0) {
+        status = LM_ERR_INTERNAL;
+    }
+    if (status == LM_OK) {
+        status = lm_gate_reload(server->gate, hub->store, &err);
+    }
+    if (status == LM_OK) {
+        status = lm_context_new(&server->context);
+    }
+    if (status == LM_OK) {
+        status = lm_router_open(server->context, sync, &hub->keys.curve, lm_gate_allow, server->gate,
+                                &server->router, &err);
+    }
+    if (status == LM_OK) {
+        status = lm_control_open(hub->dir.path, &server->control, &err);
+    }
+    if (status == LM_OK) {
+        status = lm_server_http_start(server, http, &err);
+    }
+    if (status == LM_OK) {
+        status = write_serving(server, &err);
+    }
+    if (status == LM_OK) {
+        fprintf(cli->out, "ready sync=%s http=%s\n", lm_router_endpoint(server->router),
+                lm_http_address(server->http));
+        fflush(cli->out);
+        serve(server, signals);
+    }
+    int code = status != LM_OK ? lm_hub_fail(cli, &err) : server->failed ? LM_EXIT_FAILED : LM_EXIT_OK;
+    lm_http_stop(&server->http);
+    lm_control_close(&server->control);
+    lm_router_close(&server->router);
+    lm_context_destroy(&server->context);
+    if (status == LM_OK && lm_datadir_path(&hub->dir, "serving.json", path, sizeof path) == LM_OK) {
+        (void)unlink(path);
+    }
+    for (size_t i = 0; i < server->n_peers; i++) {
+        free(server->peers[i]);
+    }
+    free(server->peers);
+    lm_gate_destroy(&server->gate);
+    lm_hub_effects_free(&server->fx);
+    lm_arena_free(&server->message_arena);
+    lm_arena_free(&server->read_arena);
+    lm_arena_free(&server->round_arena);
+    pthread_mutex_destroy(&server->metrics_mutex);
+    if (signals >= 0) {
+        close(signals);
+    }
+    free(server);
+    return code;
+}

@@ -1,0 +1,248 @@
+/* lastmile-hub: finds the command, prepares what it needs, and runs it here or inside the running server. */
+#include "common/base/util.h"
+#include "common/control.h"
+#include "hub/program.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void print_help(FILE *out)
+{
+    fprintf(out,
+            "lastmile-hub %s: 镇级退役军人服务台账中心 / the town's hub\n\n"
+            "usage: lastmile-hub COMMAND [ARGUMENTS] [--data DIR] [--user NAME] [--json]\n"
+            "  --data DIR   data directory (or LASTMILE_DATA)\n"
+            "  --user NAME  who does it\n"
+            "  --json       one JSON document on stdout\n\n",
+            LM_PROGRAM_VERSION);
+    for (size_t i = 0; i < lm_hub_n_commands; i++) {
+        fprintf(out, "  %s\n        %s\n", lm_hub_commands[i].usage, lm_hub_commands[i].does);
+    }
+}
+
+/* Opens the input of a command that reads one, and puts "-" where its name stood. */
+static enum lm_status open_input(const struct lm_hub_command *command, struct lm_cli *cli,
+                                 struct lm_error *err)
+{
+    cli->in = stdin;
+    int words = strchr(command->name, ' ') ? 2 : 1;
+    int last = cli->argc - 1;
+    bool is_user_add = strcmp(command->name, "user add") == 0;
+    int first = is_user_add ? words + 1 : words;
+    if (last < first || cli->argv[last][0] == '-' || (last > 0 && strcmp(cli->argv[last - 1], "--role") == 0)) {
+        return LM_OK;
+    }
+    cli->in = fopen(cli->argv[last], "rb");
+    if (!cli->in) {
+        cli->in = stdin;
+        return lm_fail(err, LM_ERR_IO, "no_file", "", "打不开文件 %s:%s", "cannot open %s: %s",
+                       cli->argv[last], strerror(errno));
+    }
+    static char dash[] = "-";
+    cli->argv[last] = dash;
+    return LM_OK;
+}
+
+static enum lm_status hub_open(struct lm_hub *hub, const struct lm_cli *cli, enum lm_store_mode mode,
+                               struct lm_error *err)
+{
+    enum lm_status status = LM_OK;
+    if (mode == LM_STORE_WRITE) {
+        status = lm_hub_keys_load(&hub->dir, &hub->keys, err);
+    }
+    if (status == LM_OK) {
+        status = lm_store_open(&hub->dir, hub->catalog, mode, &hub->store, err);
+    }
+    if (status == LM_OK && mode == LM_STORE_WRITE) {
+        lm_store_set_dup_key(hub->store, hub->keys.dup_key);
+    }
+    (void)cli;
+    return status;
+}
+
+/* enrol --out KIT: the command prints the kit, wherever it runs; the file is written here, by who asked. */
+static int write_kit(struct lm_cli *cli, const char *path, FILE *from, struct lm_error *err)
+{
+    static char kit[LM_KIT_BYTES_MAX];
+    rewind(from);
+    size_t n = fread(kit, 1, sizeof kit, from);
+    if (lm_file_write(path, kit, n, 0600, err) != LM_OK) {
+        return lm_hub_fail(cli, err);
+    }
+    json_t *doc = json_loadb(kit, n, 0, NULL);
+    const char *expires = json_string_value(json_object_get(doc, "expires"));
+    if (cli->json) {
+        json_t *out = json_pack("{s:s,s:O,s:s}", "kit", path, "station",
+                                json_object_get(doc, "station"), "expires", expires ? expires : "");
+        lm_json_print(stdout, out);
+        json_decref(out);
+    } else {
+        printf("%s: 入网文件已生成,一次有效,%s 前使用 / one-time kit, use it before %s\n", path,
+               expires ? expires : "", expires ? expires : "");
+    }
+    json_decref(doc);
+    return LM_EXIT_OK;
+}
+
+static int run_write(struct lm_hub *hub, const struct lm_hub_command *command, struct lm_cli *cli)
+{
+    struct lm_error err = {0};
+    enum lm_status status = lm_datadir_lock(&hub->dir, "hub.lock", &err);
+    if (status == LM_OK) {
+        status = hub_open(hub, cli, LM_STORE_WRITE, &err);
+        return status == LM_OK ? command->run(hub, cli) : lm_hub_fail(cli, &err);
+    }
+    if (status != LM_ERR_BUSY) {
+        return lm_hub_fail(cli, &err);
+    }
+    /* The server holds it: it runs the command. The shared options go along. */
+    char *argv[72];
+    int argc = 0, code = LM_EXIT_FAILED;
+    static char json_option[] = "--json", user_option[] = "--user";
+    char user[512];
+    if (cli->argc > 60) {
+        (void)lm_fail(&err, LM_ERR_LIMIT, "usage", "", "参数太多", "too many arguments");
+        return lm_hub_fail(cli, &err);
+    }
+    for (int i = 0; i < cli->argc; i++) {
+        argv[argc++] = cli->argv[i];
+    }
+    snprintf(user, sizeof user, "%s", cli->user);
+    if (user[0]) {
+        argv[argc++] = user_option;
+        argv[argc++] = user;
+    }
+    if (cli->json) {
+        argv[argc++] = json_option;
+    }
+    memset(&err, 0, sizeof err);
+    status = lm_control_call_to(hub->dir.path, argc, argv, command->reads_input ? cli->in : NULL, 0,
+                                cli->out, cli->err, &code, &err);
+    return status == LM_OK ? code : lm_hub_fail(cli, &err);
+}
+
+static int run_enrol(struct lm_hub *hub, const struct lm_hub_command *command, struct lm_cli *cli)
+{
+    struct lm_error err = {0};
+    const char *path = NULL;
+    static char dash[] = "-";
+    for (int i = 1; i < cli->argc; i++) {
+        if (strcmp(cli->argv[i], "--out") == 0 && i + 1 < cli->argc) {
+            path = cli->argv[i + 1];
+            cli->argv[i + 1] = dash;
+        } else if (strncmp(cli->argv[i], "--out=", 6) == 0) {
+            path = cli->argv[i] + 6;
+            static char out_dash[] = "--out=-";
+            cli->argv[i] = out_dash;
+        }
+    }
+    if (!path) {
+        (void)lm_fail(&err, LM_ERR_INVALID, "usage", "", "缺少 --out KIT", "--out KIT is missing");
+        return lm_hub_fail(cli, &err);
+    }
+    if (strcmp(path, "-") == 0) {
+        return run_write(hub, command, cli);
+    }
+    if (access(path, F_OK) == 0) {
+        (void)lm_fail(&err, LM_ERR_EXISTS, "file_exists", "", "文件 %s 已存在,不覆盖",
+                      "%s is there already and is not overwritten", path);
+        return lm_hub_fail(cli, &err);
+    }
+    cli->out = tmpfile();
+    if (!cli->out) {
+        cli->out = stdout;
+        (void)lm_fail(&err, LM_ERR_IO, "io_error", "", "无法建立临时文件:%s",
+                      "cannot make a temporary file: %s", strerror(errno));
+        return lm_hub_fail(cli, &err);
+    }
+    int code = run_write(hub, command, cli);
+    if (code == LM_EXIT_OK) {
+        code = write_kit(cli, path, cli->out, &err);
+    }
+    fclose(cli->out);
+    cli->out = stdout;
+    return code;
+}
+
+static int run(struct lm_hub *hub, const struct lm_hub_command *command, struct lm_cli *cli)
+{
+    struct lm_error err = {0};
+    enum lm_status status = lm_catalog_load_embedded(&hub->catalog, &err);
+    if (status != LM_OK) {
+        return lm_hub_fail(cli, &err);
+    }
+    if (command->needs == LM_NEEDS_NOTHING) {
+        return command->run(hub, cli);
+    }
+    status = lm_datadir_open(cli->data, true, &hub->dir, &err);
+    if (status != LM_OK) {
+        return lm_hub_fail(cli, &err);
+    }
+    switch (command->needs) {
+    case LM_NEEDS_READ:
+        status = hub_open(hub, cli, LM_STORE_READ, &err);
+        return status == LM_OK ? command->run(hub, cli) : lm_hub_fail(cli, &err);
+    case LM_NEEDS_SERVE:
+        if ((status = lm_datadir_lock(&hub->dir, "hub.lock", &err)) != LM_OK ||
+            (status = hub_open(hub, cli, LM_STORE_WRITE, &err)) != LM_OK) {
+            return lm_hub_fail(cli, &err);
+        }
+        return command->run(hub, cli);
+    case LM_NEEDS_WRITE:
+        return strcmp(command->name, "enrol") == 0 ? run_enrol(hub, command, cli)
+                                                   : run_write(hub, command, cli);
+    case LM_NEEDS_NOTHING:
+        break;
+    }
+    return LM_EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    struct lm_hub hub = {.dir = {.lock_fd = -1}};
+    struct lm_cli cli;
+    struct lm_error err = {0};
+    if (sodium_init() < 0) {
+        fprintf(stderr, "lastmile-hub: libsodium does not start\n");
+        return LM_EXIT_FAILED;
+    }
+    enum lm_status status = lm_cli_parse(argc, argv, &cli, &err);
+    if (status != LM_OK) {
+        cli.argc = 0;
+        return lm_hub_fail(&cli, &err);
+    }
+    for (int i = 0; i < cli.argc; i++) {
+        if (strcmp(cli.argv[i], "--help") == 0 || strcmp(cli.argv[i], "-h") == 0) {
+            print_help(stdout);
+            return LM_EXIT_OK;
+        }
+        if (strcmp(cli.argv[i], "--version") == 0) {
+            printf("lastmile-hub %s\n", LM_PROGRAM_VERSION);
+            return LM_EXIT_OK;
+        }
+    }
+    const struct lm_hub_command *command = lm_hub_command_find(cli.argc, cli.argv);
+    if (!command) {
+        fprintf(stderr, cli.argc > 0 ? "lastmile-hub: 没有这个命令 / no such command: %s\n"
+                                     : "lastmile-hub: 缺少命令 / no command%s\n",
+                cli.argc > 0 ? cli.argv[0] : "");
+        print_help(stderr);
+        return LM_EXIT_USAGE;
+    }
+    if (command->reads_input && (status = open_input(command, &cli, &err)) != LM_OK) {
+        return lm_hub_fail(&cli, &err);
+    }
+    int code = run(&hub, command, &cli);
+    if (fflush(stdout) != 0 && code == LM_EXIT_OK) {
+        fprintf(stderr, "lastmile-hub: 输出写不出去 / cannot write the output: %s\n", strerror(errno));
+        code = LM_EXIT_FAILED;
+    }
+    lm_store_close(&hub.store);
+    lm_datadir_close(&hub.dir);
+    lm_catalog_destroy(&hub.catalog);
+    sodium_memzero(&hub.keys, sizeof hub.keys);
+    return code;
+}

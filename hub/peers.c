@@ -1,0 +1,433 @@
+/* Sessions of connected replicas: events in, effects out, and the end of a round. See server.h. */
+#include "common/base/log.h"
+#include "hub/server.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void run_effects(struct lm_server *server, struct lm_hub_peer *peer, const struct lm_peer *from);
+
+/* ---- the table of peers ----------------------------------------------------------------------- */
+
+static size_t find_place(const struct lm_server *server, uint64_t replica)
+{
+    size_t low = 0, high = server->n_peers;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (server->peers[mid]->row.number < replica) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return low;
+}
+
+void lm_server_drop_peer(struct lm_server *server, struct lm_hub_peer *peer)
+{
+    size_t at = find_place(server, peer->row.number);
+    LM_CHECK(at < server->n_peers && server->peers[at] == peer);
+    memmove(&server->peers[at], &server->peers[at + 1],
+            (server->n_peers - at - 1) * sizeof *server->peers);
+    server->n_peers--;
+    free(peer);
+}
+
+static void make_room(struct lm_server *server)
+{
+    struct lm_hub_peer *oldest = NULL;
+    for (size_t i = 0; i < server->n_peers; i++) {
+        struct lm_hub_peer *peer = server->peers[i];
+        if (!peer->touched && (!oldest || peer->session.heard_ms < oldest->session.heard_ms)) {
+            oldest = peer;
+        }
+    }
+    if (oldest) {
+        lm_server_drop_peer(server, oldest);
+    }
+}
+
+struct lm_hub_peer *lm_server_peer(struct lm_server *server, uint64_t replica, struct lm_error *err)
+{
+    size_t at = find_place(server, replica);
+    if (at < server->n_peers && server->peers[at]->row.number == replica) {
+        return server->peers[at];
+    }
+    struct lm_replica row;
+    if (lm_store_replica_get(server->hub->store, replica, &row) != LM_OK) {
+        (void)lm_fail(err, LM_ERR_NOT_FOUND, "unknown", "", "未知的电脑", "unknown replica");
+        return NULL;
+    }
+    if (server->n_peers == LM_PEERS_MAX) {
+        make_room(server);
+        at = find_place(server, replica);
+    }
+    struct lm_hub_peer *peer = server->n_peers < LM_PEERS_MAX ? calloc(1, sizeof *peer) : NULL;
+    if (!peer) {
+        (void)lm_fail(err, LM_ERR_LIMIT, "busy", "", "连接太多", "too many sessions");
+        return NULL;
+    }
+    peer->row = row;
+    lm_hub_session_init(&peer->session, replica, lm_rand_next(&server->rnd));
+    memmove(&server->peers[at + 1], &server->peers[at],
+            (server->n_peers - at) * sizeof *server->peers);
+    server->peers[at] = peer;
+    server->n_peers++;
+    return peer;
+}
+
+/* ---- one event -------------------------------------------------------------------------------- */
+
+static struct lm_hub_now now_of(struct lm_server *server)
+{
+    struct lm_hub_now now;
+    const struct lm_town *town = lm_store_town(server->hub->store);
+    memset(&now, 0, sizeof now);
+    now.mono_ms = lm_clock_mono_ms();
+    now.hub_time_ms = lm_clock_wall_ms();
+    memcpy(now.hub_id, town->hub_id, sizeof now.hub_id);
+    now.incarnation = town->incarnation;
+    if (lm_store_head(server->hub->store, &now.head) != LM_OK) {
+        memset(&now.head, 0, sizeof now.head);
+    }
+    now.catalog = server->hub->catalog->number;
+    memcpy(now.catalog_hash, server->hub->catalog->hash, sizeof now.catalog_hash);
+    now.loaded = server->round_changes > LM_GATHER_CHANGES / 2;
+    return now;
+}
+
+static struct lm_replica_view view_of(const struct lm_hub_peer *peer)
+{
+    struct lm_replica_view view;
+    memset(&view, 0, sizeof view);
+    view.revoked = peer->row.revoked_ms != 0;
+    view.clone = peer->clone;
+    view.branch = peer->row.branch;
+    view.acked = peer->row.acked;
+    view.issued = peer->row.lease_issued;
+    view.confirmed = peer->row.lease_confirmed;
+    view.hlc_known = peer->row.hlc_known;
+    return view;
+}
+
+void lm_server_step(struct lm_server *server, struct lm_hub_peer *peer, struct lm_hub_event *event,
+                    const struct lm_peer *from)
+{
+    struct lm_hub_now now = now_of(server);
+    struct lm_replica_view view = view_of(peer);
+    event->now = &now;
+    event->view = &view;
+    lm_hub_session_step(&peer->session, event, &server->fx);
+    run_effects(server, peer, from);
+}
+
+bool lm_server_round(struct lm_server *server)
+{
+    struct lm_error err = {0};
+    if (server->in_round) {
+        return true;
+    }
+    if (server->failed || lm_store_begin(server->hub->store, &err) != LM_OK) {
+        lm_log(LM_LOG_ERROR, "serve", "cannot begin a transaction: %s", err.en);
+        server->failed = true;
+        return false;
+    }
+    server->in_round = true;
+    return true;
+}
+
+static void store_push(struct lm_server *server, struct lm_hub_peer *peer, const struct lm_msg_push *push)
+{
+    struct lm_error err = {0};
+    struct lm_push_result result;
+    memset(&result, 0, sizeof result);
+    if (!lm_server_round(server)) {
+        return;
+    }
+    enum lm_status status = lm_store_push(server->hub->store, &peer->row, push, lm_clock_wall_ms(), &result, &err);
+    if (status != LM_OK) {
+        /* Disk or memory: nothing of this round may be acked. */
+        lm_log(LM_LOG_ERROR, "serve", "cannot store a batch: %s", err.en);
+        server->failed = true;
+        return;
+    }
+    enum lm_push_outcome outcome = LM_PUSH_OK;
+    if (result.outcome == LM_TAKE_GAP) {
+        outcome = LM_PUSH_GAP;
+    } else if (result.outcome == LM_TAKE_DIVERGED) {
+        outcome = LM_PUSH_DIVERGED;
+    } else if (result.outcome == LM_TAKE_BAD) {
+        outcome = LM_PUSH_FAILED;
+        lm_log(LM_LOG_WARN, "serve", "replica %llu sent a batch that does not unpack: %s",
+               (unsigned long long)peer->row.number, err.en);
+    }
+    /* Verdicts of several pushes of a round are told together; the later result has the newer head. */
+    size_t kept = peer->n_pushes ? peer->result.n_verdicts : 0;
+    for (size_t i = 0; i < result.n_verdicts && kept < LM_ACK_VERDICTS_MAX; i++) {
+        peer->result.verdicts[kept++] = result.verdicts[i];
+    }
+    memcpy(result.verdicts, peer->result.verdicts, sizeof result.verdicts);
+    result.n_verdicts = kept;
+    peer->result = result;
+    if (peer->n_pushes == 0 || outcome != LM_PUSH_OK) {
+        peer->outcome = outcome;
+    }
+    peer->n_pushes++;
+    peer->touched = true;
+    server->round_changes += result.n_new;
+}
+
+static void store_hello(struct lm_server *server, struct lm_hub_peer *peer, const struct lm_hub_effect *e,
+                        const struct lm_peer *from)
+{
+    struct lm_error err = {0};
+    struct lm_replica row = peer->row;
+    const struct lm_msg_hello *hello = e->hello.hello;
+    if (!lm_server_round(server)) {
+        return;
+    }
+    row.lease_issued = e->hello.lease;
+    row.clock_offset_ms = e->hello.node_offset_ms;
+    row.clock_known = true;
+    row.last_contact_ms = lm_clock_wall_ms();
+    snprintf(row.program, sizeof row.program, "%.70s", hello->program);
+    if (hello->branch > row.branch) {
+        row.branch = hello->branch;
+        row.acked.seq = 0;
+        lm_chain_start(row.number, row.branch, row.acked.hash);
+    }
+    row.head = hello->head;
+    if (lm_store_replica_hello(server->hub->store, &row, &err) != LM_OK) {
+        lm_log(LM_LOG_ERROR, "serve", "cannot store a greeting: %s", err.en);
+        server->failed = true;
+        return;
+    }
+    peer->hello_waits = true;
+    peer->hello_from = *from;
+    peer->touched = true;
+}
+
+static void queue_read(struct lm_server *server, struct lm_hub_peer *peer, const struct lm_hub_effect *e,
+                       bool bodies)
+{
+    if (server->n_reads == LM_READS_MAX) {
+        return; /* the node asks again */
+    }
+    struct lm_hub_read *read = &server->reads[server->n_reads];
+    memset(read, 0, sizeof *read);
+    read->peer = peer;
+    read->bodies = bodies;
+    if (bodies) {
+        const struct lm_msg_want *want = e->want.want;
+        read->cursor = e->want.cursor;
+        read->n_ids = want->n_ids;
+        read->ids = lm_arena_alloc(&server->round_arena, (want->n_ids + 1) * sizeof *read->ids);
+        if (!read->ids) {
+            return;
+        }
+        memcpy(read->ids, want->ids, want->n_ids * sizeof *read->ids);
+    } else {
+        read->cursor = e->feed.cursor;
+        read->max_bytes = e->feed.max_bytes;
+    }
+    peer->touched = true;
+    server->n_reads++;
+}
+
+static void confirm_lease(struct lm_server *server, struct lm_hub_peer *peer, struct lm_lease lease)
+{
+    struct lm_error err = {0};
+    if (!lm_server_round(server)) {
+        return;
+    }
+    if (lm_store_lease_confirm(server->hub->store, peer->row.number, lease, &err) != LM_OK) {
+        lm_log(LM_LOG_ERROR, "serve", "cannot store a lease: %s", err.en);
+        server->failed = true;
+    }
+    peer->touched = true;
+}
+
+static void send_effect(struct lm_server *server, struct lm_hub_peer *peer, const struct lm_hub_effect *e,
+                        const struct lm_peer *from)
+{
+    const struct lm_peer *to = from ? from : &peer->last;
+    if (to->n == 0) {
+        return;
+    }
+    enum lm_status status =
+        lm_router_send(server->router, to, e->send.kind, lm_hub_effect_bytes(&server->fx, e), e->send.len);
+    if (status != LM_OK) {
+        lm_log(LM_LOG_DEBUG, "serve", "a message to replica %llu was dropped (%s): it asks again",
+               (unsigned long long)peer->row.number, lm_status_name(status));
+    }
+    if (e->send.kind == LM_MSG_ERROR) {
+        server->metrics.errors++;
+    }
+}
+
+static void run_effects(struct lm_server *server, struct lm_hub_peer *peer, const struct lm_peer *from)
+{
+    for (size_t i = 0; i < server->fx.n; i++) {
+        const struct lm_hub_effect *e = &server->fx.items[i];
+        unsigned long long number = (unsigned long long)peer->row.number;
+        switch (e->kind) {
+        case LM_HX_SEND:
+            send_effect(server, peer, e, from);
+            break;
+        case LM_HX_STORE_HELLO:
+            store_hello(server, peer, e, from ? from : &peer->last);
+            break;
+        case LM_HX_LEASE_CONFIRMED:
+            confirm_lease(server, peer, e->lease);
+            break;
+        case LM_HX_STORE_PUSH:
+            store_push(server, peer, e->push);
+            break;
+        case LM_HX_READ_FEED:
+            queue_read(server, peer, e, false);
+            break;
+        case LM_HX_READ_BODIES:
+            queue_read(server, peer, e, true);
+            break;
+        case LM_HX_CLONE:
+            peer->clone = true;
+            lm_log(LM_LOG_WARN, "serve", "two installations use replica %llu: the second is refused", number);
+            break;
+        case LM_HX_ROLLED_BACK:
+            lm_log(LM_LOG_WARN, "serve", "replica %llu went back in time; it opens a new branch", number);
+            break;
+        case LM_HX_RIVAL:
+            lm_log(LM_LOG_ERROR, "serve", "replica %llu has seen another incarnation of this hub (%llu)", number,
+                   (unsigned long long)e->rival.counter);
+            break;
+        case LM_HX_HUB_BEHIND:
+            lm_log(LM_LOG_ERROR, "serve", "replica %llu has seen journal position %llu, beyond this hub's", number,
+                   (unsigned long long)e->seen.position);
+            break;
+        case LM_HX_CLOSE:
+            break; /* the tick drops idle peers */
+        case LM_HX_LOG:
+            lm_log(LM_LOG_INFO, "serve", "replica %llu: %s (%llu)", number, e->log.what,
+                   (unsigned long long)e->log.number);
+            break;
+        }
+    }
+}
+
+/* ---- the end of a round ----------------------------------------------------------------------- */
+
+static void tell_peer(struct lm_server *server, struct lm_hub_peer *peer)
+{
+    struct lm_hub_event event;
+    if (peer->hello_waits) {
+        memset(&event, 0, sizeof event);
+        event.kind = LM_HE_HELLO_STORED;
+        event.ok = true;
+        peer->hello_waits = false;
+        peer->last = peer->hello_from;
+        lm_server_step(server, peer, &event, &peer->last);
+    }
+    if (peer->n_pushes > 0) {
+        memset(&event, 0, sizeof event);
+        event.kind = LM_HE_COMMITTED;
+        event.committed.n_pushes = peer->n_pushes;
+        event.committed.outcome = peer->outcome;
+        event.committed.branch = peer->row.branch;
+        event.committed.acked = peer->row.acked;
+        event.committed.verdicts = peer->result.verdicts;
+        event.committed.n_verdicts = peer->result.n_verdicts;
+        bool news = peer->result.n_verdicts > 0;
+        server->metrics.changes += peer->result.n_new;
+        server->metrics.duplicates_or_gaps += peer->outcome == LM_PUSH_OK ? 0 : 1;
+        peer->n_pushes = 0;
+        lm_server_step(server, peer, &event, NULL);
+        if (news) {
+            memset(&event, 0, sizeof event);
+            event.kind = LM_HE_NEWS;
+            event.position = peer->result.position;
+            lm_server_step(server, peer, &event, NULL);
+        }
+    }
+}
+
+static void answer_read(struct lm_server *server, struct lm_hub_read *read)
+{
+    struct lm_error err = {0};
+    struct lm_msg_feed page;
+    struct lm_hub_event event;
+    enum lm_status status;
+    memset(&page, 0, sizeof page);
+    lm_arena_reset(&server->read_arena);
+    if (read->bodies) {
+        struct lm_msg_want want = {.ids = read->ids, .n_ids = read->n_ids};
+        status = lm_store_bodies(server->hub->store, &read->peer->row, &want, &server->read_arena, &page, &err);
+        page.from = page.next = read->cursor;
+    } else {
+        status = lm_store_feed(server->hub->store, &read->peer->row, &read->cursor, read->max_bytes,
+                               &server->read_arena, &page, &err);
+    }
+    if (status != LM_OK) {
+        lm_log(LM_LOG_ERROR, "serve", "cannot read a feed page: %s", err.en);
+    }
+    memset(&event, 0, sizeof event);
+    event.kind = LM_HE_PAGE;
+    event.page.is_bodies = read->bodies;
+    event.page.ok = status == LM_OK;
+    event.page.page = &page;
+    server->metrics.feed_pages++;
+    lm_server_step(server, read->peer, &event, NULL);
+}
+
+void lm_server_end_round(struct lm_server *server)
+{
+    struct lm_error err = {0};
+    if (server->failed) {
+        lm_store_rollback(server->hub->store);
+        return;
+    }
+    /* A session's answer may ask for more to be stored (a lease confirmed by a stray PULL): bounded, each pass ends a transaction. */
+    for (int pass = 0; server->in_round && pass < 4; pass++) {
+        if (lm_store_commit(server->hub->store, &err) != LM_OK) {
+            lm_log(LM_LOG_ERROR, "serve", "COMMIT failed: %s; ending without an ack", err.en);
+            server->failed = true;
+            return;
+        }
+        server->in_round = false;
+        server->metrics.commits++;
+        lm_server_answer_enrolments(server);
+        for (size_t i = 0; i < server->n_peers; i++) {
+            struct lm_hub_peer *peer = server->peers[i];
+            if (!peer->touched) {
+                continue;
+            }
+            peer->touched = false;
+            if (lm_store_replica_get(server->hub->store, peer->row.number, &peer->row) != LM_OK) {
+                lm_log(LM_LOG_ERROR, "serve", "a replica's row cannot be read");
+                continue;
+            }
+            tell_peer(server, peer);
+        }
+        server->round_changes = 0;
+    }
+    for (size_t i = 0; i < server->n_reads; i++) {
+        server->reads[i].peer->touched = false;
+        answer_read(server, &server->reads[i]);
+    }
+    server->n_reads = 0;
+    lm_arena_reset(&server->round_arena);
+}
+
+void lm_server_news(struct lm_server *server)
+{
+    struct lm_mark head;
+    if (lm_store_head(server->hub->store, &head) != LM_OK) {
+        return;
+    }
+    for (size_t i = 0; i < server->n_peers; i++) {
+        struct lm_hub_event event;
+        memset(&event, 0, sizeof event);
+        event.kind = LM_HE_NEWS;
+        event.position = head.position;
+        lm_server_step(server, server->peers[i], &event, NULL);
+    }
+}

@@ -1,0 +1,64 @@
+/* lastmile-hub's commands: what each gets and where it runs.
+ *
+ * A command that writes runs under the lock "hub.lock": in its own process when no server runs, otherwise inside the server,
+ * which executes it on its writer thread (common/control.h). A command that only reads opens its own read-only store.
+ * So a command never touches stdin, stdout, exit() or files named by the caller: main.c prepares those. */
+#ifndef LM_HUB_PROGRAM_H
+#define LM_HUB_PROGRAM_H
+
+#include "common/cli.h"
+#include "hub/keys.h"
+#include "hub/store.h"
+
+#define LM_HUB_NAME "lastmile-hub"
+
+struct lm_hub {
+    struct lm_datadir dir;
+    struct lm_catalog *catalog;
+    struct lm_hub_keys keys; /* loaded for commands that write and for serve */
+    struct lm_store *store;  /* NULL for init */
+    bool registry_changed;   /* set by commands that add, enrol or revoke: the server reloads what ZAP lets in */
+};
+
+enum lm_hub_needs { LM_NEEDS_NOTHING, LM_NEEDS_READ, LM_NEEDS_WRITE, LM_NEEDS_SERVE };
+struct lm_hub_command {
+    const char *name;
+    enum lm_hub_needs needs;
+    bool reads_input;  /* its (last) positional argument FILE or "-" becomes cli->in */
+    const char *usage; /* "station add CODE12 NAME [--level village|town] [--office NAME]" */
+    const char *does;  /* one line, English */
+    int (*run)(struct lm_hub *hub, struct lm_cli *cli);
+};
+/* The command that argv (its first one or two words) names, or NULL. The two-word ones come first in the table. */
+const struct lm_hub_command *lm_hub_command_find(int argc, char **argv);
+extern const struct lm_hub_command lm_hub_commands[];
+extern const size_t lm_hub_n_commands;
+
+/* Prints err and the command's usage when it is a usage error; returns the exit code. */
+int lm_hub_fail(struct lm_cli *cli, const struct lm_error *err);
+
+int lm_cmd_init(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_serve(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_station_add(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_station_import(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_station_list(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_station_revoke(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_enrol(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_add(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_approve(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_send_back(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_count(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_records(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_history(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_returned(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_held(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_held_release(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_conflicts(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_conflicts_resolve(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_verify(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_user_add(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_user_list(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_user_disable(struct lm_hub *hub, struct lm_cli *cli);
+
+#endif

@@ -1,0 +1,98 @@
+/* serve: the hub's loop. One thread, the writer, owns store, router and sessions.
+ *
+ * A round: gather messages for at most LM_GATHER_MS (or until a bound), let each session step, put every PUSH, HELLO and ENROL of
+ * the round into one transaction; COMMIT; only then tell sessions and peers (P2). Then answer PULLs from committed state, then run
+ * one command from the control socket. A COMMIT that fails for I/O or space ends the process without an answer. */
+#ifndef LM_HUB_SERVER_H
+#define LM_HUB_SERVER_H
+
+#include "common/control.h"
+#include "common/http.h"
+#include "common/transport.h"
+#include "hub/gate.h"
+#include "hub/program.h"
+#include "proto/hub_session.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define LM_GATHER_MS 10
+#define LM_GATHER_MESSAGES 256
+#define LM_GATHER_CHANGES 60000
+#define LM_PEERS_MAX 4096   /* sessions in memory; the idle ones go first */
+#define LM_READS_MAX 512    /* PULLs and WANTs that wait for the end of a round */
+
+/* One connected replica. */
+struct lm_hub_peer {
+    struct lm_hub_session session;
+    struct lm_replica row;      /* as committed */
+    struct lm_peer last;        /* where its last accepted HELLO came from */
+    bool clone;
+    /* this round: */
+    uint32_t n_pushes;
+    struct lm_push_result result;
+    enum lm_push_outcome outcome;
+    bool hello_waits, touched;
+    struct lm_peer hello_from;
+};
+struct lm_hub_read {
+    struct lm_hub_peer *peer;
+    bool bodies;
+    struct lm_cursor cursor;
+    uint32_t max_bytes;
+    size_t n_ids;
+    char (*ids)[40];
+};
+struct lm_hub_enrolled { /* ENROL answers that wait for the commit */
+    struct lm_peer to;
+    struct lm_replica row;
+};
+
+struct lm_server {
+    struct lm_hub *hub;
+    struct lm_gate *gate;
+    struct lm_context *context;
+    struct lm_router *router;
+    struct lm_control *control;
+    struct lm_http *http;
+    struct lm_hub_peer **peers; /* sorted by replica */
+    size_t n_peers;
+    struct lm_hub_effects fx;
+    struct lm_arena message_arena, read_arena, round_arena;
+    struct lm_rand rnd;
+    bool in_round;              /* the round's transaction is open */
+    uint32_t round_changes;
+    struct lm_hub_read reads[LM_READS_MAX];
+    size_t n_reads;
+    struct lm_hub_enrolled enrolled[LM_GATHER_MESSAGES];
+    size_t n_enrolled;
+    bool stop, failed;
+    /* for the HTTP thread */
+    int64_t started_ms;
+    _Atomic int64_t ticked_mono_ms;
+    pthread_mutex_t metrics_mutex;
+    struct {
+        uint64_t commits, changes, duplicates_or_gaps, messages, hostile, feed_pages, enrolments, errors;
+        uint64_t journal_entries, returned, held, conflicts, sessions;
+    } metrics;
+};
+
+/* peers.c */
+struct lm_hub_peer *lm_server_peer(struct lm_server *server, uint64_t replica, struct lm_error *err);
+void lm_server_drop_peer(struct lm_server *server, struct lm_hub_peer *peer);
+void lm_server_step(struct lm_server *server, struct lm_hub_peer *peer, struct lm_hub_event *event,
+                    const struct lm_peer *from);
+/* Ends the round: COMMIT, then COMMITTED and HELLO_STORED to the sessions, ENROLLED to new replicas, then the reads. */
+void lm_server_end_round(struct lm_server *server);
+/* Opens the round's transaction when it is not open; false: failed, server->failed is set. */
+bool lm_server_round(struct lm_server *server);
+void lm_server_news(struct lm_server *server);
+/* enrolment.c */
+void lm_server_enrol(struct lm_server *server, int64_t kit, const struct lm_incoming *in);
+void lm_server_answer_enrolments(struct lm_server *server);
+void lm_server_send_error(struct lm_server *server, const struct lm_peer *to, const char *code,
+                          const char *text, uint32_t retry_s);
+/* server_http.c */
+enum lm_status lm_server_http_start(struct lm_server *server, const char *address, struct lm_error *err);
+
+#endif
