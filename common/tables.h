@@ -33,24 +33,32 @@ bool lm_tables_exists(struct lm_tables *tables, const struct lm_type *type, cons
 enum lm_status lm_tables_put(struct lm_tables *tables, const struct lm_record *rec, bool fresh,
                              struct lm_error *err) LM_MUST_USE;
 
+/* The same for a row that is there, when its stored state is at hand: where no indexed column changes, the indexes are
+ * left alone. LM_ERR_NOT_FOUND when there is no such row. */
+enum lm_status lm_tables_update(struct lm_tables *tables, const struct lm_record *before,
+                                const struct lm_record *rec, struct lm_error *err) LM_MUST_USE;
+
 /* One clause of a --where: exact match on a field's canonical text ("true", "3", "2025-01-01"; "" = is null). */
 struct lm_where {
     const char *field;
     const char *value;
 };
 /* Calls visit for each row in order of reporting date and id, until it returns false. village NULL = all.
- * Deleted rows only when with_deleted. LM_ERR_INVALID: no such field. */
+ * arena NULL: each record lives only while it is visited; else as long as the arena, which then holds them all.
+ * On a list field a clause matches when any item does. Deleted rows only when with_deleted.
+ * LM_ERR_INVALID: no such field, or no value of that kind. */
 enum lm_status lm_tables_list(struct lm_tables *tables, struct lm_arena *arena, const struct lm_type *type,
                               const char *village, const struct lm_where *where, size_t n_where,
                               bool with_deleted, bool (*visit)(void *arg, const struct lm_record *rec), void *arg,
                               struct lm_error *err) LM_MUST_USE;
 /* Other rows (not deleted, id differs, key_when holds, state not cancelled/merged/withdrawn) with the same natural key as rec.
  * Nothing is visited when a part of the key is null. A list field in the key (visit.persons) matches when any item is shared.
- * village NULL = everywhere. */
+ * village NULL = everywhere. Date-times are compared by their day in UTC+8. Nothing is visited either when key_when does not hold
+ * for rec. arena NULL as above. */
 enum lm_status lm_tables_same_key(struct lm_tables *tables, struct lm_arena *arena, const struct lm_record *rec,
                                   const char *village, bool (*visit)(void *arg, const struct lm_record *other),
                                   void *arg) LM_MUST_USE;
-/* A lookup over these tables (get, each, area_level by r_area_unit). Valid as long as tables. */
+/* A lookup over these tables (get, each, area_level by r_area_unit). Valid as long as tables. each: arena NULL as above. */
 struct lm_lookup lm_tables_lookup(struct lm_tables *tables);
 
 #endif
