@@ -38,6 +38,9 @@
 #define LM_NODE_BACKOFF_MIN_MS 1000
 #define LM_NODE_BACKOFF_MAX_MS 300000
 #define LM_NODE_REFUSED_MS 500         /* a refused send is tried again after this */
+#define LM_NODE_UNSENT_MS 15000        /* the transport takes nothing for this long → RESET */
+#define LM_NODE_HURRY_MS 120000        /* SYNC_NOW: this long no jitter and no back-off above … */
+#define LM_NODE_HURRY_BACKOFF_MS 2000  /* … this */
 #define LM_NODE_INCARNATION_JITTER_MS 60000
 #define LM_NODE_FORKS_MAX 3            /* forks without a stored WELCOME between them; then a person is needed */
 
@@ -102,10 +105,10 @@ struct lm_node_event {
         } stored;
         struct {
             struct lm_cursor cursor; /* the node's cursor now (a BODIES page leaves it alone) */
-            uint64_t wanted;         /* ids left in the wanted list */
+            uint64_t wanted;         /* ids left in the wanted list, those of this page among them */
         } applied;
         struct {
-            const char (*ids)[40];
+            char (*ids)[40];
             size_t n; /* ≤ LM_WANT_MAX */
         } wanted;
         bool hash_ok;
@@ -163,7 +166,7 @@ struct lm_node_effect {
         } read_batch;
         struct lm_head check;
         struct {
-            const struct lm_msg_welcome *welcome; /* acked, lease, incarnation, head, catalogue, hlc_known, hub_time … */
+            const struct lm_msg_welcome *welcome; /* in the session; acked, lease, incarnation, head, catalogue, hlc_known, hub_time … */
             int64_t hub_offset_ms;     /* hub time minus wall clock at receipt */
             bool incarnation_changed;  /* a higher counter than the last seen (false when none was seen) */
             bool hub_went_back;        /* changed incarnation, or the journal's head lies below what was seen: set the
@@ -220,7 +223,6 @@ struct lm_node_config {
 struct lm_node_flight { /* a PUSH under way */
     uint64_t first_seq;
     struct lm_head last;
-    uint8_t before[LM_HASH_BYTES];
     int64_t sent_ms;
 };
 
@@ -232,22 +234,25 @@ struct lm_node_session {
     struct lm_node_status status;
     uint32_t resets;              /* since the last WELCOME: the back-off's exponent */
     uint32_t forks;               /* since the last WELCOME stored */
-    bool hurry;                   /* SYNC_NOW until SYNCED: no jitter */
+    int64_t hurry_until_ms;       /* mono: after SYNC_NOW, until SYNCED: no jitter, short back-off */
     bool synced;
 
     bool hello_sent;
     int64_t state_ms;             /* mono: since when in this state, for WELCOME_WAIT */
     int64_t heard_ms;             /* mono: last message */
+    bool waiting;                 /* something is outstanding */
+    int64_t waiting_ms;           /* mono: since when */
+    bool unsent;                  /* the transport refused, and nothing was heard since */
+    int64_t unsent_ms;            /* mono: since when */
     int64_t hello_at_ms;          /* mono: when to say (again) HELLO */
     int64_t quiet_until_ms;       /* mono: neither PUSH nor PULL before (busy, jitter) */
 
+    int64_t hello_said_ms;        /* mono: last HELLO */
+
     uint64_t session;             /* of the last WELCOME */
-    struct lm_lease lease_offered; /* of the WELCOME being stored */
-    struct lm_mark head_offered;
-    struct lm_incarnation incarnation_offered;
-    struct lm_head acked_offered;
-    uint64_t safe_offered;
-    bool went_back_offered;
+    struct lm_msg_welcome welcome; /* the last one; without pointers */
+    int64_t welcome_wall_ms;      /* wall clock at its receipt */
+    bool went_back, incarnation_changed; /* as told in STORE_WELCOME */
     int64_t hub_base_ms;          /* hub time at mono_base_ms */
     int64_t mono_base_ms;
     uint32_t credit;
@@ -256,6 +261,7 @@ struct lm_node_session {
     uint32_t n_flights;
     struct lm_head next_before;   /* what the next PUSH builds on: seq = next_seq - 1; hash valid if known */
     bool reading;                 /* READ_BATCH given */
+    uint64_t read_branch;         /* of which branch */
     int64_t read_as_of_ms;        /* hub time when it was given */
     int64_t push_at_ms;           /* mono: not before (a send was refused) */
     bool beat_due;                /* say head and as_of though there is nothing to send */
@@ -268,12 +274,13 @@ struct lm_node_session {
     bool applying;                /* APPLY_FEED given */
     bool applying_bodies;
     bool applying_done;
-    struct lm_cursor applying_next;
+    uint64_t applying_session;
     struct lm_mark applying_mark;
-    int64_t pull_at_ms;           /* mono: when to pull next */
+    int64_t pull_at_ms;           /* mono: when to pull next without a reason */
+    int64_t pull_held_ms;         /* mono: not before (a send was refused) */
     bool news;                    /* NEWS came while a page was under way */
     uint64_t epoch;               /* rises with each ack that moved and each SYNC_NOW */
-    uint64_t pull_epoch;          /* epoch when the chain of PULLs now under way began */
+    uint64_t pull_epoch;          /* epoch when the last PULL was sent */
     uint64_t done_epoch;          /* epoch that the last page with done covered */
     bool feed_done;
 

@@ -1,0 +1,610 @@
+/* The hub's side of one replica's session: one function a message, one for each answer of the program.
+ *
+ * Who is refused, and why (PROTOCOL.md "Lease"): a lease below the last one confirmed, or a branch below the highest
+ * known, was held before: the node went back in time and is told to fork. The same counter with another random, or two
+ * peers that both go on talking, are two installations on one key: nobody of them is served until a person acts. */
+#include "proto/hub_session.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define RETRY_PERSON_S 300 /* for what a person must mend */
+#define RETRY_STORE_S 5
+#define FEED_BYTES_MIN 1024
+
+struct step {
+    struct lm_hub_session *s;
+    const struct lm_hub_event *ev;
+    struct lm_hub_effects *fx;
+    const struct lm_hub_now *now;
+    const struct lm_replica_view *view;
+};
+
+/* allowed[from] = states that may follow. */
+#define TO(state) (1u << (state))
+static const unsigned allowed[LM_HS_COUNT] = {
+    [LM_HS_NEW] = TO(LM_HS_STORING) | TO(LM_HS_NEW),
+    [LM_HS_STORING] = TO(LM_HS_LIVE) | TO(LM_HS_NEW),
+    [LM_HS_LIVE] = TO(LM_HS_STORING) | TO(LM_HS_NEW),
+};
+
+void lm_hub_effects_init(struct lm_hub_effects *fx)
+{
+    memset(fx, 0, sizeof(*fx));
+    lm_buf_init(&fx->bytes, LM_HUB_FX_BYTES_MAX);
+}
+
+void lm_hub_effects_free(struct lm_hub_effects *fx)
+{
+    if (fx != NULL) {
+        lm_buf_free(&fx->bytes);
+    }
+}
+
+const uint8_t *lm_hub_effect_bytes(const struct lm_hub_effects *fx, const struct lm_hub_effect *e)
+{
+    LM_CHECK(e->kind == LM_HX_SEND && e->send.offset + e->send.len <= fx->bytes.len);
+    return fx->bytes.data + e->send.offset;
+}
+
+void lm_hub_session_init(struct lm_hub_session *session, uint64_t replica, uint64_t seed)
+{
+    memset(session, 0, sizeof(*session));
+    session->replica = replica;
+    session->state = LM_HS_NEW;
+    lm_rand_seed(&session->rnd, seed);
+}
+
+static void set_state(struct step *st, enum lm_hub_state to)
+{
+    LM_CHECK((allowed[st->s->state] & TO(to)) != 0);
+    st->s->state = to;
+}
+
+static struct lm_hub_effect *add(struct step *st, enum lm_hub_effect_kind kind)
+{
+    struct lm_hub_effect *e;
+
+    LM_CHECK(st->fx->n < LM_HUB_EFFECTS_MAX);
+    e = &st->fx->items[st->fx->n++];
+    memset(e, 0, sizeof(*e));
+    e->kind = kind;
+    return e;
+}
+
+static void add_log(struct step *st, const char *what, uint64_t number)
+{
+    struct lm_hub_effect *e = add(st, LM_HX_LOG);
+
+    e->log.what = what;
+    e->log.number = number;
+}
+
+static void send_packed(struct step *st, uint8_t kind, size_t offset)
+{
+    struct lm_buf *bytes = &st->fx->bytes;
+    struct lm_hub_effect *e;
+
+    if (bytes->status != LM_OK || bytes->len - offset > LM_FRAME_BYTES_MAX) {
+        add_log(st, "message could not be packed", kind);
+        bytes->len = offset < bytes->len ? offset : bytes->len;
+        bytes->status = LM_OK;
+        return;
+    }
+    e = add(st, LM_HX_SEND);
+    e->send.kind = kind;
+    e->send.offset = offset;
+    e->send.len = bytes->len - offset;
+}
+
+void lm_error_message(struct lm_buf *buf, const char *code, const char *text, uint32_t retry_after_s)
+{
+    struct lm_msg_error m = {.code = code, .text = text, .retry_after_s = retry_after_s};
+
+    lm_error_pack(buf, &m);
+}
+
+static void send_error(struct step *st, const char *code, const char *text, uint32_t retry_after_s)
+{
+    size_t offset = st->fx->bytes.len;
+
+    lm_error_message(&st->fx->bytes, code, text, retry_after_s);
+    send_packed(st, LM_MSG_ERROR, offset);
+}
+
+static void send_rolled_back(struct step *st, uint64_t branch)
+{
+    char text[40];
+
+    (void)snprintf(text, sizeof(text), "branch=%" PRIu64, branch);
+    send_error(st, "rolled_back", text, 0);
+    add(st, LM_HX_ROLLED_BACK);
+}
+
+static void send_clone(struct step *st)
+{
+    send_error(st, "clone", "two installations under one key; a person must act", RETRY_PERSON_S);
+}
+
+static void send_ack(struct step *st, struct lm_ack_verdict *verdicts, size_t n)
+{
+    struct lm_hub_session *s = st->s;
+    size_t offset = st->fx->bytes.len;
+    struct lm_msg_ack m = {
+        .branch = s->branch,
+        .acked = s->acked,
+        .safe_seq = s->safe_seq,
+        .credit = st->now->loaded ? 1 : LM_WINDOW_MAX,
+        .verdicts = verdicts,
+        .n_verdicts = n < LM_ACK_VERDICTS_MAX ? n : LM_ACK_VERDICTS_MAX,
+    };
+
+    lm_ack_pack(&st->fx->bytes, &m);
+    send_packed(st, LM_MSG_ACK, offset);
+}
+
+/* The committed head of the session's branch, as far as the view knows better than the session. */
+static void learn_acked(struct step *st)
+{
+    struct lm_hub_session *s = st->s;
+
+    if (st->view->branch == s->branch && st->view->acked.seq >= s->acked.seq &&
+        st->view->acked.seq > 0) {
+        s->acked = st->view->acked;
+        s->safe_seq = st->view->safe_seq;
+    }
+    if (s->tail_seq < s->acked.seq) {
+        s->tail_seq = s->acked.seq;
+    }
+}
+
+static bool lease_equal(struct lm_lease a, struct lm_lease b)
+{
+    return a.counter == b.counter && a.random == b.random;
+}
+
+/* Same counter, other random: somebody else was given what this one says it holds. */
+static bool lease_forged(struct lm_lease held, struct lm_lease known)
+{
+    return held.counter != 0 && held.counter == known.counter && !lease_equal(held, known);
+}
+
+/* True when HELLO may be accepted; otherwise the answer is given. */
+static bool judge_hello(struct step *st, const struct lm_msg_hello *m)
+{
+    const struct lm_replica_view *view = st->view;
+    const struct lm_hub_now *now = st->now;
+
+    if (m->protocol_max < LM_PROTOCOL_MIN || m->protocol_min > LM_PROTOCOL_MAX) {
+        send_error(st, "protocol", "no protocol version in common", RETRY_PERSON_S);
+        return false;
+    }
+    if (m->incarnation.counter > now->incarnation.counter ||
+        (m->incarnation.counter == now->incarnation.counter &&
+         m->incarnation.random != now->incarnation.random)) {
+        add(st, LM_HX_RIVAL)->rival = m->incarnation;
+        send_error(st, "rival", "another incarnation of this hub was seen", RETRY_PERSON_S);
+        return false;
+    }
+    if (now->read_only) {
+        send_error(st, "busy", "read-only until a technician acts", RETRY_PERSON_S);
+        return false;
+    }
+    if (lease_forged(m->lease, view->issued) || lease_forged(m->lease, view->confirmed)) {
+        add(st, LM_HX_CLONE);
+        send_clone(st);
+        return false;
+    }
+    if (m->branch < view->branch ||
+        (m->branch == view->branch && m->lease.counter < view->confirmed.counter)) {
+        send_rolled_back(st, view->branch);
+        return false;
+    }
+    return true;
+}
+
+static bool hub_is_behind(const struct lm_msg_hello *m, const struct lm_hub_now *now)
+{
+    if (m->incarnation.counter == 0 || m->incarnation.counter != now->incarnation.counter) {
+        return false; /* an earlier incarnation's journal may well have been longer */
+    }
+    return m->seen.position > now->head.position ||
+           (m->seen.position > 0 && m->seen.position == now->head.position &&
+            memcmp(m->seen.hash, now->head.hash, sizeof(m->seen.hash)) != 0);
+}
+
+static uint64_t max3(uint64_t a, uint64_t b, uint64_t c)
+{
+    uint64_t m = a > b ? a : b;
+
+    return m > c ? m : c;
+}
+
+/* Reads the body; a malformed one is answered. */
+#define READ(name, m) \
+    (lm_##name##_read(ev->message.body, ev->message.n, ev->message.arena, (m), &err) == LM_OK || \
+     (malformed(st), false))
+
+static void malformed(struct step *st)
+{
+    add_log(st, "malformed message", st->ev->message.kind);
+    send_error(st, "malformed", "message could not be read", RETRY_STORE_S);
+}
+
+static void take_hello(struct step *st)
+{
+    const struct lm_hub_event *ev = st->ev;
+    struct lm_hub_session *s = st->s;
+    struct lm_error err;
+    struct lm_hub_effect *e;
+    struct lm_msg_hello *m = lm_arena_alloc(ev->message.arena, sizeof(*m));
+
+    if (m == NULL) {
+        send_error(st, "busy", "out of memory", RETRY_STORE_S);
+        return;
+    }
+    if (s->state == LM_HS_STORING) {
+        add_log(st, "HELLO while one is being stored", ev->message.peer);
+        return;
+    }
+    if (!READ(hello, m) || !judge_hello(st, m)) {
+        return;
+    }
+    if (hub_is_behind(m, st->now)) {
+        add(st, LM_HX_HUB_BEHIND)->seen = m->seen;
+    }
+    set_state(st, LM_HS_STORING);
+    s->peer = ev->message.peer;
+    s->session = lm_rand_next(&s->rnd) >> 1; /* fits a signed 64-bit too, and is never 0 */
+    s->session = s->session == 0 ? 1 : s->session;
+    s->protocol = LM_PROTOCOL_MAX < m->protocol_max ? LM_PROTOCOL_MAX : m->protocol_max;
+    s->branch = m->branch;
+    s->lease.counter =
+        max3(st->view->issued.counter, st->view->confirmed.counter, m->lease.counter) + 1;
+    s->lease.random = lm_rand_next(&s->rnd) >> 1;
+    s->confirmed = false;
+    s->hello_ms = st->now->mono_ms;
+    s->heard_ms = st->now->mono_ms;
+    s->stray_peer = 0;
+    s->news_sent = false;
+    s->reading_feed = false;
+    s->reading_bodies = false;
+    s->cursor = m->cursor;
+    e = add(st, LM_HX_STORE_HELLO);
+    e->hello.hello = m;
+    e->hello.lease = s->lease;
+    e->hello.node_offset_ms = st->now->hub_time_ms - m->wall_ms;
+}
+
+static void hello_stored(struct step *st, bool ok)
+{
+    struct lm_hub_session *s = st->s;
+    const struct lm_hub_now *now = st->now;
+    size_t offset = st->fx->bytes.len;
+    struct lm_msg_welcome m;
+
+    if (s->state != LM_HS_STORING) {
+        add_log(st, "HELLO_STORED without HELLO", 0);
+        return;
+    }
+    if (!ok) {
+        set_state(st, LM_HS_NEW);
+        send_error(st, "busy", "the store failed", RETRY_STORE_S);
+        return;
+    }
+    set_state(st, LM_HS_LIVE);
+    s->acked.seq = 0;
+    lm_chain_start(s->replica, s->branch, s->acked.hash);
+    s->safe_seq = 0;
+    s->tail_seq = 0;
+    learn_acked(st);
+    memset(&m, 0, sizeof(m));
+    m.protocol = s->protocol;
+    m.session = s->session;
+    memcpy(m.hub_id, now->hub_id, sizeof(m.hub_id));
+    m.incarnation = now->incarnation;
+    m.branch = s->branch;
+    m.acked = s->acked;
+    m.safe_seq = s->safe_seq;
+    m.lease = s->lease;
+    m.head = now->head;
+    m.catalog = now->catalog;
+    memcpy(m.catalog_hash, now->catalog_hash, sizeof(m.catalog_hash));
+    m.hub_time_ms = now->hub_time_ms;
+    m.hlc_known = st->view->hlc_known;
+    m.credit = now->loaded ? 1 : LM_WINDOW_MAX;
+    lm_welcome_pack(&st->fx->bytes, &m);
+    send_packed(st, LM_MSG_WELCOME, offset);
+}
+
+static void take_push(struct step *st)
+{
+    const struct lm_hub_event *ev = st->ev;
+    struct lm_hub_session *s = st->s;
+    struct lm_error err;
+    struct lm_msg_push *m = lm_arena_alloc(ev->message.arena, sizeof(*m));
+    uint64_t last;
+
+    if (m == NULL) {
+        send_error(st, "busy", "out of memory", RETRY_STORE_S);
+        return;
+    }
+    if (!READ(push, m)) {
+        return;
+    }
+    if (m->branch != s->branch) {
+        add_log(st, "PUSH of another branch", m->branch);
+        if (m->branch > s->branch) {
+            send_error(st, "hello_first", "this branch was not named in HELLO", 1);
+        }
+        return; /* a late one of a closed branch needs no answer */
+    }
+    if (st->now->read_only) {
+        send_error(st, "busy", "read-only until a technician acts", RETRY_PERSON_S);
+        return;
+    }
+    learn_acked(st);
+    if (m->first_seq > s->tail_seq + 1) {
+        add_log(st, "gap before PUSH", m->first_seq);
+        send_ack(st, NULL, 0);
+        return;
+    }
+    if (s->n_pushes >= LM_HUB_PUSHES_MAX) {
+        add_log(st, "more PUSH messages than credit", m->first_seq);
+        return; /* the node sends it again when no ACK comes */
+    }
+    last = m->first_seq + m->count - 1;
+    if (m->count > 0 && last > s->tail_seq) {
+        s->tail_seq = last;
+    }
+    s->n_pushes++;
+    add(st, LM_HX_STORE_PUSH)->push = m;
+}
+
+static void committed(struct step *st)
+{
+    const struct lm_hub_event *ev = st->ev;
+    struct lm_hub_session *s = st->s;
+
+    s->n_pushes -= ev->committed.n_pushes < s->n_pushes ? ev->committed.n_pushes : s->n_pushes;
+    if (s->state != LM_HS_LIVE || ev->committed.branch != s->branch) {
+        return; /* WELCOME tells, or has told */
+    }
+    if (ev->committed.acked.seq >= s->acked.seq && ev->committed.outcome != LM_PUSH_FAILED) {
+        if (ev->committed.acked.seq > 0) {
+            s->acked = ev->committed.acked;
+        }
+        s->safe_seq = ev->committed.safe_seq;
+    }
+    switch (ev->committed.outcome) {
+    case LM_PUSH_OK:
+        if (s->tail_seq < s->acked.seq) {
+            s->tail_seq = s->acked.seq;
+        }
+        send_ack(st, ev->committed.verdicts, ev->committed.n_verdicts);
+        break;
+    case LM_PUSH_GAP:
+        s->tail_seq = s->acked.seq;
+        send_ack(st, ev->committed.verdicts, ev->committed.n_verdicts);
+        break;
+    case LM_PUSH_DIVERGED:
+        set_state(st, LM_HS_NEW);
+        send_rolled_back(st, s->branch);
+        break;
+    case LM_PUSH_FAILED:
+        s->tail_seq = s->acked.seq;
+        send_error(st, "busy", "the batch could not be stored", RETRY_STORE_S);
+        break;
+    }
+}
+
+static void confirm_lease(struct step *st)
+{
+    if (!st->s->confirmed) {
+        st->s->confirmed = true;
+        add(st, LM_HX_LEASE_CONFIRMED)->lease = st->s->lease;
+    }
+}
+
+static void take_pull(struct step *st)
+{
+    const struct lm_hub_event *ev = st->ev;
+    struct lm_hub_session *s = st->s;
+    struct lm_error err;
+    struct lm_hub_effect *e;
+    struct lm_msg_pull m;
+
+    if (!READ(pull, &m)) {
+        return;
+    }
+    if (m.session != s->session) {
+        send_error(st, "hello_first", "the session has ended", 1);
+        return;
+    }
+    confirm_lease(st); /* only PULL names the session, and so the lease that came with it */
+    if (s->reading_feed) {
+        add_log(st, "PULL while a page is being read", m.cursor.position);
+        return;
+    }
+    s->reading_feed = true;
+    s->feed_session = s->session;
+    s->news_sent = false;
+    s->cursor = m.cursor;
+    e = add(st, LM_HX_READ_FEED);
+    e->feed.cursor = m.cursor;
+    e->feed.max_bytes = m.max_bytes < FEED_BYTES_MIN      ? FEED_BYTES_MIN
+                        : m.max_bytes > LM_FEED_BYTES_MAX ? LM_FEED_BYTES_MAX
+                                                          : m.max_bytes;
+}
+
+static void take_want(struct step *st)
+{
+    const struct lm_hub_event *ev = st->ev;
+    struct lm_hub_session *s = st->s;
+    struct lm_error err;
+    struct lm_hub_effect *e;
+    struct lm_msg_want *m = lm_arena_alloc(ev->message.arena, sizeof(*m));
+
+    if (m == NULL) {
+        send_error(st, "busy", "out of memory", RETRY_STORE_S);
+        return;
+    }
+    if (!READ(want, m)) {
+        return;
+    }
+    if (m->session != s->session) {
+        send_error(st, "hello_first", "the session has ended", 1);
+        return;
+    }
+    if (s->reading_bodies) {
+        add_log(st, "WANT while bodies are being read", m->n_ids);
+        return;
+    }
+    s->reading_bodies = true;
+    s->bodies_session = s->session;
+    e = add(st, LM_HX_READ_BODIES);
+    e->want.want = m;
+    e->want.cursor = s->cursor;
+}
+
+static void page_read(struct step *st)
+{
+    const struct lm_hub_event *ev = st->ev;
+    struct lm_hub_session *s = st->s;
+    bool *reading = ev->page.is_bodies ? &s->reading_bodies : &s->reading_feed;
+    uint64_t session = ev->page.is_bodies ? s->bodies_session : s->feed_session;
+    size_t offset = st->fx->bytes.len;
+    struct lm_msg_feed m;
+
+    if (s->state != LM_HS_LIVE || !*reading || session != s->session) {
+        return; /* of a session that has ended */
+    }
+    *reading = false;
+    if (!ev->page.ok) {
+        send_error(st, "busy", "the store failed", RETRY_STORE_S);
+        return;
+    }
+    m = *ev->page.page;
+    m.session = s->session;
+    lm_feed_pack(&st->fx->bytes, &m);
+    send_packed(st, ev->page.is_bodies ? LM_MSG_BODIES : LM_MSG_FEED, offset);
+}
+
+static void news(struct step *st)
+{
+    struct lm_msg_news m = {.position = st->ev->position};
+    size_t offset = st->fx->bytes.len;
+
+    if (st->s->state == LM_HS_LIVE && !st->s->news_sent) {
+        st->s->news_sent = true;
+        lm_news_pack(&st->fx->bytes, &m);
+        send_packed(st, LM_MSG_NEWS, offset);
+    }
+}
+
+/* A message of a peer that is not the one who said HELLO last. A node that made a new socket never uses the old one
+ * again, so what is not merely late comes from a second installation that is alive. */
+static void take_stray(struct step *st)
+{
+    struct lm_hub_session *s = st->s;
+    uint64_t peer = st->ev->message.peer;
+    int64_t mono_ms = st->now->mono_ms;
+
+    add_log(st, "message of an earlier connection", st->ev->message.kind);
+    if (mono_ms - s->hello_ms < LM_HUB_STRAY_MS) {
+        return;
+    }
+    if (s->stray_peer != peer) {
+        s->stray_peer = peer;
+        s->stray_ms = mono_ms;
+    } else if (mono_ms - s->stray_ms >= LM_HUB_STRAY_AGAIN_MS) {
+        add(st, LM_HX_CLONE);
+        send_clone(st);
+    }
+}
+
+static void take_message(struct step *st)
+{
+    const struct lm_hub_event *ev = st->ev;
+    struct lm_hub_session *s = st->s;
+
+    if (st->view->revoked) { /* at every message: keys are asked for at connect only */
+        send_error(st, "revoked", "this replica has been revoked", RETRY_PERSON_S);
+        return;
+    }
+    if (st->view->clone) {
+        send_clone(st);
+        return;
+    }
+    if (ev->message.kind == LM_MSG_HELLO) {
+        take_hello(st);
+        return;
+    }
+    if (s->state == LM_HS_NEW) {
+        send_error(st, "hello_first", "say HELLO first", 1);
+        return;
+    }
+    if (ev->message.peer != s->peer) {
+        take_stray(st);
+        return;
+    }
+    s->heard_ms = st->now->mono_ms;
+    if (s->state == LM_HS_STORING) {
+        add_log(st, "message before WELCOME", ev->message.kind);
+        return;
+    }
+    switch (ev->message.kind) {
+    case LM_MSG_PUSH:
+        take_push(st);
+        break;
+    case LM_MSG_PULL:
+        take_pull(st);
+        break;
+    case LM_MSG_WANT:
+        take_want(st);
+        break;
+    default:
+        add_log(st, "unknown kind of message", ev->message.kind);
+        break;
+    }
+}
+
+static void tick(struct step *st)
+{
+    struct lm_hub_session *s = st->s;
+
+    if (s->state == LM_HS_LIVE && st->now->mono_ms - s->heard_ms >= LM_HUB_IDLE_MS) {
+        set_state(st, LM_HS_NEW);
+        add(st, LM_HX_CLOSE);
+    }
+}
+
+void lm_hub_session_step(struct lm_hub_session *session, const struct lm_hub_event *ev,
+                         struct lm_hub_effects *fx)
+{
+    struct step st = {.s = session, .ev = ev, .fx = fx, .now = ev->now, .view = ev->view};
+
+    fx->n = 0;
+    lm_buf_reset(&fx->bytes);
+    switch (ev->kind) {
+    case LM_HE_TICK:
+        tick(&st);
+        break;
+    case LM_HE_MESSAGE:
+        take_message(&st);
+        break;
+    case LM_HE_HELLO_STORED:
+        hello_stored(&st, ev->ok);
+        break;
+    case LM_HE_COMMITTED:
+        committed(&st);
+        break;
+    case LM_HE_PAGE:
+        page_read(&st);
+        break;
+    case LM_HE_NEWS:
+        news(&st);
+        break;
+    }
+}

@@ -1,0 +1,49 @@
+/* What the parts of the node's session share: node_session.c (states, HELLO, RESET, status), node_session_up.c (PUSH, ACK) and
+ * node_session_down.c (PULL, FEED, WANT, BODIES). */
+#ifndef LM_PROTO_NODE_SESSION_INTERNAL_H
+#define LM_PROTO_NODE_SESSION_INTERNAL_H
+
+#include "proto/node_session.h"
+
+/* One step at work. */
+struct lm_ns_step {
+    struct lm_node_session *s;
+    const struct lm_node_event *ev;
+    struct lm_node_effects *fx;
+    int64_t now_ms; /* mono */
+};
+
+struct lm_node_effect *lm_ns_add(struct lm_ns_step *st, enum lm_node_effect_kind kind);
+void lm_ns_log(struct lm_ns_step *st, const char *what, uint64_t number);
+void lm_ns_set_state(struct lm_ns_step *st, enum lm_node_state to);
+/* code is one of the table in node_session.c. */
+void lm_ns_set_status(struct lm_ns_step *st, const char *code);
+/* The message was packed into fx->bytes from offset on. False when it could not be packed: nothing is sent. */
+bool lm_ns_send(struct lm_ns_step *st, uint8_t kind, size_t offset, uint64_t first_seq);
+/* Gives the socket up, with back-off. code: the status to show. */
+void lm_ns_reset(struct lm_ns_step *st, const char *code);
+void lm_ns_fork(struct lm_ns_step *st, const char *reason, uint64_t branch_min);
+bool lm_ns_head_equal(const struct lm_head *a, const struct lm_head *b);
+
+/* Up: node_session_up.c */
+void lm_ns_up_begin(struct lm_ns_step *st); /* a session begins: PUSH from acked + 1 */
+void lm_ns_up_rewind(struct lm_ns_step *st);
+void lm_ns_up_ack(struct lm_ns_step *st, const struct lm_msg_ack *ack);
+void lm_ns_up_batch(struct lm_ns_step *st, const struct lm_node_batch *batch);
+void lm_ns_up_refused(struct lm_ns_step *st, uint64_t first_seq);
+void lm_ns_up_pump(struct lm_ns_step *st);
+bool lm_ns_up_outstanding(const struct lm_node_session *s);
+bool lm_ns_up_done(const struct lm_node_session *s); /* nothing to send, nothing under way */
+
+/* Down: node_session_down.c */
+void lm_ns_down_begin(struct lm_ns_step *st);
+void lm_ns_down_page(struct lm_ns_step *st, const struct lm_msg_feed *page, bool is_bodies);
+void lm_ns_down_applied(struct lm_ns_step *st, const struct lm_cursor *cursor, uint64_t wanted);
+void lm_ns_down_wanted(struct lm_ns_step *st, char (*ids)[40], size_t n);
+void lm_ns_down_news(struct lm_ns_step *st, uint64_t position);
+void lm_ns_down_refused(struct lm_ns_step *st, uint8_t kind);
+void lm_ns_down_pump(struct lm_ns_step *st);
+bool lm_ns_down_outstanding(const struct lm_node_session *s);
+bool lm_ns_down_done(const struct lm_node_session *s); /* caught up, nothing wanted */
+
+#endif
