@@ -182,8 +182,10 @@ const json_t *cat_file(struct cat_loader *l, const char *name)
             return l->roots[i];
         }
     }
-    l->file = "";
-    cat_bad(l, "缺少文件", "a file is missing", name);
+    l->file = name;
+    cat_at(l, "-");
+    cat_bad(l, "缺少这个文件", "the file is missing", NULL);
+    l->file = NULL; /* name may be the caller's buffer */
     return NULL;
 }
 

@@ -21,19 +21,17 @@ void cat_at(struct cat_loader *l, const char *fmt, ...)
 static void fail(struct cat_loader *l, enum lm_status status, const char *code, const char *zh,
                  const char *en, const char *detail)
 {
-    const char *file = l->file ? l->file : "";
+    const char *file = l->file ? l->file : "-";
+    const char *open = detail ? " (" : "";
+    const char *close = detail ? ")" : "";
 
     if (l->status != LM_OK) {
         return;
     }
     /* One argument list serves both languages: "%.0s" passes over the other one's text. */
-    if (detail) {
-        l->status = lm_fail(l->err, status, code, l->place, "业务目录 %s，%s：%s%.0s（%s）。",
-                            "Catalogue %s, %s: %.0s%s (%s).", file, l->place, zh, en, detail);
-    } else {
-        l->status = lm_fail(l->err, status, code, l->place, "业务目录 %s，%s：%s%.0s。",
-                            "Catalogue %s, %s: %.0s%s.", file, l->place, zh, en);
-    }
+    l->status = lm_fail(l->err, status, code, l->place, "业务目录 %s，%s：%s%.0s%s%s%s。",
+                        "Catalogue %s, %s: %.0s%s%s%s%s.", file, l->place, zh, en, open,
+                        detail ? detail : "", close);
 }
 
 void cat_bad(struct cat_loader *l, const char *zh, const char *en, const char *detail)
@@ -41,13 +39,25 @@ void cat_bad(struct cat_loader *l, const char *zh, const char *en, const char *d
     fail(l, LM_ERR_INVALID, "bad_catalog", zh, en, detail);
 }
 
+/* A sentence without its full stop, which the sentence around it brings. */
+static void drop_stop(char *text, const char *stop)
+{
+    size_t n = strlen(text);
+    size_t m = strlen(stop);
+
+    if (n >= m && strcmp(text + n - m, stop) == 0) {
+        text[n - m] = 0;
+    }
+}
+
 void cat_wrap(struct cat_loader *l, enum lm_status status, const struct lm_error *inner)
 {
-    if (status == LM_ERR_INVALID) {
-        fail(l, status, "bad_catalog", inner->zh, inner->en, NULL);
-    } else {
-        fail(l, status, inner->code, inner->zh, inner->en, NULL);
-    }
+    struct lm_error words = *inner;
+
+    drop_stop(words.zh, "。");
+    drop_stop(words.en, ".");
+    fail(l, status, status == LM_ERR_INVALID ? "bad_catalog" : words.code, words.zh, words.en,
+         NULL);
 }
 
 void *cat_alloc(struct cat_loader *l, size_t n, size_t size)
