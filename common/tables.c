@@ -7,7 +7,6 @@
 
 #include "proto/prescan.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -226,6 +225,16 @@ static void put_json(struct lm_buf *out, const struct lm_field *field, const str
     }
 }
 
+bool tb_scale(double real, int64_t *out)
+{
+    if (!(real > -9e14 && real < 9e14)) { /* not a number fails as well */
+        return false;
+    }
+    real *= LM_DECIMAL_SCALE;
+    *out = (int64_t)(real < 0 ? real - 0.5 : real + 0.5);
+    return true;
+}
+
 static enum lm_status read_json(struct lm_arena *arena, const struct lm_field *field,
                                 const json_t *json, int depth, struct lm_value *out);
 
@@ -279,6 +288,7 @@ static enum lm_status read_json(struct lm_arena *arena, const struct lm_field *f
                                 const json_t *json, int depth, struct lm_value *out)
 {
     bool decimal = field && field->ftype == LM_F_DECIMAL;
+    int64_t scaled;
     char *text;
 
     *out = lm_value_null();
@@ -299,10 +309,10 @@ static enum lm_status read_json(struct lm_arena *arena, const struct lm_field *f
         }
         return LM_OK;
     case JSON_REAL:
-        if (!decimal || fabs(json_real_value(json)) > 9e14) {
+        if (!decimal || !tb_scale(json_real_value(json), &scaled)) {
             return LM_ERR_CORRUPT;
         }
-        *out = lm_value_int(llround(json_real_value(json) * LM_DECIMAL_SCALE));
+        *out = lm_value_int(scaled);
         return LM_OK;
     case JSON_STRING:
         text = lm_arena_text(arena, json_string_value(json), json_string_length(json));
@@ -601,7 +611,7 @@ static enum lm_status read_field(sqlite3_stmt *stmt, int column, struct lm_arena
 {
     json_t *json = NULL;
     enum lm_status st;
-    double real;
+    int64_t scaled;
 
     if (sqlite3_column_type(stmt, column) == SQLITE_NULL) {
         return LM_OK; /* the record starts with nulls */
@@ -622,11 +632,10 @@ static enum lm_status read_field(sqlite3_stmt *stmt, int column, struct lm_arena
         *out = lm_value_bool(sqlite3_column_int(stmt, column) != 0);
         return LM_OK;
     case LM_F_DECIMAL:
-        real = sqlite3_column_double(stmt, column);
-        if (!(fabs(real) < 9e14)) {
+        if (!tb_scale(sqlite3_column_double(stmt, column), &scaled)) {
             return LM_ERR_CORRUPT;
         }
-        *out = lm_value_int(llround(real * LM_DECIMAL_SCALE));
+        *out = lm_value_int(scaled);
         return LM_OK;
     case LM_F_TEXT:
     case LM_F_CODE:

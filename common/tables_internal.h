@@ -58,6 +58,8 @@ enum lm_status tb_read_row(struct lm_tables *tables, sqlite3_stmt *stmt, struct 
 enum lm_status tb_bind_value(struct lm_tables *tables, sqlite3_stmt *stmt, int at,
                              const struct lm_field *field, const struct lm_value *v,
                              struct lm_error *err);
+/* A decimal column or JSON number as ten-thousandths, rounded half away from zero; false beyond ±9e14. */
+bool tb_scale(double real, int64_t *out);
 /* A statement of its own, from tables->sql. */
 enum lm_status tb_prepare(struct lm_tables *tables, sqlite3_stmt **out, struct lm_error *err);
 void tb_release(sqlite3_stmt *stmt); /* reset and unbind; accepts NULL */

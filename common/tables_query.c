@@ -7,7 +7,6 @@
 #include "common/base/util.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,14 +92,18 @@ static bool parse_int(const char *text, int64_t *out)
 static bool parse_decimal(const char *text, double *out)
 {
     char *end = NULL;
+    int64_t scaled = 0;
     double d;
 
     if (strspn(text, "0123456789.-") != strlen(text)) {
         return false;
     }
     d = strtod(text, &end);
-    *out = round(d * LM_DECIMAL_SCALE) / LM_DECIMAL_SCALE; /* as stored */
-    return end != text && *end == '\0' && fabs(d) < 9e14;
+    if (end == text || *end != '\0' || !tb_scale(d, &scaled)) {
+        return false;
+    }
+    *out = (double)scaled / LM_DECIMAL_SCALE; /* as stored */
+    return true;
 }
 
 /* Binds a value given as text in the form that the column stores. */
