@@ -6,10 +6,10 @@
 # Asks apt only for what is missing; needs root (or sudo) only then. Safe to run again.
 set -euo pipefail
 
-build=(gcc g++ make cmake ninja-build pkg-config git ca-certificates
+build=(gcc libc6-dev make cmake ninja-build pkg-config git ca-certificates
   libczmq-dev libzmq3-dev libsqlite3-dev libmsgpack-dev libsodium-dev libmicrohttpd-dev libjansson-dev libzstd-dev
-  python3)
-test=(libcmocka-dev python3-zmq python3-msgpack iproute2 util-linux procps libasan8 libubsan1 libtsan2)
+  python3 iproute2)
+test=(libcmocka-dev python3-zmq python3-msgpack util-linux procps libasan8 libubsan1 libtsan2)
 
 case "${1:-build}" in
   build) wanted=("${build[@]}") ;;
