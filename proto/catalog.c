@@ -189,6 +189,12 @@ const json_t *cat_file(struct cat_loader *l, const char *name)
     return NULL;
 }
 
+static enum lm_status no_memory(struct lm_error *err)
+{
+    return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足，无法读入业务目录。",
+                   "Not enough memory for the catalogue.");
+}
+
 static void parse_files(struct cat_loader *l)
 {
     for (size_t i = 0; i < l->n_files && l->status == LM_OK; i++) {
@@ -204,7 +210,10 @@ static void parse_files(struct cat_loader *l)
             }
         }
         l->roots[i] = json_loadb(file->data, file->size, JSON_REJECT_DUPLICATES, &error);
-        if (!l->roots[i]) {
+        /* jansson says nothing at all when most of its allocations fail. */
+        if (!l->roots[i] && !error.text[0]) {
+            l->status = no_memory(l->err);
+        } else if (!l->roots[i]) {
             snprintf(where, sizeof(where), "%d:%d", error.line, error.column);
             cat_at(l, "%s", where);
             cat_bad(l, "不是正确的 JSON", "it is not proper JSON", error.text);
@@ -261,8 +270,7 @@ static void hash_files(struct cat_loader *l)
     if (buf.status == LM_OK) {
         lm_hash(l->cat->hash, buf.data, buf.len, NULL, 0, NULL, 0);
     } else if (l->status == LM_OK) {
-        l->status = lm_fail(l->err, buf.status, "memory", "", "内存不足，无法读入业务目录。",
-                            "Not enough memory for the catalogue.");
+        l->status = no_memory(l->err);
     }
     lm_buf_free(&buf);
 }
@@ -290,8 +298,7 @@ enum lm_status lm_catalog_load(const struct lm_catalog_file *files, size_t n_fil
     }
     if (!l || !l->cat) {
         free(l);
-        return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足，无法读入业务目录。",
-                       "Not enough memory for the catalogue.");
+        return no_memory(err);
     }
     lm_arena_init(&l->cat->arena, CAT_ARENA_BYTES);
     l->err = err;

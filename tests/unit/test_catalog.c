@@ -783,6 +783,43 @@ static void test_too_large(void **state)
     copy_free(&copy);
 }
 
+/* ---- memory that runs out inside the JSON reader ---- */
+
+static size_t allocations, allocations_max;
+
+static void *counted_malloc(size_t n)
+{
+    return allocations++ < allocations_max ? malloc(n) : NULL;
+}
+
+static void test_no_memory(void **state)
+{
+    size_t total, memory = 0;
+    struct lm_catalog *out;
+    struct lm_error err;
+
+    (void)state;
+    json_set_alloc_funcs(counted_malloc, free);
+    allocations = 0;
+    allocations_max = SIZE_MAX;
+    assert_int_equal(lm_catalog_load_embedded(&out, &err), LM_OK);
+    lm_catalog_destroy(&out);
+    total = allocations;
+    assert_true(total > 1000);
+    for (allocations_max = 0; allocations_max < total; allocations_max += total / 40) {
+        allocations = 0;
+        memset(&err, 0, sizeof(err));
+        /* Inside a text jansson calls it a syntax error, so that is possible too. */
+        enum lm_status st = lm_catalog_load_embedded(&out, &err);
+        assert_true(st == LM_ERR_MEMORY || st == LM_ERR_INVALID);
+        memory += st == LM_ERR_MEMORY;
+        assert_null(out);
+        assert_true(err.en[0] && has_han(err.zh));
+    }
+    assert_true(memory > 0);
+    json_set_alloc_funcs(malloc, free);
+}
+
 /* The words are optional: a caller that wants only the status may pass none. */
 static void test_no_error_wanted(void **state)
 {
@@ -812,6 +849,7 @@ int main(void)
         cmocka_unit_test(test_hash),
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_no_error_wanted),
+        cmocka_unit_test(test_no_memory),
     };
 
     return cmocka_run_group_tests(tests, load_once, unload);
