@@ -19,11 +19,30 @@ static bool judged_here(const struct lm_field *f)
     return !f->retired && (f->fill == LM_FILL_USER || f->fill == LM_FILL_PROGRAM);
 }
 
+/* A value that was wrong is missing now; it has been complained about already. */
+static bool complained(const struct lm_issues *issues, const char *name)
+{
+    size_t n = strlen(name);
+
+    for (size_t i = 0; i < issues->n; i++) {
+        const char *field = issues->items[i].error.field;
+
+        if (issues->items[i].level == LM_REFUSE && strncmp(field, name, n) == 0 &&
+            (field[n] == 0 || field[n] == '[' || field[n] == '.')) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void complain_required(struct lm_issues *issues, enum lm_level level,
                               const struct lm_field *f)
 {
     struct vx_place place = vx_field(f);
 
+    if (complained(issues, f->name)) {
+        return;
+    }
     if (level == LM_WARN) {
         vx_complain(issues, LM_WARN, "required", &place, "最好填写。", "should be filled in.");
     } else {
