@@ -349,8 +349,8 @@ static enum lm_status step_as_sent(struct merge *m)
     if (m->out->verdict != LM_V_APPLIED || (m->current != NULL && m->current->invalid)) {
         return LM_OK; /* the flag that it clears is not in the digest */
     }
-    if (m->change->op == LM_OP_CREATE && !m->creates) {
-        return LM_OK; /* the author's copy has this creation's stamp throughout */
+    if (m->dropped || (m->change->op == LM_OP_CREATE && !m->creates)) {
+        return LM_OK; /* the author's copy has stamps of this change that are not here */
     }
     for (size_t g = 0; g < m->type->n_groups; g++) {
         bool expected = m->creates || m->groups[g].touched;

@@ -50,6 +50,7 @@ enum lm_status merge_step_author(struct merge *m)
         const char *fault = field_fault(m, m->set.index[i]);
 
         if (fault != NULL && says_nothing(m, i)) {
+            m->dropped = true;
             continue;
         }
         if (fault != NULL) {

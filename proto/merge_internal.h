@@ -34,6 +34,7 @@ struct merge {
     struct lm_version version;
     struct lm_fieldset set;   /* without the origin of a creation */
     struct merge_group *groups;   /* [type->n_groups] */
+    bool dropped;             /* something that said nothing was left out of the set */
     bool transition;          /* the change asks for another state than the current one */
     bool changed;             /* some ordinary value of the record is another now */
     bool concurrent;
