@@ -6,7 +6,7 @@
 #include "proto/expr.h"
 #include "proto/record.h"
 
-#define FX_RECORDS_MAX 64
+#define FX_RECORDS_MAX 1024
 /* UUIDv7 of a small number, as text for JSON. */
 #define FX_ID(two_digits) "018f0000-0000-7000-8000-0000000000" two_digits
 
