@@ -1,5 +1,4 @@
-/* The catalogue: the embedded one loads and says what the domain files say; each way of damaging it
- * is caught with a message that names file and place. */
+/* The embedded catalogue loads and says what it should; test_catalog_damage.c breaks it. */
 #include "proto/catalog.h"
 
 #include "proto/expr.h"
