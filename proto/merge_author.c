@@ -74,7 +74,7 @@ enum lm_status merge_step_author(struct merge *m)
 }
 
 /* Whether the record was once of the author's village, by the journal of its origin: its creation and the transfers since,
- * newest first. The first of them is where it is now. */
+ * newest first. (Where it is now is another village: merge_step_owner has looked.) */
 static enum lm_status once_ours(struct merge *m, bool *out)
 {
     struct lm_version version = m->current->stamps[LM_GROUP_ORIGIN].version;
@@ -93,7 +93,7 @@ static enum lm_status once_ours(struct merge *m, bool *out)
         if (code == NULL && known.change.op == LM_OP_CREATE) {
             code = &m->current->fields[LM_C_STATION];
         }
-        if (i > 0 && code != NULL && lm_value_is(code, m->in->author.station)) {
+        if (code != NULL && lm_value_is(code, m->in->author.station)) {
             *out = true;
             return LM_OK;
         }
