@@ -10,6 +10,8 @@ struct lm_http;
 struct lm_http_request {
     const char *method, *path;
     const char *(*query)(const struct lm_http_request *request, const char *name); /* NULL when absent */
+    const void *body; /* NULL when there is none */
+    size_t body_n;
     void *internal;
 };
 struct lm_http_response {
@@ -31,7 +33,7 @@ enum lm_status lm_http_start(const char *address, const struct lm_http_route *ro
 const char *lm_http_address(const struct lm_http *http);
 void lm_http_stop(struct lm_http **http);
 
-/* Prometheus text: lm_metric(buf, "lastmile_pending", "gauge", "Changes not yet acked", value). */
+/* Prometheus text; name may bear labels: name{station="…"}. lm_metric(buf, "lastmile_pending", "gauge", "Changes not yet acked", value). */
 void lm_metric(struct lm_buf *buf, const char *name, const char *kind, const char *help, double value);
 
 #endif
