@@ -1,4 +1,5 @@
-/* Calendar arithmetic. Invariant: years stay within 1–9999, so that a day always has a four-digit text. */
+/* Calendar arithmetic. Invariant: years stay within 1–9999, so that a day always has a four-digit
+ * text. */
 #include "proto/caldate.h"
 
 #include "common/base/util.h"
@@ -6,12 +7,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static bool split(int64_t day, int *year, int *month, int *mday)
+static int number(const char *digits, int n)
+{
+    int v = 0;
+
+    for (int i = 0; i < n; i++) {
+        v = v * 10 + (digits[i] - '0');
+    }
+    return v;
+}
+
+static void split(int64_t day, int *year, int *month, int *mday)
 {
     char text[16];
 
-    lm_date_format(day, text);
-    return sscanf(text, "%d-%d-%d", year, month, mday) == 3;
+    lm_date_format(day, text); /* YYYY-MM-DD */
+    *year = number(text, 4);
+    *month = number(text + 5, 2);
+    *mday = number(text + 8, 2);
 }
 
 static int month_days(int year, int month)
@@ -32,7 +45,8 @@ int64_t lm_day_add_months(int64_t day, int64_t months)
     char text[48];
     int n;
 
-    if (!split(day, &year, &month, &mday) || months > 12 * 9999 || months < -12 * 9999) {
+    split(day, &year, &month, &mday);
+    if (months > 12 * 9999 || months < -12 * 9999) {
         return day;
     }
     total = (int64_t)year * 12 + (month - 1) + months;
@@ -63,9 +77,8 @@ int lm_day_age(int64_t birth, int64_t on)
     int om;
     int od;
 
-    if (!split(birth, &by, &bm, &bd) || !split(on, &oy, &om, &od)) {
-        return 0;
-    }
+    split(birth, &by, &bm, &bd);
+    split(on, &oy, &om, &od);
     return oy - by - ((om < bm || (om == bm && od < bd)) ? 1 : 0);
 }
 

@@ -1,5 +1,6 @@
-/* What programs fill in: defaults of a new record, computed fields, a person's birth and sex from the ID number, the
- * categories of those visited. Both sides compute the same from the same record. Pure. */
+/* What programs fill in: defaults of a new record, computed fields, a person's birth and sex from
+ * the ID number, the categories of those visited. Both sides compute the same from the same record.
+ * Pure. */
 #include "proto/validate_internal.h"
 
 #include "common/base/util.h"
@@ -8,7 +9,8 @@
 
 #include <string.h>
 
-#define ACCEPT_DAYS 15 /* 信访工作条例: accepted within 15 days of receipt, answered within 60 of acceptance */
+#define ACCEPT_DAYS                                                                                \
+    15 /* 信访工作条例: accepted within 15 days of receipt, answered within 60 of acceptance */
 #define FINISH_DAYS 60
 
 static enum lm_status text_value(struct lm_arena *arena, const char *text, struct lm_value *out)

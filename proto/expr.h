@@ -13,7 +13,10 @@
  *   operand = term [ ("+"|"-") term ]                   numbers, or a date and days (30, 30d), months (6m), years (16y)
  *   term    = path | @as_of | @year | @today | literal (number, true, false, code, date, text, "text in quotes")
  *
- * Comparing with null is false, except "!=": null != x is true. */
+ * Comparing with null is false, except "!=": null != x is true. A reference to a deleted record reads as null; one to a
+ * record that was merged reads as the record that it was merged into. Children of has, and rows that latest and
+ * same_holder compare with, leave out what a filter without "state" leaves out (a has that names state: only what is
+ * deleted or invalid). Look-ups may be called again from within each's visit. */
 #ifndef LM_PROTO_EXPR_H
 #define LM_PROTO_EXPR_H
 

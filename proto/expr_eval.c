@@ -1,7 +1,9 @@
-/* Filters: evaluation on a record in memory. Same answers as the SQL text of expr_sql.c on the same rows.
+/* Filters: evaluation on a record in memory. Same answers as the SQL text of expr_sql.c on the same
+ * rows.
  *
- * A reference to a deleted or unknown record reads as null. Children and rivals (has, latest, same_holder) count only
- * when they would count in a filter that does not name a state. Pure: other records come through lm_lookup. */
+ * A reference to a deleted or unknown record reads as null, one to a merged record as the one that
+ * it was merged into. Children and rivals (has, latest, same_holder) count only when they would
+ * count in a filter that does not name a state. Pure: other records come through lm_lookup. */
 #include "proto/expr_internal.h"
 
 #include "common/base/util.h"
@@ -14,7 +16,7 @@ struct eval {
     const struct lm_expr_env *env;
     struct lm_arena *arena;
     int depth;
-    bool found;          /* of the look-up in hand */
+    bool found; /* of the look-up in hand */
     enum lm_status status;
 };
 
@@ -30,22 +32,44 @@ static enum lm_status eval_expr(const struct lm_expr *expr, const struct lm_reco
 
 /* ---- values ---- */
 
-static enum lm_status load_ref(const struct ex_path *path, const struct lm_record *rec,
-                               const struct lm_expr_env *env, struct lm_arena *arena,
-                               struct lm_value *out)
+/* The record that id names; *out stays NULL when there is none, or a deleted one. */
+static enum lm_status get_live(const struct lm_expr_env *env, struct lm_arena *arena,
+                               const struct lm_type *type, const struct lm_value *id,
+                               struct lm_record **out)
 {
-    const struct lm_value *id = &rec->fields[path->field->index];
-    struct lm_record *target = NULL;
+    struct lm_record *rec = NULL;
     enum lm_status st;
 
     if (id->kind != LM_TEXT || !env->lookup || !env->lookup->get) {
         return LM_OK;
     }
-    st = env->lookup->get(env->lookup->ctx, arena, path->ref_type->name, id->text, &target);
-    if (st == LM_ERR_NOT_FOUND) {
-        return LM_OK;
+    st = env->lookup->get(env->lookup->ctx, arena, type->name, id->text, &rec);
+    if (st == LM_OK && rec && !lm_record_deleted(rec)) {
+        *out = rec;
     }
-    if (st == LM_OK && target && !lm_record_deleted(target)) {
+    return st == LM_ERR_NOT_FOUND ? LM_OK : st;
+}
+
+/* Through a reference, and on to the record that its target was merged into. */
+static enum lm_status load_ref(const struct ex_path *path, const struct lm_record *rec,
+                               const struct lm_expr_env *env, struct lm_arena *arena,
+                               struct lm_value *out)
+{
+    const struct lm_value *id = &rec->fields[path->field->index];
+    const struct lm_field *merged = lm_type_field(path->ref_type, "merged_into");
+    struct lm_record *target = NULL;
+    enum lm_status st = get_live(env, arena, path->ref_type, id, &target);
+
+    for (int hops = 0; st == LM_OK && target && merged && hops < EX_MERGED_HOPS_MAX; hops++) {
+        struct lm_record *next = NULL;
+
+        st = get_live(env, arena, path->ref_type, &target->fields[merged->index], &next);
+        if (!next) {
+            break;
+        }
+        target = next;
+    }
+    if (st == LM_OK && target) {
         *out = target->fields[path->ref_field->index];
     }
     return st;
@@ -347,8 +371,8 @@ static bool visit_child(void *arg, const struct lm_record *child)
     bool holds = false;
 
     if (counts(child, v->any_state)) {
-        v->ev->status = eval_expr(v->c->sub, child, v->ev->env, v->ev->arena, v->ev->depth + 1,
-                                  &holds);
+        v->ev->status =
+            eval_expr(v->c->sub, child, v->ev->env, v->ev->arena, v->ev->depth + 1, &holds);
         v->ev->found = holds;
     }
     return !holds && v->ev->status == LM_OK;

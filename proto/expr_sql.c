@@ -1,8 +1,10 @@
-/* Filters: SQL text for typed tables (tables "r_<type>", columns named as the fields, "_invalid" 0/1, lists as JSON,
- * booleans 0/1, decimals REAL, dates and date-times TEXT). Same answers as expr_eval.c.
+/* Filters: SQL text for typed tables (tables "r_<type>", columns named as the fields, "_invalid"
+ * 0/1, lists as JSON, booleans 0/1, decimals REAL, dates and date-times TEXT). Same answers as
+ * expr_eval.c.
  *
- * Inner tables get the aliases "_x1", "_x2", … by depth, so that the caller's alias must not look like that. Every
- * literal is written through quote() or a number format; nothing from outside reaches the text otherwise. */
+ * Inner tables get the aliases "_x1", "_x2", … by depth, so that the caller's alias must not look
+ * like that. Every literal is written through quote() or a number format; nothing from outside
+ * reaches the text otherwise. */
 #include "proto/expr_internal.h"
 
 #include "common/base/util.h"
@@ -79,6 +81,28 @@ static void put_literal(struct lm_buf *out, enum ex_class cls, const struct lm_v
     }
 }
 
+/* A field through a reference whose target may have been merged into another record: along
+ * merged_into to the last that is there and not deleted. */
+static void put_merged(const struct sql *s, const struct ex_path *path, const char *inner)
+{
+    lm_buf_text(s->out, "(WITH RECURSIVE \"_m\"(\"id\", \"n\") AS (SELECT ");
+    put_column(s->out, s->alias, path->field->name);
+    lm_buf_text(s->out, ", 0 UNION ALL SELECT \"_p\".\"merged_into\", \"_m\".\"n\" + 1"
+                        " FROM \"_m\" JOIN ");
+    put_table(s->out, path->ref_type->name, "_p");
+    lm_buf_text(s->out, " ON \"_p\".\"id\" = \"_m\".\"id\" WHERE \"_p\".\"merged_into\" IS NOT NULL"
+                        " AND \"_p\".\"deleted_at\" IS NULL");
+    lm_buf_printf(s->out, " AND \"_m\".\"n\" < %d) SELECT ", EX_MERGED_HOPS_MAX);
+    put_column(s->out, inner, path->ref_field->name);
+    lm_buf_text(s->out, " FROM \"_m\" JOIN ");
+    put_table(s->out, path->ref_type->name, inner);
+    lm_buf_text(s->out, " ON ");
+    put_column(s->out, inner, "id");
+    lm_buf_text(s->out, " = \"_m\".\"id\" WHERE ");
+    put_column(s->out, inner, "deleted_at");
+    lm_buf_text(s->out, " IS NULL ORDER BY \"_m\".\"n\" DESC LIMIT 1)");
+}
+
 static void put_path(const struct sql *s, const struct ex_path *path)
 {
     char inner[16];
@@ -102,6 +126,10 @@ static void put_path(const struct sql *s, const struct ex_path *path)
     }
     if (!path->ref_field) {
         put_column(s->out, s->alias, path->field->name);
+        return;
+    }
+    if (lm_type_field(path->ref_type, "merged_into")) {
+        put_merged(s, path, inner);
         return;
     }
     lm_buf_text(s->out, "(SELECT ");
@@ -144,7 +172,8 @@ static void put_primary(const struct sql *s, const struct ex_primary *p, bool as
     }
 }
 
-/* date(x, '+n months') runs over at a month's end; the smaller of it and that month's last day does not. */
+/* date(x, '+n months') runs over at a month's end; the smaller of it and that month's last day does
+ * not. */
 static void put_months(const struct sql *s, const struct ex_operand *o)
 {
     int64_t n = o->b.literal.i * o->sign * (o->unit == EX_YEARS ? 12 : 1);

@@ -1,6 +1,7 @@
-/* Judging a change: may this author do this at all (lm_authorize), and does the record then keep the catalogue's rules
- * (lm_validate)? The same code runs where the change is made and at the hub, and again when the journal is replayed, so
- * that everything it looks at is in its input. Pure; see validate.h. */
+/* Judging a change: may this author do this at all (lm_authorize), and does the record then keep
+ * the catalogue's rules (lm_validate)? The same code runs where the change is made and at the hub,
+ * and again when the journal is replayed, so that everything it looks at is in its input. Pure; see
+ * validate.h. */
 #include "proto/validate_internal.h"
 
 #include "common/base/util.h"
@@ -146,7 +147,8 @@ static bool sets_values(const struct lm_validate_in *in)
     return in->deleting || in->undeleting;
 }
 
-/* A village deletes what the town has not taken up yet: states in which it may create a record, drafts, returned. */
+/* A village deletes what the town has not taken up yet: states in which it may create a record,
+ * drafts, returned. */
 static bool village_deletes(const struct lm_validate_in *in)
 {
     const char *state = state_of(in->before);

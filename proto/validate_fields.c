@@ -1,6 +1,7 @@
-/* The fields of one change: from what a person typed (JSON), or from a change's map. Every value that ends up in the
- * fieldset is canonical, in the caller's arena and its text NUL-terminated. A value that does not fit is left out and
- * complained about; the others still go through, so that a person sees all complaints at once. */
+/* The fields of one change: from what a person typed (JSON), or from a change's map. Every value
+ * that ends up in the fieldset is canonical, in the caller's arena and its text NUL-terminated. A
+ * value that does not fit is left out and complained about; the others still go through, so that a
+ * person sees all complaints at once. */
 #include "proto/validate_internal.h"
 
 #include "common/base/util.h"
@@ -42,6 +43,17 @@ void lm_fieldset_put(struct lm_fieldset *set, int index, struct lm_value value)
 
 /* ---- from JSON ---- */
 
+/* Jansson's iteration takes no const, but changes nothing. */
+static json_t *for_reading(const json_t *json)
+{
+    union {
+        const json_t *in;
+        json_t *out;
+    } u = {.in = json};
+
+    return u.out;
+}
+
 static bool text_copy(struct reader *r, const char *text, size_t n, char **out)
 {
     *out = lm_arena_text(r->arena, text, n);
@@ -74,7 +86,8 @@ static size_t unix_lines(char *text, size_t n)
     return out;
 }
 
-/* What is typed carelessly but surely meant: spaces at the ends, lower-case x, capitals in ids, another time zone. */
+/* What is typed carelessly but surely meant: spaces at the ends, lower-case x, capitals in ids,
+ * another time zone. */
 static bool tidy_text(struct reader *r, const struct lm_field *f, const char *in, size_t n,
                       struct lm_value *out)
 {
@@ -209,7 +222,8 @@ static bool unknown_name(struct reader *r, const char *name, const char *prefix)
     }
     snprintf(field, sizeof(field), "%.40s%.*s", prefix, (int)n, name);
     snprintf(zh, sizeof(zh), "没有“%s”这个字段，请检查拼写或删去。", field);
-    snprintf(en, sizeof(en), "There is no field \"%s\": check its spelling or leave it out.", field);
+    snprintf(en, sizeof(en), "There is no field \"%s\": check its spelling or leave it out.",
+             field);
     lm_issue_add(r->issues, LM_REFUSE, "unknown_field", field, zh, en);
     return false;
 }
@@ -228,7 +242,8 @@ static bool read_map(struct reader *r, const struct lm_field *f, const struct vx
                     "must be an object with members.");
         return false;
     }
-    json_object_foreach((json_t *)(uintptr_t)json, key, item) {
+    json_object_foreach(for_reading(json), key, item)
+    {
         size_t m = 0;
 
         while (m < f->n_members && strcmp(f->members[m].name, key) != 0) {
@@ -321,8 +336,7 @@ static bool read_item(struct reader *r, const struct lm_field *f, const struct v
         }
         break;
     }
-    return out->kind == LM_NULL ||
-           vx_canonical_item(r->catalog, r->type, f, place, out, r->issues);
+    return out->kind == LM_NULL || vx_canonical_item(r->catalog, r->type, f, place, out, r->issues);
 }
 
 static bool read_list(struct reader *r, const struct lm_field *f, const json_t *json,
@@ -364,7 +378,8 @@ static bool read_list(struct reader *r, const struct lm_field *f, const json_t *
     return ok && vx_list_check(f, out, r->issues);
 }
 
-/* A person may not set what programs fill; an attachment's facts are filled by the page that uploads it. */
+/* A person may not set what programs fill; an attachment's facts are filled by the page that
+ * uploads it. */
 static bool may_type(const struct lm_type *type, const struct lm_field *f)
 {
     if (f->index == LM_C_STATE) {
@@ -394,7 +409,8 @@ enum lm_status lm_fields_from_json(const struct lm_catalog *catalog, const struc
                      "\"fields\" must be an object of fields and values.");
         return LM_OK;
     }
-    json_object_foreach((json_t *)(uintptr_t)fields, key, json) {
+    json_object_foreach(for_reading(fields), key, json)
+    {
         const struct lm_field *f = lm_type_field(type, key);
         struct vx_place place = vx_field(f);
         struct lm_value v = lm_value_null();
@@ -484,7 +500,8 @@ enum lm_status lm_fields_check(const struct lm_catalog *catalog, const struct lm
         return LM_OK;
     }
     if (map->kind != LM_MAP || map->len > LM_CHANGE_FIELDS_MAX) {
-        lm_issue_add(issues, LM_REFUSE, "bad_type", "fields", "变更的字段不是一组字段和值，或数量太多。",
+        lm_issue_add(issues, LM_REFUSE, "bad_type", "fields",
+                     "变更的字段不是一组字段和值，或数量太多。",
                      "The change's fields are not a map, or there are too many.");
         return LM_OK;
     }

@@ -1,4 +1,5 @@
-/* Named formats of texts: names, telephones, ID numbers, division codes, months … Pure, from the text alone. */
+/* Named formats of texts: names, telephones, ID numbers, division codes, months … Pure, from the
+ * text alone. */
 #include "proto/validate_internal.h"
 
 #include "common/base/util.h"
@@ -66,7 +67,8 @@ bool vx_blank(const char *text, size_t n)
     return left == 0;
 }
 
-/* CJK (compatibility forms, extensions and 〇 included), the dots of transcribed names, letters and single spaces. */
+/* CJK (compatibility forms, extensions and 〇 included), the dots of transcribed names, letters and
+ * single spaces. */
 static bool is_name(const char *text, size_t n)
 {
     bool letter = false;
@@ -102,7 +104,8 @@ static bool all_digits(const char *text, size_t n)
     return n > 0;
 }
 
-/* An 11-digit mobile number, or a land line: 7–8 digits, area code and extension with "-" or without, "+86 ". */
+/* An 11-digit mobile number, or a land line: 7–8 digits, area code and extension with "-" or
+ * without, "+86 ". */
 static bool is_phone(const char *text, size_t n)
 {
     size_t digits = 0;
@@ -207,9 +210,10 @@ bool vx_format_check(const struct lm_catalog *catalog, const struct lm_field *f,
         return false;
     }
     if (strcmp(format, "phone") == 0 && !is_phone(v->text, v->len)) {
-        vx_complain(issues, LM_REFUSE, "bad_format", place,
-                    "应当是11位手机号或带区号的固定电话，只用数字和“-”。",
-                    "must be an 11-digit mobile number or a land line, with digits and \"-\" only.");
+        vx_complain(
+            issues, LM_REFUSE, "bad_format", place,
+            "应当是11位手机号或带区号的固定电话，只用数字和“-”。",
+            "must be an 11-digit mobile number or a land line, with digits and \"-\" only.");
         return false;
     }
     if (strcmp(format, "digits") == 0 && !all_digits(v->text, v->len)) {

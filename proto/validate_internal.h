@@ -14,21 +14,22 @@ struct vx_place {
 };
 struct vx_place vx_field(const struct lm_field *field);
 
-/* Adds a complaint "“label”zh" / "\"Label\" en"; both formats take the same arguments. A second complaint with the same
- * code about the same place is dropped. */
+/* Adds a complaint "“label”zh" / "\"Label\" en"; both formats take the same arguments. A second
+ * complaint with the same code about the same place is dropped. */
 void vx_complain(struct lm_issues *issues, enum lm_level level, const char *code,
                  const struct vx_place *place, const char *zh, const char *en, ...) LM_PRINTF(5, 7)
     LM_PRINTF(6, 7);
 
-/* Checks the text of a canonical value against field->format (as far as it needs nothing but the text), complains and
- * returns false when it does not fit. f is the field or member that has the format. */
+/* Checks the text of a canonical value against field->format (as far as it needs nothing but the
+ * text), complains and returns false when it does not fit. f is the field or member that has the
+ * format. */
 bool vx_format_check(const struct lm_catalog *catalog, const struct lm_field *f,
                      const struct vx_place *place, const struct lm_value *v,
                      struct lm_issues *issues);
-/* Checks that v is canonical for the field: kinds, ranges, codes, lengths, lists. LM_NULL is always canonical. */
+/* Checks that v is canonical for the field: kinds, ranges, codes, lengths, lists. LM_NULL is always
+ * canonical. */
 bool vx_canonical(const struct lm_catalog *catalog, const struct lm_type *type,
-                  const struct lm_field *field, const struct lm_value *v,
-                  struct lm_issues *issues);
+                  const struct lm_field *field, const struct lm_value *v, struct lm_issues *issues);
 /* One value that is not a list; f is place's field or member. */
 bool vx_canonical_item(const struct lm_catalog *catalog, const struct lm_type *type,
                        const struct lm_field *f, const struct vx_place *place,

@@ -1,7 +1,7 @@
 /* What a validation has to say: issues with whole sentences in Chinese and English.
  *
- * Texts are cut between characters, never inside one. Values of a record are not repeated in texts: they may be
- * personal, and texts travel and are logged. */
+ * Texts are cut between characters, never inside one. Values of a record are not repeated in texts:
+ * they may be personal, and texts travel and are logged. */
 #include "proto/validate_internal.h"
 
 #include <stdio.h>
@@ -28,8 +28,8 @@ void lm_issues_init(struct lm_issues *issues)
     issues->n_refused = 0;
 }
 
-void lm_issue_add(struct lm_issues *issues, enum lm_level level, const char *code, const char *field,
-                  const char *zh, const char *en)
+void lm_issue_add(struct lm_issues *issues, enum lm_level level, const char *code,
+                  const char *field, const char *zh, const char *en)
 {
     struct lm_issue *issue;
     enum lm_level kept = level == LM_WARN ? LM_WARN : LM_REFUSE;

@@ -1,5 +1,6 @@
-/* What a record must hold as a whole: required and conditional fields, numbers of items, members of items, and the
- * checks that look at several values (named by the field's format in the catalogue). */
+/* What a record must hold as a whole: required and conditional fields, numbers of items, members of
+ * items, and the checks that look at several values (named by the field's format in the catalogue).
+ */
 #include "proto/validate_internal.h"
 
 #include "common/base/util.h"
@@ -13,7 +14,8 @@ static bool is_draft(const struct lm_record *rec)
 
 /* ---- required ---- */
 
-/* Origin and hub fields are filled after validation, computed ones follow from others that are judged themselves. */
+/* Origin and hub fields are filled after validation, computed ones follow from others that are
+ * judged themselves. */
 static bool judged_here(const struct lm_field *f)
 {
     return !f->retired && (f->fill == LM_FILL_USER || f->fill == LM_FILL_PROGRAM);
@@ -62,7 +64,8 @@ static enum lm_status judge_conditions(const struct lm_validate_in *in, const st
         bool holds = false;
         enum lm_status st;
 
-        /* "enter" without a state in it speaks of the moment of a transition, with one of every save in that state. */
+        /* "enter" without a state in it speaks of the moment of a transition, with one of every
+         * save in that state. */
         if (c->level == LM_ENTER && !moved && !lm_expr_names(c->when, state->name)) {
             continue;
         }
@@ -232,8 +235,8 @@ static enum lm_status judge_late(const struct lm_validate_in *in, const struct l
             const struct lm_value *no = lm_value_member(&materials->items[k], "no");
             const struct lm_value *may = lm_value_member(&materials->items[k], "may_be_late");
 
-            late = late || (no && lm_value_equal(no, &v->items[i]) && may &&
-                            may->kind == LM_BOOL && may->b);
+            late = late || (no && lm_value_equal(no, &v->items[i]) && may && may->kind == LM_BOOL &&
+                            may->b);
         }
         if (!late) {
             place.item = (long)i;
@@ -298,7 +301,8 @@ enum lm_status vx_across(const struct lm_validate_in *in, const struct lm_field 
         const struct lm_value *persons = lm_record_get(in->after, "persons");
 
         if (!persons || persons->kind != LM_LIST || persons->len != v->len) {
-            vx_complain(issues, LM_REFUSE, "bad_format", &place, "与走访对象的人数不一致，请重新保存。",
+            vx_complain(issues, LM_REFUSE, "bad_format", &place,
+                        "与走访对象的人数不一致，请重新保存。",
                         "does not match the number of persons: save again.");
         }
     } else if (strcmp(format, "area_code") == 0) {

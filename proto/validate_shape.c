@@ -1,5 +1,6 @@
-/* The shape of single values: is a value canonical for its field? Used for what persons type (after validate_json.c has
- * made it canonical) and for what changes carry. Nothing here looks at another field or record. */
+/* The shape of single values: is a value canonical for its field? Used for what persons type (after
+ * validate_json.c has made it canonical) and for what changes carry. Nothing here looks at another
+ * field or record. */
 #include "proto/validate_internal.h"
 
 #include "common/base/util.h"
@@ -37,8 +38,8 @@ static bool is_text(const struct shape *s, const struct lm_value *v)
 static bool clean_text(const struct shape *s, const struct lm_value *v, bool lines)
 {
     if (!lm_utf8_valid(v->text, v->len, NULL)) {
-        vx_complain(s->issues, LM_REFUSE, "bad_utf8", s->place, "的文字编码不对，请用UTF-8重新填写。",
-                    "is not valid UTF-8: enter it again.");
+        vx_complain(s->issues, LM_REFUSE, "bad_utf8", s->place,
+                    "的文字编码不对，请用UTF-8重新填写。", "is not valid UTF-8: enter it again.");
         return false;
     }
     if (lm_utf8_has_control(v->text, v->len) ||
@@ -224,7 +225,8 @@ static bool check_uuid(const struct shape *s, const struct lm_value *v)
     if (canonical_uuid(v->text, v->len)) {
         return true;
     }
-    vx_complain(s->issues, LM_REFUSE, "bad_uuid", s->place, "不是有效的记录标识(UUID)，请重新选择。",
+    vx_complain(s->issues, LM_REFUSE, "bad_uuid", s->place,
+                "不是有效的记录标识(UUID)，请重新选择。",
                 "is not a record id (UUID): choose again.");
     return false;
 }
@@ -293,8 +295,9 @@ static bool check_map(const struct shape *s, const struct lm_value *v)
         struct vx_place place = *s->place;
         size_t m = 0;
 
-        while (m < s->f->n_members && (strlen(s->f->members[m].name) != pair->key_len ||
-                                       memcmp(s->f->members[m].name, pair->key, pair->key_len))) {
+        while (m < s->f->n_members &&
+               (strlen(s->f->members[m].name) != pair->key_len ||
+                memcmp(s->f->members[m].name, pair->key, pair->key_len) != 0)) {
             m++;
         }
         if (m == s->f->n_members) {
@@ -355,8 +358,7 @@ bool vx_canonical_item(const struct lm_catalog *catalog, const struct lm_type *t
     return false;
 }
 
-bool vx_list_check(const struct lm_field *field, const struct lm_value *v,
-                   struct lm_issues *issues)
+bool vx_list_check(const struct lm_field *field, const struct lm_value *v, struct lm_issues *issues)
 {
     struct vx_place place = vx_field(field);
     size_t max = field->max_items;
@@ -387,8 +389,7 @@ bool vx_list_check(const struct lm_field *field, const struct lm_value *v,
 }
 
 bool vx_canonical(const struct lm_catalog *catalog, const struct lm_type *type,
-                  const struct lm_field *field, const struct lm_value *v,
-                  struct lm_issues *issues)
+                  const struct lm_field *field, const struct lm_value *v, struct lm_issues *issues)
 {
     struct vx_place place = vx_field(field);
 

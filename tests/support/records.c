@@ -18,8 +18,7 @@ static enum lm_status get(void *ctx, struct lm_arena *arena, const char *type, c
         return fx->fail;
     }
     for (size_t i = 0; i < fx->n; i++) {
-        if (strcmp(fx->records[i]->type->name, type) == 0 &&
-            strcmp(fx->records[i]->id, id) == 0) {
+        if (strcmp(fx->records[i]->type->name, type) == 0 && strcmp(fx->records[i]->id, id) == 0) {
             *out = lm_record_copy(arena, fx->records[i]);
             return *out ? LM_OK : LM_ERR_MEMORY;
         }
@@ -38,8 +37,8 @@ static bool matches(const struct lm_value *v, const char *text)
 }
 
 static enum lm_status each(void *ctx, struct lm_arena *arena, const char *type, const char *field,
-                           const char *value,
-                           bool (*visit)(void *arg, const struct lm_record *rec), void *arg)
+                           const char *value, bool (*visit)(void *arg, const struct lm_record *rec),
+                           void *arg)
 {
     struct fx *fx = ctx;
 
@@ -113,7 +112,8 @@ struct lm_record *fx_make(struct fx *fx, const char *type, const char *id, const
     rec->fields[LM_C_ID] = lm_value_text(rec->id);
     rec->fields[LM_C_VILLAGE_CODE] = lm_value_text("999999100201");
     rec->fields[LM_C_STATE] = lm_value_text(t->default_state);
-    json_object_foreach(fields, key, item) {
+    json_object_foreach(fields, key, item)
+    {
         const struct lm_field *f = lm_type_field(t, key);
 
         if (!f) {

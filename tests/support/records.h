@@ -1,4 +1,5 @@
-/* A handful of records in memory with the look-ups that filters and validation need. For tests only. */
+/* A handful of records in memory with the look-ups that filters and validation need. For tests
+ * only. */
 #ifndef LM_TESTS_RECORDS_H
 #define LM_TESTS_RECORDS_H
 
@@ -23,8 +24,8 @@ struct fx {
 void fx_open(struct fx *fx);
 void fx_close(struct fx *fx);
 const struct lm_type *fx_type(const struct fx *fx, const char *type);
-/* A record from JSON of canonical values (' stands for "), kept for look-ups. village_code and state default to
- * 999999100201 and the type's default. */
+/* A record from JSON of canonical values (' stands for "), kept for look-ups. village_code and
+ * state default to 999999100201 and the type's default. */
 struct lm_record *fx_add(struct fx *fx, const char *type, const char *id, const char *json);
 /* The same, not kept. */
 struct lm_record *fx_make(struct fx *fx, const char *type, const char *id, const char *json);

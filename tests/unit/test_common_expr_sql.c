@@ -1,5 +1,6 @@
-/* Filters mean the same in memory and as SQL: every filter, condition and rule of the catalogue, and some more, on random
- * records of every type, evaluated both ways. A seed makes each run the same. */
+/* Filters mean the same in memory and as SQL: every filter, condition and rule of the catalogue,
+ * and some more, on random records of every type, evaluated both ways. A seed makes each run the
+ * same. */
 #include "common/base/util.h"
 #include "proto/expr.h"
 #include "tests/support/records.h"
@@ -25,8 +26,8 @@ static struct lm_rand rnd;
 static size_t n_compared, n_true;
 
 static const char *const villages[] = {"999999100201", "999999100202", "999999100000"};
-static const char *const texts[] = {"十佳“兵书记”", "兵 书记", "赵甲",    "钱乙",
-                                    "12",          "1",       "O'Neil", "person:x"};
+static const char *const texts[] = {"十佳“兵书记”", "兵 书记", "赵甲",   "钱乙",
+                                    "12",           "1",       "O'Neil", "person:x"};
 
 static void record_id(const struct lm_type *type, uint64_t row, char out[LM_UUID_TEXT + 1])
 {

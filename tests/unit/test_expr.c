@@ -1,5 +1,6 @@
-/* Filters: what parses, what is refused, what they say of records, and the SQL text of each kind of clause. That the SQL
- * gives the same answers is tested where SQLite is at hand (test_common_expr_sql.c). */
+/* Filters: what parses, what is refused, what they say of records, and the SQL text of each kind of
+ * clause. That the SQL gives the same answers is tested where SQLite is at hand
+ * (test_common_expr_sql.c). */
 #include "proto/expr.h"
 #include "tests/support/records.h"
 
@@ -53,8 +54,8 @@ static bool eval(const struct lm_record *rec, const char *text)
 
     memcpy(env.as_of, "2026-06-30", 11);
     memcpy(env.today, "2026-07-01", 11);
-    assert_int_equal(
-        lm_expr_eval(must_parse(rec->type->name, text), rec, &env, &fx.arena, &out), LM_OK);
+    assert_int_equal(lm_expr_eval(must_parse(rec->type->name, text), rec, &env, &fx.arena, &out),
+                     LM_OK);
     return out;
 }
 
@@ -173,8 +174,9 @@ static void refuses(void **state)
 /* A filter cut anywhere never reads past its end (the sanitizer watches) and never crashes. */
 static void cut_anywhere(void **state)
 {
-    static const char text[] = "id has person_identity(code in (01|02) & person_id->state = active) & "
-                               "birth_on >= @today - 120y & name ~ \"兵书记\"";
+    static const char text[] =
+        "id has person_identity(code in (01|02) & person_id->state = active) & "
+        "birth_on >= @today - 120y & name ~ \"兵书记\"";
     const struct lm_expr *out;
     struct lm_error err;
 
@@ -318,6 +320,8 @@ static void references(void **state)
     struct lm_record *lost =
         fx_add(&fx, "contact_plan", FX_ID("11"), "{'person_id':'" FX_ID("99") "'}");
     struct lm_record *person = fx_add(&fx, "person", FX_ID("01"), "{'state':'active'}");
+    const struct lm_field *merged = lm_type_field(person->type, "merged_into");
+    struct lm_record *second;
     struct lm_expr_env env = {.catalog = fx.catalog, .lookup = &fx.lookup};
     bool out;
 
@@ -326,6 +330,17 @@ static void references(void **state)
     assert_false(eval(plan, "person_id->state = deceased"));
     assert_false(eval(lost, "person_id->state = active"));
     assert_true(eval(lost, "person_id->state != active"));
+    /* Merged: the file that remains answers, however often; a circle ends. */
+    second = fx_add(&fx, "person", FX_ID("02"), "{'state':'moved_out'}");
+    person->fields[merged->index] = lm_value_text(FX_ID("02"));
+    assert_true(eval(plan, "person_id->state = moved_out"));
+    fx_add(&fx, "person", FX_ID("03"), "{'state':'deceased'}");
+    second->fields[merged->index] = lm_value_text(FX_ID("03"));
+    assert_true(eval(plan, "person_id->state = deceased"));
+    second->fields[merged->index] = lm_value_text(FX_ID("01"));
+    assert_true(eval(plan, "person_id->state in (active|moved_out)"));
+    person->fields[merged->index] = lm_value_text(FX_ID("99"));
+    assert_true(eval(plan, "person_id->state = active"));
     person->fields[LM_C_DELETED_AT] = lm_value_text("2026-01-01T00:00:00.000Z");
     assert_true(eval(plan, "person_id->state is null"));
     /* A failed look-up is told; without look-ups nothing is found. */
@@ -351,8 +366,8 @@ static void children(void **state)
 
     (void)state;
     assert_false(eval(person, "id has person_identity()"));
-    child = fx_add(&fx, "person_identity", FX_ID("03"),
-                   "{'person_id':'" FX_ID("01") "','code':'02'}");
+    child =
+        fx_add(&fx, "person_identity", FX_ID("03"), "{'person_id':'" FX_ID("01") "','code':'02'}");
     assert_true(eval(person, filter));
     assert_true(eval(person, "id has person_identity()"));
     assert_true(eval(history, "person_id has person_identity(code = 02)"));
@@ -371,9 +386,8 @@ static void children(void **state)
 
 static void posts(void **state)
 {
-    struct lm_record *head =
-        fx_add(&fx, "staff_post", FX_ID("01"),
-               "{'post':'head','holder_name':'赵甲','from_on':'2020-01-01'}");
+    struct lm_record *head = fx_add(&fx, "staff_post", FX_ID("01"),
+                                    "{'post':'head','holder_name':'赵甲','from_on':'2020-01-01'}");
     struct lm_record *other =
         fx_add(&fx, "staff_post", FX_ID("02"),
                "{'post':'branch_secretary','holder_name':'赵甲','from_on':'2020-01-01'}");
@@ -406,9 +420,9 @@ static void latest_and_done(void **state)
     struct lm_record *a = fx_add(&fx, "station_assessment", FX_ID("01"), "{'year':2024}");
     struct lm_record *b = fx_add(&fx, "station_assessment", FX_ID("02"), "{'year':2025}");
     struct lm_record *twin = fx_add(&fx, "station_assessment", FX_ID("03"), "{'year':2025}");
-    struct lm_record *pet = fx_add(
-        &fx, "petition", FX_ID("04"),
-        "{'finish_due':'2026-05-01','replied_on':'2026-05-02','resolved_on':'2026-05-01'}");
+    struct lm_record *pet =
+        fx_add(&fx, "petition", FX_ID("04"),
+               "{'finish_due':'2026-05-01','replied_on':'2026-05-02','resolved_on':'2026-05-01'}");
     static const char filter[] = "latest(village_code;year)";
 
     (void)state;
@@ -463,9 +477,9 @@ static void writes_sql(void **state)
     }
     lm_buf_free(&out);
     lm_buf_init(&out, 8); /* a buffer that is too small is told */
-    assert_int_equal(lm_expr_sql(must_parse("person", "sex = 1"), fx.catalog,
-                                 fx_type(&fx, "person"), "t", &out),
-                     LM_ERR_LIMIT);
+    assert_int_equal(
+        lm_expr_sql(must_parse("person", "sex = 1"), fx.catalog, fx_type(&fx, "person"), "t", &out),
+        LM_ERR_LIMIT);
     lm_buf_free(&out);
 }
 

@@ -1,4 +1,5 @@
-/* Citizen identity numbers (GB 11643): check characters, births, sexes and every way to be wrong. */
+/* Citizen identity numbers (GB 11643): check characters, births, sexes and every way to be wrong.
+ */
 #include "proto/idnumber.h"
 
 #include <setjmp.h>

@@ -1,5 +1,6 @@
-/* Validation of what persons type and of what changes carry: every type of field, authors, states, required and
- * conditional fields, drafts, rules, and what programs fill in. Uses the catalogue that the programs use. */
+/* Validation of what persons type and of what changes carry: every type of field, authors, states,
+ * required and conditional fields, drafts, rules, and what programs fill in. Uses the catalogue
+ * that the programs use. */
 #include "proto/validate.h"
 #include "tests/support/records.h"
 
@@ -61,7 +62,8 @@ struct save {
     const char *station;
 };
 
-/* What a program does with an input line; the record afterwards is in `after`, complaints in `issues`. */
+/* What a program does with an input line; the record afterwards is in `after`, complaints in
+ * `issues`. */
 static void save(const struct save *s)
 {
     const struct lm_type *type = fx_type(&fx, s->type);
@@ -85,8 +87,8 @@ static void save(const struct save *s)
     if (s->deleting) {
         after->fields[LM_C_DELETED_AT] = lm_value_text("2026-06-30T02:00:00.000Z");
     }
-    assert_int_equal(
-        lm_compute(fx.catalog, after, !s->before, "village", &fx.lookup, &fx.arena), LM_OK);
+    assert_int_equal(lm_compute(fx.catalog, after, !s->before, "village", &fx.lookup, &fx.arena),
+                     LM_OK);
     in.after = after;
     in.set = &set;
     in.author = s->author ? s->author : LM_BY_VILLAGE;
@@ -147,7 +149,7 @@ static void expect_refused(const char *code, const char *field, const char *what
 }
 
 #define PERSON                                                                                     \
-    "'name':'王测试','id_status':'valid','id_no':'999999195308010012','is_resident':true,"       \
+    "'name':'王测试','id_status':'valid','id_no':'999999195308010012','is_resident':true,"      \
     "'household_village':'999999100201'"
 
 /* ---- shapes ---- */
@@ -309,8 +311,12 @@ static void decimals_are_exact(void **state)
     static const struct {
         const char *json;
         int64_t want;
-    } cases[] = {{"12.5", 125000}, {"0.1", 1000},     {"'0.0001'", 1},
-                 {"7", 70000},     {"1234567.8912", 12345678912}, {"0.3", 3000}};
+    } cases[] = {{"12.5", 125000},
+                 {"0.1", 1000},
+                 {"'0.0001'", 1},
+                 {"7", 70000},
+                 {"1234567.8912", 12345678912},
+                 {"0.3", 3000}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -467,16 +473,16 @@ static void drafts(void **state)
     expect_refused("bad_format", "name", "drafts keep formats");
     save(&(struct save){.type = "person", .json = "{'state':'draft','birth_on':'2030-01-01'}"});
     expect_refused("not_future", "birth_on", "drafts keep natural limits");
-    save(&(struct save){.type = "petition", .json = "{'state':'draft','petitioners':[{'name':''}]}"});
+    save(&(struct save){.type = "petition",
+                        .json = "{'state':'draft','petitioners':[{'name':''}]}"});
     expect_refused("required", "petitioners[0]", "an empty item is nothing");
     save(&(struct save){.type = "benefit",
                         .author = LM_BY_TOWN,
                         .json = "{'state':'draft','end_on':'2026-01-01'}"});
     expect_ok("a draft with its end only");
-    save(&(struct save){
-        .type = "benefit",
-        .author = LM_BY_TOWN,
-        .json = "{'state':'draft','start_on':'2026-02-01','end_on':'2026-01-01'}"});
+    save(&(struct save){.type = "benefit",
+                        .author = LM_BY_TOWN,
+                        .json = "{'state':'draft','start_on':'2026-02-01','end_on':'2026-01-01'}"});
     expect_refused("date_order", "end_on", "drafts keep the order of what they hold");
 }
 
@@ -508,11 +514,10 @@ static void authors(void **state)
     expect_ok("the town sets both");
     save(&(struct save){.type = "person", .before = active, .json = "{'name':'李测试'}"});
     expect_refused("frozen_field", "name", "frozen");
-    save(&(struct save){
-        .type = "person",
-        .before = active,
-        .author = LM_BY_TOWN,
-        .json = "{'name':'李测试','household_no':'1','notice_at':'2026-01-01'}"});
+    save(&(struct save){.type = "person",
+                        .before = active,
+                        .author = LM_BY_TOWN,
+                        .json = "{'name':'李测试','household_no':'1','notice_at':'2026-01-01'}"});
     assert_null(find("frozen_field", "name"));
 
     /* transitions */
@@ -525,8 +530,10 @@ static void authors(void **state)
     save(&(struct save){
         .type = "person", .before = active, .author = LM_BY_TOWN, .json = "{'state':'deceased'}"});
     expect_refused("not_allowed", "state", "by an event only");
-    save(&(struct save){
-        .type = "person", .before = active, .author = LM_BY_SYSTEM, .json = "{'state':'deceased'}"});
+    save(&(struct save){.type = "person",
+                        .before = active,
+                        .author = LM_BY_SYSTEM,
+                        .json = "{'state':'deceased'}"});
     expect_ok("the hub does it");
     save(&(struct save){.type = "person", .json = "{" PERSON ",'state':'deceased'}"});
     expect_refused("bad_transition", "state", "not as a new record");
@@ -640,33 +647,31 @@ static void conditions(void **state)
 {
     struct lm_record *aid = fx_make(
         &fx, "aid_case", FX_ID("01"),
-        "{'type':'one_off','person_id':'" FX_ID("02") "','situation':'other','reason':'测试',"
-        "'applied_on':'2026-01-05','form':'money','state':'approved','county_doc_no':'1',"
-        "'village_checked_on':'2026-01-06','village_opinion':'同意',"
-        "'town_reviewed_on':'2026-01-07','amount_approved_fen':50000}");
+        "{'type':'one_off','person_id':'" FX_ID(
+            "02") "','situation':'other','reason':'测试',"
+                  "'applied_on':'2026-01-05','form':'money','state':'approved','county_doc_no':'1',"
+                  "'village_checked_on':'2026-01-06','village_opinion':'同意',"
+                  "'town_reviewed_on':'2026-01-07','amount_approved_fen':50000}");
 
     (void)state;
     save(&(struct save){
         .type = "aid_case", .before = aid, .author = LM_BY_TOWN, .json = "{'state':'paid'}"});
     expect_refused("required", "paid_on", "enter paid");
     expect_refused("required", "amount_paid_fen", "enter paid");
-    save(&(struct save){
-        .type = "aid_case",
-        .before = aid,
-        .author = LM_BY_TOWN,
-        .json = "{'state':'paid','paid_on':'2026-02-01','amount_paid_fen':60000}"});
+    save(&(struct save){.type = "aid_case",
+                        .before = aid,
+                        .author = LM_BY_TOWN,
+                        .json = "{'state':'paid','paid_on':'2026-02-01','amount_paid_fen':60000}"});
     expect_refused("required", "paid_reason", "more than approved");
-    save(&(struct save){
-        .type = "aid_case",
-        .before = aid,
-        .author = LM_BY_TOWN,
-        .json = "{'state':'paid','paid_on':'2026-01-01','amount_paid_fen':50000}"});
+    save(&(struct save){.type = "aid_case",
+                        .before = aid,
+                        .author = LM_BY_TOWN,
+                        .json = "{'state':'paid','paid_on':'2026-01-01','amount_paid_fen':50000}"});
     expect_refused("date_order", "paid_on", "paid before it was asked for");
-    save(&(struct save){
-        .type = "aid_case",
-        .before = aid,
-        .author = LM_BY_TOWN,
-        .json = "{'state':'paid','paid_on':'2026-02-01','amount_paid_fen':50000}"});
+    save(&(struct save){.type = "aid_case",
+                        .before = aid,
+                        .author = LM_BY_TOWN,
+                        .json = "{'state':'paid','paid_on':'2026-02-01','amount_paid_fen':50000}"});
     expect_ok("paid");
 
     save(&(struct save){.type = "reception",
@@ -706,9 +711,8 @@ static void dates_ahead(void **state)
     now_ms -= 1;
     save(&(struct save){.type = "visit", .json = json});
     expect_refused("not_future", "visit_on", "one millisecond early");
-    save(&(struct save){
-        .type = "nil_report",
-        .json = "{'month':'2026-07','record':'visit','reported_on':'2026-06-30'}"});
+    save(&(struct save){.type = "nil_report",
+                        .json = "{'month':'2026-07','record':'visit','reported_on':'2026-06-30'}"});
     expect_refused("not_future", "month", "next month");
 }
 
@@ -720,17 +724,17 @@ static void across_fields(void **state)
     fx_add(&fx, "matter", FX_ID("30"),
            "{'materials':[{'no':1,'may_be_late':true},{'no':2,'may_be_late':false}]}");
     item = fx_make(&fx, "service_item", FX_ID("31"), "{'matter_id':'" FX_ID("30") "'}");
-    save(&(struct save){.type = "service_item", .before = item, .json = "{'missing_materials':[1]}"});
+    save(&(struct save){
+        .type = "service_item", .before = item, .json = "{'missing_materials':[1]}"});
     assert_null(find("bad_code", "missing_materials[0]"));
     expect_refused("required", "missing_due", "until when");
     save(&(struct save){
         .type = "service_item", .before = item, .json = "{'missing_materials':[1,2]}"});
     expect_refused("bad_code", "missing_materials[1]", "may not be late");
-    save(&(struct save){
-        .type = "pref_card",
-        .author = LM_BY_TOWN,
-        .json = "{'stage_dates':[{'stage':'accepted','on':'2026-02-02'},"
-                "{'stage':'review','on':'2026-02-01'}]}"});
+    save(&(struct save){.type = "pref_card",
+                        .author = LM_BY_TOWN,
+                        .json = "{'stage_dates':[{'stage':'accepted','on':'2026-02-02'},"
+                                "{'stage':'review','on':'2026-02-01'}]}"});
     expect_refused("date_order", "stage_dates[1]", "dates fall");
     expect_refused("stage_not_state", "stage_dates[1]", "the last stage is the state");
     save(&(struct save){
@@ -759,9 +763,8 @@ static void computed(void **state)
     save(&(struct save){.type = "reception", .json = "{}"});
     assert_string_equal(lm_record_get(after, "level")->text, "village");
 
-    save(&(struct save){
-        .type = "contact_plan",
-        .json = "{'person_id':'" FX_ID("01") "','start_on':'2025-11-30'}"});
+    save(&(struct save){.type = "contact_plan",
+                        .json = "{'person_id':'" FX_ID("01") "','start_on':'2025-11-30'}"});
     assert_string_equal(lm_record_get(after, "frequency")->text, "quarter");
     assert_string_equal(lm_record_get(after, "next_due")->text, "2026-02-28");
     plan = after;
@@ -801,7 +804,8 @@ static void categories(void **state)
     snprintf(json, sizeof(json), "{'person_id':'" FX_ID("01") "','code':'%s'}",
              codes->codes[codes->n_codes - 1].code);
     fx_add(&fx, "benefit", FX_ID("06"), json);
-    snprintf(json, sizeof(json), "{'person_id':'" FX_ID("01") "','code':'%s','end_on':'2020-01-01'}",
+    snprintf(json, sizeof(json),
+             "{'person_id':'" FX_ID("01") "','code':'%s','end_on':'2020-01-01'}",
              codes->codes[0].code);
     fx_add(&fx, "benefit", FX_ID("07"), json);
     assert_int_equal(lm_visit_categories(fx.catalog, &persons, &fx.lookup, &fx.arena, &out), LM_OK);
