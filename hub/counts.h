@@ -19,8 +19,11 @@ enum lm_status lm_counts(struct lm_store *store, const struct lm_count_query *qu
 /* The coverage object alone (also for status and metrics). to NULL: without a period. */
 enum lm_status lm_coverage(struct lm_store *store, const char *to, int64_t now_ms, json_t **out,
                            struct lm_error *err) LM_MUST_USE;
-/* "120余", "28%", "1万余", "10860.00"; value NULL-ness is the caller's. unit in ten-thousandths? No: value is exact in the indicator's own
- * unit (fen for yuan roundings), num/den for ratios (den 0 → "—"). out ≥ 48 bytes. */
+/* The same, and code → true when that village is complete within the last 7 days (before to, when to is past). New references. */
+enum lm_status lm_coverage_villages(struct lm_store *store, const char *to, int64_t now_ms, json_t **out,
+                                    json_t **villages_out, struct lm_error *err) LM_MUST_USE;
+/* "120余", "28%", "1万余", "10860.00". num/den: a count in the indicator's own unit (fen for the roundings in yuan) with den 1, or a ratio;
+ * den 0 gives "—". */
 void lm_count_display(enum lm_rounding rounding, int64_t num, int64_t den, char out[48]);
 
 #endif

@@ -1,0 +1,425 @@
+/* The counts document: periods, groups, ratios, rounding, openings. Coverage is in coverage.c. See counts.h. */
+#include "hub/counts.h"
+
+#include "common/base/util.h"
+#include "hub/store/counts_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RATIO_DEPTH_MAX 4
+
+struct counting {
+    struct lm_store *store;
+    const struct lm_catalog *catalog;
+    const struct lm_count_query *query;
+    struct lm_count_scope scope;
+    enum lm_count_by by;
+    json_t *coverage_villages; /* code → complete within the freshness asked for; for stations_within */
+    struct lm_error *err;
+};
+
+struct lm_result { /* an indicator, ratios included */
+    bool reported;
+    struct lm_figure value; /* opening not included; den 0 = nothing to divide by */
+    int64_t opening;
+    struct lm_count_groups groups;
+};
+
+/* ---- rounding --------------------------------------------------------------------------------- */
+
+static void show_yu(int64_t num, int64_t unit, char out[48])
+{
+    if (num < unit) {
+        snprintf(out, 48, "%lld", (long long)num);
+    } else {
+        snprintf(out, 48, "%lld%s", (long long)(num / unit * unit), num % unit ? "余" : "");
+    }
+}
+
+static void show_yuan(int64_t fen, char out[48])
+{
+    snprintf(out, 48, "%s%lld.%02lld", fen < 0 ? "-" : "", (long long)(llabs(fen) / 100), (long long)(llabs(fen) % 100));
+}
+
+void lm_count_display(enum lm_rounding rounding, int64_t num, int64_t den, char out[48])
+{
+    const int64_t wan_fen = 1000000; /* 万元 in fen */
+    if (den == 0) {
+        snprintf(out, 48, "—");
+        return;
+    }
+    switch (rounding) {
+    case LM_R_EXACT:
+        if (num % den == 0) {
+            snprintf(out, 48, "%lld", (long long)(num / den));
+        } else {
+            snprintf(out, 48, "%.1f", (double)num / (double)den);
+        }
+        break;
+    case LM_R_YU10:
+        show_yu(num / den, 10, out);
+        break;
+    case LM_R_YU100:
+        show_yu(num / den, 100, out);
+        break;
+    case LM_R_YU1000:
+        show_yu(num / den, 1000, out);
+        break;
+    case LM_R_YU10000YUAN:
+        if (num / den < wan_fen) {
+            show_yuan(num / den, out);
+        } else {
+            snprintf(out, 48, "%lld万%s", (long long)(num / den / wan_fen), num / den % wan_fen ? "余" : "");
+        }
+        break;
+    case LM_R_PCT0: {
+        /* Half up; 100 % only if all, and not 0 % if some. */
+        int64_t percent = (200 * num + den) / (2 * den);
+        if (percent >= 100 && num < den) {
+            percent = 99;
+        }
+        snprintf(out, 48, "%lld%%", (long long)percent);
+        break;
+    }
+    case LM_R_YUAN:
+        show_yuan(num / den, out);
+        break;
+    }
+}
+
+/* ---- values ----------------------------------------------------------------------------------- */
+
+static bool is_share(const struct lm_indicator *ind)
+{
+    return ind->rounding == LM_R_PCT0;
+}
+
+/* Counts as integers, shares as percent, halves as reals. */
+static json_t *figure_json(const struct lm_indicator *ind, struct lm_figure value)
+{
+    if (value.den == 0) {
+        return json_null();
+    }
+    if (is_share(ind)) {
+        double percent = 100.0 * (double)value.num / (double)value.den;
+        return json_real((double)(int64_t)(percent * 10000.0 + 0.5) / 10000.0);
+    }
+    if (value.num % value.den == 0) {
+        return json_integer(value.num / value.den);
+    }
+    return json_real((double)value.num / (double)value.den);
+}
+
+/* ---- groupings -------------------------------------------------------------------------------- */
+
+static const char *by_name(enum lm_count_by by)
+{
+    static const char *const names[] = {"", "village", "office", "month", "category"};
+    return names[by];
+}
+
+static const struct lm_dimension *dimension_of(const struct lm_indicator *ind, enum lm_count_by by)
+{
+    for (size_t i = 0; i < ind->n_dimensions; i++) {
+        if (strcmp(ind->dimensions[i].name, by_name(by)) == 0) {
+            return &ind->dimensions[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- indicators ------------------------------------------------------------------------------- */
+
+static enum lm_status run_indicator(struct counting *c, const struct lm_indicator *ind, enum lm_count_by by,
+                                    const struct lm_dimension *category, int depth, struct lm_result *out);
+
+static void add_fresh(struct counting *c, const char *code, enum lm_count_by by, struct lm_result *out)
+{
+    char key[16];
+    if (c->query->station && strcmp(c->query->station, code) != 0) {
+        return;
+    }
+    out->value.num++;
+    if (by == LM_BY_NOTHING) {
+        return;
+    }
+    snprintf(key, sizeof key, "%s", code);
+    if (by == LM_BY_OFFICE) {
+        lm_count_office_of(c->store, code, c->scope.town, key);
+    }
+    struct lm_count_group *group = lm_count_group(&out->groups, key);
+    if (group) {
+        group->value.num++;
+        lm_count_area_label(c->store, key, group->label, sizeof group->label);
+    }
+}
+
+static void run_fresh(struct counting *c, enum lm_count_by by, struct lm_result *out)
+{
+    const char *code;
+    json_t *fresh;
+    out->reported = true;
+    out->value = (struct lm_figure){.num = 0, .den = 1};
+    json_object_foreach(c->coverage_villages, code, fresh) {
+        if (json_is_true(fresh)) {
+            add_fresh(c, code, by, out);
+        }
+    }
+}
+
+static struct lm_figure ratio_of(struct lm_figure a, struct lm_figure b)
+{
+    struct lm_figure ratio = {.num = a.num * b.den, .den = b.num * a.den};
+    return ratio;
+}
+
+static struct lm_figure gap_of(struct lm_figure served, struct lm_figure staff, int64_t unit)
+{
+    int64_t needed = (served.num + unit - 1) / unit;
+    struct lm_figure gap = {.num = needed > staff.num ? needed - staff.num : 0, .den = 1};
+    return gap;
+}
+
+static struct lm_figure find_group(const struct lm_count_groups *groups, const char *key)
+{
+    for (size_t i = 0; i < groups->n; i++) {
+        if (strcmp(groups->items[i].key, key) == 0) {
+            return groups->items[i].value;
+        }
+    }
+    struct lm_figure none = {.num = 0, .den = 1};
+    return none;
+}
+
+static enum lm_status fold_pair(const struct lm_indicator *ind, const struct lm_result *a, const struct lm_result *b,
+                                int64_t unit, struct lm_result *out)
+{
+    const struct lm_count_groups *sides[2] = {&a->groups, &b->groups};
+    bool gap = ind->measure == LM_M_GAP;
+    out->reported = a->reported && b->reported;
+    out->value = gap ? gap_of(a->value, b->value, unit) : ratio_of(a->value, b->value);
+    for (size_t s = 0; s < 2; s++) {
+        for (size_t i = 0; i < sides[s]->n; i++) {
+            const struct lm_count_group *from = &sides[s]->items[i];
+            struct lm_count_group *group = lm_count_group(&out->groups, from->key);
+            if (!group) {
+                return LM_ERR_LIMIT;
+            }
+            struct lm_figure top = find_group(&a->groups, from->key), bottom = find_group(&b->groups, from->key);
+            snprintf(group->label, sizeof group->label, "%s", from->label);
+            group->value = gap ? gap_of(top, bottom, unit) : ratio_of(top, bottom);
+        }
+    }
+    return LM_OK;
+}
+
+static enum lm_status run_pair(struct counting *c, const struct lm_indicator *ind, enum lm_count_by by,
+                               const struct lm_dimension *category, int depth, struct lm_result *out)
+{
+    struct lm_result side[2];
+    enum lm_status status = LM_OK;
+    memset(side, 0, sizeof side);
+    for (size_t i = 0; i < 2 && status == LM_OK; i++) {
+        const struct lm_indicator *arg = lm_catalog_indicator(c->catalog, ind->args[i]);
+        status = arg ? run_indicator(c, arg, by, category, depth + 1, &side[i]) : LM_ERR_INTERNAL;
+    }
+    if (status == LM_OK) {
+        int64_t unit = ind->measure == LM_M_GAP ? lm_count_setting(c->store, "staff_ratio", ind->arg_number) : 1;
+        status = fold_pair(ind, &side[0], &side[1], unit, out);
+    }
+    lm_count_groups_free(&side[0].groups);
+    lm_count_groups_free(&side[1].groups);
+    return status;
+}
+
+static enum lm_status run_indicator(struct counting *c, const struct lm_indicator *ind, enum lm_count_by by,
+                                    const struct lm_dimension *category, int depth, struct lm_result *out)
+{
+    memset(out, 0, sizeof *out);
+    LM_CHECK(depth < RATIO_DEPTH_MAX); /* the catalogue's loader refuses cycles */
+    if (ind->measure == LM_M_RATIO || ind->measure == LM_M_GAP) {
+        return run_pair(c, ind, by, category, depth, out);
+    }
+    if (ind->measure == LM_M_STATIONS_WITHIN) {
+        run_fresh(c, by, out);
+        return LM_OK;
+    }
+    struct lm_count_scope scope = c->scope;
+    struct lm_counted counted;
+    scope.by = by;
+    scope.category = category;
+    enum lm_status status = lm_count_query_run(c->store, ind, &scope, &counted, c->err);
+    out->reported = counted.reported;
+    out->value = counted.value;
+    out->opening = counted.opening;
+    out->groups = counted.groups;
+    return status;
+}
+
+/* ---- the document ----------------------------------------------------------------------------- */
+
+static json_t *groups_json(const struct lm_indicator *ind, const struct lm_result *result)
+{
+    json_t *list = json_array();
+    if (result->opening != 0) {
+        json_array_append_new(list, json_pack("{s:s,s:s,s:I}", "key", "opening", "label", "期初", "value",
+                                              (json_int_t)result->opening));
+    }
+    for (size_t i = 0; i < result->groups.n; i++) {
+        const struct lm_count_group *group = &result->groups.items[i];
+        if (group->value.num == 0 && group->value.den != 0 && !is_share(ind)) {
+            continue;
+        }
+        json_array_append_new(list, json_pack("{s:s,s:s,s:o}", "key", group->key, "label", group->label, "value",
+                                              figure_json(ind, group->value)));
+    }
+    return list;
+}
+
+static json_t *indicator_json(const struct lm_indicator *ind, const struct lm_result *result, bool grouped)
+{
+    char display[48];
+    struct lm_figure value = result->value;
+    value.num += result->opening * value.den;
+    bool reported = result->reported && value.den != 0;
+    lm_count_display(ind->rounding, value.num, value.den, display);
+    json_t *doc = json_pack("{s:s,s:s,s:s,s:o,s:I,s:s,s:b}", "label", ind->zh, "label_en", ind->en, "unit", ind->unit, "value",
+                            reported ? figure_json(ind, value) : json_null(), "opening", (json_int_t)result->opening,
+                            "display", result->reported ? display : "(未填报)", "reported", (int)reported);
+    if (doc && ind->measure == LM_M_RATIO) {
+        json_object_set_new(doc, "numerator", json_integer(value.num));
+        json_object_set_new(doc, "denominator", json_integer(value.den));
+    }
+    if (doc && grouped) {
+        json_object_set_new(doc, "groups", groups_json(ind, result));
+    }
+    return doc;
+}
+
+static enum lm_status count_one(struct counting *c, const struct lm_indicator *ind, bool named, json_t *into)
+{
+    const struct lm_dimension *dimension = c->by == LM_BY_NOTHING ? NULL : dimension_of(ind, c->by);
+    struct lm_result result;
+    if (c->by != LM_BY_NOTHING && !dimension && named) {
+        return lm_fail(c->err, LM_ERR_INVALID, "cannot_group", "by", "指标 %s 不能按 %s 分组", "%s cannot be grouped by %s", ind->id,
+                       by_name(c->by));
+    }
+    enum lm_status status =
+        run_indicator(c, ind, dimension ? c->by : LM_BY_NOTHING, c->by == LM_BY_CATEGORY ? dimension : NULL, 0, &result);
+    if (status == LM_OK) {
+        json_t *doc = indicator_json(ind, &result, dimension != NULL);
+        status = doc && json_object_set_new(into, ind->id, doc) == 0 ? LM_OK : LM_ERR_MEMORY;
+    }
+    lm_count_groups_free(&result.groups);
+    return status;
+}
+
+/* ---- the question ----------------------------------------------------------------------------- */
+
+static enum lm_status check_date(const char *text, const char *name, struct lm_error *err)
+{
+    int64_t day;
+    if (text && !lm_date_parse(text, strlen(text), &day)) {
+        return lm_fail(err, LM_ERR_INVALID, "bad_date", name, "日期不对:%.40s(应为 YYYY-MM-DD)", "not a date: %.40s (YYYY-MM-DD)",
+                       text);
+    }
+    return LM_OK;
+}
+
+static enum lm_status read_query(struct counting *c)
+{
+    static const char *const words[] = {"", "village", "office", "month", "category"};
+    const struct lm_count_query *q = c->query;
+    struct lm_station station;
+    enum lm_status status = check_date(q->from, "from", c->err);
+    if (status == LM_OK) {
+        status = check_date(q->to, "to", c->err);
+    }
+    if (status != LM_OK) {
+        return status;
+    }
+    if (q->from && strcmp(q->from, c->scope.to) > 0) {
+        return lm_fail(c->err, LM_ERR_INVALID, "bad_period", "from", "起始日 %s 在截止日 %s 之后", "from %s is after to %s", q->from,
+                       c->scope.to);
+    }
+    if (q->by) {
+        for (int i = 1; i < 5 && c->by == LM_BY_NOTHING; i++) {
+            c->by = strcmp(q->by, words[i]) == 0 ? (enum lm_count_by)i : LM_BY_NOTHING;
+        }
+        if (c->by == LM_BY_NOTHING) {
+            return lm_fail(c->err, LM_ERR_INVALID, "bad_code", "by", "--by 只能是 village、office、month 或 category:%.40s",
+                           "by is village, office, month or category: %.40s", q->by);
+        }
+    }
+    if (q->station && lm_store_station_get(c->store, q->station, &station) != LM_OK) {
+        return lm_fail(c->err, LM_ERR_INVALID, "unknown_station", "station", "没有登记服务站 %.40s", "no station %.40s", q->station);
+    }
+    for (size_t i = 0; i < q->n_indicators; i++) {
+        if (!lm_catalog_indicator(c->catalog, q->indicators[i])) {
+            return lm_fail(c->err, LM_ERR_INVALID, "unknown_indicator", "indicator", "没有指标 %.40s", "no indicator %.40s",
+                           q->indicators[i]);
+        }
+    }
+    return LM_OK;
+}
+
+static void fill_scope(struct counting *c, char to[16])
+{
+    int64_t today = lm_day_utc8(c->query->now_ms);
+    lm_date_format(today, c->scope.today);
+    snprintf(to, 16, "%s", c->query->to && strlen(c->query->to) == 10 ? c->query->to : c->scope.today);
+    c->scope.to = to;
+    c->scope.from = c->query->from;
+    c->scope.station = c->query->station;
+    c->scope.town = lm_store_town(c->store)->code;
+    c->scope.year = (int)strtol(to, NULL, 10);
+}
+
+static enum lm_status count_all(struct counting *c, json_t *into)
+{
+    enum lm_status status = LM_OK;
+    if (c->query->n_indicators > 0) {
+        for (size_t i = 0; i < c->query->n_indicators && status == LM_OK; i++) {
+            status = count_one(c, lm_catalog_indicator(c->catalog, c->query->indicators[i]), true, into);
+        }
+        return status;
+    }
+    for (size_t i = 0; i < c->catalog->n_indicators && status == LM_OK; i++) {
+        status = count_one(c, &c->catalog->indicators[i], false, into);
+    }
+    return status;
+}
+
+enum lm_status lm_counts(struct lm_store *store, const struct lm_count_query *query, json_t **out, struct lm_error *err)
+{
+    struct counting c = {.store = store, .catalog = lm_store_catalog(store), .query = query, .err = err};
+    char to[16], now[40];
+    json_t *coverage = NULL, *indicators = json_object();
+    fill_scope(&c, to);
+    enum lm_status status = read_query(&c);
+    bool reading = false;
+    if (status == LM_OK) {
+        status = lm_store_read_begin(store, err); /* figures and coverage of one moment */
+        reading = status == LM_OK;
+    }
+    if (status == LM_OK) {
+        status = lm_coverage_villages(store, query->to, query->now_ms, &coverage, &c.coverage_villages, err);
+    }
+    if (status == LM_OK) {
+        status = count_all(&c, indicators);
+    }
+    if (reading) {
+        lm_store_read_end(store);
+    }
+    if (status == LM_OK) {
+        lm_time_format(query->now_ms, now);
+        *out = json_pack("{s:s,s:o,s:s,s:O,s:O}", "as_of", now, "from", query->from ? json_string(query->from) : json_null(), "to",
+                         to, "coverage", coverage, "indicators", indicators);
+        status = *out ? LM_OK : LM_ERR_MEMORY;
+    }
+    json_decref(coverage);
+    json_decref(c.coverage_villages);
+    json_decref(indicators);
+    return status;
+}

@@ -1,0 +1,167 @@
+/* Coverage: which stations' data is complete, and through what time (P10).
+ *
+ * A replica is complete through the last moment at which it named a head that the hub has acked since. A station is as complete as its
+ * least complete replica. It is not complete, whatever its time, while a change of it is held, or a replica's branch or lease is in doubt.
+ * Revoked replicas no longer hold a station back; what they may have kept is a possible gap, shown until a person closes it. */
+#include "hub/counts.h"
+#include "hub/store/counts_internal.h"
+
+#include "common/base/util.h"
+
+#include <string.h>
+
+#define DAY_MS 86400000LL
+
+struct station_state {
+    bool any, contacted, in_doubt, gap;
+    int64_t complete_ms;     /* least of the replicas that are in use; INT64_MAX when there is none */
+    int64_t revoked_ms_best; /* most complete of the revoked ones */
+    int64_t now_ms;
+};
+
+static bool take_replica(void *arg, const struct lm_replica *r)
+{
+    struct station_state *s = arg;
+    bool behind = r->head.seq > r->acked.seq;
+    bool silent = s->now_ms - r->last_contact_ms > 7 * DAY_MS;
+    s->any = true;
+    s->contacted = s->contacted || r->complete_ms > 0 || r->as_of_ms > 0;
+    s->gap = s->gap || r->possible_gap || (behind && (r->revoked_ms != 0 || silent));
+    if (r->revoked_ms != 0) {
+        s->revoked_ms_best = r->complete_ms > s->revoked_ms_best ? r->complete_ms : s->revoked_ms_best;
+        return true;
+    }
+    s->in_doubt = s->in_doubt || r->in_doubt;
+    s->complete_ms = r->complete_ms < s->complete_ms ? r->complete_ms : s->complete_ms;
+    return true;
+}
+
+struct coverage_run {
+    struct lm_store *store;
+    struct lm_error *err;
+    enum lm_status status;
+    int64_t now_ms, needed_ms, fresh_ms;
+    json_t *held_stations, *stale, *never, *gaps, *villages;
+    int64_t n_villages, n_complete, through_ms; /* through_ms 0: nobody yet */
+    bool town_complete;
+    int64_t town_through_ms;
+};
+
+static bool take_held(void *arg, const json_t *row)
+{
+    const char *station = json_string_value(json_object_get(row, "station"));
+    if (station) {
+        json_object_set_new(arg, station, json_true());
+    }
+    return true;
+}
+
+static void take_town(struct coverage_run *run, const struct station_state *s, bool held)
+{
+    /* What town staff enter at the hub is there at once; a PC of the town station counts like a village's. */
+    bool none = s->complete_ms == INT64_MAX;
+    run->town_through_ms = none ? run->now_ms : s->complete_ms;
+    run->town_complete = !held && !s->in_doubt && run->town_through_ms >= run->needed_ms;
+}
+
+static bool take_station(void *arg, const struct lm_station *station)
+{
+    struct coverage_run *run = arg;
+    struct station_state s = {.complete_ms = INT64_MAX, .now_ms = run->now_ms};
+    run->status = lm_store_replicas(run->store, station->code, take_replica, &s, run->err);
+    if (run->status != LM_OK) {
+        return false;
+    }
+    bool held = json_object_get(run->held_stations, station->code) != NULL;
+    if (strcmp(station->level, "village") != 0) {
+        take_town(run, &s, held);
+        return true;
+    }
+    int64_t through = s.complete_ms == INT64_MAX ? s.revoked_ms_best : s.complete_ms;
+    bool sound = through > 0 && !held && !s.in_doubt;
+    run->n_villages++;
+    if (s.gap) {
+        json_array_append_new(run->gaps, json_string(station->code));
+    }
+    json_object_set_new(run->villages, station->code, json_boolean(sound && through >= run->fresh_ms));
+    if (!s.any || !s.contacted) {
+        json_array_append_new(run->never, json_string(station->code));
+        return true;
+    }
+    if (through > 0 && (run->through_ms == 0 || through < run->through_ms)) {
+        run->through_ms = through;
+    }
+    if (sound && through >= run->needed_ms) {
+        run->n_complete++;
+    } else {
+        json_array_append_new(run->stale, json_string(station->code));
+    }
+    return true;
+}
+
+static json_t *time_json(int64_t ms)
+{
+    char text[40];
+    if (ms <= 0) {
+        return json_null();
+    }
+    lm_time_format(ms, text);
+    return json_string(text);
+}
+
+enum lm_status lm_coverage_villages(struct lm_store *store, const char *to, int64_t now_ms, json_t **out,
+                                    json_t **villages_out, struct lm_error *err)
+{
+    struct coverage_run run = {.store = store,
+                               .err = err,
+                               .now_ms = now_ms,
+                               .held_stations = json_object(),
+                               .stale = json_array(),
+                               .never = json_array(),
+                               .gaps = json_array(),
+                               .villages = json_object(),
+                               .town_complete = true,
+                               .town_through_ms = now_ms};
+    struct lm_store_totals totals;
+    int64_t day, days_ms = lm_count_setting(store, "complete_days", 7) * DAY_MS;
+    memset(&totals, 0, sizeof totals);
+    run.needed_ms = now_ms - days_ms;
+    run.fresh_ms = now_ms - 7 * DAY_MS;
+    if (to && lm_date_parse(to, strlen(to), &day)) {
+        run.needed_ms = (day + 1) * DAY_MS - 8 * 3600000LL; /* the end of that day in UTC+8 */
+        run.fresh_ms = run.needed_ms < now_ms ? run.needed_ms - 7 * DAY_MS : run.fresh_ms;
+    }
+    enum lm_status status = lm_store_held(store, take_held, run.held_stations, err);
+    if (status == LM_OK) {
+        status = lm_store_stations(store, take_station, &run, err);
+    }
+    if (status == LM_OK) {
+        status = run.status;
+    }
+    if (status == LM_OK) {
+        status = lm_store_totals(store, &totals);
+    }
+    if (status == LM_OK) {
+        *out = json_pack("{s:I,s:I,s:O,s:O,s:O,s:o,s:I,s:I,s:I,s:{s:i,s:i,s:o}}", "stations", (json_int_t)run.n_villages, "complete",
+                         (json_int_t)run.n_complete, "stale", run.stale, "never", run.never, "possible_gap", run.gaps,
+                         "complete_through", time_json(run.through_ms), "held", (json_int_t)totals.held, "returned",
+                         (json_int_t)totals.returned, "conflicts", (json_int_t)totals.conflicts, "town", "stations", 1, "complete",
+                         (int)run.town_complete, "complete_through", time_json(run.town_through_ms));
+        *villages_out = json_incref(run.villages);
+        status = *out ? LM_OK : LM_ERR_MEMORY;
+    }
+    json_decref(run.held_stations);
+    json_decref(run.stale);
+    json_decref(run.never);
+    json_decref(run.gaps);
+    json_decref(run.villages);
+    return status;
+}
+
+enum lm_status lm_coverage(struct lm_store *store, const char *to, int64_t now_ms, json_t **out, struct lm_error *err)
+{
+    json_t *villages = NULL;
+    enum lm_status status = lm_coverage_villages(store, to, now_ms, out, &villages, err);
+    json_decref(villages);
+    return status;
+}
