@@ -11,6 +11,7 @@
 #include "proto/pack.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ID "01932f00-1111-7222-8333-444444444444"
@@ -105,6 +106,20 @@ static struct lm_record *read_back(const struct lm_buf *buf)
     return rec;
 }
 
+/* LM_WRITE_SEEDS=DIR (tests/fuzz/corpus): the bodies made here are the fuzz target's seeds. */
+static void write_seed(const char *name, const struct lm_buf *buf)
+{
+    char path[1024];
+    if (!getenv("LM_WRITE_SEEDS")) {
+        return;
+    }
+    snprintf(path, sizeof path, "%s/fuzz_feed/%s", getenv("LM_WRITE_SEEDS"), name);
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(buf->data, 1, buf->len, file), buf->len);
+    assert_int_equal(fclose(file), 0);
+}
+
 static void every_type_reads_back(void **state)
 {
     (void)state;
@@ -136,6 +151,7 @@ static void every_type_reads_back(void **state)
             assert_int_not_equal(lm_body_read(catalog, buf.data, n, &arena, &none, &err), LM_OK);
             assert_null(none);
         }
+        write_seed(type->name, &buf);
         lm_buf_free(&again);
         lm_buf_free(&buf);
         lm_arena_reset(&arena);
