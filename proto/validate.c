@@ -197,6 +197,12 @@ static void authorize_record(const struct lm_validate_in *in, struct lm_issues *
     }
 }
 
+static bool is_preset(const struct lm_validate_in *in, const struct lm_field *f)
+{
+    return !in->before && f->preset.kind != LM_NULL &&
+           lm_value_equal(&f->preset, &in->after->fields[f->index]);
+}
+
 enum lm_status lm_authorize(const struct lm_validate_in *in, struct lm_arena *arena,
                             struct lm_issues *issues)
 {
@@ -209,8 +215,8 @@ enum lm_status lm_authorize(const struct lm_validate_in *in, struct lm_arena *ar
     for (size_t i = 0; i < in->set->n; i++) {
         const struct lm_field *f = &in->type->fields[in->set->index[i]];
 
-        /* Setting a field to the value that it has already is no edit. */
-        if (vx_changed(in, f)) {
+        /* Setting a field to the value that it has already, or would be given, is no edit. */
+        if (vx_changed(in, f) && !is_preset(in, f)) {
             authorize_field(in, f, issues);
         }
     }

@@ -67,7 +67,8 @@ struct lm_validate_in {
 enum lm_status lm_validate(const struct lm_validate_in *in, struct lm_arena *arena,
                            struct lm_issues *issues) LM_MUST_USE;
 /* Only the part that says whether this author may do this at all (fields, states, transition): what the hub
- * refuses outright, while the rest makes a record invalid. */
+ * refuses outright, while the rest makes a record invalid. Setting a field to the value that it has, or at creation to its
+ * preset, is no edit. A village deletes only records in states in which it may create them, drafts and returned ones. */
 enum lm_status lm_authorize(const struct lm_validate_in *in, struct lm_arena *arena,
                             struct lm_issues *issues) LM_MUST_USE;
 

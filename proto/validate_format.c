@@ -85,7 +85,7 @@ static bool is_name(const char *text, size_t n)
         bool join = cp == 0xB7 || cp == 0x2022 || cp == 0x2027 || cp == 0x30FB || cp == 0xFF0E ||
                     cp == ' ' || cp == '.' || cp == '-' || cp == '\'' || cp == 0x2019;
 
-        if (!cjk && !latin && !join) {
+        if (!cjk && !latin && !join && !(cp >= '0' && cp <= '9')) {
             return false;
         }
         letter = letter || cjk || latin;

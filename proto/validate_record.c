@@ -307,6 +307,10 @@ enum lm_status vx_across(const struct lm_validate_in *in, const struct lm_field 
         }
     } else if (strcmp(format, "area_code") == 0) {
         judge_area_code(in, field, v, issues);
+    } else if (strcmp(format, "name") == 0 && v->kind == LM_TEXT && vx_changed(in, field) &&
+               strpbrk(v->text, "0123456789")) {
+        vx_complain(issues, LM_WARN, "bad_format", &place, "里有数字，请核对。",
+                    "holds digits: check it.");
     } else if (strcmp(format, "month") == 0 && vx_changed(in, field)) {
         judge_month(in, field, v, issues);
     }

@@ -168,7 +168,9 @@ static void shapes(void **state)
         {"person", "name", "'阿不都·热合曼'", NULL, NULL, NULL},
         {"person", "name", "'\xf0\xa0\xae\xb7测'", NULL, NULL, NULL}, /* 𠮷: four bytes */
         {"person", "name", "'Anna Wang'", NULL, NULL, NULL},
-        {"person", "name", "'王1'", "bad_format", "name", NULL},
+        {"person", "name", "'王二1'", NULL, NULL, NULL},
+        {"person", "name", "'12'", "bad_format", "name", NULL},
+        {"person", "name", "'王@'", "bad_format", "name", NULL},
         {"person", "name", "'王<b>'", "bad_format", "name", NULL},
         {"person", "name", "'·'", "bad_format", "name", NULL},
         {"person", "name", "'王\\n测'", "bad_format", "name", NULL},
@@ -435,6 +437,9 @@ static void person(void **state)
     assert_string_equal(lm_record_get(after, "difficulty")->text, "none");
     assert_string_equal(lm_record_text(after, LM_C_STATE), "submitted");
 
+    save(&(struct save){.type = "person", .json = "{" PERSON ",'name':'王二1'}"});
+    expect(LM_WARN, "bad_format", "name", "digits are odd");
+    expect_ok("but pass");
     save(&(struct save){.type = "person", .json = "{" PERSON ",'birth_on':'1953-08-02'}"});
     expect_refused("id_birth_mismatch", "birth_on", "birth");
     save(&(struct save){.type = "person", .json = "{" PERSON ",'sex':'2'}"});
@@ -469,7 +474,7 @@ static void drafts(void **state)
     (void)state;
     save(&(struct save){.type = "person", .json = "{'state':'draft'}"});
     expect_ok("an empty draft");
-    save(&(struct save){.type = "person", .json = "{'state':'draft','name':'王1'}"});
+    save(&(struct save){.type = "person", .json = "{'state':'draft','name':'王@'}"});
     expect_refused("bad_format", "name", "drafts keep formats");
     save(&(struct save){.type = "person", .json = "{'state':'draft','birth_on':'2030-01-01'}"});
     expect_refused("not_future", "birth_on", "drafts keep natural limits");
@@ -507,6 +512,10 @@ static void authors(void **state)
     expect_refused("town_field", "bank_name", "town field");
     save(&(struct save){.type = "person", .before = mine, .json = "{'legal_basis':'duty'}"});
     expect_ok("the value it has already is no edit");
+    save(&(struct save){.type = "person", .json = "{" PERSON ",'legal_basis':'duty'}"});
+    expect_ok("nor is the default at creation");
+    save(&(struct save){.type = "person", .json = "{" PERSON ",'legal_basis':'consent'}"});
+    expect_refused("town_field", "legal_basis", "another one is");
     save(&(struct save){.type = "person",
                         .before = mine,
                         .author = LM_BY_TOWN,
