@@ -1,8 +1,10 @@
-/* The verdict on a change: the steps in their order, and what follows a merge (hub's own values, computed fields,
- * validation). merge_internal.h describes the state, the other merge_*.c hold the steps.
+/* The verdict on a change: the steps in their order, and what follows a merge (hub's own values,
+ * computed fields, validation). merge_internal.h describes the state, the other merge_*.c hold the
+ * steps.
  *
- * Order matters: what is wrong in itself is refused before anything is waited for, so that nobody waits for a change that
- * could never be applied; waiting comes before merging, so that a held change leaves no trace in the record. */
+ * Order matters: what is wrong in itself is refused before anything is waited for, so that nobody
+ * waits for a change that could never be applied; waiting comes before merging, so that a held
+ * change leaves no trace in the record. */
 #include "proto/merge_internal.h"
 
 #include <string.h>
@@ -19,7 +21,8 @@ static void decide(struct merge *m, enum lm_verdict verdict)
     m->decided = true;
 }
 
-static void fill(struct lm_error *error, const char *code, const char *field, const char *zh, const char *en)
+static void fill(struct lm_error *error, const char *code, const char *field, const char *zh,
+                 const char *en)
 {
     memset(error, 0, sizeof(*error));
     (void)snprintf(error->code, sizeof(error->code), "%s", code);
@@ -28,14 +31,15 @@ static void fill(struct lm_error *error, const char *code, const char *field, co
     (void)snprintf(error->en, sizeof(error->en), "%s", en);
 }
 
-void merge_refuse(struct merge *m, const char *code, const char *field, const char *zh, const char *en)
+void merge_refuse(struct merge *m, const char *code, const char *field, const char *zh,
+                  const char *en)
 {
     decide(m, LM_V_REFUSED);
     fill(&m->out->reason, code, field, zh, en);
 }
 
-void merge_refuse_field(struct merge *m, const char *code, const struct lm_field *field, const char *zh,
-                        const char *en)
+void merge_refuse_field(struct merge *m, const char *code, const struct lm_field *field,
+                        const char *zh, const char *en)
 {
     merge_refuse(m, code, field->name, "", "");
     (void)snprintf(m->out->reason.zh, sizeof(m->out->reason.zh), "“%s”%s", field->zh, zh);
@@ -102,7 +106,8 @@ static enum lm_status step_type(struct merge *m)
 /* What a newer catalogue may have made right: a code, a longer text, a wider range. */
 static bool may_be_newer(const struct lm_error *error)
 {
-    static const char *const codes[] = {"bad_code", "too_long", "too_many_items", "out_of_range", NULL};
+    static const char *const codes[] = {"bad_code", "too_long", "too_many_items", "out_of_range",
+                                        NULL};
 
     return merge_state_in(codes, error->code);
 }
@@ -117,16 +122,20 @@ static enum lm_status step_shape(struct merge *m)
     status = lm_fields_check(m->catalog, m->type, &m->change->fields, m->arena, &m->set, &issues);
     error = lm_issues_first_refusal(&issues);
     if (error == NULL || (status != LM_OK && status != LM_ERR_INVALID)) {
-        if (status == LM_OK && m->set.unknown.kind == LM_MAP && m->set.unknown.len > 0 && !m->newer) {
-            merge_refuse(m, "unknown_field", "", "含有没有定义的字段", "It has a field that is not defined");
-            (void)snprintf(m->out->reason.field, sizeof(m->out->reason.field), "%.*s",
-                           (int)(m->set.unknown.pairs[0].key_len < 64 ? m->set.unknown.pairs[0].key_len : 64),
-                           m->set.unknown.pairs[0].key);
+        if (status == LM_OK && m->set.unknown.kind == LM_MAP && m->set.unknown.len > 0 &&
+            !m->newer) {
+            merge_refuse(m, "unknown_field", "", "含有没有定义的字段",
+                         "It has a field that is not defined");
+            (void)snprintf(
+                m->out->reason.field, sizeof(m->out->reason.field), "%.*s",
+                (int)(m->set.unknown.pairs[0].key_len < 64 ? m->set.unknown.pairs[0].key_len : 64),
+                m->set.unknown.pairs[0].key);
         }
         return status;
     }
     if (m->newer && may_be_newer(error)) {
-        merge_hold(m, "catalogue", "内容来自较新的目录，等待中", "It was made with a newer catalogue");
+        merge_hold(m, "catalogue", "内容来自较新的目录，等待中",
+                   "It was made with a newer catalogue");
         return LM_OK;
     }
     merge_refuse_with(m, error);
@@ -162,7 +171,8 @@ static enum lm_status step_start(struct merge *m)
     if (m->next == NULL) {
         return LM_ERR_MEMORY;
     }
-    status = lm_origin_fill(m->next, m->change, m->in->author, offset, m->in->received_ms, m->arena);
+    status =
+        lm_origin_fill(m->next, m->change, m->in->author, offset, m->in->received_ms, m->arena);
     if (status != LM_OK) {
         return status;
     }
@@ -191,7 +201,8 @@ static enum lm_status step_hub_values(struct merge *m)
     const struct lm_field *field = lm_type_field(m->type, "registered_on");
     char day[16], *kept;
 
-    if (strcmp(m->type->name, "person") != 0 || field == NULL || m->in->author.by == LM_BY_VILLAGE ||
+    if (strcmp(m->type->name, "person") != 0 || field == NULL ||
+        m->in->author.by == LM_BY_VILLAGE ||
         strcmp(lm_record_text(m->next, LM_C_STATE), "active") != 0 ||
         !lm_value_is_null(&m->next->fields[field->index]) || lm_record_deleted(m->next)) {
         return LM_OK;
@@ -217,17 +228,23 @@ static enum lm_status step_compute(struct merge *m)
     return lm_compute(m->catalog, m->next, m->creates, level, lookup, m->arena);
 }
 
-/* Who may do what was judged by merge_step_authorize, by what the author saw; lm_validate sees the merged record and would
- * judge it again by what the author could not know. */
+/* Who may do what was judged by merge_step_authorize, by what the author saw; lm_validate sees the
+ * merged record and would judge it again by what the author could not know. */
 static bool judged_before(const struct lm_error *error)
 {
-    static const char *const codes[] = {"frozen_field", "locked_state", "bad_transition", "not_allowed",
-                                        "town_field",   "system_field", NULL};
+    static const char *const codes[] = {"frozen_field",
+                                        "locked_state",
+                                        "bad_transition",
+                                        "not_allowed",
+                                        "town_field",
+                                        "system_field",
+                                        NULL};
 
     return merge_state_in(codes, error->code);
 }
 
-/* A field that the change's own, older catalogue may not have asked for. The common fields were always there. */
+/* A field that the change's own, older catalogue may not have asked for. The common fields were
+ * always there. */
 static bool older_lacks(const struct merge *m, const struct lm_error *error)
 {
     const struct lm_field *field;
@@ -243,7 +260,8 @@ static const struct lm_error *first_fault(const struct merge *m, const struct lm
 {
     for (size_t i = 0; i < issues->n; i++) {
         const struct lm_error *error = &issues->items[i].error;
-        if (issues->items[i].level == LM_REFUSE && !judged_before(error) && !older_lacks(m, error)) {
+        if (issues->items[i].level == LM_REFUSE && !judged_before(error) &&
+            !older_lacks(m, error)) {
             return error;
         }
     }
@@ -281,11 +299,11 @@ static void clear_invalid(struct lm_record *rec)
     rec->issue_zh = rec->issue_en = NULL;
 }
 
-/* Town staff may work on a record that was invalid before, and need not mend all of it at once; but it goes no further
- * on its way while it is. */
+/* Town staff may work on a record that was invalid before, and need not mend all of it at once; but
+ * it goes no further on its way while it is. */
 static bool fault_was_there(const struct merge *m, const struct lm_error *fault)
 {
-    static const char *const back[] = {"draft",     "returned", "cancelled",    "withdrawn",
+    static const char *const back[] = {"draft",    "returned",     "cancelled", "withdrawn",
                                        "rejected", "not_accepted", NULL};
 
     return m->current != NULL && m->current->invalid &&
@@ -371,13 +389,14 @@ static enum lm_status step_as_sent(struct merge *m)
     return LM_OK;
 }
 
-enum lm_status lm_merge(const struct lm_merge_in *in, struct lm_arena *arena, struct lm_merge_out *out)
+enum lm_status lm_merge(const struct lm_merge_in *in, struct lm_arena *arena,
+                        struct lm_merge_out *out)
 {
     static enum lm_status (*const steps[])(struct merge *) = {
-        step_type,           step_shape,          merge_step_author,     step_existence,
-        merge_step_owner,    merge_step_bases,    step_start,            merge_step_authorize,
-        step_stamp_creation, merge_step_deleted,  merge_step_state,      merge_step_references,
-        merge_step_values,   merge_step_reopen,   step_hub_values,       step_compute,
+        step_type,           step_shape,         merge_step_author, step_existence,
+        merge_step_owner,    merge_step_bases,   step_start,        merge_step_authorize,
+        step_stamp_creation, merge_step_deleted, merge_step_state,  merge_step_references,
+        merge_step_values,   merge_step_reopen,  step_hub_values,   step_compute,
         step_validate,       step_as_sent,
     };
     struct merge m = {

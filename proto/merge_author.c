@@ -1,4 +1,5 @@
-/* Who may do what: fields by author, ownership of the record, and the rules of states as the author saw them. */
+/* Who may do what: fields by author, ownership of the record, and the rules of states as the author
+ * saw them. */
 #include "proto/merge_internal.h"
 
 #include <string.h>
@@ -29,7 +30,8 @@ static const char *field_fault(const struct merge *m, int index)
     return NULL;
 }
 
-/* What a program sends along without saying anything: the value that is there, or would be filled in. */
+/* What a program sends along without saying anything: the value that is there, or would be filled
+ * in. */
 static bool says_nothing(const struct merge *m, size_t i)
 {
     int index = m->set.index[i];
@@ -68,13 +70,15 @@ enum lm_status merge_step_author(struct merge *m)
     m->set.n = kept;
     if (m->change->op == LM_OP_CREATE && (m->type->kept_by & LM_BY_VILLAGE) == 0 &&
         m->in->author.by == LM_BY_VILLAGE) {
-        merge_refuse(m, "not_your_type", "", "这类记录由镇服务站登记", "Records of this type are kept by the town");
+        merge_refuse(m, "not_your_type", "", "这类记录由镇服务站登记",
+                     "Records of this type are kept by the town");
     }
     return LM_OK;
 }
 
-/* Whether the record was once of the author's village, by the journal of its origin: its creation and the transfers since,
- * newest first. (Where it is now is another village: merge_step_owner has looked.) */
+/* Whether the record was once of the author's village, by the journal of its origin: its creation
+ * and the transfers since, newest first. (Where it is now is another village: merge_step_owner has
+ * looked.) */
 static enum lm_status once_ours(struct merge *m, bool *out)
 {
     struct lm_version version = m->current->stamps[LM_GROUP_ORIGIN].version;
@@ -105,8 +109,8 @@ static enum lm_status once_ours(struct merge *m, bool *out)
     return LM_OK;
 }
 
-/* A village writes its own village's records only; and those that were moved away before it could know, while what it saw
- * of the state is older than the move. */
+/* A village writes its own village's records only; and those that were moved away before it could
+ * know, while what it saw of the state is older than the move. */
 enum lm_status merge_step_owner(struct merge *m)
 {
     bool ours = false;
@@ -129,7 +133,8 @@ enum lm_status merge_step_owner(struct merge *m)
                m->groups[LM_GROUP_STATE].base.hlc < m->current->stamps[LM_GROUP_ORIGIN].version.hlc;
     }
     if (!ours) {
-        merge_refuse(m, "not_your_record", "", "这条记录不属于本站", "The record belongs to another station");
+        merge_refuse(m, "not_your_record", "", "这条记录不属于本站",
+                     "The record belongs to another station");
         return LM_OK;
     }
     m->concurrent = true;

@@ -1,9 +1,9 @@
 /* What the author of a change had seen, resolved against the journal, and the change's rank.
  *
- * A base that is the author's own change without effect (refused, held, duplicate) stands for what that change was built
- * on. rank = max(min(HLC, receipt time), 1 + the highest rank seen): a change outranks everything its author saw, and
- * a clock that is ahead gains nothing. Ranks depend on the change, its receipt and its bases only, never on the
- * order of arrival. */
+ * A base that is the author's own change without effect (refused, held, duplicate) stands for what
+ * that change was built on. rank = max(min(HLC, receipt time), 1 + the highest rank seen): a change
+ * outranks everything its author saw, and a clock that is ahead gains nothing. Ranks depend on the
+ * change, its receipt and its bases only, never on the order of arrival. */
 #include "proto/merge_internal.h"
 
 #include <inttypes.h>
@@ -15,7 +15,8 @@ static bool without_effect(const struct lm_known_change *known)
            known->verdict == LM_V_DUPLICATE;
 }
 
-static enum lm_status look_up(struct merge *m, struct lm_version version, struct lm_known_change *out)
+static enum lm_status look_up(struct merge *m, struct lm_version version,
+                              struct lm_known_change *out)
 {
     *out = (struct lm_known_change){0};
     if (m->in->known == NULL) {
@@ -101,7 +102,8 @@ enum lm_status merge_seen_state(struct merge *m, const char **out)
         if (known.change.op == LM_OP_CREATE ||
             (lm_value_member(&known.change.fields, "return_note") == NULL &&
              lm_value_member(&known.change.fields, "close_note") == NULL)) {
-            /* Creation without a state, or an edit that took a verified record back: merge_step_reopen. */
+            /* Creation without a state, or an edit that took a verified record back:
+             * merge_step_reopen. */
             *out = m->type->default_state;
             return LM_OK;
         }

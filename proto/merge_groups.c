@@ -1,7 +1,8 @@
 /* Values: one merge group after the other, each set, kept, or kept as a sibling.
  *
- * The stamp that stands is always the highest by (rank, version) of those that nobody overwrote knowingly, so the outcome
- * does not depend on the order of arrival. That is why equal values leave the higher of the two stamps. */
+ * The stamp that stands is always the highest by (rank, version) of those that nobody overwrote
+ * knowingly, so the outcome does not depend on the order of arrival. That is why equal values leave
+ * the higher of the two stamps. */
 #include "proto/merge_internal.h"
 
 static struct lm_stamp own_stamp(const struct merge *m)
@@ -51,13 +52,14 @@ enum lm_status merge_group_map(struct merge *m, int g, const struct lm_record *r
     return LM_OK;
 }
 
-enum lm_status merge_conflict(struct merge *m, int g, bool change_stands, struct lm_value change_value,
-                              struct lm_value current_value)
+enum lm_status merge_conflict(struct merge *m, int g, bool change_stands,
+                              struct lm_value change_value, struct lm_value current_value)
 {
     struct lm_merge_out *out = m->out;
 
     if (out->conflicts == NULL) { /* a group is decided at most once, "deleted" perhaps twice */
-        out->conflicts = lm_arena_alloc(m->arena, (m->type->n_groups + 1) * sizeof(*out->conflicts));
+        out->conflicts =
+            lm_arena_alloc(m->arena, (m->type->n_groups + 1) * sizeof(*out->conflicts));
         if (out->conflicts == NULL) {
             return LM_ERR_MEMORY;
         }
@@ -87,7 +89,8 @@ static void put(struct merge *m, int g, const struct lm_fieldset *set)
     merge_stamp(m, g);
 }
 
-enum lm_status merge_group_values(struct merge *m, int g, const struct lm_fieldset *set, bool never_stands)
+enum lm_status merge_group_values(struct merge *m, int g, const struct lm_fieldset *set,
+                                  bool never_stands)
 {
     struct lm_stamp current = m->current->stamps[g];
     bool seen = m->groups[g].seen, stands, equal = true;

@@ -1,4 +1,5 @@
-/* What the author's program and the hub must make alike: origin, the author's own copy, and what it saw. */
+/* What the author's program and the hub must make alike: origin, the author's own copy, and what it
+ * saw. */
 #include "proto/merge_internal.h"
 
 #include <stdio.h>
@@ -49,7 +50,8 @@ enum lm_status merge_time(const struct lm_change *change, int64_t offset_ms, int
 
 void lm_user_id(const char *station, const char *user, char out[LM_UUID_TEXT + 1])
 {
-    /* A user name has at most LM_USER_CHARS_MAX characters of up to 4 bytes; longer ones are cut, not trusted. */
+    /* A user name has at most LM_USER_CHARS_MAX characters of up to 4 bytes; longer ones are cut,
+     * not trusted. */
     char text[4 + 16 + LM_USER_CHARS_MAX * 4 + 1];
     int n = snprintf(text, sizeof(text), "user%.16s%s", station, user);
     size_t len = n < 0 ? 0 : (size_t)n;
@@ -67,7 +69,8 @@ static void device_id(uint64_t replica, char out[LM_UUID_TEXT + 1])
     lm_uuid_of(bytes, sizeof(bytes), out);
 }
 
-static enum lm_status put_text(struct lm_record *rec, int field, const char *text, struct lm_arena *arena)
+static enum lm_status put_text(struct lm_record *rec, int field, const char *text,
+                               struct lm_arena *arena)
 {
     char *kept = lm_arena_text(arena, text, strlen(text));
 
@@ -146,9 +149,11 @@ static uint32_t insert_pair(struct lm_pair *pairs, uint32_t n, const struct lm_p
     return n + 1;
 }
 
-/* Fields that nobody here knows have no group and so no version: the last one to arrive stands. Kept in key order, so that
- * the record does not depend on the order of keys in a change. A null removes. */
-enum lm_status merge_unknown(struct lm_record *rec, const struct lm_value *unknown, struct lm_arena *arena)
+/* Fields that nobody here knows have no group and so no version: the last one to arrive stands.
+ * Kept in key order, so that the record does not depend on the order of keys in a change. A null
+ * removes. */
+enum lm_status merge_unknown(struct lm_record *rec, const struct lm_value *unknown,
+                             struct lm_arena *arena)
 {
     uint32_t old = rec->unknown.kind == LM_MAP ? rec->unknown.len : 0, n = 0, kept = 0;
     struct lm_pair *pairs;
@@ -180,7 +185,8 @@ enum lm_status merge_unknown(struct lm_record *rec, const struct lm_value *unkno
     return LM_OK;
 }
 
-enum lm_status lm_change_apply_local(const struct lm_catalog *catalog, const struct lm_record *current,
+enum lm_status lm_change_apply_local(const struct lm_catalog *catalog,
+                                     const struct lm_record *current,
                                      const struct lm_change *change, const struct lm_fieldset *set,
                                      struct lm_merge_author author, struct lm_arena *arena,
                                      struct lm_record **out)

@@ -1,5 +1,5 @@
-/* References that a change newly makes: each must name a record that is there, of the right type. Files are not checked:
- * their bytes follow later. */
+/* References that a change newly makes: each must name a record that is there, of the right type.
+ * Files are not checked: their bytes follow later. */
 #include "proto/merge_internal.h"
 
 #include <string.h>
@@ -29,7 +29,8 @@ static enum lm_status get(struct merge *m, const char *type, const char *id, str
 
 static void refuse(struct merge *m, const struct lm_field *field)
 {
-    merge_refuse_field(m, "bad_reference", field, "所指的不是应有的记录", "names a record of the wrong kind");
+    merge_refuse_field(m, "bad_reference", field, "所指的不是应有的记录",
+                       "names a record of the wrong kind");
 }
 
 /* Whether the id is a record of any other type. Asked only where it is not of the right one. */
@@ -53,8 +54,8 @@ static enum lm_status other_type(struct merge *m, const char *right, const char 
 }
 
 /* One reference. missing: the first id that is not there yet ("" = none). */
-static enum lm_status one(struct merge *m, const struct lm_field *field, const char *type, const char *id,
-                          char missing[REF_TEXT_MAX])
+static enum lm_status one(struct merge *m, const struct lm_field *field, const char *type,
+                          const char *id, char missing[REF_TEXT_MAX])
 {
     struct lm_record *rec;
     enum lm_status status;
@@ -83,8 +84,8 @@ static enum lm_status one(struct merge *m, const struct lm_field *field, const c
     return LM_OK;
 }
 
-static enum lm_status element(struct merge *m, const struct lm_field *field, const struct lm_value *value,
-                              char missing[REF_TEXT_MAX])
+static enum lm_status element(struct merge *m, const struct lm_field *field,
+                              const struct lm_value *value, char missing[REF_TEXT_MAX])
 {
     char id[REF_TEXT_MAX];
 
@@ -135,7 +136,8 @@ static bool in_list(const struct lm_value *list, const struct lm_value *value)
 }
 
 /* A merged record points to the one it became: following that must never come back here. */
-static enum lm_status check_acyclic(struct merge *m, const struct lm_field *field, const struct lm_value *value)
+static enum lm_status check_acyclic(struct merge *m, const struct lm_field *field,
+                                    const struct lm_value *value)
 {
     char id[REF_TEXT_MAX];
     struct lm_record *rec;
@@ -173,7 +175,8 @@ enum lm_status merge_step_references(struct merge *m)
         const struct lm_field *field = &m->type->fields[m->set.index[i]];
         const struct lm_value *value = &m->set.value[i];
         struct lm_value none = lm_value_null();
-        const struct lm_value *before = m->current != NULL ? &m->current->fields[m->set.index[i]] : &none;
+        const struct lm_value *before =
+            m->current != NULL ? &m->current->fields[m->set.index[i]] : &none;
         enum lm_status status = LM_OK;
 
         if (lm_value_is_null(value) || lm_value_equal(value, before)) {
@@ -185,7 +188,8 @@ enum lm_status merge_step_references(struct merge *m)
         if (status == LM_OK && !m->decided && value->kind != LM_LIST) {
             status = element(m, field, value, missing);
         }
-        for (uint32_t k = 0; value->kind == LM_LIST && k < value->len && status == LM_OK && !m->decided; k++) {
+        for (uint32_t k = 0;
+             value->kind == LM_LIST && k < value->len && status == LM_OK && !m->decided; k++) {
             if (!in_list(before, &value->items[k])) {
                 status = element(m, field, &value->items[k], missing);
             }
@@ -195,7 +199,8 @@ enum lm_status merge_step_references(struct merge *m)
         }
     }
     if (!m->decided && missing[0] != '\0' && !m->in->released) {
-        merge_hold(m, "reference", "所引用的记录尚未到达，等待中", "A record that it refers to has not arrived yet");
+        merge_hold(m, "reference", "所引用的记录尚未到达，等待中",
+                   "A record that it refers to has not arrived yet");
         MERGE_WAITS(m, "record:%s", missing);
     }
     return LM_OK;

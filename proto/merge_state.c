@@ -1,4 +1,5 @@
-/* State and deletion: what must not be merged by rank alone, because it approves, returns or ends a record as a whole. */
+/* State and deletion: what must not be merged by rank alone, because it approves, returns or ends a
+ * record as a whole. */
 #include "proto/merge_internal.h"
 
 #include <string.h>
@@ -72,7 +73,8 @@ enum lm_status merge_step_deleted(struct merge *m)
                      "The record is deleted: bring it back before editing it");
         return LM_OK;
     }
-    /* The edit is merged into the deleted record, and a person decides which of the two was meant. */
+    /* The edit is merged into the deleted record, and a person decides which of the two was meant.
+     */
     status = merge_group_map(m, LM_GROUP_DELETED, NULL, NULL, &mine);
     if (status == LM_OK) {
         status = merge_group_map(m, LM_GROUP_DELETED, m->current, NULL, &theirs);
@@ -83,8 +85,9 @@ enum lm_status merge_step_deleted(struct merge *m)
     return status;
 }
 
-/* Whether the author of a transition had seen the current version of a guarded group. Without its base in the change the
- * author's word is base_all, and its own earlier changes are known to it in any case. */
+/* Whether the author of a transition had seen the current version of a guarded group. Without its
+ * base in the change the author's word is base_all, and its own earlier changes are known to it in
+ * any case. */
 static enum lm_status guarded_seen(struct merge *m, int g, bool *out)
 {
     struct lm_version version = m->current->stamps[g].version;
@@ -114,15 +117,17 @@ static enum lm_status confirm_guarded(struct merge *m)
             return status;
         }
         if (!seen) {
-            merge_hold(m, "confirm", "办理所依据的内容此后已被修改，需要确认",
-                       "What this step was decided on has changed since: it waits for confirmation");
+            merge_hold(
+                m, "confirm", "办理所依据的内容此后已被修改，需要确认",
+                "What this step was decided on has changed since: it waits for confirmation");
             return LM_OK;
         }
     }
     return LM_OK;
 }
 
-/* The record was there already when its creation came: a state it has since left says nothing any more. */
+/* The record was there already when its creation came: a state it has since left says nothing any
+ * more. */
 static enum lm_status created_again(struct merge *m)
 {
     const struct lm_stamp *stamps = m->current->stamps;
@@ -190,8 +195,8 @@ enum lm_status merge_step_state(struct merge *m)
     return LM_OK;
 }
 
-/* A village's edit of what the town has verified meanwhile is kept, and the record is to be verified again, where the
- * life cycle has that way back. */
+/* A village's edit of what the town has verified meanwhile is kept, and the record is to be
+ * verified again, where the life cycle has that way back. */
 enum lm_status merge_step_reopen(struct merge *m)
 {
     const char *state, *back = m->type->default_state;

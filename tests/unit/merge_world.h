@@ -1,6 +1,7 @@
-/* A small hub for the tests of merge: records, a journal and authors in memory, and changes made the way programs make
- * them. Every verdict is reached twice and must come out the same, and a change that is applied as sent must leave
- * the hub with exactly what its author made locally. Only for unit/test_merge*.c. */
+/* A small hub for the tests of merge: records, a journal and authors in memory, and changes made
+ * the way programs make them. Every verdict is reached twice and must come out the same, and a
+ * change that is applied as sent must leave the hub with exactly what its author made locally. Only
+ * for unit/test_merge*.c. */
 #ifndef LM_TESTS_MERGE_WORLD_H
 #define LM_TESTS_MERGE_WORLD_H
 
@@ -47,10 +48,10 @@ struct send {
     const struct lm_merge_author *by;
     enum lm_op op;
     const char *type, *id, *fields;
-    const struct lm_record *view; /* what the author saw; NULL: what is there */
-    int64_t at_ms;                /* author's clock; 0: a minute after the last change */
-    int64_t received_ms;          /* 0: at_ms */
-    int catalog;                  /* difference to the hub's number */
+    const struct lm_record *view;           /* what the author saw; NULL: what is there */
+    int64_t at_ms;                          /* author's clock; 0: a minute after the last change */
+    int64_t received_ms;                    /* 0: at_ms */
+    int catalog;                            /* difference to the hub's number */
     bool released, creation_refused, blind; /* blind: without bases and seen */
     int64_t wall_delta_ms, offset_ms;
     bool offset_known;
@@ -67,8 +68,8 @@ static inline struct lm_record *world_find(const struct world *w, const char *id
     return NULL;
 }
 
-static inline enum lm_status world_get(void *ctx, struct lm_arena *arena, const char *type, const char *id,
-                                       struct lm_record **out)
+static inline enum lm_status world_get(void *ctx, struct lm_arena *arena, const char *type,
+                                       const char *id, struct lm_record **out)
 {
     struct world *w = ctx;
     struct lm_record *rec = world_find(w, id);
@@ -83,9 +84,9 @@ static inline enum lm_status world_get(void *ctx, struct lm_arena *arena, const 
     return *out == NULL ? LM_ERR_MEMORY : LM_OK;
 }
 
-static inline enum lm_status world_each(void *ctx, struct lm_arena *arena, const char *type, const char *field,
-                                        const char *value, bool (*visit)(void *, const struct lm_record *),
-                                        void *arg)
+static inline enum lm_status world_each(void *ctx, struct lm_arena *arena, const char *type,
+                                        const char *field, const char *value,
+                                        bool (*visit)(void *, const struct lm_record *), void *arg)
 {
     struct world *w = ctx;
 
@@ -155,7 +156,8 @@ static inline struct lm_value world_fields(struct world *w, const char *text)
     return out;
 }
 
-static inline void world_set(struct world *w, const struct lm_change *change, struct lm_fieldset *set)
+static inline void world_set(struct world *w, const struct lm_change *change,
+                             struct lm_fieldset *set)
 {
     const struct lm_type *type = lm_catalog_type(w->catalog, change->type);
     struct lm_issues issues;
@@ -163,7 +165,8 @@ static inline void world_set(struct world *w, const struct lm_change *change, st
     memset(set, 0, sizeof(*set));
     lm_issues_init(&issues);
     if (type != NULL) {
-        assert_int_equal(lm_fields_check(w->catalog, type, &change->fields, &w->arena, set, &issues), LM_OK);
+        assert_int_equal(
+            lm_fields_check(w->catalog, type, &change->fields, &w->arena, set, &issues), LM_OK);
     }
 }
 
@@ -212,17 +215,19 @@ static inline void assert_same_out(const struct lm_merge_out *a, const struct lm
 
 /* What the author's program holds after its own change. */
 static inline struct lm_record *world_local(struct world *w, const struct lm_change *change,
-                                            struct lm_merge_author author, const struct lm_record *view)
+                                            struct lm_merge_author author,
+                                            const struct lm_record *view)
 {
     struct lm_lookup lookup = {w, world_get, world_each, world_level};
     struct lm_record *local = NULL;
     struct lm_fieldset set;
 
     world_set(w, change, &set);
-    assert_int_equal(lm_change_apply_local(w->catalog, view, change, &set, author, &w->arena, &local), LM_OK);
+    assert_int_equal(
+        lm_change_apply_local(w->catalog, view, change, &set, author, &w->arena, &local), LM_OK);
     assert_int_equal(lm_compute(w->catalog, local, view == NULL,
-                                world_level(NULL, lm_record_text(local, LM_C_VILLAGE_CODE)), &lookup,
-                                &w->arena),
+                                world_level(NULL, lm_record_text(local, LM_C_VILLAGE_CODE)),
+                                &lookup, &w->arena),
                      LM_OK);
     return local;
 }
@@ -237,7 +242,9 @@ static inline struct lm_merge_out world_merge(struct world *w, const struct lm_c
         .change = change,
         .author = *s->by,
         .current = current,
-        .type_of_id = s->type_of_id != NULL ? s->type_of_id : current != NULL ? current->type->name : NULL,
+        .type_of_id = s->type_of_id != NULL ? s->type_of_id
+                      : current != NULL     ? current->type->name
+                                            : NULL,
         .creation_refused = s->creation_refused,
         .received_ms = s->received_ms != 0 ? s->received_ms : lm_hlc_ms(change->hlc),
         .offset_used_ms = s->offset_ms,
@@ -264,7 +271,8 @@ static inline struct lm_merge_out world_merge(struct world *w, const struct lm_c
         assert_string_not_equal(out.reason.zh, "");
         assert_string_not_equal(out.reason.en, "");
     }
-    if (out.as_sent && (current == NULL || s->view == NULL || lm_record_digest(s->view) == before)) {
+    if (out.as_sent &&
+        (current == NULL || s->view == NULL || lm_record_digest(s->view) == before)) {
         struct lm_record *local = world_local(w, change, *s->by, current);
         assert_true(lm_record_digest(local) == lm_record_digest(out.record));
     }
@@ -272,8 +280,8 @@ static inline struct lm_merge_out world_merge(struct world *w, const struct lm_c
 }
 
 /* Stores a verdict as the hub would. */
-static inline void world_keep(struct world *w, const struct lm_change *change, struct lm_merge_author author,
-                              const struct lm_merge_out *out)
+static inline void world_keep(struct world *w, const struct lm_change *change,
+                              struct lm_merge_author author, const struct lm_merge_out *out)
 {
     assert_true(w->n_journal < sizeof(w->journal) / sizeof(w->journal[0]));
     w->journal[w->n_journal++] = (struct entry){author, *change, out->verdict, out->rank};
@@ -315,26 +323,27 @@ static inline const char *id_of(int n)
     return out;
 }
 
-#define PERSON_FIELDS \
-    "{\"name\":\"测试甲\",\"id_status\":\"missing\",\"id_status_reason\":\"证件遗失\",\"sex\":\"1\"," \
-    "\"birth_on\":\"1950-01-01\",\"household_village\":\"999999101201\",\"is_resident\":true," \
+#define PERSON_FIELDS                                                                                  \
+    "{\"name\":\"测试甲\",\"id_status\":\"missing\",\"id_status_reason\":\"证件遗失\",\"sex\":" \
+    "\"1\","                                                                                           \
+    "\"birth_on\":\"1950-01-01\",\"household_village\":\"999999101201\",\"is_resident\":true,"         \
     "\"household_no\":\"H1\",\"notice_at\":\"2026-01-02\"}"
 
-#define assert_verdict(out, v, word) \
-    do { \
-        if ((out).verdict != (v) || strcmp((out).reason.code, (word)) != 0) { \
-            print_error("verdict %d code \"%s\" field \"%s\" (%s)\n", (int)(out).verdict, \
-                        (out).reason.code, (out).reason.field, (out).reason.en); \
-        } \
-        assert_int_equal((out).verdict, (v)); \
-        assert_string_equal((out).reason.code, (word)); \
+#define assert_verdict(out, v, word)                                                               \
+    do {                                                                                           \
+        if ((out).verdict != (v) || strcmp((out).reason.code, (word)) != 0) {                      \
+            print_error("verdict %d code \"%s\" field \"%s\" (%s)\n", (int)(out).verdict,          \
+                        (out).reason.code, (out).reason.field, (out).reason.en);                   \
+        }                                                                                          \
+        assert_int_equal((out).verdict, (v));                                                      \
+        assert_string_equal((out).reason.code, (word));                                            \
     } while (0)
-#define assert_field(rec, name, expected) \
-    do { \
-        const struct lm_value *v_ = lm_record_get((rec), (name)); \
-        assert_non_null(v_); \
-        assert_int_equal(v_->kind, LM_TEXT); \
-        assert_string_equal(v_->text, (expected)); \
+#define assert_field(rec, name, expected)                                                          \
+    do {                                                                                           \
+        const struct lm_value *v_ = lm_record_get((rec), (name));                                  \
+        assert_non_null(v_);                                                                       \
+        assert_int_equal(v_->kind, LM_TEXT);                                                       \
+        assert_string_equal(v_->text, (expected));                                                 \
     } while (0)
 
 #endif

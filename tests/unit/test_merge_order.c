@@ -1,5 +1,5 @@
-/* Convergence (P5, P6): the same changes with the same receipt times, in any order that keeps each replica's own, end in
- * the same values, stamps and ranks. Seeded: a failure names its seed. */
+/* Convergence (P5, P6): the same changes with the same receipt times, in any order that keeps each
+ * replica's own, end in the same values, stamps and ranks. Seeded: a failure names its seed. */
 #include "merge_world.h"
 
 #define SEEDS 500
@@ -35,7 +35,8 @@ struct plan {
 
 static const char *const NAMES[] = {"phone", "residence_text", "name", "household_no"};
 
-/* Random edits, most of them of few fields and few values, so that equal and concurrent ones both come up often. */
+/* Random edits, most of them of few fields and few values, so that equal and concurrent ones both
+ * come up often. */
 static void random_fields(struct lm_rand *rnd, char *out, size_t size)
 {
     size_t a = lm_rand_below(rnd, 4), b = lm_rand_below(rnd, 4);
@@ -45,20 +46,23 @@ static void random_fields(struct lm_rand *rnd, char *out, size_t size)
     const char *han[] = {"", "乙", "丙"};
 
     /* A telephone keeps 11 digits: its values differ in the last one. */
-#define VALUE(i, n) (i) == 0 ? "1390000000" : values[i], (i) == 0 ? ((n) == 0 ? "0" : tail[n]) : \
-                                                          (i) == 2 ? han[n] : tail[n]
+#define VALUE(i, n)                                                                                \
+    (i) == 0 ? "1390000000" : values[i], (i) == 0   ? ((n) == 0 ? "0" : tail[n])                   \
+                                         : (i) == 2 ? han[n]                                       \
+                                                    : tail[n]
     if (a == b || lm_rand_below(rnd, 3) == 0) {
         (void)snprintf(out, size, "{\"%s\":\"%s%s\"}", NAMES[a], VALUE(a, x));
     } else {
-        (void)snprintf(out, size, "{\"%s\":\"%s%s\",\"%s\":\"%s%s\"}", NAMES[a], VALUE(a, x), NAMES[b],
-                       VALUE(b, y));
+        (void)snprintf(out, size, "{\"%s\":\"%s%s\",\"%s\":\"%s%s\"}", NAMES[a], VALUE(a, x),
+                       NAMES[b], VALUE(b, y));
     }
 #undef VALUE
 }
 
-/* Three PCs of one station work offline on one person: each builds on its own changes, now and then on what another had
- * made up to then, and their clocks differ by hours. */
-static void make_plan(struct world *w, struct lm_rand *rnd, const struct lm_record *start, struct plan *plan)
+/* Three PCs of one station work offline on one person: each builds on its own changes, now and then
+ * on what another had made up to then, and their clocks differ by hours. */
+static void make_plan(struct world *w, struct lm_rand *rnd, const struct lm_record *start,
+                      struct plan *plan)
 {
     static const struct lm_merge_author who[REPLICAS] = {{11, LM_BY_VILLAGE, "999999101201"},
                                                          {12, LM_BY_VILLAGE, "999999101201"},
@@ -83,7 +87,8 @@ static void make_plan(struct world *w, struct lm_rand *rnd, const struct lm_reco
         if (plan->n[r] >= STEPS) {
             continue;
         }
-        if (lm_rand_below(rnd, 4) == 0) { /* looks at another PC's screen: the groups of that one that are newer */
+        if (lm_rand_below(rnd, 4) ==
+            0) { /* looks at another PC's screen: the groups of that one that are newer */
             const struct lm_record *other = view[lm_rand_below(rnd, REPLICAS)];
             struct lm_record *mixed = lm_record_copy(&w->arena, view[r]);
             for (size_t f = LM_C_COUNT; f < other->type->n_fields; f++) {
@@ -104,8 +109,10 @@ static void make_plan(struct world *w, struct lm_rand *rnd, const struct lm_reco
         (void)snprintf(item->change.id, sizeof(item->change.id), "%s", start->id);
         item->change.fields = world_fields(w, fields);
         world_set(w, &item->change, &set);
-        assert_int_equal(lm_change_see(start->type, view[r], &set, &item->change, &w->arena, &highest), LM_OK);
-        item->change.hlc = last[r] = lm_hlc_next(last[r], highest, w->last_ms + skew[r] + i * 10 * MINUTE);
+        assert_int_equal(
+            lm_change_see(start->type, view[r], &set, &item->change, &w->arena, &highest), LM_OK);
+        item->change.hlc = last[r] =
+            lm_hlc_next(last[r], highest, w->last_ms + skew[r] + i * 10 * MINUTE);
         received[r] += (int64_t)lm_rand_below(rnd, 90) * MINUTE; /* often the same: one batch */
         item->received_ms = received[r];
         view[r] = world_local(w, &item->change, who[r], view[r]);
@@ -118,7 +125,8 @@ static void start_world(struct world *w)
     struct lm_merge_out out;
 
     world_init(w, catalog);
-    out = SEND(w, .by = &A, .op = LM_OP_CREATE, .type = "person", .id = id_of(1), .fields = PERSON_FIELDS);
+    out = SEND(w, .by = &A, .op = LM_OP_CREATE, .type = "person", .id = id_of(1),
+               .fields = PERSON_FIELDS);
     assert_int_equal(out.verdict, LM_V_APPLIED);
 }
 
@@ -129,7 +137,8 @@ static void deliver(struct world *w, const struct planned *item, struct lm_merge
     *out = world_merge(w, &item->change, &s);
 }
 
-/* Delivers the plan in a random order; a held change is driven again whenever another one has come. */
+/* Delivers the plan in a random order; a held change is driven again whenever another one has come.
+ */
 static size_t play(struct world *w, const struct plan *plan, struct lm_rand *rnd)
 {
     const struct planned *held[REPLICAS * STEPS];
