@@ -163,7 +163,7 @@ const char *lm_in_name(struct lm_in *in, const char *element, bool may_be_empty)
     }
     for (size_t i = 0; i < n && lm_in_ok(in); i++) {
         char c = text[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.')) {
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_')) {
             lm_in_fail(in, element, LM_ERR_INVALID);
         }
     }

@@ -37,7 +37,7 @@ bool lm_in_bool(struct lm_in *in, const char *element);
 bool lm_in_nil(struct lm_in *in); /* takes a nil if one comes next */
 /* Never NULL. No control characters but \n and \t. */
 const char *lm_in_text(struct lm_in *in, const char *element, size_t bytes_max, size_t chars_max);
-/* [a-z_0-9] and '.', 1 … 40 bytes; "" too when may_be_empty. */
+/* [a-z_0-9], 1 … 40 bytes; "" too when may_be_empty. */
 const char *lm_in_name(struct lm_in *in, const char *element, bool may_be_empty);
 void lm_in_bytes(struct lm_in *in, const char *element, uint8_t *out, size_t n); /* a bin of exactly n */
 const uint8_t *lm_in_bin(struct lm_in *in, const char *element, size_t bytes_max, size_t *n_out);

@@ -154,6 +154,8 @@ static void every_bound_is_checked(void **state)
     check_bad(&c, LM_ERR_INVALID, "change.type");
     c.type = "Visit";
     check_bad(&c, LM_ERR_INVALID, "change.type");
+    c.type = "vis.it";
+    check_bad(&c, LM_ERR_INVALID, "change.type");
     c.type = "a2345678901234567890123456789012345678901";
     check_bad(&c, LM_ERR_LIMIT, "change.type");
     c = good;
