@@ -187,9 +187,7 @@ int lm_cmd_approve(struct lm_hub *hub, struct lm_cli *cli)
     struct lm_where where[WHERE_MAX + 1];
     static char storage[WHERE_MAX][512];
     struct ids ids = {0};
-    struct lm_arena arena;
     struct approve_run run = {.hub = hub, .cli = cli, .left = json_array()};
-    lm_arena_init(&arena, 64 * 1024 * 1024);
     enum lm_status status = lm_cli_options(cli, options, 2, positional, 2, &n, &err);
     const struct lm_type *type = NULL;
     if (status == LM_OK && n != 2) {
@@ -209,7 +207,7 @@ int lm_cmd_approve(struct lm_hub *hub, struct lm_cli *cli)
     }
     if (status == LM_OK) {
         where[n_where] = (struct lm_where){.field = "state", .value = "submitted"};
-        status = lm_store_list(hub->store, &arena, type->name, station, where, n_where + 1, take_id, &ids, &err);
+        status = lm_store_list(hub->store, NULL, type->name, station, where, n_where + 1, take_id, &ids, &err);
         if (status == LM_OK && ids.out_of_memory) {
             status = LM_ERR_MEMORY;
         }
@@ -248,7 +246,6 @@ int lm_cmd_approve(struct lm_hub *hub, struct lm_cli *cli)
     }
     json_decref(run.left);
     free(ids.items);
-    lm_arena_free(&arena);
     return code;
 }
 

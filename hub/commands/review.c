@@ -40,8 +40,6 @@ int lm_cmd_records(struct lm_hub *hub, struct lm_cli *cli)
     struct lm_error err = {0};
     struct lm_where where[WHERE_MAX];
     static char storage[WHERE_MAX][512];
-    struct lm_arena arena;
-    lm_arena_init(&arena, 64 * 1024 * 1024);
     enum lm_status status = lm_cli_options(cli, options, 2, positional, 2, &n, &err);
     if (status == LM_OK && n != 2) {
         status = usage(&err, "缺少记录类型", "a record type is missing");
@@ -61,10 +59,9 @@ int lm_cmd_records(struct lm_hub *hub, struct lm_cli *cli)
                          "no record type %.40s", positional[1]);
     }
     if (status == LM_OK) {
-        status = lm_store_list(hub->store, &arena, positional[1], station, where, n_where, print_record, cli,
+        status = lm_store_list(hub->store, NULL, positional[1], station, where, n_where, print_record, cli,
                                &err);
     }
-    lm_arena_free(&arena);
     return status == LM_OK ? LM_EXIT_OK : lm_hub_fail(cli, &err);
 }
 
