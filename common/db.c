@@ -389,7 +389,7 @@ static enum lm_status migrate_step(struct lm_db *db, const struct lm_db_options 
         lm_db_rollback(db);
         return st;
     }
-    lm_log(LM_LOG_INFO, "db", "migrated to version %" PRId64, version + 1);
+    lm_log(LM_LOG_DEBUG, "db", "migrated to version %" PRId64, version + 1);
     return LM_OK;
 }
 

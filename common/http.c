@@ -198,6 +198,7 @@ static enum MHD_Result dispatch(const struct lm_http *http, struct MHD_Connectio
     struct lm_http_response response = {.status = 200};
     const char *other;
     const struct lm_http_route *route = find_route(http, method, path, &other);
+    enum lm_status st;
 
     if (!route && other) {
         return answer_error(connection, 405, "bad_method", "这个地址不支持该方法", other);
@@ -207,9 +208,10 @@ static enum MHD_Result dispatch(const struct lm_http *http, struct MHD_Connectio
     }
     lm_buf_init(&response.body, RESPONSE_BODY_MAX);
     route->handler(route->arg, &request, &response);
-    if (response.body.status != LM_OK) {
+    st = response.body.status;
+    if (st != LM_OK) {
         lm_buf_free(&response.body);
-        return answer_error(connection, 500, lm_status_name(response.body.status),
+        return answer_error(connection, 500, lm_status_name(st),
                             "结果过大或内存不足，请缩小范围后重试", NULL);
     }
     return answer(connection, response.status, response.content_type, NULL, &response.body);
