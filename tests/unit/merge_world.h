@@ -15,6 +15,7 @@
 #include <cmocka.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define T0 1767600000000LL /* 2026-01-05T08:00:00Z */
@@ -66,6 +67,18 @@ static inline struct lm_record *world_find(const struct world *w, const char *id
         }
     }
     return NULL;
+}
+
+/* The record, which must be there. */
+static inline struct lm_record *world_there(const struct world *w, const char *id)
+{
+    struct lm_record *rec = world_find(w, id);
+
+    if (rec == NULL) {
+        fail_msg("no record %s", id);
+        abort(); /* fail_msg does not return, which the compiler is not told */
+    }
+    return rec;
 }
 
 static inline enum lm_status world_get(void *ctx, struct lm_arena *arena, const char *type,
@@ -181,8 +194,7 @@ static inline struct lm_change world_change(struct world *w, const struct send *
     int64_t at = s->at_ms != 0 ? s->at_ms : w->last_ms + MINUTE;
 
     if (change.type == NULL) {
-        assert_non_null(view);
-        change.type = view->type->name;
+        change.type = world_there(w, s->id)->type->name;
     }
     type = lm_catalog_type(w->catalog, change.type);
     (void)snprintf(change.id, sizeof(change.id), "%s", s->id);

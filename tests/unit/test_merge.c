@@ -206,7 +206,7 @@ static void a_transferred_person_takes_edits_made_before(void **state)
 
     (void)state;
     active_person();
-    saw = world_find(&w, P);
+    saw = world_there(&w, P);
     out = SEND(&w, .by = &SYSTEM, .op = LM_OP_EDIT, .id = P,
                .fields = "{\"state\":\"transferring\"}");
     assert_verdict(out, LM_V_APPLIED, "");
@@ -277,7 +277,7 @@ static void a_base_not_there_yet_holds(void **state)
 
     (void)state;
     person();
-    future = lm_record_copy(&w.arena, world_find(&w, P));
+    future = lm_record_copy(&w.arena, world_there(&w, P));
     g = lm_type_group(future->type, "phone", 5);
     future->stamps[g].version = (struct lm_version){lm_hlc_of_ms(T0 + MINUTE) + 7, A2.replica};
     (void)snprintf(waits, sizeof(waits), "base:%" PRIu64 ":12", future->stamps[g].version.hlc);
@@ -357,7 +357,7 @@ static void concurrent_values_have_siblings(void **state)
             world_init(&w, catalog);
         }
         person();
-        saw = world_find(&w, P);
+        saw = world_there(&w, P);
         out = SEND(&w, .by = first, .op = LM_OP_EDIT, .id = P, .view = saw,
                    .fields = fields[later_first], .at_ms = T0 + (later_first ? 20 : 10) * MINUTE,
                    .received_ms = T0 + 30 * MINUTE);
@@ -387,7 +387,7 @@ static void equal_values_are_no_conflict(void **state)
 
     (void)state;
     person();
-    saw = world_find(&w, P);
+    saw = world_there(&w, P);
     SEND(&w, .by = &A, .op = LM_OP_EDIT, .id = P, .view = saw,
          .fields = "{\"phone\":\"13900000000\"}", .at_ms = T0 + 20 * MINUTE);
     /* Lower rank: the stamp that is there stays. */
@@ -412,7 +412,7 @@ static void a_fast_clock_gains_nothing(void **state)
 
     (void)state;
     person();
-    saw = world_find(&w, P);
+    saw = world_there(&w, P);
     out = SEND(&w, .by = &A, .op = LM_OP_EDIT, .id = P, .view = saw,
                .fields = "{\"phone\":\"13900000000\"}", .at_ms = T0 + 300LL * 24 * 60 * MINUTE,
                .received_ms = T0 + 10 * MINUTE);
@@ -438,7 +438,7 @@ static void edits_stacked_on_a_refused_one(void **state)
 
     (void)state;
     person();
-    saw = world_find(&w, P);
+    saw = world_there(&w, P);
     /* Refused as a whole: a field of the town's among the village's. */
     s.view = saw;
     s.fields = "{\"phone\":\"13900000000\",\"bank_account\":\"1\"}";
@@ -540,7 +540,7 @@ static void bases_are_written_as_seen(void **state)
     (void)state;
     member();
     SEND(&w, .by = &A, .op = LM_OP_EDIT, .id = M, .fields = "{\"birth_year\":1960}");
-    rec = world_find(&w, M);
+    rec = world_there(&w, M);
     lm_fieldset_put(&set, lm_type_field(type, "birth_year")->index, lm_value_int(1961));
     assert_int_equal(lm_change_see(type, rec, &set, &change, &w.arena, &highest), LM_OK);
     assert_int_equal(change.n_bases, 1);

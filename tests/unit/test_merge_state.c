@@ -10,7 +10,7 @@ static void verification_fills_registered_on(void **state)
 
     (void)state;
     active_person();
-    rec = world_find(&w, P);
+    rec = world_there(&w, P);
     assert_field(rec, "state", "active");
     lm_date_format(lm_day_utc8(w.last_ms), day);
     assert_field(rec, "registered_on", day);
@@ -27,7 +27,7 @@ static void rules_refuse_the_town_and_mark_a_village(void **state)
     person();
     out = SEND(&w, .by = &TOWN, .op = LM_OP_EDIT, .id = P, .fields = "{\"state\":\"active\"}");
     assert_verdict(out, LM_V_REFUSED, "no_identity");
-    assert_field(world_find(&w, P), "state", "submitted");
+    assert_field(world_there(&w, P), "state", "submitted");
     out =
         SEND(&w, .by = &TOWN, .op = LM_OP_EDIT, .id = P, .fields = "{\"birth_on\":\"1850-01-01\"}");
     assert_verdict(out, LM_V_REFUSED, "too_old");
@@ -89,7 +89,7 @@ static void frozen_since_stays_and_the_rest_is_taken(void **state)
     (void)state;
     active_person();
     /* The village's view: as the person was created. */
-    saw = lm_record_copy(&w.arena, world_find(&w, P));
+    saw = lm_record_copy(&w.arena, world_there(&w, P));
     for (size_t g = 0; g < saw->type->n_groups; g++) {
         saw->stamps[g] = saw->stamps[LM_GROUP_ORIGIN];
     }
@@ -115,7 +115,7 @@ static void an_edit_takes_back_a_verification_it_had_not_seen(void **state)
 
     (void)state;
     member();
-    saw = world_find(&w, M);
+    saw = world_there(&w, M);
     out = SEND(&w, .by = &TOWN, .op = LM_OP_EDIT, .id = M, .fields = "{\"state\":\"verified\"}");
     assert_verdict(out, LM_V_APPLIED, "");
     out = SEND(&w, .by = &A, .op = LM_OP_EDIT, .id = M, .fields = "{\"birth_year\":1960}");
@@ -155,7 +155,7 @@ static void a_locked_record_takes_nothing(void **state)
                    lm_catalog_list(catalog, "occasion")->codes[0].code, P);
     out = SEND(&w, .by = &A, .op = LM_OP_CREATE, .type = "visit", .id = id_of(5), .fields = fields);
     assert_verdict(out, LM_V_APPLIED, "");
-    saw = world_find(&w, id_of(5));
+    saw = world_there(&w, id_of(5));
     SEND(&w, .by = &TOWN, .op = LM_OP_EDIT, .id = id_of(5), .fields = "{\"state\":\"verified\"}");
     out = SEND(&w, .by = &SYSTEM, .op = LM_OP_EDIT, .id = id_of(5),
                .fields = "{\"state\":\"locked\"}");
@@ -174,7 +174,7 @@ static void transitions_from_a_state_left_meanwhile(void **state)
 
     (void)state;
     active_person();
-    saw = lm_record_copy(&w.arena, world_find(&w, P));
+    saw = lm_record_copy(&w.arena, world_there(&w, P));
     for (size_t g = 0; g < saw->type->n_groups; g++) {
         saw->stamps[g] = saw->stamps[LM_GROUP_ORIGIN];
     }
@@ -207,7 +207,7 @@ static void a_transition_over_a_guarded_edit_waits(void **state)
 
     (void)state;
     member();
-    saw = world_find(&w, M);
+    saw = world_there(&w, M);
     SEND(&w, .by = &A, .op = LM_OP_EDIT, .id = M, .fields = "{\"birth_year\":1960}");
     /* Nothing guarded has changed: it stands, and a person sees that something else had. */
     out = SEND(&w, .by = &TOWN, .op = LM_OP_EDIT, .id = M, .view = saw,
@@ -218,7 +218,7 @@ static void a_transition_over_a_guarded_edit_waits(void **state)
     world_free(&w);
     world_init(&w, catalog);
     member();
-    saw = world_find(&w, M);
+    saw = world_there(&w, M);
     SEND(&w, .by = &A, .op = LM_OP_EDIT, .id = M, .fields = "{\"name\":\"家属乙\"}");
     out = SEND(&w, .by = &TOWN, .op = LM_OP_EDIT, .id = M, .view = saw,
                .fields = "{\"state\":\"verified\"}");
@@ -260,7 +260,7 @@ static void deletion(void **state)
     world_free(&w);
     world_init(&w, catalog);
     member();
-    saw = world_find(&w, M);
+    saw = world_there(&w, M);
     out = SEND(&w, .by = &A, .op = LM_OP_DELETE, .id = M,
                .fields = "{\"delete_reason\":\"重复登记\"}");
     assert_verdict(out, LM_V_APPLIED, "");
@@ -301,7 +301,7 @@ static void deletion_over_an_unseen_edit(void **state)
 
     (void)state;
     member();
-    saw = world_find(&w, M);
+    saw = world_there(&w, M);
     SEND(&w, .by = &A2, .op = LM_OP_EDIT, .id = M, .fields = "{\"birth_year\":1960}");
     out = SEND(&w, .by = &A, .op = LM_OP_DELETE, .id = M, .view = saw,
                .fields = "{\"delete_reason\":\"重复登记\"}");
