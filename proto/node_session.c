@@ -278,6 +278,14 @@ void lm_node_session_init(struct lm_node_session *session, const struct lm_node_
     session->next_before = session->config.acked;
 }
 
+/* A clock may say anything; the wire carries 53 bits of it. */
+static int64_t clamp_wall(int64_t wall_ms)
+{
+    const int64_t most = ((int64_t)1 << 53) - 1;
+
+    return wall_ms > most ? most : wall_ms < -most ? -most : wall_ms;
+}
+
 static void begin_hello(struct lm_ns_step *st, int64_t at_ms)
 {
     lm_ns_set_state(st, LM_NS_HELLO);
@@ -301,7 +309,7 @@ static void say_hello(struct lm_ns_step *st)
         .seen = c->seen,
         .incarnation = c->incarnation,
         .catalog = c->catalog,
-        .wall_ms = st->ev->wall_ms,
+        .wall_ms = clamp_wall(st->ev->wall_ms),
         .program = c->program,
     };
 
@@ -356,7 +364,7 @@ static void take_welcome(struct lm_ns_step *st, const struct lm_msg_welcome *w)
         return;
     }
     s->welcome = *w;
-    s->welcome_wall_ms = st->ev->wall_ms;
+    s->welcome_wall_ms = clamp_wall(st->ev->wall_ms);
     s->hub_base_ms = w->hub_time_ms;
     s->mono_base_ms = st->now_ms;
     s->session = w->session;
