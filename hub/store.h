@@ -5,8 +5,8 @@
  *  - A change, its verdict, the merge, the feed rows and the replica's acked head are one transaction (P2). What the store keeps in memory
  *    (acked heads, HLC, journal head) changes after COMMIT only.
  *  - The journal is append-only and hash-chained; a verdict that changes later (held → applied) is a further journal entry.
- *  - One writer: a struct lm_store opened for writing belongs to one thread and holds the data directory's lock "hub.lock" in its process.
- *    Readers open their own with LM_STORE_READ. */
+ *  - One writer: a struct lm_store opened for writing belongs to one thread of the process that holds the data directory's lock "hub.lock"
+ *    (the caller takes it before lm_store_create or a lm_store_open for writing). Readers open their own with LM_STORE_READ. */
 #ifndef LM_HUB_STORE_H
 #define LM_HUB_STORE_H
 
@@ -131,7 +131,7 @@ enum lm_status lm_store_users(struct lm_store *store, bool (*visit)(void *arg, c
 /* ---- up: what replicas push, what town staff do ---------------------------------------------------------------------------------- */
 
 struct lm_push_result {
-    enum { LM_TAKE_TAKEN, LM_TAKE_GAP, LM_TAKE_DIVERGED, LM_TAKE_BAD } outcome; /* BAD: content does not unpack; err says why */
+    enum { LM_TAKE_TAKEN, LM_TAKE_GAP, LM_TAKE_DIVERGED, LM_TAKE_BAD } outcome; /* BAD: content does not unpack, or the replica is revoked; err says why */
     struct lm_head acked;              /* after this push once committed; for GAP and DIVERGED: what the hub has */
     uint32_t n_new;                    /* changes journaled now */
     struct lm_ack_verdict verdicts[LM_ACK_VERDICTS_MAX]; /* those that are not "applied" */

@@ -22,19 +22,19 @@ enum lm_query {
     LM_Q_META_GET, LM_Q_META_PUT,
     LM_Q_JOURNAL_ADD, LM_Q_JOURNAL_HEAD, LM_Q_JOURNAL_AT, LM_Q_JOURNAL_OF, LM_Q_JOURNAL_HAS, LM_Q_JOURNAL_RANGE,
     LM_Q_JOURNAL_BODIES, LM_Q_JOURNAL_TOTALS, LM_Q_JOURNAL_TYPE,
-    LM_Q_BRANCH_ADD, LM_Q_BRANCH_EXTEND, LM_Q_BRANCH_LAST, LM_Q_BRANCH_AT, LM_Q_BRANCH_HIGHEST,
+    LM_Q_BRANCH_ADD, LM_Q_BRANCH_EXTEND, LM_Q_BRANCH_LAST, LM_Q_BRANCH_AT, LM_Q_BRANCH_HIGHEST, LM_Q_BRANCH_HLC,
     LM_Q_FEED_PUT, LM_Q_FEED_PAGE,
     LM_Q_RETURN_PUT, LM_Q_RETURN_CLOSE_VALID, LM_Q_RETURN_CLOSE_STATION, LM_Q_RETURN_CLOSE_REFUSED, LM_Q_RETURN_OF, LM_Q_RETURN_LIST,
     LM_Q_HELD_PUT, LM_Q_HELD_DELETE, LM_Q_HELD_WAITING, LM_Q_HELD_OF, LM_Q_HELD_LIST, LM_Q_HELD_AT, LM_Q_HELD_KEYS,
     LM_Q_REDRIVE_PUT, LM_Q_REDRIVE_DELETE, LM_Q_REDRIVE_LIST,
     LM_Q_CONFLICT_OPEN, LM_Q_CONFLICT_ADD, LM_Q_CONFLICT_CLOSE, LM_Q_CONFLICT_LIST, LM_Q_CONFLICT_GET,
-    LM_Q_SIBLING_PUT, LM_Q_SIBLING_STANDS, LM_Q_SIBLING_LIST, LM_Q_SIBLING_NEXT,
+    LM_Q_SIBLING_PUT, LM_Q_SIBLING_LIST, LM_Q_SIBLING_NEXT,
     LM_Q_DUPLICATE_PUT, LM_Q_DUPLICATE_CLOSE, LM_Q_DUPLICATE_PERSON,
     LM_Q_SAVE_GET, LM_Q_SAVE_PUT,
     LM_Q_STATION_PUT, LM_Q_STATION_GET, LM_Q_STATION_LIST,
     LM_Q_REPLICA_ADD, LM_Q_REPLICA_GET, LM_Q_REPLICA_BY_KEY, LM_Q_REPLICA_LIST, LM_Q_REPLICA_HELLO, LM_Q_REPLICA_PUSHED,
-    LM_Q_REPLICA_HLC, LM_Q_REPLICA_LEASE, LM_Q_REPLICA_REVOKE,
-    LM_Q_KIT_ADD, LM_Q_KIT_GET, LM_Q_KIT_BY_KEY, LM_Q_KIT_LIST, LM_Q_KIT_USE, LM_Q_KIT_USED,
+    LM_Q_REPLICA_LEASE, LM_Q_REPLICA_REVOKE,
+    LM_Q_KIT_ADD, LM_Q_KIT_GET, LM_Q_KIT_BY_KEY, LM_Q_KIT_LIST, LM_Q_KIT_USE,
     LM_Q_USER_ADD, LM_Q_USER_GET, LM_Q_USER_DISABLE, LM_Q_USER_LIST,
     LM_Q_COUNT
 };
@@ -64,6 +64,10 @@ struct lm_store {
     struct lm_rand rnd;
     char (*redrive)[96];           /* what became available in this batch, as waits_for keys */
     size_t n_redrive, size_redrive;
+    struct lm_arena push_arena;    /* one PUSH: its unpacked changes */
+    char (*codes)[32];             /* verdict codes told so far: they outlive the push that told them */
+    size_t n_codes;
+    bool reading;                  /* inside lm_store_read_begin */
     struct sqlite3_stmt *stmt[LM_Q_COUNT];
 };
 
@@ -101,11 +105,11 @@ enum lm_status lm_meta_get(struct lm_store *store, const char *name, char *out, 
 
 /* ---- journal (journal.c) ---------------------------------------------------------------------------------------------------------------- */
 
-enum lm_entry_kind_j { LM_J_CHANGE = 0, LM_J_LATER = 1 };
+enum lm_jentry_kind { LM_J_CHANGE = 0, LM_J_LATER = 1 };
 /* What a later verdict is for; number stored in its body [what, position, user, text, text]. */
 enum lm_later { LM_LATER_REDRIVE = 1, LM_LATER_RELEASE = 2, LM_LATER_REVOKE = 3, LM_LATER_SETTLE = 4 };
 
-struct lm_entry {
+struct lm_jentry {
     uint64_t pos;
     int kind;
     uint64_t replica, branch, seq;
@@ -124,16 +128,16 @@ struct lm_entry {
     uint8_t mark[LM_HASH_BYTES];
 };
 /* Appends as position head + 1, filling pos and mark, and moves state.head. */
-enum lm_status lm_journal_append(struct lm_store *store, struct lm_entry *entry, struct lm_error *err) LM_MUST_USE;
-void lm_journal_mark(const uint8_t before[LM_HASH_BYTES], const struct lm_entry *entry, uint8_t out[LM_HASH_BYTES]);
+enum lm_status lm_journal_append(struct lm_store *store, struct lm_jentry *entry, struct lm_error *err) LM_MUST_USE;
+void lm_journal_mark(const uint8_t before[LM_HASH_BYTES], const struct lm_jentry *entry, uint8_t out[LM_HASH_BYTES]);
 /* A row of LM_Q_JOURNAL_AT, _OF or _RANGE; texts and body are copied into arena. */
-enum lm_status lm_journal_row(struct sqlite3_stmt *stmt, struct lm_arena *arena, struct lm_entry *out) LM_MUST_USE;
-enum lm_status lm_journal_at(struct lm_store *store, uint64_t pos, struct lm_arena *arena, struct lm_entry *out) LM_MUST_USE;
+enum lm_status lm_journal_row(struct sqlite3_stmt *stmt, struct lm_arena *arena, struct lm_jentry *out) LM_MUST_USE;
+enum lm_status lm_journal_at(struct lm_store *store, uint64_t pos, struct lm_arena *arena, struct lm_jentry *out) LM_MUST_USE;
 /* The entry of a change by identity, with the verdict, code, reason and rank that stand now. LM_ERR_NOT_FOUND. */
 enum lm_status lm_journal_find(struct lm_store *store, struct lm_arena *arena, const char *record,
-                               struct lm_version version, struct lm_entry *out) LM_MUST_USE;
+                               struct lm_version version, struct lm_jentry *out) LM_MUST_USE;
 void lm_later_pack(struct lm_buf *buf, enum lm_later what, uint64_t pos, const char *user, const char *a, const char *b);
-bool lm_later_read(const struct lm_entry *entry, struct lm_arena *arena, enum lm_later *what, uint64_t *pos,
+bool lm_later_read(const struct lm_jentry *entry, struct lm_arena *arena, enum lm_later *what, uint64_t *pos,
                    const char **user, const char **a, const char **b);
 
 struct lm_branch_row {
@@ -152,7 +156,7 @@ enum lm_status lm_branch_hash(struct lm_store *store, uint64_t replica, uint64_t
 /* ---- judging (judge.c, effects.c) -------------------------------------------------------------------------------------------------------- */
 
 struct lm_judge_in {
-    struct lm_entry entry;        /* replica, branch, seq, station, body, received_ms, offset_ms, by; the rest is filled */
+    struct lm_jentry entry;        /* replica, branch, seq, station, body, received_ms, offset_ms, by; the rest is filled */
     uint64_t hlc_floor;           /* HLC of the change before it in its branch */
     uint64_t hlc_known;           /* highest HLC journaled of this replica: above it nothing can be a repetition */
     bool offset_given;            /* offset_ms is to be used as it is (replay, the hub); else the change's own when it knows one */
@@ -181,7 +185,7 @@ void lm_reason_read(const char *text, struct lm_error *out, char waits_for[96]);
 
 /* What a stored record, or a change without one, leaves in feed, returns, held, conflicts and duplicates. */
 struct lm_effect {
-    const struct lm_entry *entry; /* at whose position it counts */
+    const struct lm_jentry *entry; /* at whose position it counts */
     const struct lm_change *change; /* NULL: could not be read */
     const struct lm_record *before; /* NULL: new */
     struct lm_merge_out *merge;
@@ -194,7 +198,19 @@ enum lm_status lm_feed_touch(struct lm_store *store, const char *scope, const ch
 bool lm_in_scope(const struct lm_record *rec, const char *station);
 /* Without what does not leave the hub (dup_key): a shallow copy in arena. */
 struct lm_record *lm_record_for_feed(struct lm_arena *arena, const struct lm_record *rec);
-void lm_redrive_note(struct lm_store *store, const char *key);
+/* Notes a waits_for key that is there now; judged at the end of the batch. */
+enum lm_status lm_redrive_note(struct lm_store *store, const char *key) LM_MUST_USE;
+
+/* What a judgement needs to know about the record of a change (judge.c). */
+/* Whether the id was used for a record whose every creation was refused. */
+enum lm_status lm_creation_refused(struct lm_store *store, const char *record, bool *out, struct lm_error *err) LM_MUST_USE;
+/* dup_key of a person, after every merge (effects.c). */
+enum lm_status lm_dup_key_fill(struct lm_store *store, struct lm_record *rec, struct lm_arena *arena) LM_MUST_USE;
+/* Statuses that end a commit rather than a change. */
+bool lm_is_fatal(enum lm_status status);
+/* Opens a read transaction unless there is one; *own_out says whether lm_read_leave has to end it. */
+enum lm_status lm_read_enter(struct lm_store *store, bool *own_out, struct lm_error *err) LM_MUST_USE;
+void lm_read_leave(struct lm_store *store, bool own);
 
 /* ---- the hub's own changes (act.c) --------------------------------------------------------------------------------------------------------- */
 
@@ -202,8 +218,6 @@ struct lm_own {
     const char *user, *station;   /* station: village_code of a new record; NULL = the town's */
     enum lm_author by;
     enum lm_op op;
-    bool force;                   /* also when nothing differs */
-    bool lenient;                 /* rules are not asked: a person chose among values that are there already */
 };
 /* Makes, journals and merges one change of the hub. before NULL: creation of id. */
 enum lm_status lm_own_change(struct lm_store *store, const struct lm_own *own, const struct lm_type *type,

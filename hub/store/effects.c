@@ -1,0 +1,702 @@
+/* What a judged change leaves beside the record itself: feed rows, what was sent back, what waits, conflicts, duplicates.
+ *
+ * All of it follows from the journal alone. The counts in store->state of open rows spare the look-ups that would find nothing,
+ * which is nearly every change's case. */
+#include "hub/store/store_internal.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SCOPES_MAX = 12,
+    OPEN_CONFLICTS_MAX = LM_GROUPS_PER_TYPE_MAX,
+    SIBLING_BYTES_MAX = 2 * LM_CHANGE_BYTES_MAX,
+};
+
+/* ---- scopes ---------------------------------------------------------------------------------------------------------------------- */
+
+struct scopes {
+    int64_t code[SCOPES_MAX];
+    size_t n;
+};
+
+static bool scope_number(const char *code, int64_t *out)
+{
+    if (strlen(code) != 12 || strspn(code, "0123456789") != 12) {
+        return false;
+    }
+    *out = strtoll(code, NULL, 10);
+    return *out > 0;
+}
+
+static void add_scope(struct scopes *scopes, const char *code)
+{
+    int64_t number;
+
+    if (!scope_number(code, &number)) {
+        return;
+    }
+    for (size_t i = 0; i < scopes->n; i++) {
+        if (scopes->code[i] == number) {
+            return;
+        }
+    }
+    if (scopes->n < SCOPES_MAX) {
+        scopes->code[scopes->n++] = number;
+    }
+}
+
+static const char *text_of(const struct lm_record *rec, const char *field)
+{
+    const struct lm_value *value = lm_record_get(rec, field);
+
+    return value && value->kind == LM_TEXT ? value->text : "";
+}
+
+static bool is_residency(const struct lm_record *rec)
+{
+    return strcmp(rec->type->name, "residency_event") == 0;
+}
+
+static void scopes_of(const struct lm_record *rec, struct scopes *out)
+{
+    switch (rec->type->feed) {
+    case LM_FEED_ALL:
+        if (out->n < SCOPES_MAX) {
+            out->code[out->n++] = 0;
+        }
+        break;
+    case LM_FEED_OWN:
+        add_scope(out, lm_record_text(rec, LM_C_VILLAGE_CODE));
+        if (is_residency(rec)) {
+            add_scope(out, lm_record_text(rec, LM_C_STATION));
+            add_scope(out, text_of(rec, "from_village"));
+            add_scope(out, text_of(rec, "to_village"));
+        }
+        break;
+    case LM_FEED_HUB:
+        break;
+    }
+}
+
+bool lm_in_scope(const struct lm_record *rec, const char *station)
+{
+    switch (rec->type->feed) {
+    case LM_FEED_ALL:
+        return true;
+    case LM_FEED_HUB:
+        return false;
+    case LM_FEED_OWN:
+        break;
+    }
+    return strcmp(lm_record_text(rec, LM_C_VILLAGE_CODE), station) == 0 ||
+           (is_residency(rec) && (strcmp(lm_record_text(rec, LM_C_STATION), station) == 0 ||
+                                  strcmp(text_of(rec, "from_village"), station) == 0 ||
+                                  strcmp(text_of(rec, "to_village"), station) == 0));
+}
+
+static enum lm_status touch(struct lm_store *store, int64_t scope, const char *record, const char *type,
+                            uint64_t pos, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_FEED_PUT, err);
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, scope);
+    lm_bind_id(stmt, 2, record);
+    lm_bind_text(stmt, 3, type);
+    (void)sqlite3_bind_int64(stmt, 4, (int64_t)pos);
+    return lm_query_run(store, stmt, err);
+}
+
+enum lm_status lm_feed_touch(struct lm_store *store, const char *scope, const char *record, const char *type,
+                             uint64_t pos, struct lm_error *err)
+{
+    int64_t number;
+
+    return scope_number(scope, &number) ? touch(store, number, record, type, pos, err) : LM_OK;
+}
+
+static enum lm_status put_feed(struct lm_store *store, const struct lm_effect *f, struct lm_error *err)
+{
+    const struct lm_jentry *e = f->entry;
+    const struct lm_merge_out *merge = f->merge;
+    struct scopes scopes = {.n = 0};
+    enum lm_status status = LM_OK;
+
+    if (merge->record) {
+        if (f->before && f->before->type->feed == LM_FEED_OWN) {
+            scopes_of(f->before, &scopes); /* where it was: a scope it has left learns that */
+        }
+        scopes_of(merge->record, &scopes);
+    }
+    if (e->replica != 0 && !(merge->verdict == LM_V_APPLIED && merge->as_sent) &&
+        !(merge->record && merge->record->type->feed == LM_FEED_ALL)) {
+        add_scope(&scopes, e->station);
+    }
+    for (size_t i = 0; i < scopes.n && status == LM_OK; i++) {
+        status = touch(store, scopes.code[i], e->record, e->type, e->pos, err);
+    }
+    return status;
+}
+
+struct lm_record *lm_record_for_feed(struct lm_arena *arena, const struct lm_record *rec)
+{
+    const struct lm_field *field = lm_type_field(rec->type, "dup_key");
+    struct lm_record *copy = lm_record_copy(arena, rec);
+
+    if (copy && field) {
+        copy->fields[field->index] = lm_value_null();
+    }
+    return copy;
+}
+
+/* ---- sent back -------------------------------------------------------------------------------------------------------------------- */
+
+static enum lm_status put_return(struct lm_store *store, const struct lm_effect *f, struct lm_error *err)
+{
+    const struct lm_jentry *e = f->entry;
+    const struct lm_error *why = &f->merge->reason;
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_RETURN_PUT, err);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)f->target);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)e->replica);
+    (void)sqlite3_bind_int64(stmt, 3, (int64_t)e->hlc);
+    lm_bind_id(stmt, 4, e->record);
+    lm_bind_text(stmt, 5, e->type);
+    lm_bind_text(stmt, 6, e->station);
+    (void)sqlite3_bind_int(stmt, 7, (int)f->merge->verdict);
+    lm_bind_text(stmt, 8, why->code);
+    lm_bind_text(stmt, 9, why->field);
+    lm_bind_text(stmt, 10, why->zh);
+    lm_bind_text(stmt, 11, why->en);
+    lm_bind_text(stmt, 12, f->change ? f->change->user : "");
+    (void)sqlite3_bind_int64(stmt, 13, e->received_ms);
+    status = lm_query_run(store, stmt, err);
+    if (status == LM_OK) {
+        store->state.n_returns++;
+    }
+    return status;
+}
+
+static enum lm_status close_returns(struct lm_store *store, enum lm_query query, const struct lm_effect *f,
+                                    struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, query, err);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_id(stmt, 1, f->entry->record);
+    if (query == LM_Q_RETURN_CLOSE_STATION) {
+        lm_bind_text(stmt, 2, f->entry->station);
+        (void)sqlite3_bind_int64(stmt, 3, (int64_t)f->target);
+    } else if (query == LM_Q_RETURN_CLOSE_REFUSED) {
+        (void)sqlite3_bind_int64(stmt, 2, (int64_t)f->entry->replica);
+        (void)sqlite3_bind_int64(stmt, 3, (int64_t)f->target);
+    }
+    status = lm_query_run(store, stmt, err);
+    if (status == LM_OK) {
+        store->state.n_returns -= sqlite3_changes(store->sql);
+    }
+    return status;
+}
+
+/* A later change of the same station or of the hub mends what was invalid; one of the same replica supersedes what was refused. */
+static enum lm_status settle_returns(struct lm_store *store, const struct lm_effect *f, struct lm_error *err)
+{
+    enum lm_verdict verdict = f->merge->verdict;
+    bool valid = f->merge->record && !f->merge->record->invalid, hub = f->entry->replica == 0;
+    enum lm_status status = LM_OK;
+
+    if (store->state.n_returns > 0 && f->merge->record) {
+        if (valid && hub) {
+            status = close_returns(store, LM_Q_RETURN_CLOSE_VALID, f, err);
+        } else if (valid || verdict == LM_V_INVALID) {
+            status = close_returns(store, LM_Q_RETURN_CLOSE_STATION, f, err);
+        }
+        if (status == LM_OK && verdict != LM_V_INVALID && !hub) {
+            status = close_returns(store, LM_Q_RETURN_CLOSE_REFUSED, f, err);
+        }
+    }
+    if (status == LM_OK && !hub && (verdict == LM_V_INVALID || verdict == LM_V_REFUSED)) {
+        status = put_return(store, f, err);
+    }
+    return status;
+}
+
+/* ---- what waits --------------------------------------------------------------------------------------------------------------------- */
+
+static enum lm_status put_held(struct lm_store *store, const struct lm_effect *f, struct lm_error *err)
+{
+    const struct lm_jentry *e = f->entry;
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_HELD_PUT, err);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)f->target);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)e->replica);
+    (void)sqlite3_bind_int64(stmt, 3, (int64_t)e->hlc);
+    lm_bind_id(stmt, 4, e->record);
+    lm_bind_text(stmt, 5, e->type);
+    lm_bind_text(stmt, 6, e->station);
+    lm_bind_text(stmt, 7, f->merge->reason.code);
+    lm_bind_text(stmt, 8, f->merge->reason.zh);
+    lm_bind_text(stmt, 9, f->merge->reason.en);
+    lm_bind_text(stmt, 10, f->merge->waits_for);
+    (void)sqlite3_bind_int64(stmt, 11, e->received_ms);
+    status = lm_query_run(store, stmt, err);
+    if (status == LM_OK && e->kind == LM_J_CHANGE) {
+        store->state.n_held++;
+    }
+    return status;
+}
+
+static enum lm_status end_held(struct lm_store *store, uint64_t pos, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_HELD_DELETE, err);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)pos);
+    status = lm_query_run(store, stmt, err);
+    if (status == LM_OK) {
+        store->state.n_held -= sqlite3_changes(store->sql);
+    }
+    return status;
+}
+
+/* Notes what others may wait for: this record, and this change as a base. A refusal is worth a second look as well: what was
+ * built on it is refused rather than held. */
+static enum lm_status note_available(struct lm_store *store, const struct lm_jentry *e)
+{
+    char key[96];
+    enum lm_status status;
+
+    if (store->state.n_held == 0 || store->replaying || e->record[0] == '\0') {
+        return LM_OK;
+    }
+    (void)snprintf(key, sizeof key, "record:%s", e->record);
+    status = lm_redrive_note(store, key);
+    if (status == LM_OK) {
+        (void)snprintf(key, sizeof key, "base:%" PRIu64 ":%" PRIu64, e->hlc, e->replica);
+        status = lm_redrive_note(store, key);
+    }
+    return status;
+}
+
+/* ---- conflicts ------------------------------------------------------------------------------------------------------------------------ */
+
+struct open_conflict {
+    int64_t pos;
+    int group;
+    bool again; /* the change is in conflict about it, too */
+};
+struct open_conflicts {
+    struct open_conflict items[OPEN_CONFLICTS_MAX];
+    size_t n;
+};
+
+static enum lm_status read_open(struct lm_store *store, const struct lm_record *rec, struct open_conflicts *out,
+                                struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt;
+    enum lm_status status = LM_ERR_NOT_FOUND;
+
+    out->n = 0;
+    if (store->state.n_conflicts == 0) {
+        return LM_OK;
+    }
+    stmt = lm_query(store, LM_Q_CONFLICT_OPEN, err);
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_id(stmt, 1, rec->id);
+    while (out->n < OPEN_CONFLICTS_MAX && (status = lm_query_step(store, stmt, err)) == LM_OK) {
+        const char *name = lm_column_str(stmt, 1);
+        int group = lm_type_group(rec->type, name, strlen(name));
+
+        if (group >= 0) {
+            out->items[out->n++] =
+                (struct open_conflict){.pos = sqlite3_column_int64(stmt, 0), .group = group, .again = false};
+        }
+    }
+    (void)sqlite3_reset(stmt);
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
+static enum lm_status add_sibling(struct lm_store *store, int64_t pos, const char *group,
+                                  struct lm_version version, const struct lm_value *value, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_SIBLING_NEXT, err);
+    struct lm_buf packed;
+    enum lm_status status;
+    int n = 0, there = 0;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, pos);
+    lm_bind_text(stmt, 2, group);
+    (void)sqlite3_bind_int64(stmt, 3, (int64_t)version.hlc);
+    (void)sqlite3_bind_int64(stmt, 4, (int64_t)version.replica);
+    status = lm_query_step(store, stmt, err);
+    if (status == LM_OK) {
+        n = sqlite3_column_int(stmt, 0);
+        there = sqlite3_column_int(stmt, 1);
+    }
+    (void)sqlite3_reset(stmt);
+    if (status != LM_OK || there) {
+        return status;
+    }
+    stmt = lm_query(store, LM_Q_SIBLING_PUT, err);
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_buf_init(&packed, SIBLING_BYTES_MAX);
+    lm_value_pack(&packed, value);
+    status = packed.status;
+    if (status == LM_OK) {
+        (void)sqlite3_bind_int64(stmt, 1, pos);
+        lm_bind_text(stmt, 2, group);
+        (void)sqlite3_bind_int(stmt, 3, n + 1);
+        (void)sqlite3_bind_int64(stmt, 4, (int64_t)version.hlc);
+        (void)sqlite3_bind_int64(stmt, 5, (int64_t)version.replica);
+        lm_bind_blob(stmt, 6, packed.data, packed.len);
+        status = lm_query_run(store, stmt, err);
+        (void)sqlite3_clear_bindings(stmt);
+    }
+    lm_buf_free(&packed);
+    return status;
+}
+
+static enum lm_status put_conflict(struct lm_store *store, const struct lm_effect *f,
+                                   const struct lm_sibling_out *sibling, struct open_conflicts *open,
+                                   struct lm_error *err)
+{
+    const struct lm_jentry *e = f->entry;
+    const char *group = f->merge->record->type->groups[sibling->group].name;
+    int64_t pos = 0;
+    enum lm_status status = LM_OK;
+
+    for (size_t i = 0; i < open->n; i++) {
+        if (open->items[i].group == sibling->group) {
+            open->items[i].again = true;
+            pos = open->items[i].pos;
+        }
+    }
+    if (pos == 0) {
+        struct sqlite3_stmt *stmt = lm_query(store, LM_Q_CONFLICT_ADD, err);
+
+        if (!stmt) {
+            return LM_ERR_IO;
+        }
+        pos = (int64_t)e->pos;
+        (void)sqlite3_bind_int64(stmt, 1, pos);
+        lm_bind_id(stmt, 2, e->record);
+        lm_bind_text(stmt, 3, f->merge->record->type->name);
+        lm_bind_text(stmt, 4, group);
+        (void)sqlite3_bind_int64(stmt, 5, e->received_ms);
+        status = lm_query_run(store, stmt, err);
+        if (status == LM_OK && sqlite3_changes(store->sql) > 0) {
+            store->state.n_conflicts++;
+        }
+    }
+    if (status == LM_OK) {
+        status = add_sibling(store, pos, group, sibling->current_version, &sibling->current_value, err);
+    }
+    if (status == LM_OK) {
+        status = add_sibling(store, pos, group, sibling->change_version, &sibling->change_value, err);
+    }
+    return status;
+}
+
+static enum lm_status close_conflict(struct lm_store *store, int64_t pos, const char *group, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_CONFLICT_CLOSE, err);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, pos);
+    lm_bind_text(stmt, 2, group);
+    status = lm_query_run(store, stmt, err);
+    if (status == LM_OK) {
+        store->state.n_conflicts--;
+    }
+    return status;
+}
+
+/* New siblings; and an open conflict ends when a change that had seen what stands sets the group anew. */
+static enum lm_status settle_conflicts(struct lm_store *store, const struct lm_effect *f, struct lm_error *err)
+{
+    const struct lm_record *rec = f->merge->record;
+    struct open_conflicts open = {.n = 0};
+    enum lm_status status;
+
+    if (!rec || !f->before || (store->state.n_conflicts == 0 && f->merge->n_conflicts == 0)) {
+        return LM_OK;
+    }
+    status = read_open(store, rec, &open, err);
+    for (size_t i = 0; i < f->merge->n_conflicts && status == LM_OK; i++) {
+        status = put_conflict(store, f, &f->merge->conflicts[i], &open, err);
+    }
+    for (size_t i = 0; i < open.n && status == LM_OK; i++) {
+        const struct lm_version now = rec->stamps[open.items[i].group].version;
+
+        if (!open.items[i].again && now.hlc == f->entry->hlc && now.replica == f->entry->replica) {
+            status = close_conflict(store, open.items[i].pos, rec->type->groups[open.items[i].group].name, err);
+        }
+    }
+    return status;
+}
+
+enum lm_status lm_judge_settle(struct lm_store *store, const char *user, const char *record, const char *type,
+                               const char *group, int64_t now_ms, struct lm_error *err)
+{
+    const struct lm_type *t = lm_catalog_type(store->catalog, type);
+    int g = t ? lm_type_group(t, group, strlen(group)) : -1;
+    struct open_conflicts open = {.n = 0};
+    struct lm_record *rec = NULL;
+    struct lm_buf body;
+    struct lm_jentry e = {.kind = LM_J_LATER, .station = store->town.code, .type = type, .verdict = LM_V_APPLIED,
+                          .code = "", .received_ms = now_ms, .by = LM_BY_TOWN};
+    struct lm_merge_out merge = {.verdict = LM_V_APPLIED, .as_sent = true};
+    struct lm_effect effect = {.entry = &e, .merge = &merge};
+    enum lm_status status;
+
+    lm_arena_reset(&store->arena);
+    if (g < 0) {
+        return lm_fail(err, LM_ERR_NOT_FOUND, "no_conflict", "", "没有这条冲突", "There is no such conflict");
+    }
+    status = lm_tables_get(store->tables, &store->arena, t, record, &rec);
+    if (status == LM_OK) {
+        status = read_open(store, rec, &open, err);
+    }
+    if (status != LM_OK) {
+        return status;
+    }
+    (void)snprintf(e.record, sizeof e.record, "%s", record);
+    lm_buf_init(&body, 1024);
+    lm_later_pack(&body, LM_LATER_SETTLE, 0, user, type, group);
+    e.body = body.data;
+    e.body_len = body.len;
+    status = body.status == LM_OK ? lm_journal_append(store, &e, err) : body.status;
+    for (size_t i = 0; i < open.n && status == LM_OK; i++) {
+        if (open.items[i].group == g) {
+            status = close_conflict(store, open.items[i].pos, group, err);
+        }
+    }
+    if (status == LM_OK) {
+        effect.before = rec;
+        merge.record = rec;
+        status = put_feed(store, &effect, err);
+    }
+    lm_buf_free(&body);
+    return status;
+}
+
+/* ---- duplicates ----------------------------------------------------------------------------------------------------------------------- */
+
+enum lm_status lm_dup_key_fill(struct lm_store *store, struct lm_record *rec, struct lm_arena *arena)
+{
+    const struct lm_field *field;
+    const char *id_no, *name, *birth;
+    uint8_t hash[32];
+    char text[256 + 64], *hex;
+
+    if (!store->has_dup_key || strcmp(rec->type->name, "person") != 0) {
+        return LM_OK;
+    }
+    field = lm_type_field(rec->type, "dup_key");
+    if (!field) {
+        return LM_OK;
+    }
+    id_no = text_of(rec, "id_no");
+    name = text_of(rec, "name");
+    birth = text_of(rec, "birth_on");
+    if (id_no[0]) {
+        (void)snprintf(text, sizeof text, "id:%s", id_no);
+    } else if (name[0] && birth[0]) {
+        (void)snprintf(text, sizeof text, "nb:%s|%s", name, birth);
+    } else {
+        rec->fields[field->index] = lm_value_null();
+        return LM_OK;
+    }
+    (void)crypto_generichash(hash, sizeof hash, (const uint8_t *)text, strlen(text), store->dup_key,
+                             sizeof store->dup_key);
+    hex = lm_arena_alloc(arena, 2 * sizeof hash + 1);
+    if (!hex) {
+        return LM_ERR_MEMORY;
+    }
+    lm_hex_encode(hash, sizeof hash, hex);
+    rec->fields[field->index] = lm_value_text(hex);
+    return LM_OK;
+}
+
+struct pairing {
+    struct lm_store *store;
+    const struct lm_record *rec;
+    uint64_t pos;
+    enum lm_status status;
+    struct lm_error *err;
+};
+
+static bool pair_with(struct pairing *p, const char *other)
+{
+    struct sqlite3_stmt *stmt = lm_query(p->store, LM_Q_DUPLICATE_PUT, p->err);
+    bool first = strcmp(p->rec->id, other) < 0;
+
+    if (!stmt) {
+        p->status = LM_ERR_IO;
+        return false;
+    }
+    lm_bind_id(stmt, 1, first ? p->rec->id : other);
+    lm_bind_id(stmt, 2, first ? other : p->rec->id);
+    lm_bind_text(stmt, 3, p->rec->type->name);
+    (void)sqlite3_bind_int64(stmt, 4, (int64_t)p->pos);
+    p->status = lm_query_run(p->store, stmt, p->err);
+    if (p->status == LM_OK) {
+        p->store->state.n_duplicates += sqlite3_changes(p->store->sql);
+    }
+    return p->status == LM_OK;
+}
+
+static bool pair_record(void *arg, const struct lm_record *other)
+{
+    return pair_with(arg, other->id);
+}
+
+static bool ended(const struct lm_record *rec)
+{
+    const char *state = lm_record_text(rec, LM_C_STATE);
+
+    return lm_record_deleted(rec) || strcmp(state, "merged") == 0 || strcmp(state, "cancelled") == 0 ||
+           strcmp(state, "withdrawn") == 0;
+}
+
+static bool field_differs(const struct lm_record *a, const struct lm_record *b, int index)
+{
+    return !lm_value_equal(&a->fields[index], &b->fields[index]);
+}
+
+/* Whether a record that was looked at before has to be compared with the others again. */
+static bool key_changed(const struct lm_record *before, const struct lm_record *rec)
+{
+    const struct lm_field *dup = lm_type_field(rec->type, "dup_key");
+
+    if (!before || ended(before)) {
+        return true;
+    }
+    if (dup && field_differs(before, rec, dup->index)) {
+        return true;
+    }
+    for (size_t i = 0; i < rec->type->n_natural_key; i++) {
+        if (field_differs(before, rec, rec->type->natural_key[i])) {
+            return true;
+        }
+    }
+    return field_differs(before, rec, LM_C_VILLAGE_CODE);
+}
+
+static enum lm_status find_persons(struct pairing *p)
+{
+    struct sqlite3_stmt *stmt = lm_query(p->store, LM_Q_DUPLICATE_PERSON, p->err);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_text(stmt, 1, text_of(p->rec, "dup_key"));
+    lm_bind_text(stmt, 2, p->rec->id);
+    while ((status = lm_query_step(p->store, stmt, p->err)) == LM_OK) {
+        if (!pair_with(p, lm_column_str(stmt, 0))) {
+            status = p->status;
+            break;
+        }
+    }
+    (void)sqlite3_reset(stmt);
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
+static enum lm_status settle_duplicates(struct lm_store *store, const struct lm_effect *f, struct lm_error *err)
+{
+    const struct lm_record *rec = f->merge->record;
+    struct pairing p = {.store = store, .rec = rec, .pos = f->entry->pos, .status = LM_OK, .err = err};
+    enum lm_status status;
+
+    if (!rec || rec->type->key_mode != LM_KEY_UNIQUE) {
+        return LM_OK;
+    }
+    if (ended(rec)) {
+        struct sqlite3_stmt *stmt;
+
+        if (store->state.n_duplicates == 0) {
+            return LM_OK;
+        }
+        stmt = lm_query(store, LM_Q_DUPLICATE_CLOSE, err);
+        if (!stmt) {
+            return LM_ERR_IO;
+        }
+        lm_bind_id(stmt, 1, rec->id);
+        status = lm_query_run(store, stmt, err);
+        store->state.n_duplicates -= status == LM_OK ? sqlite3_changes(store->sql) : 0;
+        return status;
+    }
+    if (!key_changed(f->before, rec)) {
+        return LM_OK;
+    }
+    if (strcmp(rec->type->name, "person") == 0 && store->has_dup_key) {
+        return text_of(rec, "dup_key")[0] ? find_persons(&p) : LM_OK;
+    }
+    status = lm_tables_same_key(store->tables, &store->arena, rec,
+                                strcmp(rec->type->name, "person") == 0 ? NULL
+                                                                      : lm_record_text(rec, LM_C_VILLAGE_CODE),
+                                pair_record, &p);
+    return status == LM_OK ? p.status : status;
+}
+
+/* ---- all of it -------------------------------------------------------------------------------------------------------------------------- */
+
+enum lm_status lm_effect_apply(struct lm_store *store, const struct lm_effect *f, struct lm_error *err)
+{
+    const struct lm_jentry *e = f->entry;
+    enum lm_verdict verdict = f->merge->verdict;
+    enum lm_status status = LM_OK;
+
+    if (verdict == LM_V_DUPLICATE) {
+        return LM_OK;
+    }
+    if (verdict == LM_V_HELD) {
+        status = put_held(store, f, err);
+    } else if (e->kind == LM_J_LATER) {
+        status = end_held(store, f->target, err);
+    }
+    if (status == LM_OK && e->record[0]) {
+        status = put_feed(store, f, err);
+    }
+    if (status == LM_OK) {
+        status = settle_returns(store, f, err);
+    }
+    if (status == LM_OK) {
+        status = settle_conflicts(store, f, err);
+    }
+    if (status == LM_OK) {
+        status = settle_duplicates(store, f, err);
+    }
+    return status == LM_OK && verdict != LM_V_HELD ? note_available(store, e) : status;
+}

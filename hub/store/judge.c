@@ -1,0 +1,650 @@
+/* One change: from its bytes to its verdict, its journal entry, and its effects.
+ *
+ * Everything a verdict depends on is the entry itself (bytes, replica, branch, station, author, receipt time, offset), the journal
+ * before it and the tables that follow from that journal. lm_verify replays through this same file. */
+#include "hub/store/store_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    REDRIVE_MAX = 10000,     /* held changes judged again in one commit */
+    REDRIVE_PAGE = 64,
+    REDRIVE_KEYS_MAX = 65536, /* keys kept in memory; further ones go to the table */
+    CREATIONS_MAX = 16,
+};
+
+/* ---- reasons -------------------------------------------------------------------------------------------------------------------- */
+
+const char *lm_reason_text(struct lm_arena *arena, const struct lm_error *reason, const char *waits_for)
+{
+    json_t *doc;
+    char *text, *copy;
+
+    if (reason->code[0] == '\0') {
+        return NULL;
+    }
+    doc = json_pack("{s:s,s:s,s:s,s:s}", "code", reason->code, "field", reason->field, "zh", reason->zh, "en",
+                    reason->en);
+    if (doc && waits_for && waits_for[0]) {
+        (void)json_object_set_new(doc, "waits_for", json_string(waits_for));
+    }
+    text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
+    copy = text ? lm_arena_text(arena, text, strlen(text)) : NULL;
+    free(text);
+    json_decref(doc);
+    return copy;
+}
+
+static void copy_member(const json_t *doc, const char *name, char *out, size_t n)
+{
+    const char *text = json_string_value(json_object_get(doc, name));
+
+    (void)snprintf(out, n, "%s", text ? text : "");
+}
+
+void lm_reason_read(const char *text, struct lm_error *out, char waits_for[96])
+{
+    json_t *doc = text ? json_loads(text, 0, NULL) : NULL;
+
+    memset(out, 0, sizeof *out);
+    waits_for[0] = '\0';
+    if (doc) {
+        copy_member(doc, "code", out->code, sizeof out->code);
+        copy_member(doc, "field", out->field, sizeof out->field);
+        copy_member(doc, "zh", out->zh, sizeof out->zh);
+        copy_member(doc, "en", out->en, sizeof out->en);
+        copy_member(doc, "waits_for", waits_for, 96);
+    }
+    json_decref(doc);
+}
+
+/* ---- what is there -------------------------------------------------------------------------------------------------------------- */
+
+static enum lm_status known(void *ctx, struct lm_arena *arena, const char *id, struct lm_version version,
+                            struct lm_known_change *out)
+{
+    struct lm_store *store = ctx;
+    struct lm_jentry entry;
+    enum lm_status status = lm_journal_find(store, arena, id, version, &entry);
+
+    if (status != LM_OK) {
+        return status;
+    }
+    out->verdict = entry.verdict;
+    out->rank = entry.rank;
+    status = lm_change_read(entry.body, entry.body_len, arena, &out->change, NULL);
+    return status == LM_OK || status == LM_ERR_MEMORY ? status : LM_ERR_NOT_FOUND;
+}
+
+static enum lm_status journal_has(struct lm_store *store, const char *id, bool *out, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_JOURNAL_HAS, err);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_id(stmt, 1, id);
+    status = lm_query_step(store, stmt, err);
+    (void)sqlite3_reset(stmt);
+    *out = status == LM_OK;
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
+/* The type under which the journal knows the id, "" when it does not; refused changes count only when with_refused. */
+static enum lm_status journal_type(struct lm_store *store, const char *id, bool with_refused, char out[64],
+                                   struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_JOURNAL_TYPE, err);
+    enum lm_status status;
+
+    out[0] = '\0';
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_id(stmt, 1, id);
+    (void)sqlite3_bind_int(stmt, 2, with_refused);
+    status = lm_query_step(store, stmt, err);
+    if (status == LM_OK) {
+        lm_column_copy(stmt, 0, out, 64);
+    }
+    (void)sqlite3_reset(stmt);
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
+const char *lm_store_type_of(struct lm_store *store, const char *id)
+{
+    char name[64];
+    const struct lm_type *type;
+
+    if (journal_type(store, id, true, name, NULL) != LM_OK || name[0] == '\0') {
+        return NULL;
+    }
+    type = lm_catalog_type(store->catalog, name);
+    return type ? type->name : NULL;
+}
+
+enum lm_status lm_creation_refused(struct lm_store *store, const char *record, bool *out, struct lm_error *err)
+{
+    struct { uint64_t replica, hlc; bool refused; } seen[CREATIONS_MAX];
+    size_t n = 0;
+    struct lm_arena arena;
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_JOURNAL_OF, err);
+    enum lm_status status;
+
+    *out = false;
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_arena_init(&arena, 1024 * 1024);
+    lm_bind_id(stmt, 1, record);
+    while ((status = lm_query_step(store, stmt, err)) == LM_OK) {
+        uint64_t replica = (uint64_t)sqlite3_column_int64(stmt, 2), hlc = (uint64_t)sqlite3_column_int64(stmt, 8);
+        int verdict = sqlite3_column_int(stmt, 10);
+        struct lm_change change;
+
+        if (sqlite3_column_int(stmt, 1) == LM_J_LATER) {
+            for (size_t i = 0; i < n; i++) {
+                if (seen[i].replica == replica && seen[i].hlc == hlc) {
+                    seen[i].refused = verdict == LM_V_REFUSED;
+                }
+            }
+            continue;
+        }
+        if (verdict == LM_V_DUPLICATE || n == CREATIONS_MAX) {
+            continue;
+        }
+        lm_arena_reset(&arena);
+        if (lm_change_read(sqlite3_column_blob(stmt, 9), (size_t)sqlite3_column_bytes(stmt, 9), &arena,
+                           &change, NULL) == LM_OK &&
+            change.op == LM_OP_CREATE) {
+            seen[n].replica = replica;
+            seen[n].hlc = hlc;
+            seen[n++].refused = verdict == LM_V_REFUSED;
+        }
+    }
+    (void)sqlite3_reset(stmt);
+    lm_arena_free(&arena);
+    *out = n > 0;
+    for (size_t i = 0; i < n; i++) {
+        *out = *out && seen[i].refused;
+    }
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
+struct situation {
+    const struct lm_type *type;   /* of the change; NULL: unknown here */
+    struct lm_record *current;
+    bool known_id;
+    char type_of[64];
+    bool creation_refused;
+};
+
+static enum lm_status look_around(struct lm_store *store, const struct lm_change *change, struct situation *s,
+                                  struct lm_error *err)
+{
+    enum lm_status status = LM_OK;
+
+    memset(s, 0, sizeof *s);
+    s->type = lm_catalog_type(store->catalog, change->type);
+    if (change->op != LM_OP_CREATE && s->type) {
+        status = lm_tables_get(store->tables, &store->arena, s->type, change->id, &s->current);
+        if (status == LM_ERR_NOT_FOUND) {
+            s->current = NULL;
+            status = LM_OK;
+        }
+    }
+    if (status != LM_OK) {
+        return status;
+    }
+    if (s->current) {
+        s->known_id = true;
+        (void)snprintf(s->type_of, sizeof s->type_of, "%s", s->type->name);
+        return LM_OK;
+    }
+    status = journal_has(store, change->id, &s->known_id, err);
+    if (status != LM_OK || !s->known_id) {
+        return status;
+    }
+    status = journal_type(store, change->id, false, s->type_of, err);
+    if (status == LM_OK && change->op == LM_OP_CREATE && s->type) {
+        status = lm_tables_get(store->tables, &store->arena, s->type, change->id, &s->current);
+        if (status == LM_ERR_NOT_FOUND) {
+            s->current = NULL;
+            status = LM_OK;
+        }
+    }
+    if (status == LM_OK && !s->current && change->op != LM_OP_CREATE) {
+        status = lm_creation_refused(store, change->id, &s->creation_refused, err);
+    }
+    return status;
+}
+
+static enum lm_status ask_merge(struct lm_store *store, const struct lm_jentry *e, const struct lm_change *change,
+                                const struct situation *s, bool released, struct lm_merge_out *out)
+{
+    const struct lm_merge_in in = {
+        .catalog = store->catalog,
+        .change = change,
+        .author = {.replica = e->replica, .by = (enum lm_author)e->by, .station = e->station},
+        .current = s->current,
+        .type_of_id = s->type_of[0] ? s->type_of : NULL,
+        .creation_refused = s->creation_refused,
+        .received_ms = e->received_ms,
+        .offset_used_ms = e->offset_ms,
+        .lookup = &store->lookup,
+        .known = known,
+        .known_ctx = store,
+        .released = released,
+    };
+
+    memset(out, 0, sizeof *out);
+    enum lm_status status = lm_merge(&in, &store->arena, out);
+    if (status == LM_OK && out->verdict == LM_V_HELD && out->waits_for[0] == '\0' &&
+        strcmp(out->reason.code, "catalogue") == 0) {
+        (void)snprintf(out->waits_for, sizeof out->waits_for, "catalog"); /* judged again when it grows */
+    }
+    return status;
+}
+
+/* ---- the entry and what follows from it ------------------------------------------------------------------------------------------ */
+
+static enum lm_status finish(struct lm_store *store, struct lm_jentry *e, uint64_t target,
+                             const struct lm_change *change, const struct situation *s, struct lm_merge_out *merge,
+                             struct lm_judge_out *out, struct lm_error *err)
+{
+    struct lm_effect effect = {.entry = e, .change = change, .before = s ? s->current : NULL, .merge = merge};
+    enum lm_status status;
+
+    e->verdict = merge->verdict;
+    e->rank = merge->rank;
+    e->code = merge->reason.code;
+    e->reason = lm_reason_text(&store->arena, &merge->reason, merge->waits_for);
+    if (merge->reason.code[0] && !e->reason) {
+        return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足", "Out of memory");
+    }
+    if (merge->record) {
+        merge->record->position = (int64_t)(store->state.head.position + 1);
+        status = lm_dup_key_fill(store, merge->record, &store->arena);
+        if (status != LM_OK) {
+            return status;
+        }
+    }
+    status = lm_journal_append(store, e, err);
+    if (status == LM_OK && merge->record) {
+        status = lm_tables_put(store->tables, merge->record, s->current == NULL, err);
+    }
+    if (status == LM_OK) {
+        effect.target = target ? target : e->pos;
+        status = lm_effect_apply(store, &effect, err);
+    }
+    if (status == LM_OK && out) {
+        out->verdict = merge->verdict;
+        out->reason = merge->reason;
+        out->record = merge->record;
+        out->hlc = e->hlc;
+    }
+    return status;
+}
+
+static void decide(struct lm_merge_out *merge, enum lm_verdict verdict, const char *code, const char *zh,
+                   const char *en)
+{
+    memset(merge, 0, sizeof *merge);
+    merge->verdict = verdict;
+    if (code) {
+        (void)lm_fail(&merge->reason, LM_OK, code, "", "%s", "%s", zh);
+        (void)snprintf(merge->reason.en, sizeof merge->reason.en, "%s", en);
+    }
+}
+
+/* Repetitions and the order of HLCs. True: decided. */
+static enum lm_status check_identity(struct lm_store *store, const struct lm_judge_in *in,
+                                     const struct lm_change *change, struct lm_merge_out *merge, bool *decided)
+{
+    const struct lm_jentry *e = &in->entry;
+    struct lm_jentry old;
+    enum lm_status status;
+
+    *decided = false;
+    if (change->hlc <= in->hlc_known) {
+        status = lm_journal_find(store, &store->arena, change->id,
+                                 (struct lm_version){.hlc = change->hlc, .replica = e->replica}, &old);
+        if (status == LM_OK) {
+            *decided = true;
+            if (old.body_len == e->body_len && memcmp(old.body, e->body, e->body_len) == 0) {
+                decide(merge, LM_V_DUPLICATE, NULL, NULL, NULL);
+            } else {
+                decide(merge, LM_V_REFUSED, "identity", "同一编号的修改内容不同",
+                       "Another change with the same identity is known already");
+            }
+            return LM_OK;
+        }
+        if (status != LM_ERR_NOT_FOUND) {
+            return status;
+        }
+    }
+    if (change->hlc <= in->hlc_floor) {
+        *decided = true;
+        decide(merge, LM_V_REFUSED, "hlc_order", "修改的时间次序不对",
+               "The change does not come after the one before it");
+    }
+    return LM_OK;
+}
+
+enum lm_status lm_judge(struct lm_store *store, struct lm_judge_in *in, struct lm_judge_out *out,
+                        struct lm_error *err)
+{
+    struct lm_jentry *e = &in->entry;
+    struct lm_change change;
+    struct situation s = {0};
+    struct lm_merge_out merge;
+    struct lm_error why = {0};
+    enum lm_status status;
+    bool decided = false;
+
+    lm_arena_reset(&store->arena);
+    e->kind = LM_J_CHANGE;
+    e->type = "";
+    e->record[0] = '\0';
+    e->hlc = 0;
+    status = lm_change_read(e->body, e->body_len, &store->arena, &change, &why);
+    if (status == LM_ERR_MEMORY) {
+        return status;
+    }
+    if (status != LM_OK) {
+        if (in->held_internal) {
+            decide(&merge, LM_V_HELD, "internal", "中心处理时出错，等待人工处理", "The hub failed on it; a person must look");
+        } else if (status == LM_ERR_VERSION) {
+            decide(&merge, LM_V_HELD, "newer_format", "由更新版本的程序生成，等待中心升级",
+                   "Made by a newer program: it waits until the hub is upgraded");
+            (void)snprintf(merge.waits_for, sizeof merge.waits_for, "catalog");
+        } else {
+            decide(&merge, LM_V_REFUSED, why.code[0] ? why.code : "malformed", why.zh, why.en);
+            (void)snprintf(merge.reason.field, sizeof merge.reason.field, "%s", why.field);
+        }
+        return finish(store, e, 0, NULL, NULL, &merge, out, err);
+    }
+    e->type = change.type;
+    e->hlc = change.hlc;
+    (void)snprintf(e->record, sizeof e->record, "%s", change.id);
+    if (!in->offset_given && change.offset_known) {
+        e->offset_ms = change.offset_ms;
+    }
+    if (in->held_internal) {
+        decide(&merge, LM_V_HELD, "internal", "中心处理时出错，等待人工处理", "The hub failed on it; a person must look");
+        return finish(store, e, 0, &change, &s, &merge, out, err);
+    }
+    status = check_identity(store, in, &change, &merge, &decided);
+    if (status == LM_OK && !decided) {
+        status = look_around(store, &change, &s, err);
+        if (status == LM_OK) {
+            status = ask_merge(store, e, &change, &s, false, &merge);
+        }
+    }
+    return status == LM_OK ? finish(store, e, 0, &change, &s, &merge, out, err) : status;
+}
+
+/* ---- again ----------------------------------------------------------------------------------------------------------------------- */
+
+static enum lm_status held_row(struct lm_store *store, uint64_t pos, char waits_for[96], char code[32],
+                               struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_HELD_AT, err);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)pos);
+    status = lm_query_step(store, stmt, err);
+    if (status == LM_OK) {
+        lm_column_copy(stmt, 0, waits_for, 96);
+        lm_column_copy(stmt, 1, code, 32);
+    }
+    (void)sqlite3_reset(stmt);
+    return status;
+}
+
+enum lm_status lm_judge_again(struct lm_store *store, uint64_t pos, enum lm_later what, const char *user,
+                              int64_t now_ms, bool *changed_out, struct lm_error *err)
+{
+    char waits_for[96], code[32];
+    struct lm_jentry old, e;
+    struct lm_change change;
+    struct situation s;
+    struct lm_merge_out merge;
+    struct lm_buf body;
+    enum lm_status status;
+
+    *changed_out = false;
+    lm_arena_reset(&store->arena);
+    status = held_row(store, pos, waits_for, code, err);
+    if (status == LM_OK) {
+        status = lm_journal_at(store, pos, &store->arena, &old);
+    }
+    if (status == LM_ERR_NOT_FOUND) {
+        return lm_fail(err, LM_ERR_NOT_FOUND, "not_held", "", "没有这条等待处理的修改",
+                       "No held change of that position");
+    }
+    if (status != LM_OK) {
+        return status;
+    }
+    status = lm_change_read(old.body, old.body_len, &store->arena, &change, NULL);
+    if (status == LM_ERR_VERSION) {
+        return LM_OK; /* still newer than this program */
+    }
+    if (status == LM_OK) {
+        status = look_around(store, &change, &s, err);
+    }
+    if (status == LM_OK) {
+        status = ask_merge(store, &old, &change, &s, what == LM_LATER_RELEASE, &merge);
+    }
+    if (status != LM_OK) {
+        return status;
+    }
+    if (merge.verdict == LM_V_HELD && strcmp(merge.waits_for, waits_for) == 0 &&
+        strcmp(merge.reason.code, code) == 0) {
+        return LM_OK;
+    }
+    e = old;
+    e.kind = LM_J_LATER;
+    e.branch = e.seq = 0;
+    e.type = change.type;
+    e.hlc = change.hlc;
+    (void)snprintf(e.record, sizeof e.record, "%s", change.id);
+    e.received_ms = now_ms;
+    lm_buf_init(&body, 1024);
+    lm_later_pack(&body, what, pos, user, "", "");
+    status = body.status;
+    if (status == LM_OK) {
+        e.body = body.data;
+        e.body_len = body.len;
+        status = finish(store, &e, pos, &change, &s, &merge, NULL, err);
+        *changed_out = status == LM_OK;
+    }
+    lm_buf_free(&body);
+    return status;
+}
+
+enum lm_status lm_redrive_note(struct lm_store *store, const char *key)
+{
+    if (store->n_redrive == REDRIVE_KEYS_MAX) {
+        struct sqlite3_stmt *stmt = lm_query(store, LM_Q_REDRIVE_PUT, NULL);
+        enum lm_status status;
+
+        if (!stmt) {
+            return LM_ERR_IO;
+        }
+        lm_bind_text(stmt, 1, key);
+        status = lm_query_run(store, stmt, NULL);
+        store->state.n_redrive += status == LM_OK ? sqlite3_changes(store->sql) : 0;
+        return status;
+    }
+    if (store->n_redrive == store->size_redrive) {
+        size_t size = store->size_redrive ? 2 * store->size_redrive : 64;
+        void *grown = realloc(store->redrive, size * sizeof *store->redrive);
+
+        if (!grown) {
+            return LM_ERR_MEMORY;
+        }
+        store->redrive = grown;
+        store->size_redrive = size;
+    }
+    (void)snprintf(store->redrive[store->n_redrive++], sizeof *store->redrive, "%s", key);
+    return LM_OK;
+}
+
+static enum lm_status load_noted(struct lm_store *store, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt;
+    enum lm_status status;
+
+    if (store->state.n_redrive == 0) {
+        return LM_OK;
+    }
+    stmt = lm_query(store, LM_Q_REDRIVE_LIST, err);
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    while ((status = lm_query_step(store, stmt, err)) == LM_OK) {
+        if (store->n_redrive == REDRIVE_KEYS_MAX) {
+            break;
+        }
+        status = lm_redrive_note(store, lm_column_str(stmt, 0));
+        if (status != LM_OK) {
+            break;
+        }
+    }
+    (void)sqlite3_reset(stmt);
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
+static enum lm_status run_key(struct lm_store *store, enum lm_query query, const char *key, int sign,
+                              struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, query, err);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_text(stmt, 1, key);
+    status = lm_query_run(store, stmt, err);
+    if (status == LM_OK) {
+        store->state.n_redrive += sign * sqlite3_changes(store->sql);
+    }
+    return status;
+}
+
+/* Each in a SAVEPOINT: one that breaks stays held, the rest go on. */
+static enum lm_status again_safely(struct lm_store *store, uint64_t pos, int64_t now_ms, struct lm_error *err)
+{
+    struct lm_store_state state = store->state;
+    size_t n_redrive = store->n_redrive;
+    bool changed;
+    enum lm_status status = lm_query_do(store, LM_Q_SAVEPOINT_ONE, err);
+
+    if (status != LM_OK) {
+        return status;
+    }
+    status = lm_judge_again(store, pos, LM_LATER_REDRIVE, "", now_ms, &changed, err);
+    if (status != LM_OK && !lm_is_fatal(status)) {
+        status = lm_query_do(store, LM_Q_BACK_ONE, err);
+        store->state = state;
+        store->n_redrive = n_redrive;
+    }
+    return status == LM_OK ? lm_query_do(store, LM_Q_RELEASE_ONE, err) : status;
+}
+
+static enum lm_status redrive_key(struct lm_store *store, const char *key, int64_t now_ms, size_t *budget,
+                                  struct lm_error *err)
+{
+    int64_t found[REDRIVE_PAGE], after = 0;
+
+    while (*budget > 0) {
+        struct sqlite3_stmt *stmt = lm_query(store, LM_Q_HELD_WAITING, err);
+        enum lm_status status;
+        size_t n = 0;
+
+        if (!stmt) {
+            return LM_ERR_IO;
+        }
+        lm_bind_text(stmt, 1, key);
+        (void)sqlite3_bind_int64(stmt, 2, after);
+        (void)sqlite3_bind_int(stmt, 3, REDRIVE_PAGE);
+        while ((status = lm_query_step(store, stmt, err)) == LM_OK) {
+            found[n++] = sqlite3_column_int64(stmt, 0);
+        }
+        (void)sqlite3_reset(stmt);
+        if (status != LM_OK && status != LM_ERR_NOT_FOUND) {
+            return status;
+        }
+        if (n == 0) {
+            return LM_OK;
+        }
+        for (size_t i = 0; i < n && *budget > 0; i++, (*budget)--) {
+            status = again_safely(store, (uint64_t)found[i], now_ms, err);
+            if (status != LM_OK) {
+                return status;
+            }
+            after = found[i];
+        }
+    }
+    return LM_OK;
+}
+
+enum lm_status lm_judge_redrive(struct lm_store *store, int64_t now_ms, struct lm_error *err)
+{
+    size_t budget = REDRIVE_MAX;
+    enum lm_status status = load_noted(store, err);
+
+    for (size_t i = 0; i < store->n_redrive && status == LM_OK; i++) {
+        char key[96];
+
+        (void)snprintf(key, sizeof key, "%s", store->redrive[i]); /* the list may move */
+        if (store->state.n_held > 0 && budget > 0) {
+            status = redrive_key(store, key, now_ms, &budget, err);
+        }
+        if (status == LM_OK && budget == 0) {
+            status = run_key(store, LM_Q_REDRIVE_PUT, key, 1, err);
+        } else if (status == LM_OK && store->state.n_redrive > 0) {
+            status = run_key(store, LM_Q_REDRIVE_DELETE, key, -1, err);
+        }
+    }
+    store->n_redrive = 0;
+    return status;
+}
+
+enum lm_status lm_store_release(struct lm_store *store, const char *user, uint64_t position, int64_t now_ms,
+                                struct lm_error *err)
+{
+    bool changed = false;
+    struct lm_store_state state = store->state;
+    enum lm_status status = lm_query_do(store, LM_Q_SAVEPOINT_ONE, err);
+
+    if (status != LM_OK) {
+        return status;
+    }
+    status = lm_judge_again(store, position, LM_LATER_RELEASE, user, now_ms, &changed, err);
+    if (status == LM_OK && !changed) {
+        status = lm_fail(err, LM_ERR_INVALID, "still_held", "", "仍然缺少所需内容，无法放行",
+                         "Something it cannot do without is still missing");
+    }
+    if (status == LM_OK) {
+        status = lm_judge_redrive(store, now_ms, err);
+    }
+    if (status != LM_OK && !lm_is_fatal(status)) {
+        store->state = state;
+        store->n_redrive = 0;
+        if (lm_query_do(store, LM_Q_BACK_ONE, NULL) != LM_OK ||
+            lm_query_do(store, LM_Q_RELEASE_ONE, NULL) != LM_OK) {
+            return LM_ERR_IO;
+        }
+        return status;
+    }
+    return status == LM_OK ? lm_query_do(store, LM_Q_RELEASE_ONE, err) : status;
+}

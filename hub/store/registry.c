@@ -1,0 +1,555 @@
+/* Stations, replicas, kits and accounts: what the hub knows of who may speak to it. Registry state is not replayed by verify,
+ * but what an administrator does to a station is journaled (revocations here, station rows through act.c). */
+#include "hub/store/store_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- stations: the registry rows (their records are made in stations.c) ------------------------------------------------------------ */
+
+static void station_row(struct sqlite3_stmt *stmt, struct lm_station *out)
+{
+    memset(out, 0, sizeof *out);
+    lm_column_copy(stmt, 0, out->code, sizeof out->code);
+    lm_column_copy(stmt, 1, out->name, sizeof out->name);
+    lm_column_copy(stmt, 2, out->level, sizeof out->level);
+    lm_column_copy(stmt, 3, out->office_code, sizeof out->office_code);
+    lm_column_copy(stmt, 4, out->office_name, sizeof out->office_name);
+}
+
+enum lm_status lm_store_station_get(struct lm_store *store, const char *code, struct lm_station *out)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_STATION_GET, NULL);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_text(stmt, 1, code);
+    status = lm_query_step(store, stmt, NULL);
+    if (status == LM_OK) {
+        station_row(stmt, out);
+    }
+    (void)sqlite3_reset(stmt);
+    return status;
+}
+
+/* Lists prepare a statement of their own: what visit does may list again. */
+static enum lm_status list_open(struct lm_store *store, enum lm_query query, struct sqlite3_stmt **out,
+                                struct lm_error *err)
+{
+    return lm_db_prepare(store->db, lm_query_sql[query], out, err);
+}
+
+static enum lm_status list_end(struct sqlite3_stmt *stmt, enum lm_status status)
+{
+    (void)sqlite3_finalize(stmt);
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
+enum lm_status lm_store_stations(struct lm_store *store, bool (*visit)(void *arg, const struct lm_station *station),
+                                 void *arg, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = NULL;
+    struct lm_station row;
+    enum lm_status status = list_open(store, LM_Q_STATION_LIST, &stmt, err);
+
+    while (status == LM_OK && (status = lm_query_step(store, stmt, err)) == LM_OK) {
+        station_row(stmt, &row);
+        if (!visit(arg, &row)) {
+            break;
+        }
+    }
+    return list_end(stmt, status);
+}
+
+/* ---- replicas ------------------------------------------------------------------------------------------------------------------------- */
+
+static enum lm_status fill_acked(struct lm_store *store, struct lm_replica *r)
+{
+    struct lm_branch_row last;
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_BRANCH_HIGHEST, NULL);
+    uint64_t highest = 0;
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)r->number);
+    status = lm_query_step(store, stmt, NULL);
+    if (status == LM_OK) {
+        highest = (uint64_t)sqlite3_column_int64(stmt, 0);
+    }
+    (void)sqlite3_reset(stmt);
+    if (status != LM_OK) {
+        return status;
+    }
+    r->branch = highest > r->branch ? highest : r->branch;
+    if (r->branch == 0) {
+        return LM_OK;
+    }
+    status = lm_branch_last(store, r->number, r->branch, &last, NULL);
+    r->acked.seq = last.last_seq;
+    memcpy(r->acked.hash, last.after, LM_HASH_BYTES);
+    return status;
+}
+
+static void replica_row(struct sqlite3_stmt *stmt, struct lm_replica *out)
+{
+    memset(out, 0, sizeof *out);
+    out->number = (uint64_t)sqlite3_column_int64(stmt, 0);
+    lm_column_copy(stmt, 1, out->station, sizeof out->station);
+    lm_column_bytes(stmt, 2, out->public_key, sizeof out->public_key);
+    out->enrolled_ms = sqlite3_column_int64(stmt, 3);
+    out->revoked_ms = sqlite3_column_int64(stmt, 4);
+    lm_column_copy(stmt, 5, out->machine, sizeof out->machine);
+    lm_column_copy(stmt, 6, out->program, sizeof out->program);
+    out->branch = (uint64_t)sqlite3_column_int64(stmt, 7);
+    out->head.seq = (uint64_t)sqlite3_column_int64(stmt, 8);
+    lm_column_bytes(stmt, 9, out->head.hash, LM_HASH_BYTES);
+    out->as_of_ms = sqlite3_column_int64(stmt, 10);
+    out->complete_ms = sqlite3_column_int64(stmt, 11);
+    out->last_contact_ms = sqlite3_column_int64(stmt, 12);
+    out->clock_offset_ms = sqlite3_column_int64(stmt, 13);
+    out->clock_known = sqlite3_column_int(stmt, 14) != 0;
+    out->lease_issued.counter = (uint64_t)sqlite3_column_int64(stmt, 15);
+    out->lease_issued.random = (uint64_t)sqlite3_column_int64(stmt, 16);
+    out->lease_confirmed.counter = (uint64_t)sqlite3_column_int64(stmt, 17);
+    out->lease_confirmed.random = (uint64_t)sqlite3_column_int64(stmt, 18);
+    out->hlc_known = (uint64_t)sqlite3_column_int64(stmt, 19);
+    out->in_doubt = sqlite3_column_int(stmt, 20) != 0;
+    out->possible_gap = sqlite3_column_int(stmt, 21) != 0;
+}
+
+static enum lm_status one_replica(struct lm_store *store, struct sqlite3_stmt *stmt, struct lm_replica *out)
+{
+    enum lm_status status = lm_query_step(store, stmt, NULL);
+
+    if (status == LM_OK) {
+        replica_row(stmt, out);
+    }
+    (void)sqlite3_reset(stmt);
+    return status == LM_OK ? fill_acked(store, out) : status;
+}
+
+enum lm_status lm_store_replica_get(struct lm_store *store, uint64_t number, struct lm_replica *out)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_REPLICA_GET, NULL);
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)number);
+    return one_replica(store, stmt, out);
+}
+
+enum lm_status lm_store_replica_by_key(struct lm_store *store, const uint8_t public_key[32], struct lm_replica *out)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_REPLICA_BY_KEY, NULL);
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_blob(stmt, 1, public_key, 32);
+    return one_replica(store, stmt, out);
+}
+
+enum lm_status lm_store_replicas(struct lm_store *store, const char *station,
+                                 bool (*visit)(void *arg, const struct lm_replica *replica), void *arg,
+                                 struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = NULL;
+    struct lm_replica row;
+    enum lm_status status = list_open(store, LM_Q_REPLICA_LIST, &stmt, err);
+
+    if (status == LM_OK) {
+        lm_bind_text(stmt, 1, station);
+    }
+    while (status == LM_OK && (status = lm_query_step(store, stmt, err)) == LM_OK) {
+        replica_row(stmt, &row);
+        status = fill_acked(store, &row);
+        if (status == LM_OK && !visit(arg, &row)) {
+            break;
+        }
+    }
+    return list_end(stmt, status);
+}
+
+enum lm_status lm_store_replica_hello(struct lm_store *store, const struct lm_replica *replica, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt;
+    struct lm_branch_row last;
+    int64_t complete = replica->complete_ms;
+    enum lm_status status = lm_branch_last(store, replica->number, replica->branch, &last, err);
+
+    if (status != LM_OK) {
+        return status;
+    }
+    if (replica->as_of_ms > complete && last.last_seq >= replica->head.seq) {
+        complete = replica->as_of_ms; /* what it has is here already */
+    }
+    stmt = lm_query(store, LM_Q_REPLICA_HELLO, err);
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)replica->number);
+    lm_bind_text(stmt, 2, replica->program);
+    (void)sqlite3_bind_int64(stmt, 3, (int64_t)replica->branch);
+    (void)sqlite3_bind_int64(stmt, 4, (int64_t)replica->head.seq);
+    lm_bind_blob(stmt, 5, replica->head.hash, LM_HASH_BYTES);
+    (void)sqlite3_bind_int64(stmt, 6, replica->as_of_ms);
+    (void)sqlite3_bind_int64(stmt, 7, complete);
+    (void)sqlite3_bind_int64(stmt, 8, replica->last_contact_ms);
+    (void)sqlite3_bind_int64(stmt, 9, replica->clock_offset_ms);
+    (void)sqlite3_bind_int(stmt, 10, replica->clock_known);
+    (void)sqlite3_bind_int64(stmt, 11, (int64_t)replica->lease_issued.counter);
+    (void)sqlite3_bind_int64(stmt, 12, (int64_t)replica->lease_issued.random);
+    (void)sqlite3_bind_int(stmt, 13, replica->in_doubt);
+    (void)sqlite3_bind_int(stmt, 14, replica->possible_gap);
+    status = lm_query_run(store, stmt, err);
+    if (status == LM_OK && sqlite3_changes(store->sql) == 0) {
+        return lm_fail(err, LM_ERR_NOT_FOUND, "no_replica", "", "没有登记这台电脑", "No such installation is enrolled");
+    }
+    return status;
+}
+
+enum lm_status lm_store_lease_confirm(struct lm_store *store, uint64_t replica, struct lm_lease lease, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_REPLICA_LEASE, err);
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)replica);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)lease.counter);
+    (void)sqlite3_bind_int64(stmt, 3, (int64_t)lease.random);
+    return lm_query_run(store, stmt, err);
+}
+
+/* ---- revocation ----------------------------------------------------------------------------------------------------------------------- */
+
+/* A restore of an older database must not let a revoked installation in again: hence a file of its own, append-only. */
+static enum lm_status log_revocation(struct lm_store *store, const struct lm_replica *r, int64_t now_ms, struct lm_error *err)
+{
+    char path[PATH_MAX], line[160];
+    int n, fd;
+    bool ok;
+    enum lm_status status = lm_datadir_path(&store->dir, "revoked.log", path, sizeof path);
+
+    if (status != LM_OK) {
+        return lm_fail(err, status, "path_too_long", "", "数据目录的路径太长", "The data directory's path is too long");
+    }
+    fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    n = snprintf(line, sizeof line, "%" PRId64 " %s %" PRIu64 "\n", now_ms, r->station, r->number);
+    ok = fd >= 0 && write(fd, line, (size_t)n) == n && fsync(fd) == 0;
+    int number = errno;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return ok ? LM_OK
+              : lm_fail(err, number == ENOSPC ? LM_ERR_FULL : LM_ERR_IO, "io_error", "", "无法写入 %s：%s",
+                        "Cannot write %s: %s", path, strerror(number));
+}
+
+static enum lm_status revoke_one(struct lm_store *store, const char *user, const struct lm_replica *r, int64_t now_ms,
+                                 struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt;
+    struct lm_buf body;
+    struct lm_jentry e = {.kind = LM_J_LATER, .station = store->town.code, .type = "", .verdict = LM_V_APPLIED, .code = "",
+                          .received_ms = now_ms, .by = LM_BY_TOWN};
+    enum lm_status status = log_revocation(store, r, now_ms, err);
+
+    if (status != LM_OK) {
+        return status;
+    }
+    lm_buf_init(&body, 1024);
+    lm_later_pack(&body, LM_LATER_REVOKE, r->number, user, r->station, "");
+    e.body = body.data;
+    e.body_len = body.len;
+    status = body.status == LM_OK ? lm_journal_append(store, &e, err) : body.status;
+    lm_buf_free(&body);
+    stmt = status == LM_OK ? lm_query(store, LM_Q_REPLICA_REVOKE, err) : NULL;
+    if (!stmt) {
+        return status == LM_OK ? LM_ERR_IO : status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)r->number);
+    (void)sqlite3_bind_int64(stmt, 2, now_ms);
+    (void)sqlite3_bind_int(stmt, 3, r->possible_gap || r->head.seq > r->acked.seq);
+    return lm_query_run(store, stmt, err);
+}
+
+enum lm_status lm_store_revoke(struct lm_store *store, const char *user, const char *station, uint64_t number,
+                               int64_t now_ms, size_t *n_out, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = NULL;
+    struct lm_station there;
+    struct lm_replica row;
+    size_t n_known = 0;
+    enum lm_status status;
+
+    *n_out = 0;
+    if (lm_store_station_get(store, station, &there) != LM_OK) {
+        return lm_fail(err, LM_ERR_NOT_FOUND, "no_station", "", "没有登记这个服务站：%s", "No such station: %s", station);
+    }
+    status = list_open(store, LM_Q_REPLICA_LIST, &stmt, err);
+    if (status == LM_OK) {
+        lm_bind_text(stmt, 1, station);
+    }
+    while (status == LM_OK && (status = lm_query_step(store, stmt, err)) == LM_OK) {
+        replica_row(stmt, &row);
+        if (number != 0 && row.number != number) {
+            continue;
+        }
+        n_known++;
+        if (row.revoked_ms == 0) {
+            status = fill_acked(store, &row);
+            if (status == LM_OK) {
+                status = revoke_one(store, user, &row, now_ms, err);
+            }
+            *n_out += status == LM_OK;
+        }
+    }
+    status = list_end(stmt, status);
+    if (status == LM_OK && number != 0 && n_known == 0) {
+        return lm_fail(err, LM_ERR_NOT_FOUND, "no_replica", "", "这个服务站没有这台电脑", "The station has no such installation");
+    }
+    return status;
+}
+
+/* ---- kits -------------------------------------------------------------------------------------------------------------------------------- */
+
+static void kit_row(struct sqlite3_stmt *stmt, struct lm_kit_row *out)
+{
+    memset(out, 0, sizeof *out);
+    out->id = sqlite3_column_int64(stmt, 0);
+    lm_column_copy(stmt, 1, out->station, sizeof out->station);
+    lm_column_bytes(stmt, 2, out->public_key, sizeof out->public_key);
+    out->made_ms = sqlite3_column_int64(stmt, 3);
+    out->expires_ms = sqlite3_column_int64(stmt, 4);
+    out->used_ms = sqlite3_column_int64(stmt, 5);
+    out->void_ms = sqlite3_column_int64(stmt, 6);
+}
+
+enum lm_status lm_store_kit_add(struct lm_store *store, const struct lm_kit_row *kit, struct lm_error *err)
+{
+    struct lm_station station;
+    struct sqlite3_stmt *stmt;
+
+    if (lm_store_station_get(store, kit->station, &station) != LM_OK) {
+        return lm_fail(err, LM_ERR_NOT_FOUND, "no_station", "", "没有登记这个服务站：%s", "No such station: %s", kit->station);
+    }
+    stmt = lm_query(store, LM_Q_KIT_ADD, err);
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_text(stmt, 1, kit->station);
+    lm_bind_blob(stmt, 2, kit->public_key, 32);
+    (void)sqlite3_bind_int64(stmt, 3, kit->made_ms);
+    (void)sqlite3_bind_int64(stmt, 4, kit->expires_ms);
+    (void)sqlite3_bind_int64(stmt, 5, kit->used_ms);
+    (void)sqlite3_bind_int64(stmt, 6, kit->void_ms);
+    return lm_query_run(store, stmt, err);
+}
+
+enum lm_status lm_store_kit_by_key(struct lm_store *store, const uint8_t public_key[32], struct lm_kit_row *out)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_KIT_BY_KEY, NULL);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_blob(stmt, 1, public_key, 32);
+    status = lm_query_step(store, stmt, NULL);
+    if (status == LM_OK) {
+        kit_row(stmt, out);
+    }
+    (void)sqlite3_reset(stmt);
+    return status;
+}
+
+enum lm_status lm_store_kits(struct lm_store *store, bool (*visit)(void *arg, const struct lm_kit_row *kit), void *arg,
+                             struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = NULL;
+    struct lm_kit_row row;
+    enum lm_status status = list_open(store, LM_Q_KIT_LIST, &stmt, err);
+
+    while (status == LM_OK && (status = lm_query_step(store, stmt, err)) == LM_OK) {
+        kit_row(stmt, &row);
+        if (!visit(arg, &row)) {
+            break;
+        }
+    }
+    return list_end(stmt, status);
+}
+
+static enum lm_status use_kit(struct lm_store *store, const struct lm_kit_row *kit, const struct lm_msg_enrol *enrol,
+                              uint64_t number, int64_t now_ms, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_REPLICA_ADD, err);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)number);
+    lm_bind_text(stmt, 2, kit->station);
+    lm_bind_blob(stmt, 3, enrol->public_key, 32);
+    (void)sqlite3_bind_int64(stmt, 4, now_ms);
+    lm_bind_text(stmt, 5, enrol->machine ? enrol->machine : "");
+    lm_bind_text(stmt, 6, enrol->program ? enrol->program : "");
+    status = lm_query_run(store, stmt, err);
+    if (status == LM_ERR_EXISTS) {
+        return lm_fail(err, LM_ERR_DENIED, "key_known", "", "这台电脑的密钥已经登记过", "This installation's key is enrolled already");
+    }
+    stmt = status == LM_OK ? lm_query(store, LM_Q_KIT_USE, err) : NULL;
+    if (!stmt) {
+        return status == LM_OK ? LM_ERR_IO : status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, kit->id);
+    (void)sqlite3_bind_int64(stmt, 2, now_ms);
+    (void)sqlite3_bind_int64(stmt, 3, (int64_t)number);
+    lm_bind_blob(stmt, 4, enrol->nonce, sizeof enrol->nonce);
+    return lm_query_run(store, stmt, err);
+}
+
+enum lm_status lm_store_enrol(struct lm_store *store, int64_t kit_id, const struct lm_msg_enrol *enrol, int64_t now_ms,
+                              struct lm_replica *out, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_KIT_GET, err);
+    struct lm_kit_row kit = {0};
+    uint64_t used_by = 0, number = lm_replica_of(enrol->public_key);
+    uint8_t nonce[16] = {0};
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, kit_id);
+    status = lm_query_step(store, stmt, err);
+    if (status == LM_OK) {
+        kit_row(stmt, &kit);
+        used_by = (uint64_t)sqlite3_column_int64(stmt, 7);
+        lm_column_bytes(stmt, 8, nonce, sizeof nonce);
+    }
+    (void)sqlite3_reset(stmt);
+    if (status == LM_ERR_NOT_FOUND) {
+        return lm_fail(err, LM_ERR_NOT_FOUND, "no_kit", "", "没有这个入网文件", "No such kit");
+    }
+    if (status != LM_OK) {
+        return status;
+    }
+    if (kit.used_ms != 0) {
+        if (used_by == number && memcmp(nonce, enrol->nonce, sizeof nonce) == 0) {
+            return lm_store_replica_get(store, number, out);
+        }
+        return lm_fail(err, LM_ERR_DENIED, "kit_used", "", "这个入网文件已经用过，请重新生成", "This kit was used already: make another");
+    }
+    if (kit.void_ms != 0 || now_ms >= kit.expires_ms) {
+        return lm_fail(err, LM_ERR_DENIED, "kit_expired", "", "这个入网文件已经失效，请重新生成", "This kit has expired: make another");
+    }
+    status = lm_store_replica_by_key(store, enrol->public_key, out);
+    if (status == LM_OK) {
+        return lm_fail(err, LM_ERR_DENIED, "key_known", "", "这台电脑的密钥已经登记过", "This installation's key is enrolled already");
+    }
+    status = status == LM_ERR_NOT_FOUND ? use_kit(store, &kit, enrol, number, now_ms, err) : status;
+    return status == LM_OK ? lm_store_replica_get(store, number, out) : status;
+}
+
+/* ---- accounts ------------------------------------------------------------------------------------------------------------------------- */
+
+static bool known_role(const char *role)
+{
+    static const char *const roles[] = {"secretary", "clerk", "leader", "admin", "security", "auditor"};
+
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        if (role && strcmp(role, roles[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum lm_status lm_store_user_add(struct lm_store *store, const char *name, const char *role, const char *password,
+                                 int64_t now_ms, struct lm_error *err)
+{
+    char hash[crypto_pwhash_STRBYTES], id[LM_UUID_TEXT + 1];
+    struct sqlite3_stmt *stmt;
+    size_t chars = 0;
+    enum lm_status status;
+
+    if (!name || name[0] == '\0' || !lm_utf8_valid(name, strlen(name), &chars) || chars > LM_USER_CHARS_MAX ||
+        lm_utf8_has_control(name, strlen(name)) || strchr(name, '\n') || strchr(name, '\t')) {
+        return lm_fail(err, LM_ERR_INVALID, "bad_text", "name", "账号名应为 1 至 64 个字", "An account's name has 1 to 64 characters");
+    }
+    if (!known_role(role)) {
+        return lm_fail(err, LM_ERR_INVALID, "bad_code", "role", "角色只能是 secretary、clerk、leader、admin、security、auditor",
+                       "The role is one of secretary, clerk, leader, admin, security, auditor");
+    }
+    if (!password || strlen(password) < 8 || strlen(password) > 1024) {
+        return lm_fail(err, LM_ERR_INVALID, "password_short", "password", "密码至少 8 位", "The password needs at least 8 characters");
+    }
+    if (sodium_init() < 0 || crypto_pwhash_str(hash, password, strlen(password), crypto_pwhash_OPSLIMIT_INTERACTIVE,
+                                               crypto_pwhash_MEMLIMIT_INTERACTIVE) != 0) {
+        return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足，无法处理密码", "Not enough memory for the password");
+    }
+    lm_user_id(store->town.code, name, id);
+    stmt = lm_query(store, LM_Q_USER_ADD, err);
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_text(stmt, 1, name);
+    lm_bind_text(stmt, 2, id);
+    lm_bind_text(stmt, 3, role);
+    lm_bind_text(stmt, 4, hash);
+    (void)sqlite3_bind_int64(stmt, 5, now_ms);
+    status = lm_query_run(store, stmt, err);
+    if (status == LM_ERR_EXISTS) {
+        return lm_fail(err, status, "user_exists", "name", "已有账号 %s", "There is an account %s already", name);
+    }
+    return status;
+}
+
+enum lm_status lm_store_user_disable(struct lm_store *store, const char *name, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_USER_DISABLE, err);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_text(stmt, 1, name);
+    status = lm_query_run(store, stmt, err);
+    if (status == LM_OK && sqlite3_changes(store->sql) == 0) {
+        return lm_fail(err, LM_ERR_NOT_FOUND, "no_user", "name", "没有账号 %s", "There is no account %s", name);
+    }
+    return status;
+}
+
+enum lm_status lm_store_users(struct lm_store *store, bool (*visit)(void *arg, const struct lm_user *user), void *arg,
+                              struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = NULL;
+    enum lm_status status = list_open(store, LM_Q_USER_LIST, &stmt, err);
+
+    while (status == LM_OK && (status = lm_query_step(store, stmt, err)) == LM_OK) {
+        struct lm_user user = {0};
+
+        lm_column_copy(stmt, 0, user.name, sizeof user.name);
+        lm_column_copy(stmt, 1, user.id, sizeof user.id);
+        lm_column_copy(stmt, 2, user.role, sizeof user.role);
+        user.disabled = sqlite3_column_int(stmt, 4) != 0;
+        user.created_ms = sqlite3_column_int64(stmt, 5);
+        if (!visit(arg, &user)) {
+            break;
+        }
+    }
+    return list_end(stmt, status);
+}

@@ -1,0 +1,566 @@
+/* Rows for people: a record's history, what was sent back, what waits, conflicts; and settling a conflict. */
+#include "hub/store/store_internal.h"
+
+#include "proto/pack.h"
+#include "proto/prescan.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROW_ARENA_MAX = 32 * 1024 * 1024, SIBLINGS_MAX = 1000 };
+
+static void put_text(json_t *row, const char *name, const char *text)
+{
+    (void)json_object_set_new(row, name, json_string(text));
+}
+
+static void put_time(json_t *row, const char *name, int64_t ms)
+{
+    char text[LM_TIME_TEXT + 8];
+
+    lm_time_format(ms, text);
+    put_text(row, name, text);
+}
+
+static void put_number(json_t *row, const char *name, uint64_t number)
+{
+    (void)json_object_set_new(row, name, json_integer((json_int_t)number));
+}
+
+/* Replica numbers have 63 bits: as text, because readers of JSON take numbers for doubles. */
+static void put_replica(json_t *row, const char *name, uint64_t number)
+{
+    char text[24];
+
+    (void)snprintf(text, sizeof text, "%" PRIu64, number);
+    put_text(row, name, text);
+}
+
+/* {field: value} of a change, decimals scaled as the catalogue says; fields not known here as they are. */
+static json_t *fields_json(const struct lm_type *type, const struct lm_value *fields)
+{
+    json_t *out = json_object();
+
+    for (uint32_t i = 0; out && fields->kind == LM_MAP && i < fields->len; i++) {
+        const struct lm_pair *pair = &fields->pairs[i];
+        const struct lm_field *field = type ? lm_type_fieldn(type, pair->key, pair->key_len) : NULL;
+
+        (void)json_object_setn_new(out, pair->key, pair->key_len,
+                                   field ? lm_field_to_json(field, &pair->value) : lm_value_to_json(&pair->value));
+    }
+    return out;
+}
+
+static const char *op_name(enum lm_op op)
+{
+    switch (op) {
+    case LM_OP_CREATE:
+        return "create";
+    case LM_OP_EDIT:
+        return "edit";
+    case LM_OP_DELETE:
+        return "delete";
+    case LM_OP_UNDELETE:
+        return "undelete";
+    }
+    return "";
+}
+
+/* When the author made it, by the hub's clock as far as it is known. */
+static int64_t made_ms(const struct lm_jentry *e, const struct lm_change *change)
+{
+    int64_t at = lm_hlc_ms(change->hlc) + change->wall_delta_ms + e->offset_ms;
+
+    return at < e->received_ms ? at : e->received_ms;
+}
+
+/* ---- history ---------------------------------------------------------------------------------------------------------------------------- */
+
+static json_t *history_row(struct lm_store *store, const struct lm_jentry *e, struct lm_arena *arena)
+{
+    json_t *row = json_object();
+    struct lm_change change;
+    struct lm_error why;
+    char waits_for[96];
+
+    if (!row) {
+        return NULL;
+    }
+    put_number(row, "position", e->pos);
+    put_replica(row, "replica", e->replica);
+    put_text(row, "station", e->station);
+    put_number(row, "branch", e->branch);
+    put_number(row, "seq", e->seq);
+    put_replica(row, "hlc", e->hlc);
+    put_time(row, "received_at", e->received_ms);
+    if (e->kind == LM_J_CHANGE && lm_change_read(e->body, e->body_len, arena, &change, NULL) == LM_OK) {
+        put_time(row, "at", made_ms(e, &change));
+        put_text(row, "user", change.user);
+        put_text(row, "op", op_name(change.op));
+        (void)json_object_set_new(row, "fields", fields_json(lm_catalog_type(store->catalog, change.type), &change.fields));
+    } else if (e->kind == LM_J_LATER) {
+        enum lm_later what;
+        uint64_t pos;
+        const char *user, *a, *b;
+
+        put_time(row, "at", e->received_ms);
+        if (lm_later_read(e, arena, &what, &pos, &user, &a, &b)) {
+            put_text(row, "user", user);
+            put_text(row, "op", what == LM_LATER_RELEASE ? "release" : what == LM_LATER_SETTLE ? "settle" : "again");
+            put_number(row, "of", pos);
+        }
+        (void)json_object_set_new(row, "fields", json_object());
+    }
+    lm_reason_read(e->reason, &why, waits_for);
+    put_text(row, "verdict", lm_verdict_name(e->verdict));
+    put_text(row, "code", e->code);
+    put_text(row, "text", why.zh);
+    put_text(row, "text_en", why.en);
+    put_replica(row, "rank", e->rank);
+    return row;
+}
+
+/* Rows are read with a statement of their own: what visit does may ask the store again. */
+static enum lm_status open_list(struct lm_store *store, enum lm_query query, struct sqlite3_stmt **out, struct lm_error *err)
+{
+    return lm_db_prepare(store->db, lm_query_sql[query], out, err);
+}
+
+static enum lm_status end_list(struct sqlite3_stmt *stmt, enum lm_status status)
+{
+    (void)sqlite3_finalize(stmt);
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
+enum lm_status lm_store_history(struct lm_store *store, const char *id, lm_row_visit visit, void *arg, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = NULL;
+    struct lm_arena arena;
+    bool more = true, any = false;
+    enum lm_status status = open_list(store, LM_Q_JOURNAL_OF, &stmt, err);
+
+    lm_arena_init(&arena, ROW_ARENA_MAX);
+    if (status == LM_OK) {
+        lm_bind_id(stmt, 1, id);
+    }
+    while (status == LM_OK && more && (status = lm_query_step(store, stmt, err)) == LM_OK) {
+        struct lm_jentry e;
+
+        lm_arena_reset(&arena);
+        status = lm_journal_row(stmt, &arena, &e);
+        json_t *row = status == LM_OK ? history_row(store, &e, &arena) : NULL;
+        if (status == LM_OK && !row) {
+            status = LM_ERR_MEMORY;
+        }
+        any = true;
+        more = row && visit(arg, row);
+        json_decref(row);
+    }
+    lm_arena_free(&arena);
+    status = end_list(stmt, status);
+    return status == LM_OK && !any ? lm_fail(err, LM_ERR_NOT_FOUND, "no_such_record", "id", "没有这条记录", "There is no such record")
+                                   : status;
+}
+
+/* ---- sent back, waiting ------------------------------------------------------------------------------------------------------------------ */
+
+/* The fields of the change at a position, or an empty object. */
+static json_t *fields_at(struct lm_store *store, uint64_t pos, struct lm_arena *arena)
+{
+    struct lm_jentry e;
+    struct lm_change change;
+
+    lm_arena_reset(arena);
+    if (lm_journal_at(store, pos, arena, &e) != LM_OK || lm_change_read(e.body, e.body_len, arena, &change, NULL) != LM_OK) {
+        return json_object();
+    }
+    return fields_json(lm_catalog_type(store->catalog, change.type), &change.fields);
+}
+
+static json_t *returned_row(struct lm_store *store, struct sqlite3_stmt *stmt, struct lm_arena *arena)
+{
+    json_t *row = json_object();
+    char id[40];
+
+    if (!row) {
+        return NULL;
+    }
+    lm_column_id(stmt, 3, id);
+    put_text(row, "id", id);
+    put_number(row, "position", (uint64_t)sqlite3_column_int64(stmt, 0));
+    put_text(row, "type", lm_column_str(stmt, 4));
+    put_text(row, "station", lm_column_str(stmt, 5));
+    put_text(row, "verdict", lm_verdict_name((enum lm_verdict)sqlite3_column_int(stmt, 6)));
+    put_text(row, "code", lm_column_str(stmt, 7));
+    put_text(row, "field", lm_column_str(stmt, 8));
+    put_text(row, "text", lm_column_str(stmt, 9));
+    put_text(row, "text_en", lm_column_str(stmt, 10));
+    put_text(row, "user", lm_column_str(stmt, 11));
+    put_time(row, "at", sqlite3_column_int64(stmt, 12));
+    (void)json_object_set_new(row, "fields", fields_at(store, (uint64_t)sqlite3_column_int64(stmt, 0), arena));
+    return row;
+}
+
+static json_t *held_json(struct lm_store *store, struct sqlite3_stmt *stmt, struct lm_arena *arena)
+{
+    json_t *row = json_object();
+    char id[40];
+
+    (void)store;
+    (void)arena;
+    if (!row) {
+        return NULL;
+    }
+    lm_column_id(stmt, 3, id);
+    put_number(row, "position", (uint64_t)sqlite3_column_int64(stmt, 0));
+    put_text(row, "id", id);
+    put_text(row, "type", lm_column_str(stmt, 4));
+    put_text(row, "station", lm_column_str(stmt, 5));
+    put_text(row, "code", lm_column_str(stmt, 6));
+    put_text(row, "text", lm_column_str(stmt, 7));
+    put_text(row, "text_en", lm_column_str(stmt, 8));
+    put_text(row, "waits_for", lm_column_str(stmt, 9));
+    put_time(row, "at", sqlite3_column_int64(stmt, 10));
+    return row;
+}
+
+typedef json_t *(*make_row)(struct lm_store *store, struct sqlite3_stmt *stmt, struct lm_arena *arena);
+
+static enum lm_status run_list(struct lm_store *store, struct sqlite3_stmt *stmt, make_row make, lm_row_visit visit, void *arg,
+                               struct lm_error *err)
+{
+    struct lm_arena arena;
+    bool more = true;
+    enum lm_status status = LM_OK;
+
+    lm_arena_init(&arena, ROW_ARENA_MAX);
+    while (more && (status = lm_query_step(store, stmt, err)) == LM_OK) {
+        json_t *row;
+
+        lm_arena_reset(&arena);
+        row = make(store, stmt, &arena);
+        if (!row) {
+            status = LM_ERR_MEMORY;
+            break;
+        }
+        more = visit(arg, row);
+        json_decref(row);
+    }
+    lm_arena_free(&arena);
+    return end_list(stmt, status);
+}
+
+enum lm_status lm_store_returned(struct lm_store *store, const char *station, lm_row_visit visit, void *arg, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = NULL;
+    enum lm_status status = open_list(store, LM_Q_RETURN_LIST, &stmt, err);
+
+    if (status != LM_OK) {
+        return status;
+    }
+    lm_bind_text(stmt, 1, station);
+    return run_list(store, stmt, returned_row, visit, arg, err);
+}
+
+enum lm_status lm_store_held(struct lm_store *store, lm_row_visit visit, void *arg, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = NULL;
+    enum lm_status status = open_list(store, LM_Q_HELD_LIST, &stmt, err);
+
+    return status == LM_OK ? run_list(store, stmt, held_json, visit, arg, err) : status;
+}
+
+/* ---- conflicts --------------------------------------------------------------------------------------------------------------------------- */
+
+static enum lm_status read_value(const void *data, size_t n, struct lm_arena *arena, struct lm_value *out)
+{
+    struct lm_reader reader;
+    enum lm_status status = lm_prescan(data, n, LM_NODES_MAX, NULL);
+
+    if (status != LM_OK) {
+        return status;
+    }
+    lm_reader_init(&reader, data, n);
+    return lm_read_value(&reader, arena, out) ? LM_OK : LM_ERR_CORRUPT;
+}
+
+static const char *group_label(const struct lm_type *type, int group)
+{
+    const char *label = NULL;
+    size_t n = 0;
+
+    for (size_t f = 0; f < type->n_fields; f++) {
+        if (type->fields[f].group == group) {
+            label = label ? label : type->fields[f].zh;
+            n++;
+        }
+    }
+    return n > 0 && label ? label : type->groups[group].name;
+}
+
+static void put_author(struct lm_store *store, json_t *row, const char *record, struct lm_version version, struct lm_arena *arena)
+{
+    struct lm_jentry e;
+    struct lm_change change;
+
+    if (lm_journal_find(store, arena, record, version, &e) == LM_OK &&
+        lm_change_read(e.body, e.body_len, arena, &change, NULL) == LM_OK) {
+        put_text(row, "user", change.user);
+        put_text(row, "station", e.station);
+        put_time(row, "at", made_ms(&e, &change));
+    } else {
+        put_text(row, "user", "");
+        put_text(row, "station", "");
+        put_time(row, "at", lm_hlc_ms(version.hlc));
+    }
+}
+
+static json_t *siblings_json(struct lm_store *store, const struct lm_type *type, const struct lm_record *rec, int64_t pos,
+                             const char *group, struct lm_arena *arena)
+{
+    struct sqlite3_stmt *stmt = NULL;
+    json_t *list = json_array();
+    int g = lm_type_group(type, group, strlen(group));
+
+    if (!list || open_list(store, LM_Q_SIBLING_LIST, &stmt, NULL) != LM_OK) {
+        return list;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, pos);
+    lm_bind_text(stmt, 2, group);
+    while (json_array_size(list) < SIBLINGS_MAX && lm_query_step(store, stmt, NULL) == LM_OK) {
+        json_t *row = json_object();
+        struct lm_value value;
+        struct lm_version version = {.hlc = (uint64_t)sqlite3_column_int64(stmt, 1),
+                                     .replica = (uint64_t)sqlite3_column_int64(stmt, 2)};
+
+        put_number(row, "n", (uint64_t)sqlite3_column_int64(stmt, 0));
+        if (read_value(sqlite3_column_blob(stmt, 3), (size_t)sqlite3_column_bytes(stmt, 3), arena, &value) == LM_OK) {
+            (void)json_object_set_new(row, "value", fields_json(type, &value));
+        }
+        put_author(store, row, rec->id, version, arena);
+        (void)json_object_set_new(row, "stands", json_boolean(g >= 0 && lm_version_equal(rec->stamps[g].version, version)));
+        (void)json_array_append_new(list, row);
+    }
+    (void)sqlite3_finalize(stmt);
+    return list;
+}
+
+static json_t *conflict_row(struct lm_store *store, struct sqlite3_stmt *stmt, struct lm_arena *arena)
+{
+    json_t *row = json_object();
+    int64_t pos = sqlite3_column_int64(stmt, 0);
+    char id[80], record[40];
+    const char *group = lm_column_str(stmt, 3);
+    const struct lm_type *type = lm_catalog_type(store->catalog, lm_column_str(stmt, 2));
+    struct lm_record *rec = NULL;
+    int g = type ? lm_type_group(type, group, strlen(group)) : -1;
+
+    if (!row) {
+        return NULL;
+    }
+    lm_column_id(stmt, 1, record);
+    (void)snprintf(id, sizeof id, "%" PRId64 ".%.48s", pos, group);
+    put_text(row, "id", id);
+    put_text(row, "record", record);
+    put_text(row, "type", lm_column_str(stmt, 2));
+    put_text(row, "group", group);
+    put_text(row, "label", g >= 0 ? group_label(type, g) : group);
+    put_time(row, "at", sqlite3_column_int64(stmt, 4));
+    if (type && lm_tables_get(store->tables, arena, type, record, &rec) == LM_OK) {
+        put_text(row, "village_code", lm_record_text(rec, LM_C_VILLAGE_CODE));
+        (void)json_object_set_new(row, "siblings", siblings_json(store, type, rec, pos, group, arena));
+    }
+    return row;
+}
+
+enum lm_status lm_store_conflicts(struct lm_store *store, lm_row_visit visit, void *arg, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = NULL;
+    enum lm_status status = open_list(store, LM_Q_CONFLICT_LIST, &stmt, err);
+
+    return status == LM_OK ? run_list(store, stmt, conflict_row, visit, arg, err) : status;
+}
+
+/* ---- settling one ------------------------------------------------------------------------------------------------------------------------- */
+
+struct chosen {
+    int64_t pos;
+    char record[40], type[64], group[64];
+    struct lm_version version;
+    struct lm_value value;
+};
+
+static enum lm_status no_conflict(struct lm_error *err)
+{
+    return lm_fail(err, LM_ERR_NOT_FOUND, "no_conflict", "id", "没有这条待处理的冲突", "There is no such open conflict");
+}
+
+static enum lm_status find_conflict(struct lm_store *store, const char *id, struct chosen *out, struct lm_error *err)
+{
+    bool record = lm_uuid_valid(id, strlen(id));
+    char *end = NULL;
+    int64_t pos = record ? 0 : strtoll(id, &end, 10);
+    struct sqlite3_stmt *stmt = lm_query(store, record ? LM_Q_CONFLICT_OPEN : LM_Q_CONFLICT_GET, err);
+    size_t n = 0;
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    if (record) {
+        lm_bind_id(stmt, 1, id);
+        while ((status = lm_query_step(store, stmt, err)) == LM_OK) {
+            out->pos = sqlite3_column_int64(stmt, 0);
+            lm_column_copy(stmt, 1, out->group, sizeof out->group);
+            n++;
+        }
+        (void)sqlite3_reset(stmt);
+        if (n != 1) {
+            return n == 0 ? no_conflict(err)
+                          : lm_fail(err, LM_ERR_INVALID, "several_conflicts", "id", "这条记录有几处冲突，请指明是哪一处",
+                                    "The record has several conflicts: name one of them");
+        }
+    } else {
+        if (pos <= 0 || *end != '.') {
+            (void)sqlite3_reset(stmt);
+            return no_conflict(err);
+        }
+        out->pos = pos;
+        (void)snprintf(out->group, sizeof out->group, "%s", end + 1);
+    }
+    stmt = lm_query(store, LM_Q_CONFLICT_GET, err);
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, out->pos);
+    lm_bind_text(stmt, 2, out->group);
+    status = lm_query_step(store, stmt, err);
+    if (status == LM_OK) {
+        lm_column_id(stmt, 1, out->record);
+        lm_column_copy(stmt, 2, out->type, sizeof out->type);
+        status = sqlite3_column_int(stmt, 4) ? LM_OK : LM_ERR_NOT_FOUND;
+    }
+    (void)sqlite3_reset(stmt);
+    return status == LM_ERR_NOT_FOUND ? no_conflict(err) : status;
+}
+
+static enum lm_status find_sibling(struct lm_store *store, int keep, struct lm_arena *arena, struct chosen *out, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_SIBLING_LIST, err);
+    enum lm_status status;
+    bool found = false;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, out->pos);
+    lm_bind_text(stmt, 2, out->group);
+    while ((status = lm_query_step(store, stmt, err)) == LM_OK && !found) {
+        if (sqlite3_column_int(stmt, 0) == keep) {
+            out->version.hlc = (uint64_t)sqlite3_column_int64(stmt, 1);
+            out->version.replica = (uint64_t)sqlite3_column_int64(stmt, 2);
+            status = read_value(sqlite3_column_blob(stmt, 3), (size_t)sqlite3_column_bytes(stmt, 3), arena, &out->value);
+            found = status == LM_OK;
+            if (status != LM_OK) {
+                break;
+            }
+        }
+    }
+    (void)sqlite3_reset(stmt);
+    if (status != LM_OK && status != LM_ERR_NOT_FOUND) {
+        return status;
+    }
+    return found ? LM_OK : lm_fail(err, LM_ERR_NOT_FOUND, "no_sibling", "keep", "没有编号为 %d 的值", "There is no value number %d", keep);
+}
+
+static void set_from(const struct lm_type *type, int group, const struct lm_value *value, struct lm_fieldset *set)
+{
+    memset(set, 0, sizeof *set);
+    for (uint32_t i = 0; value->kind == LM_MAP && i < value->len; i++) {
+        const struct lm_field *field = lm_type_fieldn(type, value->pairs[i].key, value->pairs[i].key_len);
+
+        if (field && field->group == group && field->fill != LM_FILL_COMPUTED) {
+            lm_fieldset_put(set, field->index, value->pairs[i].value);
+        }
+    }
+}
+
+static enum lm_status keep_value(struct lm_store *store, const char *user, const struct chosen *c, int group,
+                                 const struct lm_record *rec, int64_t now_ms, struct lm_act_result *out, struct lm_error *err)
+{
+    static const enum lm_author authors[] = {LM_BY_TOWN, LM_BY_SYSTEM};
+    const struct lm_type *type = rec->type;
+    struct lm_own own = {.user = user, .op = LM_OP_EDIT};
+    enum lm_status status = LM_ERR_INVALID;
+
+    if (group == LM_GROUP_DELETED) {
+        const struct lm_value *at = lm_value_member(&c->value, "deleted_at");
+        own.op = at && !lm_value_is_null(at) ? LM_OP_DELETE : LM_OP_UNDELETE;
+    }
+    /* A person chose among values that are there: what the town may not type itself, the program sets on its behalf. */
+    for (size_t i = 0; i < 2 && (status == LM_ERR_INVALID || status == LM_ERR_DENIED); i++) {
+        struct lm_fieldset set;
+
+        set_from(type, group, &c->value, &set);
+        if (group == LM_GROUP_DELETED) {
+            const struct lm_value *reason = lm_fieldset_get(&set, LM_C_DELETE_REASON);
+            struct lm_value kept = reason ? *reason : lm_value_null();
+
+            memset(&set, 0, sizeof set);
+            if (own.op == LM_OP_DELETE) {
+                lm_fieldset_put(&set, LM_C_DELETE_REASON, kept);
+            }
+        }
+        own.by = authors[i];
+        lm_issues_init(&out->issues);
+        status = lm_own_change(store, &own, type, rec->id, rec, &set, now_ms, out, err);
+    }
+    return status;
+}
+
+enum lm_status lm_store_resolve(struct lm_store *store, const char *user, const char *id, int keep, int64_t now_ms,
+                                struct lm_act_result *out, struct lm_error *err)
+{
+    struct chosen c = {0};
+    struct lm_arena arena;
+    const struct lm_type *type;
+    struct lm_record *rec = NULL;
+    int group = -1;
+    bool stands = false;
+    enum lm_status status;
+
+    memset(out, 0, sizeof *out);
+    lm_issues_init(&out->issues);
+    lm_arena_init(&arena, ROW_ARENA_MAX);
+    status = find_conflict(store, id, &c, err);
+    if (status == LM_OK) {
+        status = find_sibling(store, keep, &arena, &c, err);
+    }
+    if (status == LM_OK) {
+        type = lm_catalog_type(store->catalog, c.type);
+        group = type ? lm_type_group(type, c.group, strlen(c.group)) : -1;
+        status = group >= 0 ? lm_tables_get(store->tables, &arena, type, c.record, &rec) : no_conflict(err);
+    }
+    if (status == LM_OK) {
+        (void)snprintf(out->id, sizeof out->id, "%s", c.record);
+        stands = lm_version_equal(rec->stamps[group].version, c.version);
+        if (group == LM_GROUP_DELETED) {
+            const struct lm_value *at = lm_value_member(&c.value, "deleted_at");
+            stands = lm_record_deleted(rec) == (at && !lm_value_is_null(at));
+        }
+        if (stands && (group == LM_GROUP_DELETED || group == LM_GROUP_STATE)) {
+            status = lm_judge_settle(store, user ? user : "", c.record, c.type, c.group, now_ms, err);
+        } else {
+            status = keep_value(store, user ? user : "", &c, group, rec, now_ms, out, err);
+            if (stands && (status == LM_ERR_INVALID || status == LM_ERR_DENIED)) {
+                lm_issues_init(&out->issues);
+                status = lm_judge_settle(store, user ? user : "", c.record, c.type, c.group, now_ms, err);
+            }
+        }
+    }
+    lm_arena_free(&arena);
+    return status;
+}

@@ -1,0 +1,577 @@
+/* Opening, closing and the transactions of the hub's store. */
+#include "hub/store/store_internal.h"
+
+#include "hub/keys.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    CHANGE_ARENA_MAX = 64 * 1024 * 1024, /* one change with what it looks up */
+    PUSH_ARENA_MAX = 8 * 1024 * 1024,
+    CACHE_KIB = 64 * 1024,
+    READER_CACHE_KIB = 16 * 1024,
+    CHECKPOINT_PAGES = 20000, /* larger than the default: a merge touches many pages again and again */
+};
+
+#define DB_FILE "hub.db"
+
+bool lm_is_fatal(enum lm_status status)
+{
+    return status == LM_ERR_IO || status == LM_ERR_FULL || status == LM_ERR_MEMORY;
+}
+
+/* ---- meta ----------------------------------------------------------------------------------------------------------------------- */
+
+enum lm_status lm_meta_put(struct lm_store *store, const char *name, const char *value, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_META_PUT, err);
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_text(stmt, 1, name);
+    lm_bind_text(stmt, 2, value);
+    return lm_query_run(store, stmt, err);
+}
+
+enum lm_status lm_meta_get(struct lm_store *store, const char *name, char *out, size_t n, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_META_GET, err);
+    enum lm_status status;
+
+    out[0] = '\0';
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_text(stmt, 1, name);
+    status = lm_query_step(store, stmt, err);
+    if (status == LM_OK) {
+        lm_column_copy(stmt, 0, out, n);
+    }
+    (void)sqlite3_reset(stmt);
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
+/* ---- opening -------------------------------------------------------------------------------------------------------------------- */
+
+enum lm_status lm_store_open_file(const char *path, const struct lm_catalog *catalog, bool create,
+                                  bool read_only, struct lm_store **out, struct lm_error *err)
+{
+    struct lm_store *store = calloc(1, sizeof *store);
+    const struct lm_db_options options = {
+        .path = path,
+        .application_id = LM_APP_HUB,
+        .migrations = lm_store_migrations,
+        .n_migrations = lm_store_n_migrations,
+        .create = create,
+        .read_only = read_only,
+        .cache_kib = read_only ? READER_CACHE_KIB : CACHE_KIB,
+        .checkpoint_pages = CHECKPOINT_PAGES,
+    };
+    enum lm_status status;
+
+    *out = NULL;
+    if (!store) {
+        return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足", "Out of memory");
+    }
+    store->catalog = catalog;
+    store->dir.lock_fd = -1;
+    store->mode = read_only ? LM_STORE_READ : LM_STORE_WRITE;
+    lm_arena_init(&store->arena, CHANGE_ARENA_MAX);
+    lm_arena_init(&store->push_arena, PUSH_ARENA_MAX);
+    lm_rand_seed_system(&store->rnd);
+    status = lm_db_open(&options, &store->db, err);
+    if (status == LM_OK && !read_only) {
+        status = lm_tables_migrate(store->db, catalog, true, err);
+    }
+    if (status == LM_OK) {
+        status = lm_tables_open(store->db, catalog, &store->tables, err);
+    }
+    if (status != LM_OK) {
+        lm_store_close(&store);
+        return status;
+    }
+    store->sql = lm_db_handle(store->db);
+    store->lookup = lm_tables_lookup(store->tables);
+    *out = store;
+    return LM_OK;
+}
+
+static enum lm_status load_state(struct lm_store *store, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_JOURNAL_HEAD, err);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    memset(&store->state, 0, sizeof store->state);
+    status = lm_query_step(store, stmt, err);
+    if (status == LM_OK) {
+        store->state.head.position = (uint64_t)sqlite3_column_int64(stmt, 0);
+        lm_column_bytes(stmt, 1, store->state.head.hash, LM_HASH_BYTES);
+    }
+    (void)sqlite3_reset(stmt);
+    if (status != LM_OK && status != LM_ERR_NOT_FOUND) {
+        return status;
+    }
+    stmt = lm_query(store, LM_Q_JOURNAL_TOTALS, err);
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    status = lm_query_step(store, stmt, err);
+    if (status == LM_OK) {
+        store->state.n_returns = sqlite3_column_int64(stmt, 1);
+        store->state.n_held = sqlite3_column_int64(stmt, 2);
+        store->state.n_conflicts = sqlite3_column_int64(stmt, 3);
+        store->state.n_duplicates = sqlite3_column_int64(stmt, 4);
+        store->state.n_redrive = sqlite3_column_int64(stmt, 5);
+    }
+    (void)sqlite3_reset(stmt);
+    return status;
+}
+
+static enum lm_status load_town(struct lm_store *store, struct lm_error *err)
+{
+    char number[32];
+    struct lm_branch_row row;
+    struct sqlite3_stmt *stmt;
+    enum lm_status status = lm_meta_get(store, "town_name", store->town.name, sizeof store->town.name, err);
+
+    if (status == LM_OK) {
+        status = lm_meta_get(store, "town_code", store->town.code, sizeof store->town.code, err);
+    }
+    if (status == LM_OK) {
+        status = lm_meta_get(store, "incarnation_counter", number, sizeof number, err);
+        store->town.incarnation.counter = strtoull(number, NULL, 10);
+    }
+    if (status == LM_OK) {
+        status = lm_meta_get(store, "incarnation_random", number, sizeof number, err);
+        store->town.incarnation.random = strtoull(number, NULL, 10);
+    }
+    if (status == LM_OK) {
+        status = lm_meta_get(store, "created_ms", number, sizeof number, err);
+        store->town.created_ms = strtoll(number, NULL, 10);
+    }
+    if (status != LM_OK) {
+        return status;
+    }
+    if (store->town.code[0] == '\0' || store->town.incarnation.counter == 0) {
+        return lm_fail(err, LM_ERR_CORRUPT, "not_initialised", "", "数据库没有建完，请重新运行 init",
+                       "The database was not made completely: run init again");
+    }
+    status = lm_branch_last(store, 0, store->town.incarnation.counter, &row, err);
+    if (status != LM_OK) {
+        return status;
+    }
+    store->state.hub.seq = row.last_seq;
+    memcpy(store->state.hub.hash, row.after, LM_HASH_BYTES);
+    stmt = lm_query(store, LM_Q_BRANCH_HLC, err);
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, 0);
+    status = lm_query_step(store, stmt, err);
+    if (status == LM_OK) {
+        store->state.hub_hlc = (uint64_t)sqlite3_column_int64(stmt, 0);
+    }
+    (void)sqlite3_reset(stmt);
+    return status;
+}
+
+enum lm_status lm_store_load(struct lm_store *store, bool with_town, struct lm_error *err)
+{
+    enum lm_status status = load_state(store, err);
+
+    if (status == LM_OK && with_town) {
+        status = load_town(store, err);
+    }
+    store->committed = store->state;
+    return status;
+}
+
+/* A catalogue newer than the last one served: what waited for one is judged again. */
+static enum lm_status catalog_grew(struct lm_store *store, struct lm_error *err)
+{
+    char number[32];
+    struct sqlite3_stmt *stmt;
+    enum lm_status status = lm_meta_get(store, "catalog", number, sizeof number, err);
+
+    if (status != LM_OK || strtoull(number, NULL, 10) >= store->catalog->number) {
+        return status;
+    }
+    status = lm_store_begin(store, err);
+    if (status != LM_OK) {
+        return status;
+    }
+    stmt = lm_query(store, LM_Q_HELD_KEYS, err);
+    status = stmt ? LM_OK : LM_ERR_IO;
+    while (stmt && (status = lm_query_step(store, stmt, err)) == LM_OK) {
+        status = lm_redrive_note(store, lm_column_str(stmt, 0));
+        if (status != LM_OK) {
+            break;
+        }
+    }
+    if (stmt) {
+        (void)sqlite3_reset(stmt);
+    }
+    if (status == LM_ERR_NOT_FOUND) {
+        status = lm_judge_redrive(store, lm_clock_wall_ms(), err);
+    }
+    if (status == LM_OK) {
+        (void)snprintf(number, sizeof number, "%" PRIu32, store->catalog->number);
+        status = lm_meta_put(store, "catalog", number, err);
+    }
+    if (status == LM_OK) {
+        status = lm_store_commit(store, err);
+    }
+    if (status != LM_OK) {
+        lm_store_rollback(store);
+    }
+    return status;
+}
+
+/* hub_id follows from the key file; a store without one (before init is done, in tests) has none. */
+static void load_hub_id(struct lm_store *store)
+{
+    struct lm_hub_keys keys;
+
+    if (lm_hub_keys_load(&store->dir, &keys, NULL) == LM_OK) {
+        memcpy(store->town.hub_id, keys.hub_id, sizeof keys.hub_id);
+    }
+    lm_hub_keys_wipe(&keys);
+}
+
+enum lm_status lm_store_open(const struct lm_datadir *dir, const struct lm_catalog *catalog,
+                             enum lm_store_mode mode, struct lm_store **out, struct lm_error *err)
+{
+    char path[PATH_MAX];
+    struct lm_store *store = NULL;
+    enum lm_status status = lm_datadir_path(dir, DB_FILE, path, sizeof path);
+
+    *out = NULL;
+    if (status != LM_OK) {
+        return lm_fail(err, status, "path_too_long", "", "数据目录的路径太长",
+                       "The data directory's path is too long");
+    }
+    status = lm_store_open_file(path, catalog, false, mode == LM_STORE_READ, &store, err);
+    if (status == LM_OK) {
+        store->dir = *dir;
+        store->dir.lock_fd = -1; /* the caller's */
+        status = lm_store_load(store, true, err);
+    }
+    if (status == LM_OK) {
+        load_hub_id(store);
+        if (mode == LM_STORE_WRITE) {
+            status = catalog_grew(store, err);
+        }
+    }
+    if (status != LM_OK) {
+        lm_store_close(&store);
+        return status;
+    }
+    *out = store;
+    return LM_OK;
+}
+
+void lm_store_close(struct lm_store **store)
+{
+    struct lm_store *s = store ? *store : NULL;
+
+    if (!s) {
+        return;
+    }
+    for (int i = 0; i < LM_Q_COUNT; i++) {
+        (void)sqlite3_finalize(s->stmt[i]);
+    }
+    lm_tables_close(&s->tables);
+    if (s->db) {
+        lm_db_rollback(s->db);
+        lm_db_close(&s->db);
+    }
+    lm_arena_free(&s->arena);
+    lm_arena_free(&s->push_arena);
+    free(s->redrive);
+    free(s->codes);
+    sodium_memzero(s->dup_key, sizeof s->dup_key);
+    free(s);
+    *store = NULL;
+}
+
+const struct lm_town *lm_store_town(const struct lm_store *store)
+{
+    return &store->town;
+}
+
+const struct lm_catalog *lm_store_catalog(const struct lm_store *store)
+{
+    return store->catalog;
+}
+
+void lm_store_set_dup_key(struct lm_store *store, const uint8_t key[32])
+{
+    memcpy(store->dup_key, key, sizeof store->dup_key);
+    store->has_dup_key = true;
+}
+
+/* ---- making --------------------------------------------------------------------------------------------------------------------- */
+
+static enum lm_status check_init(const struct lm_store_init *init, struct lm_error *err)
+{
+    size_t chars = 0;
+
+    if (!init->town_code || strlen(init->town_code) != 12 ||
+        strspn(init->town_code, "0123456789") != 12 || strcmp(init->town_code + 9, "000") != 0 ||
+        strcmp(init->town_code + 6, "000000") == 0) {
+        return lm_fail(err, LM_ERR_INVALID, "bad_format", "code",
+                       "镇代码应为 12 位数字，后 3 位为 000", "A town's code has 12 digits and ends in 000");
+    }
+    if (!init->town_name || init->town_name[0] == '\0' ||
+        !lm_utf8_valid(init->town_name, strlen(init->town_name), &chars) || chars > 40 ||
+        lm_utf8_has_control(init->town_name, strlen(init->town_name))) {
+        return lm_fail(err, LM_ERR_INVALID, "bad_text", "town", "镇名应为 1 至 40 个字",
+                       "The town's name has 1 to 40 characters");
+    }
+    return LM_OK;
+}
+
+static enum lm_status put_town(struct lm_store *store, const struct lm_store_init *init, struct lm_error *err)
+{
+    char text[32];
+    uint64_t random = 0;
+    enum lm_status status = lm_meta_put(store, "town_name", init->town_name, err);
+
+    if (status == LM_OK) {
+        status = lm_meta_put(store, "town_code", init->town_code, err);
+    }
+    if (status == LM_OK) {
+        status = lm_meta_put(store, "incarnation_counter", "1", err);
+    }
+    if (status == LM_OK) {
+        randombytes_buf(&random, sizeof random);
+        (void)snprintf(text, sizeof text, "%" PRIu64, random);
+        status = lm_meta_put(store, "incarnation_random", text, err);
+    }
+    if (status == LM_OK) {
+        (void)snprintf(text, sizeof text, "%" PRId64, init->now_ms);
+        status = lm_meta_put(store, "created_ms", text, err);
+    }
+    if (status == LM_OK) {
+        (void)snprintf(text, sizeof text, "%" PRIu32, store->catalog->number);
+        status = lm_meta_put(store, "catalog", text, err);
+    }
+    return status;
+}
+
+static enum lm_status fill_new(struct lm_store *store, const struct lm_store_init *init, struct lm_error *err)
+{
+    struct lm_station station = {.level = "town"};
+    enum lm_status status = lm_store_begin(store, err);
+
+    if (status == LM_OK) {
+        status = put_town(store, init, err);
+    }
+    if (status == LM_OK) {
+        status = load_town(store, err);
+    }
+    if (status == LM_OK) {
+        status = lm_store_user_add(store, init->admin_name, "admin", init->admin_password, init->now_ms, err);
+    }
+    if (status == LM_OK) {
+        (void)snprintf(station.code, sizeof station.code, "%s", init->town_code);
+        (void)snprintf(station.name, sizeof station.name, "%s", init->town_name);
+        status = lm_store_station_add(store, "", &station, init->now_ms, err);
+    }
+    return status == LM_OK ? lm_store_commit(store, err) : status;
+}
+
+static void remove_files(const char *path)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    char name[PATH_MAX + 8];
+
+    for (int i = 0; i < 3; i++) {
+        (void)snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
+        (void)unlink(name);
+    }
+}
+
+enum lm_status lm_store_create(const struct lm_datadir *dir, const struct lm_catalog *catalog,
+                               const struct lm_store_init *init, struct lm_error *err)
+{
+    char path[PATH_MAX];
+    struct lm_store *store = NULL;
+    enum lm_status status = lm_datadir_path(dir, DB_FILE, path, sizeof path);
+
+    if (status != LM_OK) {
+        return lm_fail(err, status, "path_too_long", "", "数据目录的路径太长",
+                       "The data directory's path is too long");
+    }
+    status = check_init(init, err);
+    if (status != LM_OK) {
+        return status;
+    }
+    if (access(path, F_OK) == 0) {
+        return lm_fail(err, LM_ERR_EXISTS, "exists", "", "这里已有数据库 %s，不会被覆盖",
+                       "There is a database %s already; it is not overwritten", path);
+    }
+    status = lm_store_open_file(path, catalog, true, false, &store, err);
+    if (status == LM_OK) {
+        store->dir = *dir;
+        store->dir.lock_fd = -1;
+        status = fill_new(store, init, err);
+    }
+    lm_store_close(&store);
+    if (status != LM_OK) {
+        remove_files(path);
+    }
+    return status;
+}
+
+/* ---- transactions --------------------------------------------------------------------------------------------------------------- */
+
+enum lm_status lm_store_begin(struct lm_store *store, struct lm_error *err)
+{
+    enum lm_status status = lm_db_begin(store->db, err);
+
+    if (status == LM_OK) {
+        store->state = store->committed;
+        store->n_redrive = 0;
+    }
+    return status;
+}
+
+enum lm_status lm_store_commit(struct lm_store *store, struct lm_error *err)
+{
+    enum lm_status status = lm_db_commit(store->db, err);
+
+    if (status == LM_OK) {
+        store->committed = store->state;
+    }
+    return status;
+}
+
+void lm_store_rollback(struct lm_store *store)
+{
+    lm_db_rollback(store->db);
+    store->state = store->committed;
+    store->n_redrive = 0;
+}
+
+enum lm_status lm_store_read_begin(struct lm_store *store, struct lm_error *err)
+{
+    return lm_read_enter(store, &store->reading, err);
+}
+
+void lm_store_read_end(struct lm_store *store)
+{
+    lm_read_leave(store, store->reading);
+    store->reading = false;
+}
+
+enum lm_status lm_read_enter(struct lm_store *store, bool *own_out, struct lm_error *err)
+{
+    *own_out = false;
+    if (lm_db_in_transaction(store->db)) {
+        return LM_OK;
+    }
+    enum lm_status status = lm_db_begin_read(store->db, err);
+    *own_out = status == LM_OK;
+    return status;
+}
+
+void lm_read_leave(struct lm_store *store, bool own)
+{
+    if (own) {
+        lm_db_rollback(store->db);
+    }
+}
+
+/* ---- the journal's head ---------------------------------------------------------------------------------------------------------- */
+
+enum lm_status lm_store_head(struct lm_store *store, struct lm_mark *out)
+{
+    struct sqlite3_stmt *stmt;
+    enum lm_status status;
+
+    if (store->mode == LM_STORE_WRITE) {
+        *out = store->committed.head;
+        return LM_OK;
+    }
+    memset(out, 0, sizeof *out);
+    stmt = lm_query(store, LM_Q_JOURNAL_HEAD, NULL);
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    status = lm_query_step(store, stmt, NULL);
+    if (status == LM_OK) {
+        out->position = (uint64_t)sqlite3_column_int64(stmt, 0);
+        lm_column_bytes(stmt, 1, out->hash, LM_HASH_BYTES);
+    }
+    (void)sqlite3_reset(stmt);
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
+enum lm_status lm_store_mark_at(struct lm_store *store, uint64_t position, struct lm_mark *out)
+{
+    struct sqlite3_stmt *stmt;
+    enum lm_status status;
+
+    memset(out, 0, sizeof *out);
+    out->position = position;
+    if (position == 0) {
+        return LM_OK;
+    }
+    if (position > INT64_MAX) {
+        return LM_ERR_NOT_FOUND;
+    }
+    stmt = lm_query(store, LM_Q_JOURNAL_AT, NULL);
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)position);
+    status = lm_query_step(store, stmt, NULL);
+    if (status == LM_OK) {
+        lm_column_bytes(stmt, 18, out->hash, LM_HASH_BYTES);
+    }
+    (void)sqlite3_reset(stmt);
+    return status;
+}
+
+enum lm_status lm_store_totals(struct lm_store *store, struct lm_store_totals *out)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_JOURNAL_TOTALS, NULL);
+    char path[PATH_MAX];
+    enum lm_status status;
+
+    memset(out, 0, sizeof *out);
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    status = lm_query_step(store, stmt, NULL);
+    if (status == LM_OK) {
+        out->journal_entries = (uint64_t)sqlite3_column_int64(stmt, 0);
+        out->returned = (uint64_t)sqlite3_column_int64(stmt, 1);
+        out->held = (uint64_t)sqlite3_column_int64(stmt, 2);
+        out->conflicts = (uint64_t)sqlite3_column_int64(stmt, 3);
+        out->duplicates = (uint64_t)sqlite3_column_int64(stmt, 4);
+    }
+    (void)sqlite3_reset(stmt);
+    if (status == LM_OK && lm_datadir_path(&store->dir, DB_FILE, path, sizeof path) == LM_OK) {
+        FILE *file = fopen(path, "rb");
+        if (file && fseek(file, 0, SEEK_END) == 0) {
+            long n = ftell(file);
+            out->journal_bytes = n > 0 ? (uint64_t)n : 0;
+        }
+        if (file) {
+            (void)fclose(file);
+        }
+    }
+    return status;
+}
