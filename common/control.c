@@ -631,6 +631,7 @@ void lm_control_close(struct lm_control **control)
 
 struct call {
     int fd;
+    FILE *out, *err; /* where the answers go */
     int64_t deadline_ms; /* 0 = none */
 };
 
@@ -800,11 +801,11 @@ static enum lm_status receive_answer(const struct call *call, int *exit_out, str
         }
         n = (size_t)head[1] | (size_t)head[2] << 8 | (size_t)head[3] << 16 | (size_t)head[4] << 24;
         if (head[0] == 'O' || head[0] == 'E') {
-            st = copy_record(call, n, head[0] == 'O' ? stdout : stderr);
+            st = copy_record(call, n, head[0] == 'O' ? call->out : call->err);
         } else if (head[0] == 'X' && n < sizeof(code)) {
             st = receive_all(call, code, n);
             *exit_out = st == LM_OK ? atoi(code) : 1;
-            (void)fflush(stdout);
+            (void)fflush(call->out);
             return st == LM_OK ? LM_OK : fail_call(err, st);
         } else {
             st = LM_ERR_NETWORK;
@@ -842,7 +843,13 @@ static enum lm_status connect_server(const char *dir, struct call *call, struct 
 enum lm_status lm_control_call(const char *dir, int argc, char **argv, FILE *in, int timeout_s,
                                int *exit_out, struct lm_error *err)
 {
-    struct call call = {.fd = -1};
+    return lm_control_call_to(dir, argc, argv, in, timeout_s, stdout, stderr, exit_out, err);
+}
+
+enum lm_status lm_control_call_to(const char *dir, int argc, char **argv, FILE *in, int timeout_s,
+                                  FILE *out, FILE *err_out, int *exit_out, struct lm_error *err)
+{
+    struct call call = {.fd = -1, .out = out, .err = err_out};
     struct lm_buf input;
     enum lm_status st;
 
