@@ -72,6 +72,11 @@ enum lm_status lm_batch_pack(const struct lm_batch *batch, struct lm_buf *out)
     return status;
 }
 
+static enum lm_status no_memory(struct lm_error *err)
+{
+    return lm_fail(err, LM_ERR_MEMORY, "memory", "push.packed", "内存不足。", "Out of memory.");
+}
+
 static enum lm_status malformed(struct lm_error *err, const char *what)
 {
     return lm_fail(err, LM_ERR_INVALID, "malformed", "push.packed", "批次数据有误（%s）。",
@@ -85,7 +90,7 @@ static enum lm_status decompress(const uint8_t *packed, size_t packed_len, uint8
 {
     ZSTD_DCtx *context = ZSTD_createDCtx();
     if (!context) {
-        return LM_ERR_MEMORY;
+        return no_memory(err);
     }
     enum lm_status status = LM_OK;
     ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);
@@ -119,7 +124,7 @@ enum lm_status lm_batch_unpack(const uint8_t *packed, size_t packed_len, uint32_
     }
     uint8_t *raw = lm_arena_alloc(arena, raw_bytes);
     if (!raw) {
-        return LM_ERR_MEMORY;
+        return no_memory(err);
     }
     enum lm_status status = decompress(packed, packed_len, raw, raw_bytes, err);
     if (status != LM_OK) {

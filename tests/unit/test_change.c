@@ -365,6 +365,16 @@ static void batch_of_noise_fits_a_frame(void **state)
     assert_int_equal(unpack(&packed, (uint32_t)batch.raw.len, batch.count, &g), LM_OK);
     assert_int_equal(g.n, batch.count);
     assert_int_equal(g.bytes, bytes);
+    struct lm_arena small;
+    struct lm_error err;
+    g = (struct gathered){0};
+    lm_arena_init(&small, 1024);
+    assert_int_equal(lm_batch_unpack(packed.data, packed.len, (uint32_t)batch.raw.len, batch.count, &small, gather, &g,
+                                     &err),
+                     LM_ERR_MEMORY);
+    assert_string_equal(err.code, "memory");
+    assert_int_equal(g.n, 0);
+    lm_arena_free(&small);
     lm_buf_free(&packed);
     lm_batch_free(&batch);
 }
