@@ -269,8 +269,8 @@ static size_t key_fields(const struct lm_type *type, int *out, size_t max)
     return n;
 }
 
-/* Every index that this type should have. One whose column leads the key's index already is left out: each index is
- * paid for at every merge. */
+/* Every index that this type should have; each is paid for at every merge. Single fields are indexed where they are set
+ * (most corrections and many references never are), and not at all where they lead the key's index. */
 static enum lm_status each_index(const struct lm_type *type, bool for_hub, index_visit visit,
                                  void *arg)
 {
@@ -345,6 +345,11 @@ static enum lm_status create_index(void *arg, const struct lm_type *type, const 
         tb_put_name(in->sql, type->fields[fields[i]].name);
     }
     lm_buf_text(in->sql, ")");
+    if (n == 1) { /* "= x" implies it, so that SQLite uses the index */
+        lm_buf_text(in->sql, " WHERE ");
+        tb_put_name(in->sql, type->fields[fields[0]].name);
+        lm_buf_text(in->sql, " IS NOT NULL");
+    }
     st = name.status == LM_OK ? run(in->db, in->sql, in->err) : name.status;
     lm_buf_free(&name);
     return st;

@@ -374,6 +374,20 @@ static int count_of(struct fixture *f, const char *sql)
     return n;
 }
 
+static bool uses_index(struct fixture *f, const char *sql, const char *index)
+{
+    char plan[512];
+    sqlite3_stmt *stmt = NULL;
+    bool found;
+
+    snprintf(plan, sizeof(plan), "EXPLAIN QUERY PLAN %s", sql);
+    assert_int_equal(sqlite3_prepare_v2(lm_db_handle(f->db), plan, -1, &stmt, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    found = strstr((const char *)sqlite3_column_text(stmt, 3), index) != NULL;
+    sqlite3_finalize(stmt);
+    return found;
+}
+
 static void test_schema(void **state)
 {
     struct fixture *f = *state;
@@ -388,6 +402,10 @@ static void test_schema(void **state)
                                  "'r_person'"),
                      1);
     assert_int_equal(count_of(f, "SELECT count(*) FROM sqlite_schema WHERE name = 'i_person_dup_key'"), 1);
+    assert_true(uses_index(f, "SELECT * FROM r_service_item AS r WHERE r.matter_id = ?1", "i_service_item_matter_id"));
+    assert_true(uses_index(f, "SELECT * FROM r_person AS r WHERE r.dup_key = ?1", "i_person_dup_key"));
+    assert_true(uses_index(f, "SELECT * FROM r_visit AS r WHERE r.village_code = ?1 AND r.visit_on >= ?2",
+                           "i_visit_village_code_visit_on"));
     ok(f, lm_tables_migrate(f->db, f->catalog, true, &f->err)); /* again: nothing to do */
     assert_int_equal(count_of(f, "SELECT count(*) FROM sqlite_schema"), before);
 }
