@@ -28,7 +28,8 @@ static enum lm_status fail_usage(struct lm_error *err, const char *zh, const cha
     return lm_fail(err, LM_ERR_INVALID, "usage", "", "%s%.0s：%s", "%.0s%s: %s", zh, en, shown);
 }
 
-/* Is argv[i] this option? Takes its value, also from "--opt=value"; *i moves over what was taken. */
+/* Is argv[i] this option? Takes its value, also from "--opt=value"; *i moves over what was taken.
+ */
 static bool take_value(int argc, char **argv, int *i, const char *name, const char **value,
                        bool *missing)
 {
@@ -113,7 +114,8 @@ static enum lm_status take_option(struct lm_cli *cli, int *i, const struct lm_cl
     }
     if (option->many) {
         if (*option->n_many >= option->max_many) {
-            return fail_usage(err, "选项重复太多次", "This option is given too often", option->name);
+            return fail_usage(err, "选项重复太多次", "This option is given too often",
+                              option->name);
         }
         option->many[(*option->n_many)++] = value;
     } else if (option->value) {
@@ -148,11 +150,12 @@ enum lm_status lm_cli_options(struct lm_cli *cli, const struct lm_cli_option *op
             continue;
         }
         if (!raw && arg[0] == '-' && arg[1] != '\0') { /* "-" alone is standard input */
-            return fail_usage(err, "不认识的选项，用 --help 查看用法", "Unknown option, see --help", arg);
+            return fail_usage(err, "不认识的选项，用 --help 查看用法", "Unknown option, see --help",
+                              arg);
         }
         if (*n_positional >= max_positional) {
-            return fail_usage(err, "多余的参数，用 --help 查看用法", "Too many arguments, see --help",
-                              arg);
+            return fail_usage(err, "多余的参数，用 --help 查看用法",
+                              "Too many arguments, see --help", arg);
         }
         positional[(*n_positional)++] = arg;
     }
@@ -208,7 +211,8 @@ enum lm_status lm_ndjson_line(FILE *in, char **line, size_t *size, size_t *n_out
     }
     funlockfile(in);
     if (ferror(in)) {
-        return lm_fail(err, LM_ERR_IO, "io_error", "", "读取输入时出错。", "The input could not be read.");
+        return lm_fail(err, LM_ERR_IO, "io_error", "", "读取输入时出错。",
+                       "The input could not be read.");
     }
     if (!any) {
         return LM_ERR_NOT_FOUND;
@@ -234,7 +238,8 @@ enum lm_status lm_ndjson_line(FILE *in, char **line, size_t *size, size_t *n_out
 
 /* ---- JSON ---- */
 
-/* Nesting of brackets outside strings, before the parser sees the text: jansson itself recurses up to 2,048 levels. */
+/* Nesting of brackets outside strings, before the parser sees the text: jansson itself recurses up
+ * to 2,048 levels. */
 static bool depth_ok(const char *text, size_t n)
 {
     bool string = false;
@@ -277,7 +282,8 @@ enum lm_status lm_json_object(const char *text, size_t n, json_t **out, struct l
         return lm_fail(err, LM_ERR_LIMIT, "too_deep", "", "JSON 嵌套过深，最多 %d 层。",
                        "The JSON is nested too deeply: at most %d levels.", LM_DEPTH_MAX);
     }
-    if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* a byte order mark, as Windows editors write */
+    if (n >= 3 &&
+        memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* a byte order mark, as Windows editors write */
         text += 3;
         n -= 3;
     }
@@ -289,12 +295,13 @@ enum lm_status lm_json_object(const char *text, size_t n, json_t **out, struct l
             return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
         }
         /* jansson quotes the text near the fault, which may be personal: only the place is told. */
-        return lm_fail(err, LM_ERR_INVALID,
-                       code == json_error_duplicate_key ? "duplicate_key" : "bad_json", "",
-                       "JSON 格式有误（第 %d 行第 %d 列附近）。请检查引号、逗号和括号，同一个键不能出现两次。",
-                       "The JSON is malformed (near line %d, column %d). Check quotation marks, commas and "
-                       "brackets; no key may occur twice.",
-                       detail.line, detail.column);
+        return lm_fail(
+            err, LM_ERR_INVALID, code == json_error_duplicate_key ? "duplicate_key" : "bad_json",
+            "",
+            "JSON 格式有误（第 %d 行第 %d 列附近）。请检查引号、逗号和括号，同一个键不能出现两次。",
+            "The JSON is malformed (near line %d, column %d). Check quotation marks, commas and "
+            "brackets; no key may occur twice.",
+            detail.line, detail.column);
     }
     if (!json_is_object(json)) {
         json_decref(json);

@@ -1,11 +1,13 @@
 /* The local socket: commands reach a running server of the same data directory.
  *
- * Server: one thread owns the listening socket and every client. It reads whole requests (bounded, each read at most
- * 30 s apart), hands them over through a queue and an eventfd, and writes the answer once the request was finished.
- * What passes between threads is `mutex`'s: the queue, each request's state, `stopping`. A request belongs to the caller
- * from lm_control_next to lm_control_finish; the control lives on until the last one is finished.
+ * Server: one thread owns the listening socket and every client. It reads whole requests (bounded,
+ * each read at most 30 s apart), hands them over through a queue and an eventfd, and writes the
+ * answer once the request was finished. What passes between threads is `mutex`'s: the queue, each
+ * request's state, `stopping`. A request belongs to the caller from lm_control_next to
+ * lm_control_finish; the control lives on until the last one is finished.
  *
- * Only the owner of the directory gets in: the socket is 0600, and the peer's uid must be ours or root's. */
+ * Only the owner of the directory gets in: the socket is 0600, and the peer's uid must be ours or
+ * root's. */
 #include "common/control.h"
 
 #include "common/base/buf.h"
@@ -56,9 +58,9 @@ struct client {
     int64_t deadline_ms;
     struct lm_buf head;
     int64_t input_left;
-    char **argv;            /* owned, argc + 1 */
-    struct client *next;    /* in the queue */
-    bool finished;          /* the mutex's */
+    char **argv;         /* owned, argc + 1 */
+    struct client *next; /* in the queue */
+    bool finished;       /* the mutex's */
     int exit_code;
     /* The answer: which part is being written, and how far. */
     int part;
@@ -70,12 +72,12 @@ struct lm_control {
     pthread_t thread;
     pthread_mutex_t mutex;
     int listen_fd, dir_fd;
-    int ready_fd;           /* eventfd, semaphore: one per queued request */
-    int wake_fd;            /* eventfd: finished requests, stopping */
+    int ready_fd; /* eventfd, semaphore: one per queued request */
+    int wake_fd;  /* eventfd: finished requests, stopping */
     int64_t accept_after_ms;
     bool stopping;
-    size_t given;           /* requests with the caller */
-    bool closed;            /* lm_control_close has gone; the last finish frees */
+    size_t given; /* requests with the caller */
+    bool closed;  /* lm_control_close has gone; the last finish frees */
     struct client *first, *last;
     struct client clients[CLIENTS_MAX];
 };
@@ -97,11 +99,12 @@ static int directory_address(const char *dir, struct sockaddr_un *out)
 
 static enum lm_status fail_socket(struct lm_error *err, int number, const char *dir)
 {
-    return lm_fail(err, number == EACCES || number == EPERM ? LM_ERR_DENIED : LM_ERR_IO, "control_socket",
-                   "", "数据目录 %s 的本地命令通道不可用（%s）。请检查目录权限。",
-                   "The local command socket of the data directory %s can't be used (%s). Check the "
-                   "directory's permissions.",
-                   dir, strerror(number));
+    return lm_fail(
+        err, number == EACCES || number == EPERM ? LM_ERR_DENIED : LM_ERR_IO, "control_socket", "",
+        "数据目录 %s 的本地命令通道不可用（%s）。请检查目录权限。",
+        "The local command socket of the data directory %s can't be used (%s). Check the "
+        "directory's permissions.",
+        dir, strerror(number));
 }
 
 /* ---- clients, on the server's thread ---- */
@@ -160,8 +163,10 @@ static void accept_client(struct lm_control *control)
     int fd = accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (fd < 0) {
-        /* Out of descriptors: the connection stays in the backlog and would wake us at once again. */
-        control->accept_after_ms = lm_clock_mono_ms() + (errno == EMFILE || errno == ENFILE ? 1000 : 0);
+        /* Out of descriptors: the connection stays in the backlog and would wake us at once again.
+         */
+        control->accept_after_ms =
+            lm_clock_mono_ms() + (errno == EMFILE || errno == ENFILE ? 1000 : 0);
         return;
     }
     for (size_t i = 0; peer_allowed(fd) && i < CLIENTS_MAX; i++) {
@@ -410,8 +415,8 @@ static size_t fill_polls(struct lm_control *control, struct pollfd *polls, struc
         left = left < 0 ? 0 : left;
         *timeout_ms = *timeout_ms < 0 || left < *timeout_ms ? (int)left : *timeout_ms;
         owners[n] = c;
-        polls[n++] = (struct pollfd){.fd = c->fd,
-                                     .events = c->phase == PHASE_ANSWER ? POLLOUT : POLLIN};
+        polls[n++] =
+            (struct pollfd){.fd = c->fd, .events = c->phase == PHASE_ANSWER ? POLLOUT : POLLIN};
     }
     if (room && control->accept_after_ms > now) {
         room = false;
@@ -588,7 +593,8 @@ void lm_control_finish(struct lm_control_request *request, int exit_code)
     }
 }
 
-/* Answers of requests finished just before closing still go out, as far as their clients take them at once. */
+/* Answers of requests finished just before closing still go out, as far as their clients take them
+ * at once. */
 static void flush_answers(struct lm_control *control)
 {
     collect_finished(control);
@@ -631,21 +637,23 @@ void lm_control_close(struct lm_control **control)
 
 struct call {
     int fd;
-    FILE *out, *err; /* where the answers go */
+    FILE *out, *err;     /* where the answers go */
     int64_t deadline_ms; /* 0 = none */
 };
 
 static enum lm_status fail_call(struct lm_error *err, enum lm_status st)
 {
     if (st == LM_ERR_TIMEOUT) {
-        return lm_fail(err, st, "timeout", "", "服务程序没有及时回答；命令可能仍在执行，请查看状态后再试。",
-                       "The server did not answer in time; the command may still be running. Look at the "
-                       "status before trying again.");
+        return lm_fail(
+            err, st, "timeout", "", "服务程序没有及时回答；命令可能仍在执行，请查看状态后再试。",
+            "The server did not answer in time; the command may still be running. Look at the "
+            "status before trying again.");
     }
-    return lm_fail(err, LM_ERR_NETWORK, "server_gone", "",
-                   "与服务程序的连接中断；命令可能没有执行完，请查看状态后再试。",
-                   "The connection to the server broke; the command may not have been finished. Look at the "
-                   "status before trying again.");
+    return lm_fail(
+        err, LM_ERR_NETWORK, "server_gone", "",
+        "与服务程序的连接中断；命令可能没有执行完，请查看状态后再试。",
+        "The connection to the server broke; the command may not have been finished. Look at the "
+        "status before trying again.");
 }
 
 static enum lm_status await(const struct call *call, short events)
@@ -714,17 +722,19 @@ static enum lm_status read_input(FILE *in, struct lm_buf *buf, struct lm_error *
     while (in && (n = fread(data, 1, sizeof(data), in)) > 0) {
         lm_buf_add(buf, data, n);
         if (buf->status == LM_ERR_LIMIT) {
-            return lm_fail(err, LM_ERR_LIMIT, "too_large", "",
-                           "输入过大，最多 64 MiB。请分成几个文件，或先停止服务程序再导入。",
-                           "The input is too large: at most 64 MiB. Split it into several files, or stop the "
-                           "server first.");
+            return lm_fail(
+                err, LM_ERR_LIMIT, "too_large", "",
+                "输入过大，最多 64 MiB。请分成几个文件，或先停止服务程序再导入。",
+                "The input is too large: at most 64 MiB. Split it into several files, or stop the "
+                "server first.");
         }
         if (buf->status != LM_OK) {
             return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
         }
     }
     if (in && ferror(in)) {
-        return lm_fail(err, LM_ERR_IO, "io_error", "", "读取输入时出错。", "The input could not be read.");
+        return lm_fail(err, LM_ERR_IO, "io_error", "", "读取输入时出错。",
+                       "The input could not be read.");
     }
     return LM_OK;
 }
@@ -857,7 +867,8 @@ enum lm_status lm_control_call_to(const char *dir, int argc, char **argv, FILE *
     lm_buf_init(&input, (size_t)INPUT_BYTES_MAX);
     st = connect_server(dir, &call, err);
     if (st == LM_OK && in) {
-        /* Reading may take a person's time at a terminal, longer than the server waits: it is asked again after. */
+        /* Reading may take a person's time at a terminal, longer than the server waits: it is asked
+         * again after. */
         (void)close(call.fd);
         call.fd = -1;
         st = read_input(in, &input, err);

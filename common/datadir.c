@@ -1,7 +1,8 @@
 /* The data directory: made, checked, locked; whole files in and out.
  *
- * A lock is a flock on a file of the directory that is never removed: removing it would let two processes hold locks on
- * two files of the same name. Its content, the holder's process id, is for people only. */
+ * A lock is a flock on a file of the directory that is never removed: removing it would let two
+ * processes hold locks on two files of the same name. Its content, the holder's process id, is for
+ * people only. */
 #include "common/datadir.h"
 
 #include <errno.h>
@@ -27,13 +28,15 @@ static enum lm_status fail_errno(struct lm_error *err, int number, const char *p
     case EACCES:
     case EPERM:
     case EROFS:
-        return lm_fail(err, LM_ERR_DENIED, "denied", "", "没有访问 %s 的权限（%s）。请换用有权限的用户。",
+        return lm_fail(err, LM_ERR_DENIED, "denied", "",
+                       "没有访问 %s 的权限（%s）。请换用有权限的用户。",
                        "No permission for %s (%s). Run as a user that has it.", path, text);
     case ENOSPC:
     case EDQUOT:
-        return lm_fail(err, LM_ERR_FULL, "disk_full", "", "磁盘空间已满，没有写入 %s（%s）。请清理后重试。",
-                       "The disk is full; %s was not written (%s). Free some space and try again.", path,
-                       text);
+        return lm_fail(err, LM_ERR_FULL, "disk_full", "",
+                       "磁盘空间已满，没有写入 %s（%s）。请清理后重试。",
+                       "The disk is full; %s was not written (%s). Free some space and try again.",
+                       path, text);
     case ENOMEM:
         return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足：%s（%s）。",
                        "Out of memory: %s (%s).", path, text);
@@ -78,11 +81,12 @@ static enum lm_status fail_owner(struct lm_error *err, const char *path, const s
     } else {
         (void)snprintf(name, sizeof(name), "uid %u", (unsigned)info->st_uid);
     }
-    return lm_fail(err, LM_ERR_DENIED, "data_dir_denied", "",
-                   "数据目录 %s 属于用户 %s，当前用户不能写入。请用该用户运行本命令。",
-                   "The data directory %s belongs to %s and can't be written by the current user. Run the "
-                   "command as that user.",
-                   path, name);
+    return lm_fail(
+        err, LM_ERR_DENIED, "data_dir_denied", "",
+        "数据目录 %s 属于用户 %s，当前用户不能写入。请用该用户运行本命令。",
+        "The data directory %s belongs to %s and can't be written by the current user. Run the "
+        "command as that user.",
+        path, name);
 }
 
 static void drop_slashes(char *path)
@@ -120,11 +124,13 @@ enum lm_status lm_datadir_open(const char *path, bool must_exist, struct lm_data
             return fail_errno(err, errno, out->path);
         }
         if (must_exist) {
-            return lm_fail(err, LM_ERR_NOT_FOUND, "no_data_dir", "",
-                           "数据目录 %s 不存在。镇级请先运行 lastmile-hub init，村级请先运行 lastmile-node enrol。",
-                           "There is no data directory %s. Make it with lastmile-hub init at the town, or "
-                           "with lastmile-node enrol at a station.",
-                           out->path);
+            return lm_fail(
+                err, LM_ERR_NOT_FOUND, "no_data_dir", "",
+                "数据目录 %s 不存在。镇级请先运行 lastmile-hub init，村级请先运行 lastmile-node "
+                "enrol。",
+                "There is no data directory %s. Make it with lastmile-hub init at the town, or "
+                "with lastmile-node enrol at a station.",
+                out->path);
         }
         number = make_directories(out->path);
         if (number == 0 && stat(out->path, &info) != 0) {
@@ -160,11 +166,12 @@ static enum lm_status fail_locked(struct lm_error *err, int fd)
         holder[n] = '\0';
         holder[strspn(holder, "0123456789")] = '\0';
     }
-    return lm_fail(err, LM_ERR_BUSY, "locked", "",
-                   "数据目录正被另一个进程（进程号 %s）使用。请先停止它，或通过它执行。",
-                   "The data directory is in use by another process (pid %s). Stop it first, or let it do "
-                   "the work.",
-                   holder[0] ? holder : "?");
+    return lm_fail(
+        err, LM_ERR_BUSY, "locked", "",
+        "数据目录正被另一个进程（进程号 %s）使用。请先停止它，或通过它执行。",
+        "The data directory is in use by another process (pid %s). Stop it first, or let it do "
+        "the work.",
+        holder[0] ? holder : "?");
 }
 
 enum lm_status lm_datadir_lock(struct lm_datadir *dir, const char *name, struct lm_error *err)
@@ -180,7 +187,8 @@ enum lm_status lm_datadir_lock(struct lm_datadir *dir, const char *name, struct 
         return fail_errno(err, errno, path);
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        enum lm_status st = errno == EWOULDBLOCK ? fail_locked(err, fd) : fail_errno(err, errno, path);
+        enum lm_status st =
+            errno == EWOULDBLOCK ? fail_locked(err, fd) : fail_errno(err, errno, path);
 
         (void)close(fd);
         return st;
@@ -249,8 +257,10 @@ enum lm_status lm_file_read(const char *path, size_t max, char **out, size_t *n_
         st = fail_errno(err, S_ISDIR(info.st_mode) ? EISDIR : errno, path);
         goto out;
     }
-    /* Devices and pipes say 0: read up to the bound. One byte more shows a file that is larger than it said. */
-    want = S_ISREG(info.st_mode) && (uint64_t)info.st_size < max ? (size_t)info.st_size + 1 : max + 1;
+    /* Devices and pipes say 0: read up to the bound. One byte more shows a file that is larger than
+     * it said. */
+    want =
+        S_ISREG(info.st_mode) && (uint64_t)info.st_size < max ? (size_t)info.st_size + 1 : max + 1;
     data = malloc(want + 1);
     if (!data) {
         st = fail_errno(err, ENOMEM, path);
@@ -294,7 +304,8 @@ static int write_all(int fd, const char *data, size_t n)
     return 0;
 }
 
-/* The rename itself must be on disk. Some file systems can't sync a directory: that is no failure. */
+/* The rename itself must be on disk. Some file systems can't sync a directory: that is no failure.
+ */
 static int sync_directory(const char *path)
 {
     char dir[PATH_MAX];

@@ -1,8 +1,9 @@
-/* The one place that opens databases. Everything that is acked goes through WAL with synchronous=FULL: NORMAL may
- * lose committed rows at a power cut.
+/* The one place that opens databases. Everything that is acked goes through WAL with
+ * synchronous=FULL: NORMAL may lose committed rows at a power cut.
  *
- * A connection is opened without SQLite's mutexes: it belongs to one thread. Invariants: an open database has our
- * application_id and a user_version of exactly n_migrations (a reader: any that is not newer); the file is 0600. */
+ * A connection is opened without SQLite's mutexes: it belongs to one thread. Invariants: an open
+ * database has our application_id and a user_version of exactly n_migrations (a reader: any that is
+ * not newer); the file is 0600. */
 #include "common/db.h"
 
 #include "common/base/log.h"
@@ -31,37 +32,41 @@ struct lm_db {
 
 static enum lm_status fail_full(struct lm_error *err, const char *doing, const char *text)
 {
-    return lm_fail(err, LM_ERR_FULL, "disk_full", "",
-                   "磁盘空间已满，没有保存。请清理磁盘空间后重试。（%s：%s）",
-                   "The disk is full and nothing was saved. Free some space and try again. (%s: %s)",
-                   doing, text);
+    return lm_fail(
+        err, LM_ERR_FULL, "disk_full", "",
+        "磁盘空间已满，没有保存。请清理磁盘空间后重试。（%s：%s）",
+        "The disk is full and nothing was saved. Free some space and try again. (%s: %s)", doing,
+        text);
 }
 
 static enum lm_status fail_denied(struct lm_error *err, const char *doing, const char *text)
 {
-    return lm_fail(err, LM_ERR_DENIED, "read_only", "",
-                   "没有写数据库文件的权限。请用数据目录的所有者运行，或改正文件权限。（%s：%s）",
-                   "No permission to write the database file. Run as the owner of the data directory, or "
-                   "correct the file's permissions. (%s: %s)",
-                   doing, text);
+    return lm_fail(
+        err, LM_ERR_DENIED, "read_only", "",
+        "没有写数据库文件的权限。请用数据目录的所有者运行，或改正文件权限。（%s：%s）",
+        "No permission to write the database file. Run as the owner of the data directory, or "
+        "correct the file's permissions. (%s: %s)",
+        doing, text);
 }
 
 static enum lm_status fail_io(struct lm_error *err, const char *doing, const char *text)
 {
-    return lm_fail(err, LM_ERR_IO, "io_error", "",
-                   "读写磁盘出错，没有保存。请检查磁盘，必要时从备份恢复。（%s：%s）",
-                   "Reading or writing the disk failed and nothing was saved. Check the disk; restore from "
-                   "a backup if it is damaged. (%s: %s)",
-                   doing, text);
+    return lm_fail(
+        err, LM_ERR_IO, "io_error", "",
+        "读写磁盘出错，没有保存。请检查磁盘，必要时从备份恢复。（%s：%s）",
+        "Reading or writing the disk failed and nothing was saved. Check the disk; restore from "
+        "a backup if it is damaged. (%s: %s)",
+        doing, text);
 }
 
 static enum lm_status fail_corrupt(struct lm_error *err, const char *doing, const char *text)
 {
-    return lm_fail(err, LM_ERR_CORRUPT, "corrupt", "",
-                   "数据库文件已损坏，或者不是数据库。请不要再写入，从备份恢复。（%s：%s）",
-                   "The database file is damaged or not a database. Do not write to it any more; restore "
-                   "from a backup. (%s: %s)",
-                   doing, text);
+    return lm_fail(
+        err, LM_ERR_CORRUPT, "corrupt", "",
+        "数据库文件已损坏，或者不是数据库。请不要再写入，从备份恢复。（%s：%s）",
+        "The database file is damaged or not a database. Do not write to it any more; restore "
+        "from a backup. (%s: %s)",
+        doing, text);
 }
 
 /* What the operating system said about a file, for SQLITE_IOERR and SQLITE_CANTOPEN. */
@@ -86,15 +91,16 @@ static enum lm_status fail_constraint(struct lm_error *err, int rc, const char *
 {
     if (rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY ||
         rc == SQLITE_CONSTRAINT_ROWID) {
-        return lm_fail(err, LM_ERR_EXISTS, "exists", "",
-                       "已有同样的记录，没有重复保存。（%s：%s）",
-                       "There is such a record already; it was not stored twice. (%s: %s)", doing, text);
+        return lm_fail(err, LM_ERR_EXISTS, "exists", "", "已有同样的记录，没有重复保存。（%s：%s）",
+                       "There is such a record already; it was not stored twice. (%s: %s)", doing,
+                       text);
     }
-    return lm_fail(err, LM_ERR_INTERNAL, "constraint", "",
-                   "数据不符合数据库的约束，没有保存。请把这条信息告诉技术人员。（%s：%s）",
-                   "The data breaks a constraint of the database and was not saved. Tell the technician. "
-                   "(%s: %s)",
-                   doing, text);
+    return lm_fail(
+        err, LM_ERR_INTERNAL, "constraint", "",
+        "数据不符合数据库的约束，没有保存。请把这条信息告诉技术人员。（%s：%s）",
+        "The data breaks a constraint of the database and was not saved. Tell the technician. "
+        "(%s: %s)",
+        doing, text);
 }
 
 static enum lm_status status_of(sqlite3 *handle, int rc, const char *doing, struct lm_error *err)
@@ -122,20 +128,19 @@ static enum lm_status status_of(sqlite3 *handle, int rc, const char *doing, stru
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_PROTOCOL:
-        return lm_fail(err, LM_ERR_BUSY, "busy", "",
-                       "另一个程序正在使用数据库，请稍后重试。（%s：%s）",
-                       "Another program is using the database. Try again in a moment. (%s: %s)", doing,
-                       text);
+        return lm_fail(
+            err, LM_ERR_BUSY, "busy", "", "另一个程序正在使用数据库，请稍后重试。（%s：%s）",
+            "Another program is using the database. Try again in a moment. (%s: %s)", doing, text);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return fail_corrupt(err, doing, text);
     case SQLITE_NOMEM:
         break;
     case SQLITE_TOOBIG:
-        return lm_fail(err, LM_ERR_LIMIT, "too_large", "",
-                       "数据过大，没有保存。请缩短内容后重试。（%s：%s）",
-                       "The data is too large and was not saved. Shorten it and try again. (%s: %s)",
-                       doing, text);
+        return lm_fail(
+            err, LM_ERR_LIMIT, "too_large", "", "数据过大，没有保存。请缩短内容后重试。（%s：%s）",
+            "The data is too large and was not saved. Shorten it and try again. (%s: %s)", doing,
+            text);
     case SQLITE_INTERRUPT:
         return lm_fail(err, LM_ERR_TIMEOUT, "interrupted", "", "操作被中断，请重试。（%s：%s）",
                        "The operation was interrupted. Try again. (%s: %s)", doing, text);
@@ -174,9 +179,9 @@ enum lm_status lm_db_prepare(struct lm_db *db, const char *sql, struct sqlite3_s
                              struct lm_error *err)
 {
     *out = NULL;
-    return lm_db_status(db,
-                        sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL),
-                        "prepare", err);
+    return lm_db_status(
+        db, sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL),
+        "prepare", err);
 }
 
 enum lm_status lm_db_begin(struct lm_db *db, struct lm_error *err)
@@ -237,8 +242,9 @@ static enum lm_status read_number(struct lm_db *db, const char *sql, int64_t *ou
     return st;
 }
 
-/* Makes the file itself, so that it is 0600 whatever the umask; SQLite gives -wal and -shm the same mode. Only a file
- * that is not there yet is opened here: closing a descriptor of a database in use would drop SQLite's locks. */
+/* Makes the file itself, so that it is 0600 whatever the umask; SQLite gives -wal and -shm the same
+ * mode. Only a file that is not there yet is opened here: closing a descriptor of a database in use
+ * would drop SQLite's locks. */
 static enum lm_status make_file(const struct lm_db_options *options, struct lm_error *err)
 {
     struct stat info;
@@ -251,10 +257,11 @@ static enum lm_status make_file(const struct lm_db_options *options, struct lm_e
         return fail_system(err, errno, "open", options->path);
     }
     if (!options->create || options->read_only) {
-        return lm_fail(err, LM_ERR_NOT_FOUND, "no_database", "",
-                       "没有数据库文件：%s。请检查数据目录，或先初始化。",
-                       "There is no database file: %s. Check the data directory, or initialise it first.",
-                       options->path);
+        return lm_fail(
+            err, LM_ERR_NOT_FOUND, "no_database", "",
+            "没有数据库文件：%s。请检查数据目录，或先初始化。",
+            "There is no database file: %s. Check the data directory, or initialise it first.",
+            options->path);
     }
     fd = open(options->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 && errno != EEXIST) {
@@ -284,10 +291,11 @@ static enum lm_status set_journal(struct lm_db *db, struct lm_error *err)
     st = lm_db_status(db, rc, "switch to the write-ahead log", err);
     (void)sqlite3_finalize(stmt);
     if (st == LM_OK && !wal) {
-        st = lm_fail(err, LM_ERR_IO, "io_error", "",
-                     "数据库所在的文件系统不支持 WAL 日志。请把数据目录放在本机磁盘上。",
-                     "The file system of the database does not support a write-ahead log. Keep the data "
-                     "directory on a local disk.");
+        st = lm_fail(
+            err, LM_ERR_IO, "io_error", "",
+            "数据库所在的文件系统不支持 WAL 日志。请把数据目录放在本机磁盘上。",
+            "The file system of the database does not support a write-ahead log. Keep the data "
+            "directory on a local disk.");
     }
     return st;
 }
@@ -303,8 +311,8 @@ static enum lm_status configure(struct lm_db *db, const struct lm_db_options *op
 
     (void)sqlite3_extended_result_codes(db->handle, 1);
     (void)sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
-    /* DEFENSIVE keeps SQL from writing the schema or shadow tables. trusted_schema stays on: JSON functions in CHECK
-     * and full-text triggers need it, and the file is our own. */
+    /* DEFENSIVE keeps SQL from writing the schema or shadow tables. trusted_schema stays on: JSON
+     * functions in CHECK and full-text triggers need it, and the file is our own. */
     (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
     if (!options->read_only) {
         st = set_journal(db, err);
@@ -312,11 +320,12 @@ static enum lm_status configure(struct lm_db *db, const struct lm_db_options *op
     if (st != LM_OK) {
         return st;
     }
-    (void)sqlite3_snprintf(sizeof(sql), sql,
-                           "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;"
-                           "PRAGMA cache_size=-%d; PRAGMA journal_size_limit=%d; PRAGMA "
-                           "wal_autocheckpoint=%d; PRAGMA query_only=%d",
-                           cache, (int)WAL_KEPT_BYTES, pages, options->read_only ? 1 : 0);
+    (void)sqlite3_snprintf(
+        sizeof(sql), sql,
+        "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;"
+        "PRAGMA cache_size=-%d; PRAGMA journal_size_limit=%d; PRAGMA "
+        "wal_autocheckpoint=%d; PRAGMA query_only=%d",
+        cache, (int)WAL_KEPT_BYTES, pages, options->read_only ? 1 : 0);
     return lm_db_exec(db, sql, err);
 }
 
@@ -341,14 +350,16 @@ static enum lm_status check_owner(struct lm_db *db, const struct lm_db_options *
         return LM_OK;
     }
     if ((uint32_t)id != options->application_id) {
-        return lm_fail(err, LM_ERR_CORRUPT, "other_application", "",
-                       "%s 不是本程序的数据库。请检查数据目录是否选对。",
-                       "%s is not a database of this program. Check that it is the right data directory.",
-                       options->path);
+        return lm_fail(
+            err, LM_ERR_CORRUPT, "other_application", "",
+            "%s 不是本程序的数据库。请检查数据目录是否选对。",
+            "%s is not a database of this program. Check that it is the right data directory.",
+            options->path);
     }
     if (version > options->n_migrations) {
         return lm_fail(err, LM_ERR_VERSION, "newer_database", "",
-                       "数据库版本是 %" PRId64 "，本程序只支持到 %d。请安装更新版本的程序后再打开。",
+                       "数据库版本是 %" PRId64
+                       "，本程序只支持到 %d。请安装更新版本的程序后再打开。",
                        "The database has version %" PRId64
                        " and this program knows up to %d. Install the newer program to open it.",
                        version, options->n_migrations);
@@ -356,7 +367,8 @@ static enum lm_status check_owner(struct lm_db *db, const struct lm_db_options *
     return LM_OK;
 }
 
-/* One step; another process may have made it meanwhile, so the version is read inside the transaction. */
+/* One step; another process may have made it meanwhile, so the version is read inside the
+ * transaction. */
 static enum lm_status migrate_step(struct lm_db *db, const struct lm_db_options *options,
                                    bool *done_out, struct lm_error *err)
 {

@@ -1,8 +1,9 @@
 /* The HTTP server: libmicrohttpd with epoll on one thread of its own.
  *
- * Every answer, errors too, says that nothing may be cached, sniffed or framed. Against DNS rebinding a server bound to
- * this machine answers only to a literal address or localhost; against cross-site requests an Origin must be the Host.
- * Handlers run on the server's thread and must not block. */
+ * Every answer, errors too, says that nothing may be cached, sniffed or framed. Against DNS
+ * rebinding a server bound to this machine answers only to a literal address or localhost; against
+ * cross-site requests an Origin must be the Host. Handlers run on the server's thread and must not
+ * block. */
 #include "common/http.h"
 
 #include "common/base/util.h"
@@ -88,7 +89,8 @@ static enum MHD_Result answer_error(struct MHD_Connection *connection, int statu
 
     lm_buf_init(&body, 4096);
     /* Both are texts of this file: nothing in them needs escaping. */
-    lm_buf_printf(&body, "{\"error\":{\"code\":\"%s\",\"text\":\"%s\",\"field\":\"\"}}\n", code, text);
+    lm_buf_printf(&body, "{\"error\":{\"code\":\"%s\",\"text\":\"%s\",\"field\":\"\"}}\n", code,
+                  text);
     return answer(connection, status, NULL, allow, &body);
 }
 
@@ -135,7 +137,8 @@ static enum MHD_Result check_text(void *arg, enum MHD_ValueKind kind, const char
 static enum MHD_Result check_head(const struct lm_http *http, struct MHD_Connection *connection,
                                   const char *path, const char *method, bool *done_out)
 {
-    const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+    const char *host =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
     const char *origin =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN);
     const char *length =
@@ -145,7 +148,8 @@ static enum MHD_Result check_head(const struct lm_http *http, struct MHD_Connect
 
     *done_out = true;
     if (!host || (http->loopback && !literal_host(host))) {
-        return answer_error(connection, 403, "bad_host", "请用本机地址访问，例如 http://127.0.0.1/", NULL);
+        return answer_error(connection, 403, "bad_host", "请用本机地址访问，例如 http://127.0.0.1/",
+                            NULL);
     }
     if (!reads && origin && !same_origin(origin, host)) {
         return answer_error(connection, 403, "bad_origin", "不接受来自其他网站的请求", NULL);
@@ -243,7 +247,8 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
     if (*data_n > 0) {
         lm_buf_add(&exchange->body, data, *data_n);
         *data_n = 0;
-        return exchange->body.status == LM_OK ? MHD_YES : MHD_NO; /* chunked and too long: hang up */
+        return exchange->body.status == LM_OK ? MHD_YES
+                                              : MHD_NO; /* chunked and too long: hang up */
     }
     return dispatch(http, connection, path, method, exchange);
 }
@@ -305,8 +310,8 @@ static bool parse_address(const char *text, union any_address *out, socklen_t *n
     }
     out->v4.sin_family = AF_INET;
     *n_out = sizeof(out->v4);
-    return inet_pton(AF_INET, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, &out->v4.sin_addr) ==
-               1 &&
+    return inet_pton(AF_INET, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host,
+                     &out->v4.sin_addr) == 1 &&
            parse_port(colon + 1, &out->v4.sin_port);
 }
 
@@ -335,21 +340,23 @@ static enum lm_status fail_listen(struct lm_error *err, int number, const char *
 {
     switch (number) {
     case EADDRINUSE:
-        return lm_fail(err, LM_ERR_BUSY, "address_in_use", "",
-                       "网页地址 %s 已被其他程序占用。请停止那个程序，或用 --http 换一个端口。",
-                       "The address %s is in use by another program. Stop that program, or choose another "
-                       "port with --http.",
-                       address);
+        return lm_fail(
+            err, LM_ERR_BUSY, "address_in_use", "",
+            "网页地址 %s 已被其他程序占用。请停止那个程序，或用 --http 换一个端口。",
+            "The address %s is in use by another program. Stop that program, or choose another "
+            "port with --http.",
+            address);
     case EACCES:
     case EPERM:
         return lm_fail(err, LM_ERR_DENIED, "address_denied", "",
                        "没有权限使用网页地址 %s。请用 --http 换一个 1024 以上的端口。",
-                       "No permission for the address %s. Choose a port above 1023 with --http.", address);
+                       "No permission for the address %s. Choose a port above 1023 with --http.",
+                       address);
     default:
         return lm_fail(err, LM_ERR_NETWORK, "address_failed", "",
                        "不能在 %s 提供网页（%s）。请用 --http 指定本机的地址。",
-                       "Cannot listen on %s (%s). Name an address of this machine with --http.", address,
-                       strerror(number));
+                       "Cannot listen on %s (%s). Name an address of this machine with --http.",
+                       address, strerror(number));
     }
 }
 
@@ -362,10 +369,10 @@ static enum lm_status listen_on(struct lm_http *http, const char *text, int *fd_
     int one = 1, fd, number;
 
     if (!parse_address(text, &address, &n)) {
-        return lm_fail(err, LM_ERR_INVALID, "bad_address", "",
-                       "地址“%s”不对，应当像 127.0.0.1:5801 或 [::1]:5801。",
-                       "The address \"%s\" is wrong; it should look like 127.0.0.1:5801 or [::1]:5801.",
-                       text);
+        return lm_fail(
+            err, LM_ERR_INVALID, "bad_address", "",
+            "地址“%s”不对，应当像 127.0.0.1:5801 或 [::1]:5801。",
+            "The address \"%s\" is wrong; it should look like 127.0.0.1:5801 or [::1]:5801.", text);
     }
     fd = socket(address.head.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
@@ -411,8 +418,8 @@ static void free_text(const char *text)
     free(memory.out);
 }
 
-enum lm_status lm_http_start(const char *address, const struct lm_http_route *routes, size_t n_routes,
-                             struct lm_http **out, struct lm_error *err)
+enum lm_status lm_http_start(const char *address, const struct lm_http_route *routes,
+                             size_t n_routes, struct lm_http **out, struct lm_error *err)
 {
     struct lm_http *http = calloc(1, sizeof(*http));
     enum lm_status st = LM_ERR_MEMORY;
@@ -435,8 +442,9 @@ enum lm_status lm_http_start(const char *address, const struct lm_http_route *ro
         MHD_OPTION_NOTIFY_COMPLETED, finish, NULL, MHD_OPTION_END);
     if (!http->daemon) {
         (void)close(fd);
-        st = lm_fail(err, LM_ERR_IO, "http_failed", "", "不能启动网页服务。请重试，或检查系统资源。",
-                     "The web server could not be started. Try again, or check the system's resources.");
+        st = lm_fail(
+            err, LM_ERR_IO, "http_failed", "", "不能启动网页服务。请重试，或检查系统资源。",
+            "The web server could not be started. Try again, or check the system's resources.");
     }
 out:
     if (st != LM_OK) {
@@ -472,7 +480,8 @@ void lm_http_stop(struct lm_http **http)
 
 /* ---- metrics ---- */
 
-void lm_metric(struct lm_buf *buf, const char *name, const char *kind, const char *help, double value)
+void lm_metric(struct lm_buf *buf, const char *name, const char *kind, const char *help,
+               double value)
 {
     char type_line[160];
     int base = (int)strcspn(name, "{");

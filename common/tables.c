@@ -1,8 +1,10 @@
-/* Typed tables: one row to and from a record. This is the inner loop of a merge: statements are prepared once per type,
- * scalars go straight between columns and values, only lists pass through JSON text.
+/* Typed tables: one row to and from a record. This is the inner loop of a merge: statements are
+ * prepared once per type, scalars go straight between columns and values, only lists pass through
+ * JSON text.
  *
- * Parameters and result columns have fixed places: field i at i (parameters count from 1), then _stamps, _unknown,
- * _invalid, _issue, _pos. Bound text is borrowed from the record until the step is done. */
+ * Parameters and result columns have fixed places: field i at i (parameters count from 1), then
+ * _stamps, _unknown, _invalid, _issue, _pos. Bound text is borrowed from the record until the step
+ * is done. */
 #include "common/tables_internal.h"
 
 #include "proto/prescan.h"
@@ -252,7 +254,8 @@ static enum lm_status read_json_map(struct lm_arena *arena, const struct lm_fiel
         json_t *out;
     } object = {.in = json};
 
-    json_object_foreach (object.out, key, item) {
+    json_object_foreach(object.out, key, item)
+    {
         size_t len = strlen(key);
 
         if (st != LM_OK) {
@@ -260,9 +263,9 @@ static enum lm_status read_json_map(struct lm_arena *arena, const struct lm_fiel
         }
         pairs[i].key = lm_arena_text(arena, key, len);
         pairs[i].key_len = (uint32_t)len;
-        st = pairs[i].key ? read_json(arena, member_of(field, key, len), item, depth + 1,
-                                      &pairs[i].value)
-                          : lm_arena_status(arena, len + 1);
+        st = pairs[i].key
+                 ? read_json(arena, member_of(field, key, len), item, depth + 1, &pairs[i].value)
+                 : lm_arena_status(arena, len + 1);
         i++;
     }
     *out = (struct lm_value){.kind = n ? LM_MAP : LM_NULL, .len = (uint32_t)n, .pairs = pairs};
@@ -283,7 +286,8 @@ static enum lm_status read_json_list(struct lm_arena *arena, const struct lm_fie
     return st;
 }
 
-/* The inverse of put_json: pairs keep their stored order, which is the canonical one they were written in. */
+/* The inverse of put_json: pairs keep their stored order, which is the canonical one they were
+ * written in. */
 static enum lm_status read_json(struct lm_arena *arena, const struct lm_field *field,
                                 const json_t *json, int depth, struct lm_value *out)
 {
@@ -370,14 +374,17 @@ enum lm_status tb_bind_value(struct lm_tables *t, sqlite3_stmt *stmt, int at,
     } else if (field->ftype == LM_F_INT) {
         rc = v->kind == LM_INT ? sqlite3_bind_int64(stmt, at, v->i) : rc;
     } else if (field->ftype == LM_F_DECIMAL) {
-        rc = v->kind == LM_INT ? sqlite3_bind_double(stmt, at, (double)v->i / LM_DECIMAL_SCALE) : rc;
+        rc =
+            v->kind == LM_INT ? sqlite3_bind_double(stmt, at, (double)v->i / LM_DECIMAL_SCALE) : rc;
     } else if (v->kind == LM_TEXT) {
         rc = bind_borrowed(stmt, at, v->text, v->len);
     }
     if (rc == SQLITE_MISMATCH) {
         return lm_fail(err, LM_ERR_INTERNAL, "bad_kind", field->name,
-                       "字段“%s”的值类型不对，没有保存。", "The value of \"%s\" is of the wrong kind and was "
-                       "not saved.", field->name);
+                       "字段“%s”的值类型不对，没有保存。",
+                       "The value of \"%s\" is of the wrong kind and was "
+                       "not saved.",
+                       field->name);
     }
     return rc == SQLITE_OK ? LM_OK : lm_db_status(t->db, rc, "bind a value", err);
 }
@@ -398,12 +405,14 @@ static int bind_issue(struct lm_tables *t, sqlite3_stmt *stmt, int at, const str
         put_json_text(&t->json, text, strlen(text));
     }
     lm_buf_text(&t->json, "}");
-    return t->json.status != LM_OK ? SQLITE_NOMEM
-                                   : sqlite3_bind_text64(stmt, at, (const char *)t->json.data,
-                                                         t->json.len, SQLITE_TRANSIENT, SQLITE_UTF8);
+    return t->json.status != LM_OK
+               ? SQLITE_NOMEM
+               : sqlite3_bind_text64(stmt, at, (const char *)t->json.data, t->json.len,
+                                     SQLITE_TRANSIENT, SQLITE_UTF8);
 }
 
-static int bind_unknown(struct lm_tables *t, sqlite3_stmt *stmt, int at, const struct lm_record *rec)
+static int bind_unknown(struct lm_tables *t, sqlite3_stmt *stmt, int at,
+                        const struct lm_record *rec)
 {
     if (rec->unknown.kind == LM_NULL) {
         return SQLITE_OK;
@@ -438,8 +447,8 @@ static enum lm_status bind_record(struct lm_tables *t, sqlite3_stmt *stmt,
     lm_stamps_pack(&t->stamps, rec, true);
     rc = rc != SQLITE_OK ? rc : t->stamps.status != LM_OK ? SQLITE_NOMEM : SQLITE_OK;
     rc = rc != SQLITE_OK ? rc
-                         : sqlite3_bind_blob64(stmt, tail + TB_STAMPS, t->stamps.data, t->stamps.len,
-                                               SQLITE_STATIC);
+                         : sqlite3_bind_blob64(stmt, tail + TB_STAMPS, t->stamps.data,
+                                               t->stamps.len, SQLITE_STATIC);
     rc = rc != SQLITE_OK ? rc : bind_unknown(t, stmt, tail + TB_UNKNOWN, rec);
     rc = rc != SQLITE_OK ? rc : sqlite3_bind_int(stmt, tail + TB_INVALID, rec->invalid ? 1 : 0);
     rc = rc != SQLITE_OK ? rc : bind_issue(t, stmt, tail + TB_ISSUE, rec);
@@ -550,9 +559,8 @@ enum lm_status lm_tables_update(struct lm_tables *t, const struct lm_record *bef
             return lm_tables_put(t, rec, false, err);
         }
     }
-    st = table->update_plain
-             ? LM_OK
-             : prepare_update(t, table, table->indexed, &table->update_plain, err);
+    st = table->update_plain ? LM_OK
+                             : prepare_update(t, table, table->indexed, &table->update_plain, err);
     if (st == LM_OK) {
         st = run_put(t, table->update_plain, rec, table->indexed, err);
     }
@@ -602,7 +610,8 @@ static enum lm_status load_json(sqlite3_stmt *stmt, int column, json_t **out)
     if (!text) {
         return LM_ERR_MEMORY;
     }
-    *out = json_loadb(text, (size_t)sqlite3_column_bytes(stmt, column), JSON_REJECT_DUPLICATES, NULL);
+    *out =
+        json_loadb(text, (size_t)sqlite3_column_bytes(stmt, column), JSON_REJECT_DUPLICATES, NULL);
     return *out ? LM_OK : LM_ERR_CORRUPT;
 }
 
@@ -705,7 +714,8 @@ static enum lm_status read_unknown(sqlite3_stmt *stmt, int column, struct lm_are
     if (lm_read_value(&reader, arena, out) && lm_reader_done(&reader)) {
         return LM_OK;
     }
-    return reader.status == LM_ERR_INVALID || reader.status == LM_OK ? LM_ERR_CORRUPT : reader.status;
+    return reader.status == LM_ERR_INVALID || reader.status == LM_OK ? LM_ERR_CORRUPT
+                                                                     : reader.status;
 }
 
 enum lm_status tb_read_row(struct lm_tables *t, sqlite3_stmt *stmt, struct lm_arena *arena,
@@ -743,8 +753,8 @@ enum lm_status tb_read_row(struct lm_tables *t, sqlite3_stmt *stmt, struct lm_ar
     return st;
 }
 
-enum lm_status lm_tables_get(struct lm_tables *t, struct lm_arena *arena, const struct lm_type *type,
-                             const char *id, struct lm_record **out)
+enum lm_status lm_tables_get(struct lm_tables *t, struct lm_arena *arena,
+                             const struct lm_type *type, const char *id, struct lm_record **out)
 {
     struct tb_table *table = tb_table_of(t, type);
     enum lm_status st = LM_OK;

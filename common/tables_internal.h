@@ -18,16 +18,16 @@ enum { TB_SQL_BYTES_MAX = 256 * 1024, TB_JSON_BYTES_MAX = 4 * 1024 * 1024 };
 struct tb_table {
     const struct lm_type *type;
     sqlite3_stmt *get, *exists, *insert, *update;
-    sqlite3_stmt *update_plain;   /* leaves the indexed columns alone */
-    sqlite3_stmt *same_key[2];    /* everywhere; in one village */
-    sqlite3_stmt **each;          /* [n_fields] */
-    bool *indexed;                /* [n_fields]: part of some index */
+    sqlite3_stmt *update_plain; /* leaves the indexed columns alone */
+    sqlite3_stmt *same_key[2];  /* everywhere; in one village */
+    sqlite3_stmt **each;        /* [n_fields] */
+    bool *indexed;              /* [n_fields]: part of some index */
 };
 
 struct lm_tables {
     struct lm_db *db;
     const struct lm_catalog *catalog;
-    struct tb_table *tables;      /* [catalog->n_types] */
+    struct tb_table *tables;         /* [catalog->n_types] */
     struct lm_buf json, stamps, sql; /* scratch */
     const struct lm_type *area_type; /* area_unit, or NULL */
     const struct lm_list *levels;
@@ -58,7 +58,8 @@ enum lm_status tb_read_row(struct lm_tables *tables, sqlite3_stmt *stmt, struct 
 enum lm_status tb_bind_value(struct lm_tables *tables, sqlite3_stmt *stmt, int at,
                              const struct lm_field *field, const struct lm_value *v,
                              struct lm_error *err);
-/* A decimal column or JSON number as ten-thousandths, rounded half away from zero; false beyond ±9e14. */
+/* A decimal column or JSON number as ten-thousandths, rounded half away from zero; false beyond
+ * ±9e14. */
 bool tb_scale(double real, int64_t *out);
 /* A statement of its own, from tables->sql. */
 enum lm_status tb_prepare(struct lm_tables *tables, sqlite3_stmt **out, struct lm_error *err);

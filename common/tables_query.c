@@ -1,7 +1,7 @@
 /* Typed tables: lists, natural keys and look-ups.
  *
- * A statement that is cached may be in use when a visitor asks the same again (an expression that looks up through
- * another): then a statement of its own is made for that call. */
+ * A statement that is cached may be in use when a visitor asks the same again (an expression that
+ * looks up through another): then a statement of its own is made for that call. */
 #include "common/tables_internal.h"
 
 #include "common/base/util.h"
@@ -76,8 +76,8 @@ static void put_equals(struct lm_buf *sql, const struct lm_field *field, int at)
 
 static enum lm_status fail_value(struct lm_error *err, const struct lm_field *field)
 {
-    return lm_fail(err, LM_ERR_INVALID, "bad_value", field->name,
-                   "“%s”不能按这个值筛选。", "\"%s\" can't be searched for this value.", field->name);
+    return lm_fail(err, LM_ERR_INVALID, "bad_value", field->name, "“%s”不能按这个值筛选。",
+                   "\"%s\" can't be searched for this value.", field->name);
 }
 
 static bool parse_int(const char *text, int64_t *out)
@@ -86,7 +86,8 @@ static bool parse_int(const char *text, int64_t *out)
 
     errno = 0;
     *out = strtoll(text, &end, 10);
-    return errno == 0 && end != text && *end == '\0' && (text[0] == '-' || (text[0] >= '0' && text[0] <= '9'));
+    return errno == 0 && end != text && *end == '\0' &&
+           (text[0] == '-' || (text[0] >= '0' && text[0] <= '9'));
 }
 
 static bool parse_decimal(const char *text, double *out)
@@ -182,9 +183,10 @@ static enum lm_status put_where(struct lm_tables *t, const struct lm_type *type,
     return LM_OK;
 }
 
-enum lm_status lm_tables_list(struct lm_tables *t, struct lm_arena *arena, const struct lm_type *type,
-                              const char *village, const struct lm_where *where, size_t n_where,
-                              bool with_deleted, record_visit visit, void *arg, struct lm_error *err)
+enum lm_status lm_tables_list(struct lm_tables *t, struct lm_arena *arena,
+                              const struct lm_type *type, const char *village,
+                              const struct lm_where *where, size_t n_where, bool with_deleted,
+                              record_visit visit, void *arg, struct lm_error *err)
 {
     struct lm_buf *sql = &t->sql;
     sqlite3_stmt *stmt = NULL;
@@ -226,10 +228,12 @@ enum lm_status lm_tables_list(struct lm_tables *t, struct lm_arena *arena, const
 
 /* ---- natural keys ---- */
 
-/* Parameters: 1 the id, 2 the village, 3 + 2k and 4 + 2k for part k; then :as_of, :year and :today. */
+/* Parameters: 1 the id, 2 the village, 3 + 2k and 4 + 2k for part k; then :as_of, :year and :today.
+ */
 enum { KEY_ID = 1, KEY_VILLAGE = 2, KEY_PARTS = 3 };
 
-/* A part that narrows the search through an index of its own; else the village's index must serve. */
+/* A part that narrows the search through an index of its own; else the village's index must serve.
+ */
 static bool key_narrows(const struct lm_type *type)
 {
     for (size_t i = 0; i < type->n_natural_key; i++) {
@@ -248,8 +252,8 @@ static void put_key_part(struct lm_buf *sql, const struct lm_field *field, int a
     if (tb_is_json(field)) {
         lm_buf_text(sql, "EXISTS (SELECT 1 FROM json_each(");
         tb_put_column(sql, "r", field->name);
-        lm_buf_printf(sql, ") AS \"j\" WHERE \"j\".\"value\" IN (SELECT \"value\" FROM json_each(?%d)))",
-                      at);
+        lm_buf_printf(
+            sql, ") AS \"j\" WHERE \"j\".\"value\" IN (SELECT \"value\" FROM json_each(?%d)))", at);
         return;
     }
     tb_put_column(sql, "r", field->name);
@@ -269,12 +273,14 @@ static enum lm_status prepare_same_key(struct lm_tables *t, const struct lm_type
     enum lm_status st = LM_OK;
 
     put_select(sql, type);
-    lm_buf_printf(sql,
-                  "\"r\".\"id\" <> ?%d AND \"r\".\"deleted_at\" IS NULL AND COALESCE(\"r\".\"state\", '') "
-                  "NOT IN ('cancelled', 'merged', 'withdrawn')",
-                  KEY_ID);
+    lm_buf_printf(
+        sql,
+        "\"r\".\"id\" <> ?%d AND \"r\".\"deleted_at\" IS NULL AND COALESCE(\"r\".\"state\", '') "
+        "NOT IN ('cancelled', 'merged', 'withdrawn')",
+        KEY_ID);
     if (in_village) {
-        /* The plus keeps SQLite from reading a whole village where the key's own index finds one row. */
+        /* The plus keeps SQLite from reading a whole village where the key's own index finds one
+         * row. */
         lm_buf_printf(sql, " AND %s\"r\".\"village_code\" = ?%d", key_narrows(type) ? "+" : "",
                       KEY_VILLAGE);
     }
@@ -500,8 +506,6 @@ static const char *lookup_area_level(void *ctx, const char *code)
 
 struct lm_lookup lm_tables_lookup(struct lm_tables *tables)
 {
-    return (struct lm_lookup){.ctx = tables,
-                              .get = lookup_get,
-                              .each = lookup_each,
-                              .area_level = lookup_area_level};
+    return (struct lm_lookup){
+        .ctx = tables, .get = lookup_get, .each = lookup_each, .area_level = lookup_area_level};
 }

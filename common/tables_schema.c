@@ -1,8 +1,10 @@
-/* Typed tables: what stands in the schema. Tables and columns carry the catalogue's labels as comments, so that
+/* Typed tables: what stands in the schema. Tables and columns carry the catalogue's labels as
+ * comments, so that
  * `.schema` in any SQLite tool explains itself.
  *
- * Migration is additive and idempotent: whatever is missing is made, nothing is changed or dropped. An index is named
- * after its columns, so that another key in a later catalogue makes another index. */
+ * Migration is additive and idempotent: whatever is missing is made, nothing is changed or dropped.
+ * An index is named after its columns, so that another key in a later catalogue makes another
+ * index. */
 #include "common/tables_internal.h"
 
 #include <stdlib.h>
@@ -15,7 +17,8 @@ static const struct {
     const char *sql_type, *constraint, *comment;
 } tail_columns[TB_TAIL_COUNT] = {
     {"BLOB", "", "各字段组的版本与次序 / version and rank of each merge group (msgpack)"},
-    {"BLOB", "", "本版本目录不认识的字段，原样保留 / fields this catalogue does not know, kept (msgpack)"},
+    {"BLOB", "",
+     "本版本目录不认识的字段，原样保留 / fields this catalogue does not know, kept (msgpack)"},
     {"INTEGER", " NOT NULL DEFAULT 0 CHECK (\"_invalid\" IN (0, 1))",
      "1 = 退回，不计入统计 / 1 = returned, not counted"},
     {"TEXT", "", "退回原因 JSON / why it is returned: {code,field,zh,en}"},
@@ -180,9 +183,9 @@ static enum lm_status add_column(struct lm_db *db, const struct lm_type *type, i
 }
 
 /* What a table has: marks fields and tail columns found. *exists_out = the table is there. */
-static enum lm_status read_columns(struct lm_db *db, const struct lm_type *type,
-                                   struct lm_buf *sql, bool *fields, bool tail[TB_TAIL_COUNT],
-                                   bool *exists_out, struct lm_error *err)
+static enum lm_status read_columns(struct lm_db *db, const struct lm_type *type, struct lm_buf *sql,
+                                   bool *fields, bool tail[TB_TAIL_COUNT], bool *exists_out,
+                                   struct lm_error *err)
 {
     sqlite3_stmt *stmt = NULL;
     enum lm_status st;
@@ -192,7 +195,8 @@ static enum lm_status read_columns(struct lm_db *db, const struct lm_type *type,
     lm_buf_text(sql, "PRAGMA table_info(");
     tb_put_table(sql, type);
     lm_buf_text(sql, ")");
-    st = sql->status == LM_OK ? lm_db_prepare(db, (const char *)sql->data, &stmt, err) : sql->status;
+    st =
+        sql->status == LM_OK ? lm_db_prepare(db, (const char *)sql->data, &stmt, err) : sql->status;
     while (st == LM_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         const char *name = (const char *)sqlite3_column_text(stmt, 1);
         const char *sql_type = (const char *)sqlite3_column_text(stmt, 2);
@@ -200,11 +204,12 @@ static enum lm_status read_columns(struct lm_db *db, const struct lm_type *type,
 
         *exists_out = true;
         if (field && sql_type && strcmp(sql_type, column_type(field)) != 0) {
-            st = lm_fail(err, LM_ERR_VERSION, "column_type", field->name,
-                         "表 r_%s 的列 %s 是 %s，目录要求 %s。字段的类型不能改变，请新增字段。",
-                         "In table r_%s the column %s is %s and the catalogue asks for %s. A field's type "
-                         "can't change: add a new field.",
-                         type->name, field->name, sql_type, column_type(field));
+            st = lm_fail(
+                err, LM_ERR_VERSION, "column_type", field->name,
+                "表 r_%s 的列 %s 是 %s，目录要求 %s。字段的类型不能改变，请新增字段。",
+                "In table r_%s the column %s is %s and the catalogue asks for %s. A field's type "
+                "can't change: add a new field.",
+                type->name, field->name, sql_type, column_type(field));
         } else if (field) {
             fields[field->index] = true;
         }
@@ -269,8 +274,9 @@ static size_t key_fields(const struct lm_type *type, int *out, size_t max)
     return n;
 }
 
-/* Every index that this type should have; each is paid for at every merge. Single fields are indexed where they are set
- * (most corrections and many references never are), and not at all where they lead the key's index. */
+/* Every index that this type should have; each is paid for at every merge. Single fields are
+ * indexed where they are set (most corrections and many references never are), and not at all where
+ * they lead the key's index. */
 static enum lm_status each_index(const struct lm_type *type, bool for_hub, index_visit visit,
                                  void *arg)
 {

@@ -20,8 +20,9 @@
 
 static void test_parse(void **state)
 {
-    char a0[] = "count", a1[] = "--data=/d d", a2[] = "I12", a3[] = "--json", a4[] = "--by", a5[] = "month",
-         a6[] = "--user", a7[] = "王五", a8[] = "--", a9[] = "--json", a10[] = "--dataset";
+    char a0[] = "count", a1[] = "--data=/d d", a2[] = "I12", a3[] = "--json", a4[] = "--by",
+         a5[] = "month", a6[] = "--user", a7[] = "王五", a8[] = "--", a9[] = "--json",
+         a10[] = "--dataset";
     char *argv[] = {a0, a1, a2, a10, a3, a4, a5, a6, a7, a8, a9, NULL};
     struct lm_cli cli = {0};
     struct lm_error err;
@@ -64,8 +65,9 @@ static void test_parse_defaults(void **state)
     assert_null(strstr(err.en, "选项"));
 }
 
-static enum lm_status options(int argc, char **argv, const char **by, bool *flag, const char **where,
-                              size_t *n_where, const char **pos, size_t *n_pos, struct lm_error *err)
+static enum lm_status options(int argc, char **argv, const char **by, bool *flag,
+                              const char **where, size_t *n_where, const char **pos, size_t *n_pos,
+                              struct lm_error *err)
 {
     struct lm_cli cli = {.argc = argc, .argv = argv};
     const struct lm_cli_option list[] = {
@@ -81,7 +83,8 @@ static enum lm_status options(int argc, char **argv, const char **by, bool *flag
 static void test_options(void **state)
 {
     char a0[] = "count", a1[] = "I1", a2[] = "--by=village", a3[] = "--offline", a4[] = "--where",
-         a5[] = "a=b", a6[] = "--where=c=d", a7[] = "-", unknown[] = "--bye", dashes[] = "--", by[] = "--by";
+         a5[] = "a=b", a6[] = "--where=c=d", a7[] = "-", unknown[] = "--bye", dashes[] = "--",
+         by[] = "--by";
     char *argv[] = {a0, a1, a2, a3, a4, a5, a6, a7};
     char *bad[] = {a0, unknown}, *raw[] = {a0, dashes, unknown}, *many[] = {a0, a6, a6, a6};
     char *extra[] = {a0, a1, a1, a1}, *missing[] = {a0, by}, *flag_value[] = {a0, NULL};
@@ -101,13 +104,17 @@ static void test_options(void **state)
     assert_int_equal(n_pos, 2);
     assert_string_equal(pos[0], "I1");
     assert_string_equal(pos[1], "-");
-    assert_int_equal(options(2, bad, &value, &flag, where, &n_where, pos, &n_pos, &err), LM_ERR_INVALID);
+    assert_int_equal(options(2, bad, &value, &flag, where, &n_where, pos, &n_pos, &err),
+                     LM_ERR_INVALID);
     assert_string_equal(err.code, "usage");
     assert_int_equal(options(3, raw, &value, &flag, where, &n_where, pos, &n_pos, &err), LM_OK);
     assert_string_equal(pos[0], "--bye");
-    assert_int_equal(options(4, many, &value, &flag, where, &n_where, pos, &n_pos, &err), LM_ERR_INVALID);
-    assert_int_equal(options(4, extra, &value, &flag, where, &n_where, pos, &n_pos, &err), LM_ERR_INVALID);
-    assert_int_equal(options(2, missing, &value, &flag, where, &n_where, pos, &n_pos, &err), LM_ERR_INVALID);
+    assert_int_equal(options(4, many, &value, &flag, where, &n_where, pos, &n_pos, &err),
+                     LM_ERR_INVALID);
+    assert_int_equal(options(4, extra, &value, &flag, where, &n_where, pos, &n_pos, &err),
+                     LM_ERR_INVALID);
+    assert_int_equal(options(2, missing, &value, &flag, where, &n_where, pos, &n_pos, &err),
+                     LM_ERR_INVALID);
     flag_value[1] = offline_value;
     assert_int_equal(options(2, flag_value, &value, &flag, where, &n_where, pos, &n_pos, &err),
                      LM_ERR_INVALID);
@@ -332,10 +339,10 @@ static void test_datadir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),      cmocka_unit_test(test_parse_defaults),
-        cmocka_unit_test(test_options),    cmocka_unit_test(test_fail),
-        cmocka_unit_test(test_lines),      cmocka_unit_test(test_long_lines),
-        cmocka_unit_test(test_json),       cmocka_unit_test(test_print),
+        cmocka_unit_test(test_parse),   cmocka_unit_test(test_parse_defaults),
+        cmocka_unit_test(test_options), cmocka_unit_test(test_fail),
+        cmocka_unit_test(test_lines),   cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_json),    cmocka_unit_test(test_print),
         cmocka_unit_test(test_datadir),
     };
 

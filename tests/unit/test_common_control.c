@@ -1,4 +1,5 @@
-/* The local command socket: a server's loop in one thread, clients in the test's own; clients that lie or leave. */
+/* The local command socket: a server's loop in one thread, clients in the test's own; clients that
+ * lie or leave. */
 #include "common/control.h"
 
 #include "common/base/util.h"
@@ -223,7 +224,8 @@ static void test_no_server(void **state)
 
     assert_int_equal(call(f->top, 1, argv, NULL, &code, &out, &errors, &err), LM_ERR_NOT_FOUND);
     release(&out, &errors);
-    assert_int_equal(call("/nonexistent", 1, argv, NULL, &code, &out, &errors, &err), LM_ERR_NOT_FOUND);
+    assert_int_equal(call("/nonexistent", 1, argv, NULL, &code, &out, &errors, &err),
+                     LM_ERR_NOT_FOUND);
     release(&out, &errors);
 }
 
@@ -369,7 +371,8 @@ static void test_parallel(void **state)
     fclose(none);
 }
 
-/* A request that is still with the program when the socket is closed: finishing it then is allowed. */
+/* A request that is still with the program when the socket is closed: finishing it then is allowed.
+ */
 static void test_finish_after_close(void **state)
 {
     struct fixture *f = *state;
@@ -399,8 +402,13 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_call),     T(test_big_input), T(test_no_server),          T(test_bad_arguments),
-        T(test_hostile_clients), T(test_parallel),  T(test_finish_after_close),
+        T(test_call),
+        T(test_big_input),
+        T(test_no_server),
+        T(test_bad_arguments),
+        T(test_hostile_clients),
+        T(test_parallel),
+        T(test_finish_after_close),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

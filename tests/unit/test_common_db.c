@@ -22,7 +22,8 @@ struct fixture {
 };
 
 static const struct lm_migration migrations[] = {
-    {"CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT UNIQUE) STRICT; INSERT INTO t (x) VALUES ('one')"},
+    {"CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT UNIQUE) STRICT; INSERT INTO t (x) VALUES "
+     "('one')"},
     {"ALTER TABLE t ADD COLUMN y TEXT"},
     {"INSERT INTO t (x) VALUES ('two')"},
 };
@@ -113,7 +114,8 @@ static void test_open(void **state)
     assert_int_equal(number(f, "PRAGMA busy_timeout"), 10000);
     assert_int_equal(number(f, "PRAGMA cache_size"), -8192);
     assert_int_equal(number(f, "PRAGMA wal_autocheckpoint"), 4000);
-    assert_int_equal(number(f, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'"), 1);
+    assert_int_equal(
+        number(f, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'"), 1);
     assert_int_equal(number(f, "SELECT count(*) FROM t"), 1);
     assert_int_equal(stat(f->path, &info), 0);
     assert_int_equal(info.st_mode & 0777, 0600);
@@ -175,11 +177,13 @@ static void test_damaged_page(void **state)
     int fd;
 
     assert_int_equal(open_it(f), LM_OK);
-    assert_int_equal(lm_db_exec(f->db,
-                                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 2000)"
-                                "INSERT INTO t (x) SELECT i || '" "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' FROM n",
-                                &f->err),
-                     LM_OK);
+    assert_int_equal(
+        lm_db_exec(f->db,
+                   "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 2000)"
+                   "INSERT INTO t (x) SELECT i || '"
+                   "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' FROM n",
+                   &f->err),
+        LM_OK);
     lm_db_close(&f->db); /* checkpoints */
     memset(junk, 0xee, sizeof(junk));
     fd = open(f->path, O_WRONLY);
@@ -253,7 +257,8 @@ static void test_read_only(void **state)
     struct lm_db_options options = f->options;
 
     options.read_only = true;
-    assert_int_equal(lm_db_open(&options, &reader, &f->err), LM_ERR_NOT_FOUND); /* never makes one */
+    assert_int_equal(lm_db_open(&options, &reader, &f->err),
+                     LM_ERR_NOT_FOUND); /* never makes one */
     assert_int_equal(open_it(f), LM_OK);
     assert_int_equal(lm_db_open(&options, &reader, &f->err), LM_OK);
     assert_int_equal(lm_db_exec(reader, "INSERT INTO t (x) VALUES ('r')", &f->err), LM_ERR_DENIED);
@@ -277,12 +282,18 @@ static void test_statuses(void **state)
         enum lm_status st;
         const char *code;
     } cases[] = {
-        {SQLITE_FULL, LM_ERR_FULL, "disk_full"},         {SQLITE_IOERR_FSYNC, LM_ERR_IO, "io_error"},
-        {SQLITE_IOERR_NOMEM, LM_ERR_MEMORY, "memory"},   {SQLITE_NOMEM, LM_ERR_MEMORY, "memory"},
-        {SQLITE_READONLY, LM_ERR_DENIED, "read_only"},   {SQLITE_BUSY_SNAPSHOT, LM_ERR_BUSY, "busy"},
-        {SQLITE_LOCKED, LM_ERR_BUSY, "busy"},            {SQLITE_CORRUPT, LM_ERR_CORRUPT, "corrupt"},
-        {SQLITE_NOTADB, LM_ERR_CORRUPT, "corrupt"},      {SQLITE_CONSTRAINT_UNIQUE, LM_ERR_EXISTS, "exists"},
-        {SQLITE_MISUSE, LM_ERR_INTERNAL, "database"},    {SQLITE_TOOBIG, LM_ERR_LIMIT, "too_large"},
+        {SQLITE_FULL, LM_ERR_FULL, "disk_full"},
+        {SQLITE_IOERR_FSYNC, LM_ERR_IO, "io_error"},
+        {SQLITE_IOERR_NOMEM, LM_ERR_MEMORY, "memory"},
+        {SQLITE_NOMEM, LM_ERR_MEMORY, "memory"},
+        {SQLITE_READONLY, LM_ERR_DENIED, "read_only"},
+        {SQLITE_BUSY_SNAPSHOT, LM_ERR_BUSY, "busy"},
+        {SQLITE_LOCKED, LM_ERR_BUSY, "busy"},
+        {SQLITE_CORRUPT, LM_ERR_CORRUPT, "corrupt"},
+        {SQLITE_NOTADB, LM_ERR_CORRUPT, "corrupt"},
+        {SQLITE_CONSTRAINT_UNIQUE, LM_ERR_EXISTS, "exists"},
+        {SQLITE_MISUSE, LM_ERR_INTERNAL, "database"},
+        {SQLITE_TOOBIG, LM_ERR_LIMIT, "too_large"},
     };
 
     assert_int_equal(open_it(f), LM_OK);
@@ -294,7 +305,8 @@ static void test_statuses(void **state)
     assert_int_equal(lm_db_status(f->db, SQLITE_ROW, "test", NULL), LM_OK);
     assert_int_equal(lm_db_status(f->db, SQLITE_DONE, "test", NULL), LM_OK);
     assert_int_equal(lm_db_exec(f->db, "INSERT INTO t (x) VALUES ('one')", &f->err), LM_ERR_EXISTS);
-    assert_int_equal(lm_db_exec(f->db, "INSERT INTO t (id) VALUES ('text')", NULL), LM_ERR_INTERNAL);
+    assert_int_equal(lm_db_exec(f->db, "INSERT INTO t (id) VALUES ('text')", NULL),
+                     LM_ERR_INTERNAL);
     f->options.path = "/nonexistent/a.db";
     assert_int_not_equal(open_it(f), LM_OK);
     assert_null(f->db);
@@ -307,9 +319,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_open),         T(test_newer_version), T(test_other_application),
-        T(test_not_a_database), T(test_damaged_page), T(test_failed_migration_leaves_nothing),
-        T(test_full_disk),    T(test_busy),          T(test_read_only),
+        T(test_open),           T(test_newer_version), T(test_other_application),
+        T(test_not_a_database), T(test_damaged_page),  T(test_failed_migration_leaves_nothing),
+        T(test_full_disk),      T(test_busy),          T(test_read_only),
         T(test_statuses),
     };
 

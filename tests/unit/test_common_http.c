@@ -23,7 +23,8 @@ struct fixture {
     char reply[65536];
 };
 
-static void hello(void *arg, const struct lm_http_request *request, struct lm_http_response *response)
+static void hello(void *arg, const struct lm_http_request *request,
+                  struct lm_http_response *response)
 {
     const char *name = request->query(request, "name");
 
@@ -32,7 +33,8 @@ static void hello(void *arg, const struct lm_http_request *request, struct lm_ht
     lm_buf_printf(&response->body, "hello %s %s", request->method, name ? name : "-");
 }
 
-static void take(void *arg, const struct lm_http_request *request, struct lm_http_response *response)
+static void take(void *arg, const struct lm_http_request *request,
+                 struct lm_http_response *response)
 {
     (void)arg;
     response->status = 201;
@@ -109,7 +111,8 @@ static int dial(struct fixture *f)
     return fd;
 }
 
-/* Sends it all and reads until the server closes. Returns the status, 0 when there was no answer. */
+/* Sends it all and reads until the server closes. Returns the status, 0 when there was no answer.
+ */
 static int exchange_n(struct fixture *f, const char *text, size_t len)
 {
     int fd = dial(f), status = 0;
@@ -120,7 +123,8 @@ static int exchange_n(struct fixture *f, const char *text, size_t len)
         text += k;
         len -= (size_t)k;
     }
-    while (n < sizeof(f->reply) - 1 && (k = recv(fd, f->reply + n, sizeof(f->reply) - 1 - n, 0)) > 0) {
+    while (n < sizeof(f->reply) - 1 &&
+           (k = recv(fd, f->reply + n, sizeof(f->reply) - 1 - n, 0)) > 0) {
         n += (size_t)k;
     }
     f->reply[n] = '\0';
@@ -189,18 +193,28 @@ static void test_errors_are_json(void **state)
 static void test_host(void **state)
 {
     struct fixture *f = *state;
-    const char *good[] = {"127.0.0.1", "127.0.0.1:5801", "localhost", "LocalHost:80", "[::1]", "[::1]:80"};
-    const char *bad[] = {"evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "[::1].evil",
-                         "[evil]", "[::1", ":80", "", "127.0.0.1@evil"};
+    const char *good[] = {"127.0.0.1",    "127.0.0.1:5801", "localhost",
+                          "LocalHost:80", "[::1]",          "[::1]:80"};
+    const char *bad[] = {"evil.example",
+                         "127.0.0.1.evil.example",
+                         "localhost.evil.example:80",
+                         "[::1].evil",
+                         "[evil]",
+                         "[::1",
+                         ":80",
+                         "",
+                         "127.0.0.1@evil"};
     char text[200];
 
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        snprintf(text, sizeof(text), "GET /hello HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", good[i]);
+        snprintf(text, sizeof(text), "GET /hello HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
+                 good[i]);
         assert_int_equal(exchange(f, text), 200);
     }
     f->calls = 0;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        snprintf(text, sizeof(text), "GET /hello HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", bad[i]);
+        snprintf(text, sizeof(text), "GET /hello HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
+                 bad[i]);
         assert_in_range(exchange(f, text), 400, 403);
     }
     assert_int_not_equal(exchange(f, "GET /hello HTTP/1.0\r\n\r\n"), 200);
@@ -208,7 +222,8 @@ static void test_host(void **state)
     /* Bound elsewhere, any name will do: the town's server has one. */
     lm_http_stop(&f->http);
     start(f, "0.0.0.0:0");
-    assert_int_equal(exchange(f, "GET /hello HTTP/1.1\r\nHost: hub.example\r\nConnection: close\r\n\r\n"), 200);
+    assert_int_equal(
+        exchange(f, "GET /hello HTTP/1.1\r\nHost: hub.example\r\nConnection: close\r\n\r\n"), 200);
 }
 
 static void test_origin(void **state)
@@ -218,8 +233,9 @@ static void test_origin(void **state)
     assert_int_equal(exchange(f, "POST /take HTTP/1.1\r\n" HOST "Origin: http://evil.example\r\n"
                                  "Content-Length: 2\r\n\r\nhi"),
                      403);
-    assert_int_equal(exchange(f, "POST /take HTTP/1.1\r\n" HOST "Origin: null\r\nContent-Length: 2\r\n\r\nhi"),
-                     403);
+    assert_int_equal(
+        exchange(f, "POST /take HTTP/1.1\r\n" HOST "Origin: null\r\nContent-Length: 2\r\n\r\nhi"),
+        403);
     assert_int_equal(exchange(f, "POST /take HTTP/1.1\r\n" HOST "Origin: http://127.0.0.1\r\n"
                                  "Content-Length: 2\r\n\r\nhi"),
                      201);
@@ -240,11 +256,14 @@ static void test_bodies(void **state)
     memset(text + head, 'a', MAX);
     assert_int_equal(exchange_n(f, text, (size_t)head + MAX), 201);
     assert_string_equal(body_of(f), "{\"bytes\":1048576,\"first\":97}");
-    assert_int_equal(exchange(f, "POST /take HTTP/1.1\r\n" HOST "Content-Length: 1048577\r\n\r\n"), 413);
+    assert_int_equal(exchange(f, "POST /take HTTP/1.1\r\n" HOST "Content-Length: 1048577\r\n\r\n"),
+                     413);
     assert_int_not_equal(
-        exchange(f, "POST /take HTTP/1.1\r\n" HOST "Content-Length: 99999999999999999999\r\n\r\n"), 201);
+        exchange(f, "POST /take HTTP/1.1\r\n" HOST "Content-Length: 99999999999999999999\r\n\r\n"),
+        201);
     /* Without a length: cut off once it is too long. */
-    head = snprintf(text, HEAD, "POST /take HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n%x\r\n",
+    head = snprintf(text, HEAD,
+                    "POST /take HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n%x\r\n",
                     MAX + 16);
     memset(text + head, 'a', MAX + 16);
     memcpy(text + head + MAX + 16, "\r\n0\r\n\r\n", 7);
@@ -262,7 +281,8 @@ static void test_rubbish(void **state)
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         int fd = dial(f);
 
-        assert_int_equal(send(fd, texts[i], strlen(texts[i]), MSG_NOSIGNAL), (ssize_t)strlen(texts[i]));
+        assert_int_equal(send(fd, texts[i], strlen(texts[i]), MSG_NOSIGNAL),
+                         (ssize_t)strlen(texts[i]));
         close(fd);
     }
     assert_int_equal(exchange(f, "GET /hello HTTP/1.1\r\n" HOST "\r\n"), 200);
@@ -294,8 +314,16 @@ static void test_connection_limit(void **state)
 static void test_addresses(void **state)
 {
     struct fixture *f = *state;
-    const char *bad[] = {"", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:x", "host.example:80",
-                         "[::1:80", "::1:80x", "127.0.0.1:-1", ":80"};
+    const char *bad[] = {"",
+                         "127.0.0.1",
+                         "127.0.0.1:",
+                         "127.0.0.1:65536",
+                         "127.0.0.1:x",
+                         "host.example:80",
+                         "[::1:80",
+                         "::1:80x",
+                         "127.0.0.1:-1",
+                         ":80"};
     struct lm_http *http = NULL;
     struct lm_error err;
 
@@ -318,10 +346,11 @@ static void test_metric(void **state)
     lm_metric(&buf, "lastmile_pending", "gauge", "Changes not yet acked", 42);
     lm_metric(&buf, "lastmile_lag{station=\"1\"}", "gauge", "Lag", 0.5);
     lm_metric(&buf, "lastmile_lag{station=\"2\"}", "gauge", "Lag", 1e12);
-    assert_string_equal((const char *)buf.data,
-                        "# HELP lastmile_pending Changes not yet acked\n# TYPE lastmile_pending gauge\n"
-                        "lastmile_pending 42\n# HELP lastmile_lag Lag\n# TYPE lastmile_lag gauge\n"
-                        "lastmile_lag{station=\"1\"} 0.5\nlastmile_lag{station=\"2\"} 1000000000000\n");
+    assert_string_equal(
+        (const char *)buf.data,
+        "# HELP lastmile_pending Changes not yet acked\n# TYPE lastmile_pending gauge\n"
+        "lastmile_pending 42\n# HELP lastmile_lag Lag\n# TYPE lastmile_lag gauge\n"
+        "lastmile_lag{station=\"1\"} 0.5\nlastmile_lag{station=\"2\"} 1000000000000\n");
     lm_buf_free(&buf);
 }
 
@@ -329,9 +358,15 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_get),     T(test_head),    T(test_errors_are_json),
-        T(test_host),    T(test_origin),  T(test_bodies),
-        T(test_rubbish), T(test_connection_limit), T(test_addresses),
+        T(test_get),
+        T(test_head),
+        T(test_errors_are_json),
+        T(test_host),
+        T(test_origin),
+        T(test_bodies),
+        T(test_rubbish),
+        T(test_connection_limit),
+        T(test_addresses),
         cmocka_unit_test(test_metric),
     };
 

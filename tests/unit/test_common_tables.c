@@ -1,5 +1,5 @@
-/* Typed tables: every type of the real catalogue round-trips with every field set; columns come later; lists, natural
- * keys and look-ups find what they should. */
+/* Typed tables: every type of the real catalogue round-trips with every field set; columns come
+ * later; lists, natural keys and look-ups find what they should. */
 #include "common/tables.h"
 
 #include "common/base/util.h"
@@ -266,10 +266,12 @@ static void test_round_trip(void **state)
         struct lm_record *full = full_record(f, type), *empty = new_record(f, type), *got = NULL;
         struct lm_record *changed;
 
-        assert_int_equal(lm_tables_get(f->tables, &f->arena, type, full->id, &got), LM_ERR_NOT_FOUND);
+        assert_int_equal(lm_tables_get(f->tables, &f->arena, type, full->id, &got),
+                         LM_ERR_NOT_FOUND);
         assert_false(lm_tables_exists(f->tables, type, full->id));
         ok(f, lm_tables_put(f->tables, full, true, &f->err));
-        ok(f, lm_tables_put(f->tables, empty, false, &f->err)); /* no row yet: inserted all the same */
+        ok(f,
+           lm_tables_put(f->tables, empty, false, &f->err)); /* no row yet: inserted all the same */
         assert_true(lm_tables_exists(f->tables, type, full->id));
         ok(f, lm_tables_get(f->tables, &f->arena, type, full->id, &got));
         assert_same(full, got);
@@ -393,19 +395,26 @@ static void test_schema(void **state)
     struct fixture *f = *state;
     int before = count_of(f, "SELECT count(*) FROM sqlite_schema");
 
-    assert_int_equal(count_of(f, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name GLOB 'r_*'"),
-                     (int)f->catalog->n_types);
-    assert_int_equal(count_of(f, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name GLOB "
-                                 "'r_*' AND sql NOT GLOB '*STRICT'"),
-                     0);
-    assert_int_equal(count_of(f, "SELECT sql LIKE '%\"id_no\" /* %身份%' FROM sqlite_schema WHERE name = "
-                                 "'r_person'"),
-                     1);
-    assert_int_equal(count_of(f, "SELECT count(*) FROM sqlite_schema WHERE name = 'i_person_dup_key'"), 1);
-    assert_true(uses_index(f, "SELECT * FROM r_service_item AS r WHERE r.matter_id = ?1", "i_service_item_matter_id"));
-    assert_true(uses_index(f, "SELECT * FROM r_person AS r WHERE r.dup_key = ?1", "i_person_dup_key"));
-    assert_true(uses_index(f, "SELECT * FROM r_visit AS r WHERE r.village_code = ?1 AND r.visit_on >= ?2",
-                           "i_visit_village_code_visit_on"));
+    assert_int_equal(
+        count_of(f, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name GLOB 'r_*'"),
+        (int)f->catalog->n_types);
+    assert_int_equal(
+        count_of(f, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name GLOB "
+                    "'r_*' AND sql NOT GLOB '*STRICT'"),
+        0);
+    assert_int_equal(
+        count_of(f, "SELECT sql LIKE '%\"id_no\" /* %身份%' FROM sqlite_schema WHERE name = "
+                    "'r_person'"),
+        1);
+    assert_int_equal(
+        count_of(f, "SELECT count(*) FROM sqlite_schema WHERE name = 'i_person_dup_key'"), 1);
+    assert_true(uses_index(f, "SELECT * FROM r_service_item AS r WHERE r.matter_id = ?1",
+                           "i_service_item_matter_id"));
+    assert_true(
+        uses_index(f, "SELECT * FROM r_person AS r WHERE r.dup_key = ?1", "i_person_dup_key"));
+    assert_true(
+        uses_index(f, "SELECT * FROM r_visit AS r WHERE r.village_code = ?1 AND r.visit_on >= ?2",
+                   "i_visit_village_code_visit_on"));
     ok(f, lm_tables_migrate(f->db, f->catalog, true, &f->err)); /* again: nothing to do */
     assert_int_equal(count_of(f, "SELECT count(*) FROM sqlite_schema"), before);
 }
@@ -417,10 +426,13 @@ static void test_added_column(void **state)
     struct lm_record *rec = full_record(f, type_of(f, "visit")), *got = NULL;
 
     ok(f, lm_tables_put(f->tables, rec, true, &f->err));
-    ok(f, lm_db_exec(f->db, "ALTER TABLE r_visit DROP COLUMN close_note; ALTER TABLE r_visit DROP COLUMN _issue;"
-                            "ALTER TABLE r_visit DROP COLUMN persons;",
-                     &f->err));
-    assert_int_equal(lm_tables_get(f->tables, &f->arena, rec->type, rec->id, &got), LM_ERR_INTERNAL);
+    ok(f, lm_db_exec(
+              f->db,
+              "ALTER TABLE r_visit DROP COLUMN close_note; ALTER TABLE r_visit DROP COLUMN _issue;"
+              "ALTER TABLE r_visit DROP COLUMN persons;",
+              &f->err));
+    assert_int_equal(lm_tables_get(f->tables, &f->arena, rec->type, rec->id, &got),
+                     LM_ERR_INTERNAL);
     ok(f, lm_tables_migrate(f->db, f->catalog, true, &f->err));
     ok(f, lm_tables_get(f->tables, &f->arena, rec->type, rec->id, &got));
     assert_true(lm_value_is_null(lm_record_get(got, "persons")));
@@ -429,16 +441,20 @@ static void test_added_column(void **state)
     ok(f, lm_tables_put(f->tables, rec, false, &f->err));
     ok(f, lm_tables_get(f->tables, &f->arena, rec->type, rec->id, &got));
     assert_same(rec, got);
-    assert_int_equal(count_of(f, "SELECT sql LIKE '%\"persons\" /* %' FROM sqlite_schema WHERE name = 'r_visit'"),
-                     1);
+    assert_int_equal(
+        count_of(f,
+                 "SELECT sql LIKE '%\"persons\" /* %' FROM sqlite_schema WHERE name = 'r_visit'"),
+        1);
 }
 
 static void test_changed_type_is_refused(void **state)
 {
     struct fixture *f = *state;
 
-    ok(f, lm_db_exec(f->db, "DROP TABLE r_visit; CREATE TABLE r_visit (id TEXT PRIMARY KEY, persons BLOB) STRICT",
-                     &f->err));
+    ok(f, lm_db_exec(
+              f->db,
+              "DROP TABLE r_visit; CREATE TABLE r_visit (id TEXT PRIMARY KEY, persons BLOB) STRICT",
+              &f->err));
     assert_int_equal(lm_tables_migrate(f->db, f->catalog, true, &f->err), LM_ERR_VERSION);
     assert_string_equal(f->err.field, "persons");
     assert_false(lm_db_in_transaction(f->db));
@@ -515,19 +531,19 @@ static void test_list_refuses(void **state)
     struct lm_where number = {"amount_fen", "1 OR 1"}, when = {"created_at", "yesterday"};
     int n = 0;
 
-    assert_int_equal(lm_tables_list(f->tables, NULL, type_of(f, "visit"), NULL, &unknown, 1, false, stop, &n,
-                                    &f->err),
+    assert_int_equal(lm_tables_list(f->tables, NULL, type_of(f, "visit"), NULL, &unknown, 1, false,
+                                    stop, &n, &f->err),
                      LM_ERR_INVALID);
     assert_string_equal(f->err.code, "unknown_field");
-    assert_int_equal(lm_tables_list(f->tables, NULL, type_of(f, "visit"), NULL, &injection, 1, false, stop,
-                                    &n, &f->err),
+    assert_int_equal(lm_tables_list(f->tables, NULL, type_of(f, "visit"), NULL, &injection, 1,
+                                    false, stop, &n, &f->err),
                      LM_ERR_INVALID);
-    assert_int_equal(lm_tables_list(f->tables, NULL, type_of(f, "asset"), NULL, &number, 1, false, stop, &n,
-                                    &f->err),
+    assert_int_equal(lm_tables_list(f->tables, NULL, type_of(f, "asset"), NULL, &number, 1, false,
+                                    stop, &n, &f->err),
                      LM_ERR_INVALID);
     assert_string_equal(f->err.code, "bad_value");
-    assert_int_equal(lm_tables_list(f->tables, NULL, type_of(f, "visit"), NULL, &when, 1, false, stop, &n,
-                                    &f->err),
+    assert_int_equal(lm_tables_list(f->tables, NULL, type_of(f, "visit"), NULL, &when, 1, false,
+                                    stop, &n, &f->err),
                      LM_ERR_INVALID);
     assert_int_equal(n, 0);
 }
@@ -645,7 +661,8 @@ static bool nest(void *arg, const struct lm_record *rec)
     struct nested *in = arg;
 
     assert_string_equal(rec->type->name, "visit");
-    ok(in->f, in->lookup.each(in->lookup.ctx, &in->f->arena, "visit", "persons", P1, count_nested, &in->n));
+    ok(in->f, in->lookup.each(in->lookup.ctx, &in->f->arena, "visit", "persons", P1, count_nested,
+                              &in->n));
     return true;
 }
 
