@@ -46,7 +46,15 @@ bool tb_is_json(const struct lm_field *field);
 /* Marks every field that some index of this type speaks of. */
 void tb_mark_indexed(const struct lm_type *type, bool *indexed);
 
-/* ---- tables.c ---- */
+/* ---- tables_json.c ---- */
+
+/* field: what describes v, or NULL for a member that this catalogue does not know. */
+void tb_put_json(struct lm_buf *out, const struct lm_field *field, const struct lm_value *v);
+void tb_put_json_text(struct lm_buf *out, const char *text, size_t n);
+enum lm_status tb_read_json(struct lm_arena *arena, const struct lm_field *field,
+                            const json_t *json, int depth, struct lm_value *out);
+
+/* ---- tables_read.c and tables.c ---- */
 
 struct tb_table *tb_table_of(struct lm_tables *tables, const struct lm_type *type);
 /* "r"."id", …, "r"."_pos": what tb_read_row reads. */
