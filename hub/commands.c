@@ -76,6 +76,19 @@ const struct lm_hub_command *lm_hub_command_find(int argc, char **argv)
     return NULL;
 }
 
+enum lm_status lm_hub_options(struct lm_cli *cli, const struct lm_cli_option *options, size_t n_options,
+                              const char **positional, size_t max_positional, size_t *n_positional,
+                              struct lm_error *err)
+{
+    const struct lm_hub_command *command = lm_hub_command_find(cli->argc, cli->argv);
+    struct lm_cli rest = *cli;
+    if (command && strchr(command->name, ' ')) {
+        rest.argc--;
+        rest.argv++;
+    }
+    return lm_cli_options(&rest, options, n_options, positional, max_positional, n_positional, err);
+}
+
 int lm_hub_fail(struct lm_cli *cli, const struct lm_error *err)
 {
     int code = lm_cli_fail(cli, LM_HUB_NAME, err);

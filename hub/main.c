@@ -209,7 +209,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "lastmile-hub: libsodium does not start\n");
         return LM_EXIT_FAILED;
     }
-    enum lm_status status = lm_cli_parse(argc, argv, &cli, &err);
+    enum lm_status status = lm_cli_parse(argc > 0 ? argc - 1 : 0, argv + 1, &cli, &err);
+    cli.in = stdin;
+    cli.out = stdout;
+    cli.err = stderr;
     if (status != LM_OK) {
         cli.argc = 0;
         return lm_hub_fail(&cli, &err);
@@ -229,7 +232,7 @@ int main(int argc, char **argv)
         fprintf(stderr, cli.argc > 0 ? "lastmile-hub: 没有这个命令 / no such command: %s\n"
                                      : "lastmile-hub: 缺少命令 / no command%s\n",
                 cli.argc > 0 ? cli.argv[0] : "");
-        print_help(stderr);
+        fprintf(stderr, "lastmile-hub --help 列出全部命令 / lists the commands\n");
         return LM_EXIT_USAGE;
     }
     if (command->reads_input && (status = open_input(command, &cli, &err)) != LM_OK) {

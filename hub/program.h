@@ -34,6 +34,10 @@ const struct lm_hub_command *lm_hub_command_find(int argc, char **argv);
 extern const struct lm_hub_command lm_hub_commands[];
 extern const size_t lm_hub_n_commands;
 
+/* lm_cli_options behind the command's own words, so that positional[0] is what follows "station add". */
+enum lm_status lm_hub_options(struct lm_cli *cli, const struct lm_cli_option *options, size_t n_options,
+                              const char **positional, size_t max_positional, size_t *n_positional,
+                              struct lm_error *err) LM_MUST_USE;
 /* Prints err and the command's usage when it is a usage error; returns the exit code. */
 int lm_hub_fail(struct lm_cli *cli, const struct lm_error *err);
 

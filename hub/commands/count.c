@@ -64,10 +64,10 @@ int lm_cmd_count(struct lm_hub *hub, struct lm_cli *cli)
                                             {.name = "--station", .value = &query.station}};
     struct lm_error err = {0};
     json_t *doc = NULL;
-    enum lm_status status = lm_cli_options(cli, options, 4, positional, INDICATORS_MAX, &n, &err);
+    enum lm_status status = lm_hub_options(cli, options, 4, positional, INDICATORS_MAX, &n, &err);
     if (status == LM_OK) {
-        query.indicators = positional + 1;
-        query.n_indicators = n - 1;
+        query.indicators = positional;
+        query.n_indicators = n;
         status = lm_counts(hub->store, &query, &doc, &err);
     }
     if (status != LM_OK) {
@@ -138,7 +138,7 @@ int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli)
     int64_t now_ms = lm_clock_wall_ms();
     char path[PATH_MAX], *text = NULL;
     size_t size = 0;
-    enum lm_status status = lm_cli_options(cli, NULL, 0, positional, 1, &n, &err);
+    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 1, &n, &err);
     if (status == LM_OK) {
         status = lm_store_totals(hub->store, &totals);
     }

@@ -47,7 +47,7 @@ static enum lm_status own_rows(struct lm_hub *hub, const char *code, struct rows
 
 int lm_cmd_enrol(struct lm_hub *hub, struct lm_cli *cli)
 {
-    const char *out_path = NULL, *endpoint = "tcp://127.0.0.1:5800", *hours_text = NULL, *positional[2];
+    const char *out_path = NULL, *endpoint = "tcp://127.0.0.1:5800", *hours_text = NULL, *positional[1];
     const struct lm_cli_option options[] = {{.name = "--out", .value = &out_path},
                                             {.name = "--endpoint", .value = &endpoint},
                                             {.name = "--expires", .value = &hours_text}};
@@ -63,8 +63,8 @@ int lm_cmd_enrol(struct lm_hub *hub, struct lm_cli *cli)
     memset(&kit, 0, sizeof kit);
     lm_arena_init(&arena, 16 * 1024 * 1024);
     lm_buf_init(&text, LM_KIT_BYTES_MAX);
-    enum lm_status status = lm_cli_options(cli, options, 3, positional, 2, &n, &err);
-    if (status == LM_OK && n != 2) {
+    enum lm_status status = lm_hub_options(cli, options, 3, positional, 1, &n, &err);
+    if (status == LM_OK && n != 1) {
         status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "缺少区划代码", "a division code is missing");
     }
     if (status == LM_OK && hours_text) {
@@ -81,11 +81,11 @@ int lm_cmd_enrol(struct lm_hub *hub, struct lm_cli *cli)
                          "--endpoint must be tcp://ADDRESS:PORT");
     }
     if (status == LM_OK) {
-        status = lm_store_station_get(hub->store, positional[1], &station);
+        status = lm_store_station_get(hub->store, positional[0], &station);
         if (status == LM_ERR_NOT_FOUND) {
             status = lm_fail(&err, status, "unknown_station", "station",
                              "没有登记服务站 %.40s,请先用 station add 登记",
-                             "no station %.40s; add it first with `station add`", positional[1]);
+                             "no station %.40s; add it first with `station add`", positional[0]);
         }
     }
     if (status == LM_OK) {

@@ -81,9 +81,9 @@ static enum lm_status add_flush(void *ctx, struct lm_error *err)
 int lm_cmd_add(struct lm_hub *hub, struct lm_cli *cli)
 {
     struct lm_error err = {0};
-    const char *positional[2];
+    const char *positional[1];
     size_t n = 0;
-    if (lm_cli_options(cli, NULL, 0, positional, 2, &n, &err) != LM_OK) {
+    if (lm_hub_options(cli, NULL, 0, positional, 1, &n, &err) != LM_OK) {
         return lm_hub_fail(cli, &err);
     }
     struct add_run run = {.hub = hub, .user = cli->user};
@@ -178,7 +178,7 @@ static enum lm_status approve_one(struct approve_run *run, const char *id, struc
 
 int lm_cmd_approve(struct lm_hub *hub, struct lm_cli *cli)
 {
-    const char *station = NULL, *where_text[WHERE_MAX], *positional[2];
+    const char *station = NULL, *where_text[WHERE_MAX], *positional[1];
     size_t n_where = 0, n = 0;
     const struct lm_cli_option options[] = {
         {.name = "--station", .value = &station},
@@ -188,14 +188,14 @@ int lm_cmd_approve(struct lm_hub *hub, struct lm_cli *cli)
     static char storage[WHERE_MAX][512];
     struct ids ids = {0};
     struct approve_run run = {.hub = hub, .cli = cli, .left = json_array()};
-    enum lm_status status = lm_cli_options(cli, options, 2, positional, 2, &n, &err);
+    enum lm_status status = lm_hub_options(cli, options, 2, positional, 1, &n, &err);
     const struct lm_type *type = NULL;
-    if (status == LM_OK && n != 2) {
+    if (status == LM_OK && n != 1) {
         status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "缺少记录类型", "a record type is missing");
     }
-    if (status == LM_OK && !(type = lm_catalog_type(hub->catalog, positional[1]))) {
+    if (status == LM_OK && !(type = lm_catalog_type(hub->catalog, positional[0]))) {
         status = lm_fail(&err, LM_ERR_INVALID, "unknown_type", "type", "没有记录类型 %.40s",
-                         "no record type %.40s", positional[1]);
+                         "no record type %.40s", positional[0]);
     }
     if (status == LM_OK && !(run.state = approved_state(type))) {
         status = lm_fail(&err, LM_ERR_INVALID, "not_approvable", "type",
@@ -253,15 +253,15 @@ int lm_cmd_approve(struct lm_hub *hub, struct lm_cli *cli)
 
 int lm_cmd_send_back(struct lm_hub *hub, struct lm_cli *cli)
 {
-    const char *note = NULL, *positional[2];
+    const char *note = NULL, *positional[1];
     size_t n = 0;
     const struct lm_cli_option options[] = {{.name = "--note", .value = &note}};
     struct lm_error err = {0};
     struct lm_act_result done;
     memset(&done, 0, sizeof done);
     lm_issues_init(&done.issues);
-    enum lm_status status = lm_cli_options(cli, options, 1, positional, 2, &n, &err);
-    if (status == LM_OK && (n != 2 || !note || !note[0])) {
+    enum lm_status status = lm_hub_options(cli, options, 1, positional, 1, &n, &err);
+    if (status == LM_OK && (n != 1 || !note || !note[0])) {
         status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "要写记录编号和 --note 说明",
                          "needs the record's id and --note");
     }
@@ -270,7 +270,7 @@ int lm_cmd_send_back(struct lm_hub *hub, struct lm_cli *cli)
     }
     if (status == LM_OK) {
         json_t *fields = json_pack("{s:s,s:s}", "state", "returned", "return_note", note);
-        struct lm_act act = {.user = cli->user, .id = positional[1], .fields = fields, .op = LM_OP_EDIT};
+        struct lm_act act = {.user = cli->user, .id = positional[0], .fields = fields, .op = LM_OP_EDIT};
         status = fields ? lm_store_act(hub->store, &act, lm_clock_wall_ms(), &done, &err) : LM_ERR_INVALID;
         if (!fields) {
             (void)lm_fail(&err, status, "bad_utf8", "note", "说明不是合法的文字", "the note is not valid text");

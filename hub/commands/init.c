@@ -31,7 +31,7 @@ int lm_cmd_init(struct lm_hub *hub, struct lm_cli *cli)
     size_t n_positional = 0;
     char made[20] = "", *text = NULL;
     const char *password = made;
-    enum lm_status status = lm_cli_options(cli, options, 4, NULL, 0, &n_positional, &err);
+    enum lm_status status = lm_hub_options(cli, options, 4, NULL, 0, &n_positional, &err);
     if (status == LM_OK && (!town || !code)) {
         status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "缺少 --town 或 --code",
                          "--town or --code is missing");

@@ -32,7 +32,7 @@ static bool print_record(void *arg, const struct lm_record *rec)
 
 int lm_cmd_records(struct lm_hub *hub, struct lm_cli *cli)
 {
-    const char *station = NULL, *where_text[WHERE_MAX], *positional[2];
+    const char *station = NULL, *where_text[WHERE_MAX], *positional[1];
     size_t n_where = 0, n = 0;
     const struct lm_cli_option options[] = {
         {.name = "--station", .value = &station},
@@ -40,8 +40,8 @@ int lm_cmd_records(struct lm_hub *hub, struct lm_cli *cli)
     struct lm_error err = {0};
     struct lm_where where[WHERE_MAX];
     static char storage[WHERE_MAX][512];
-    enum lm_status status = lm_cli_options(cli, options, 2, positional, 2, &n, &err);
-    if (status == LM_OK && n != 2) {
+    enum lm_status status = lm_hub_options(cli, options, 2, positional, 1, &n, &err);
+    if (status == LM_OK && n != 1) {
         status = usage(&err, "缺少记录类型", "a record type is missing");
     }
     for (size_t i = 0; status == LM_OK && i < n_where; i++) {
@@ -54,12 +54,12 @@ int lm_cmd_records(struct lm_hub *hub, struct lm_cli *cli)
         *equals = '\0';
         where[i] = (struct lm_where){.field = storage[i], .value = equals + 1};
     }
-    if (status == LM_OK && !lm_catalog_type(hub->catalog, positional[1])) {
+    if (status == LM_OK && !lm_catalog_type(hub->catalog, positional[0])) {
         status = lm_fail(&err, LM_ERR_INVALID, "unknown_type", "type", "没有记录类型 %.40s",
-                         "no record type %.40s", positional[1]);
+                         "no record type %.40s", positional[0]);
     }
     if (status == LM_OK) {
-        status = lm_store_list(hub->store, NULL, positional[1], station, where, n_where, print_record, cli,
+        status = lm_store_list(hub->store, NULL, positional[0], station, where, n_where, print_record, cli,
                                &err);
     }
     return status == LM_OK ? LM_EXIT_OK : lm_hub_fail(cli, &err);
@@ -74,19 +74,19 @@ static bool print_row(void *arg, const json_t *row)
 
 int lm_cmd_history(struct lm_hub *hub, struct lm_cli *cli)
 {
-    const char *positional[2];
+    const char *positional[1];
     size_t n = 0;
     struct lm_error err = {0};
-    enum lm_status status = lm_cli_options(cli, NULL, 0, positional, 2, &n, &err);
-    if (status == LM_OK && n != 2) {
+    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 1, &n, &err);
+    if (status == LM_OK && n != 1) {
         status = usage(&err, "缺少记录编号", "the record's id is missing");
     }
-    if (status == LM_OK && !lm_uuid_valid(positional[1], strlen(positional[1]))) {
+    if (status == LM_OK && !lm_uuid_valid(positional[0], strlen(positional[0]))) {
         status = lm_fail(&err, LM_ERR_INVALID, "bad_uuid", "id", "不是合法的编号:%.60s", "not a UUID: %.60s",
-                         positional[1]);
+                         positional[0]);
     }
     if (status == LM_OK) {
-        status = lm_store_history(hub->store, positional[1], print_row, cli, &err);
+        status = lm_store_history(hub->store, positional[0], print_row, cli, &err);
     }
     return status == LM_OK ? LM_EXIT_OK : lm_hub_fail(cli, &err);
 }
@@ -97,7 +97,7 @@ int lm_cmd_returned(struct lm_hub *hub, struct lm_cli *cli)
     size_t n = 0;
     const struct lm_cli_option options[] = {{.name = "--station", .value = &station}};
     struct lm_error err = {0};
-    enum lm_status status = lm_cli_options(cli, options, 1, positional, 1, &n, &err);
+    enum lm_status status = lm_hub_options(cli, options, 1, positional, 1, &n, &err);
     if (status == LM_OK) {
         status = lm_store_returned(hub->store, station, print_row, cli, &err);
     }
@@ -109,7 +109,7 @@ int lm_cmd_held(struct lm_hub *hub, struct lm_cli *cli)
     const char *positional[1];
     size_t n = 0;
     struct lm_error err = {0};
-    enum lm_status status = lm_cli_options(cli, NULL, 0, positional, 1, &n, &err);
+    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 1, &n, &err);
     if (status == LM_OK) {
         status = lm_store_held(hub->store, print_row, cli, &err);
     }
@@ -121,7 +121,7 @@ int lm_cmd_conflicts(struct lm_hub *hub, struct lm_cli *cli)
     const char *positional[1];
     size_t n = 0;
     struct lm_error err = {0};
-    enum lm_status status = lm_cli_options(cli, NULL, 0, positional, 1, &n, &err);
+    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 1, &n, &err);
     if (status == LM_OK) {
         status = lm_store_conflicts(hub->store, print_row, cli, &err);
     }
@@ -152,15 +152,15 @@ static int finish(struct lm_hub *hub, struct lm_cli *cli, enum lm_status status,
 
 int lm_cmd_conflicts_resolve(struct lm_hub *hub, struct lm_cli *cli)
 {
-    const char *keep = NULL, *positional[3];
+    const char *keep = NULL, *positional[1];
     size_t n = 0;
     const struct lm_cli_option options[] = {{.name = "--keep", .value = &keep}};
     struct lm_error err = {0};
     struct lm_act_result done;
     memset(&done, 0, sizeof done);
     lm_issues_init(&done.issues);
-    enum lm_status status = lm_cli_options(cli, options, 1, positional, 3, &n, &err);
-    if (status == LM_OK && (n != 3 || !keep || !isdigit((unsigned char)keep[0]) || strlen(keep) > 6)) {
+    enum lm_status status = lm_hub_options(cli, options, 1, positional, 1, &n, &err);
+    if (status == LM_OK && (n != 1 || !keep || !isdigit((unsigned char)keep[0]) || strlen(keep) > 6)) {
         status = usage(&err, "要写冲突编号和 --keep 序号", "needs the conflict's id and --keep N");
     }
     if (status == LM_OK) {
@@ -169,21 +169,21 @@ int lm_cmd_conflicts_resolve(struct lm_hub *hub, struct lm_cli *cli)
     if (status != LM_OK) {
         return lm_hub_fail(cli, &err);
     }
-    status = lm_store_resolve(hub->store, cli->user, positional[2], (int)strtol(keep, NULL, 10),
+    status = lm_store_resolve(hub->store, cli->user, positional[0], (int)strtol(keep, NULL, 10),
                               lm_clock_wall_ms(), &done, &err);
-    return finish(hub, cli, status, &done, &err, "id", positional[2]);
+    return finish(hub, cli, status, &done, &err, "id", positional[0]);
 }
 
 int lm_cmd_held_release(struct lm_hub *hub, struct lm_cli *cli)
 {
-    const char *positional[3];
+    const char *positional[1];
     size_t n = 0;
     struct lm_error err = {0};
     uint64_t position = 0;
-    enum lm_status status = lm_cli_options(cli, NULL, 0, positional, 3, &n, &err);
+    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 1, &n, &err);
     if (status == LM_OK) {
         char *end = NULL;
-        position = n == 3 && isdigit((unsigned char)positional[2][0]) ? strtoull(positional[2], &end, 10) : 0;
+        position = n == 1 && isdigit((unsigned char)positional[0][0]) ? strtoull(positional[0], &end, 10) : 0;
         if (position == 0 || *end) {
             status = usage(&err, "缺少序号(见 held 的 position)", "needs the position that `held` shows");
         }
@@ -195,7 +195,7 @@ int lm_cmd_held_release(struct lm_hub *hub, struct lm_cli *cli)
         return lm_hub_fail(cli, &err);
     }
     status = lm_store_release(hub->store, cli->user, position, lm_clock_wall_ms(), &err);
-    return finish(hub, cli, status, NULL, &err, "position", positional[2]);
+    return finish(hub, cli, status, NULL, &err, "position", positional[0]);
 }
 
 static void report_difference(void *arg, const char *difference)
@@ -210,7 +210,7 @@ int lm_cmd_verify(struct lm_hub *hub, struct lm_cli *cli)
     struct lm_error err = {0};
     struct lm_mark head;
     json_t *list = json_array();
-    enum lm_status status = lm_cli_options(cli, NULL, 0, positional, 1, &n, &err);
+    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 1, &n, &err);
     if (status == LM_OK) {
         status = lm_store_verify(hub->store, report_difference, list, &differences, &err);
     }

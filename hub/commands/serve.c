@@ -81,16 +81,10 @@ static void gather(struct lm_server *server)
 
 static void run_command(struct lm_server *server, struct lm_control_request *request)
 {
-    static char program[] = LM_HUB_NAME;
     struct lm_error err = {0};
     struct lm_cli cli;
-    char *argv[72] = {program};
-    int argc = 1;
-    for (int i = 0; i < request->argc && argc < 71; i++) {
-        argv[argc++] = request->argv[i];
-    }
     memset(&cli, 0, sizeof cli);
-    enum lm_status status = lm_cli_parse(argc, argv, &cli, &err);
+    enum lm_status status = lm_cli_parse(request->argc, request->argv, &cli, &err);
     cli.in = request->in;
     cli.out = request->out;
     cli.err = request->err;
@@ -226,7 +220,7 @@ int lm_cmd_serve(struct lm_hub *hub, struct lm_cli *cli)
     server->peers = calloc(LM_PEERS_MAX, sizeof *server->peers);
     server->gate = lm_gate_new();
     int signals = -1;
-    enum lm_status status = lm_cli_options(cli, options, 2, positional, 1, &n, &err);
+    enum lm_status status = lm_hub_options(cli, options, 2, positional, 1, &n, &err);
     if (status == LM_OK && (!server->peers || !server->gate)) {
         status = lm_fail(&err, LM_ERR_MEMORY, "memory", "", "内存不足", "out of memory");
     }

@@ -47,19 +47,19 @@ static enum lm_status make_station(struct lm_station *out, const char *code, con
 
 int lm_cmd_station_add(struct lm_hub *hub, struct lm_cli *cli)
 {
-    const char *level = "village", *office = "", *positional[4];
+    const char *level = "village", *office = "", *positional[2];
     const struct lm_cli_option options[] = {{.name = "--level", .value = &level},
                                             {.name = "--office", .value = &office}};
     struct lm_error err = {0};
     size_t n = 0;
     struct lm_station station;
-    enum lm_status status = lm_cli_options(cli, options, 2, positional, 4, &n, &err);
-    if (status == LM_OK && n != 4) {
+    enum lm_status status = lm_hub_options(cli, options, 2, positional, 2, &n, &err);
+    if (status == LM_OK && n != 2) {
         status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "要写区划代码和名称",
                          "needs a division code and a name");
     }
     if (status == LM_OK) {
-        status = make_station(&station, positional[2], positional[3], level, office, &err);
+        status = make_station(&station, positional[0], positional[1], level, office, &err);
     }
     if (status == LM_OK) {
         status = lm_store_begin(hub->store, &err);
@@ -168,10 +168,10 @@ int lm_cmd_station_import(struct lm_hub *hub, struct lm_cli *cli)
     char line[CSV_LINE_MAX], *cells[CSV_COLUMNS_MAX];
     int columns[COL_COUNT] = {-1, -1, -1, -1}, rows = 0, line_no = 0;
     bool header = false;
-    const char *positional[3];
+    const char *positional[1];
     size_t n_positional = 0;
-    enum lm_status status = lm_cli_options(cli, NULL, 0, positional, 3, &n_positional, &err);
-    if (status == LM_OK && n_positional != 3) {
+    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 1, &n_positional, &err);
+    if (status == LM_OK && n_positional != 1) {
         status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "缺少文件名", "a file is missing");
     }
     if (status == LM_OK) {
@@ -292,10 +292,10 @@ static bool list_station(void *arg, const struct lm_station *s)
 int lm_cmd_station_list(struct lm_hub *hub, struct lm_cli *cli)
 {
     struct lm_error err = {0};
-    const char *positional[2];
+    const char *positional[1];
     size_t n = 0;
     struct list_run run = {.hub = hub, .cli = cli, .array = json_array()};
-    enum lm_status status = lm_cli_options(cli, NULL, 0, positional, 2, &n, &err);
+    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 0, &n, &err);
     if (status == LM_OK) {
         status = lm_store_stations(hub->store, list_station, &run, &err);
     }
@@ -308,13 +308,13 @@ int lm_cmd_station_list(struct lm_hub *hub, struct lm_cli *cli)
 
 int lm_cmd_station_revoke(struct lm_hub *hub, struct lm_cli *cli)
 {
-    const char *replica = NULL, *positional[3];
+    const char *replica = NULL, *positional[1];
     const struct lm_cli_option options[] = {{.name = "--replica", .value = &replica}};
     struct lm_error err = {0};
     size_t n = 0, revoked = 0;
     uint64_t number = 0;
-    enum lm_status status = lm_cli_options(cli, options, 1, positional, 3, &n, &err);
-    if (status == LM_OK && n != 3) {
+    enum lm_status status = lm_hub_options(cli, options, 1, positional, 1, &n, &err);
+    if (status == LM_OK && n != 1) {
         status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "缺少区划代码", "a division code is missing");
     }
     if (status == LM_OK && replica) {
@@ -329,7 +329,7 @@ int lm_cmd_station_revoke(struct lm_hub *hub, struct lm_cli *cli)
         status = lm_store_begin(hub->store, &err);
     }
     if (status == LM_OK) {
-        status = lm_store_revoke(hub->store, cli->user, positional[2], number, lm_clock_wall_ms(),
+        status = lm_store_revoke(hub->store, cli->user, positional[0], number, lm_clock_wall_ms(),
                                  &revoked, &err);
     }
     if (status == LM_OK) {
@@ -341,11 +341,11 @@ int lm_cmd_station_revoke(struct lm_hub *hub, struct lm_cli *cli)
     }
     hub->registry_changed = true;
     if (cli->json) {
-        json_t *doc = json_pack("{s:s,s:I}", "station", positional[2], "revoked", (json_int_t)revoked);
+        json_t *doc = json_pack("{s:s,s:I}", "station", positional[0], "revoked", (json_int_t)revoked);
         lm_json_print(cli->out, doc);
         json_decref(doc);
     } else {
-        fprintf(cli->out, "%s: 已停用 %zu 台 / %zu revoked\n", positional[2], revoked, revoked);
+        fprintf(cli->out, "%s: 已停用 %zu 台 / %zu revoked\n", positional[0], revoked, revoked);
     }
     return LM_EXIT_OK;
 }

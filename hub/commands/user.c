@@ -18,20 +18,20 @@ static bool known_role(const char *role)
 
 int lm_cmd_user_add(struct lm_hub *hub, struct lm_cli *cli)
 {
-    const char *role = NULL, *positional[4];
+    const char *role = NULL, *positional[2];
     size_t n = 0;
     const struct lm_cli_option options[] = {{.name = "--role", .value = &role}};
     struct lm_error err = {0};
     char password[256] = "";
     bool made = false;
-    enum lm_status status = lm_cli_options(cli, options, 1, positional, 4, &n, &err);
-    if (status == LM_OK && (n < 3 || !role)) {
+    enum lm_status status = lm_hub_options(cli, options, 1, positional, 2, &n, &err);
+    if (status == LM_OK && (n < 1 || !role)) {
         status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "要写账号名和 --role", "needs a name and --role");
     }
     if (status == LM_OK && !known_role(role)) {
         status = lm_fail(&err, LM_ERR_INVALID, "bad_code", "role", "没有角色 %.40s", "no role %.40s", role);
     }
-    if (status == LM_OK && n == 4) {
+    if (status == LM_OK && n == 2) {
         if (!fgets(password, sizeof password, cli->in)) {
             password[0] = '\0';
         }
@@ -50,7 +50,7 @@ int lm_cmd_user_add(struct lm_hub *hub, struct lm_cli *cli)
         status = lm_store_begin(hub->store, &err);
     }
     if (status == LM_OK) {
-        status = lm_store_user_add(hub->store, positional[2], role, password, lm_clock_wall_ms(), &err);
+        status = lm_store_user_add(hub->store, positional[0], role, password, lm_clock_wall_ms(), &err);
     }
     if (status == LM_OK) {
         status = lm_store_commit(hub->store, &err);
@@ -60,14 +60,14 @@ int lm_cmd_user_add(struct lm_hub *hub, struct lm_cli *cli)
         lm_store_rollback(hub->store);
         code = lm_hub_fail(cli, &err);
     } else if (cli->json) {
-        json_t *doc = json_pack("{s:s,s:s}", "name", positional[2], "role", role);
+        json_t *doc = json_pack("{s:s,s:s}", "name", positional[0], "role", role);
         if (made) {
             json_object_set_new(doc, "password", json_string(password));
         }
         lm_json_print(cli->out, doc);
         json_decref(doc);
     } else {
-        fprintf(cli->out, "%s (%s)%s%s\n", positional[2], role,
+        fprintf(cli->out, "%s (%s)%s%s\n", positional[0], role,
                 made ? " 密码(只显示这一次)/ password, shown only now: " : "", made ? password : "");
     }
     sodium_memzero(password, sizeof password);
@@ -84,11 +84,11 @@ static bool list_user(void *arg, const struct lm_user *user)
 
 int lm_cmd_user_list(struct lm_hub *hub, struct lm_cli *cli)
 {
-    const char *positional[2];
+    const char *positional[1];
     size_t n = 0, i;
     struct lm_error err = {0};
     json_t *list = json_array(), *row;
-    enum lm_status status = lm_cli_options(cli, NULL, 0, positional, 2, &n, &err);
+    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 0, &n, &err);
     if (status == LM_OK) {
         status = lm_store_users(hub->store, list_user, list, &err);
     }
@@ -107,18 +107,18 @@ int lm_cmd_user_list(struct lm_hub *hub, struct lm_cli *cli)
 
 int lm_cmd_user_disable(struct lm_hub *hub, struct lm_cli *cli)
 {
-    const char *positional[3];
+    const char *positional[1];
     size_t n = 0;
     struct lm_error err = {0};
-    enum lm_status status = lm_cli_options(cli, NULL, 0, positional, 3, &n, &err);
-    if (status == LM_OK && n != 3) {
+    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 1, &n, &err);
+    if (status == LM_OK && n != 1) {
         status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "缺少账号名", "a name is missing");
     }
     if (status == LM_OK) {
         status = lm_store_begin(hub->store, &err);
     }
     if (status == LM_OK) {
-        status = lm_store_user_disable(hub->store, positional[2], &err);
+        status = lm_store_user_disable(hub->store, positional[0], &err);
     }
     if (status == LM_OK) {
         status = lm_store_commit(hub->store, &err);
@@ -127,6 +127,6 @@ int lm_cmd_user_disable(struct lm_hub *hub, struct lm_cli *cli)
         lm_store_rollback(hub->store);
         return lm_hub_fail(cli, &err);
     }
-    fprintf(cli->out, "%s: 已停用 / disabled\n", positional[2]);
+    fprintf(cli->out, "%s: 已停用 / disabled\n", positional[0]);
     return LM_EXIT_OK;
 }
