@@ -708,7 +708,7 @@ static void take_event(struct lm_ns_step *st)
     }
 }
 
-static void watch_silence(struct lm_ns_step *st)
+static void note_waiting(struct lm_ns_step *st)
 {
     struct lm_node_session *s = st->s;
     bool waiting = lm_ns_up_outstanding(s) || lm_ns_down_outstanding(s);
@@ -717,15 +717,15 @@ static void watch_silence(struct lm_ns_step *st)
         s->waiting_ms = st->now_ms;
     }
     s->waiting = waiting;
-    if (waiting) {
-        int64_t since_ms = s->heard_ms > s->waiting_ms ? s->heard_ms : s->waiting_ms;
+}
 
-        if (st->now_ms - since_ms >= LM_NODE_SILENCE_MS) {
-            lm_ns_reset(st, "lost");
-            return;
-        }
-    }
-    if (s->unsent && st->now_ms - s->unsent_ms >= LM_NODE_UNSENT_MS) {
+static void watch_silence(struct lm_ns_step *st)
+{
+    struct lm_node_session *s = st->s;
+    int64_t since_ms = s->heard_ms > s->waiting_ms ? s->heard_ms : s->waiting_ms;
+
+    if ((s->waiting && st->now_ms - since_ms >= LM_NODE_SILENCE_MS) ||
+        (s->unsent && st->now_ms - s->unsent_ms >= LM_NODE_UNSENT_MS)) {
         lm_ns_reset(st, "lost");
     }
 }
@@ -762,6 +762,7 @@ static void pump(struct lm_ns_step *st)
         if (s->state == LM_NS_LIVE) {
             lm_ns_down_pump(st); /* PULL first: it tells the hub that the lease is held */
             lm_ns_up_pump(st);
+            note_waiting(st);
             judge_synced(st);
         }
     }

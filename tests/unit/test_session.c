@@ -1,0 +1,679 @@
+/* The two sessions: against each other over a bad network (200 seeds), and each alone, rule by rule. */
+#include "session_world.h"
+
+#define SEEDS 200
+#define FAULTY_MS (150 * 1000)
+
+/* Two minutes and a half of work under faults, restarts of either side among them. */
+static void run_faulty(struct world *w, uint64_t seed)
+{
+    w->faults = true;
+    w->loss_percent = seed % 4 == 0 ? 0 : seed % 12;
+    w->repeat_percent = seed % 7;
+    while (w->now_ms < FAULTY_MS) {
+        if (chance(w, 4) && w->next_id < 400) {
+            for (uint64_t n = lm_rand_below(&w->rnd, 20); n > 0; n--) {
+                node_write(w);
+            }
+        }
+        if (chance(w, 1) && w->journal_n < 1500) {
+            struct lm_hub_event news = {.kind = LM_HE_NEWS};
+
+            journal_add(w, false);
+            news.position = w->journal_n;
+            hub_event(w, &news, 0);
+        }
+        if (lm_rand_below(&w->rnd, 1000) == 0) {
+            node_start(w);
+        }
+        if (lm_rand_below(&w->rnd, 1000) == 0) {
+            hub_start(w);
+        }
+        w->loaded = chance(w, 20);
+        world_step(w);
+    }
+}
+
+static void test_bad_network(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct world *w = world_new(seed);
+
+        run_faulty(w, seed);
+        world_settle(w);
+        assert_int_equal(w->node.log.branch, 1); /* nobody went back, so nobody forks */
+        assert_int_equal(w->forks, 0);
+        assert_int_equal(w->clones, 0);
+        assert_true(w->synced > 0);
+        assert_string_equal(w->status, "synced");
+        for (uint64_t i = 0; i < w->hub_log.n; i++) { /* in order */
+            assert_int_equal(w->hub_log.changes[i].id, i + 1);
+        }
+        world_free(w);
+    }
+}
+
+static void test_same_seed_same_run(void **state)
+{
+    uint8_t digest[2][LM_HASH_BYTES];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct world *w = world_new(4711);
+
+        run_faulty(w, 11);
+        world_settle(w);
+        memcpy(digest[i], w->digest, LM_HASH_BYTES);
+        world_free(w);
+    }
+    assert_memory_equal(digest[0], digest[1], LM_HASH_BYTES);
+}
+
+/* The database comes back as it was some time ago: outbox cut, older lease, and new work on top. */
+static void test_node_rolled_back(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct world *w = world_new(seed + 1000);
+        uint64_t kept;
+
+        for (int i = 0; i < 30; i++) {
+            node_write(w);
+        }
+        world_settle(w);
+        for (uint64_t i = lm_rand_below(&w->rnd, 10); i > 0; i--) {
+            node_write(w); /* not sent yet when the copy is made */
+        }
+        w->saved = w->node;
+        kept = w->next_id;
+        if (seed % 3 != 0) {
+            node_start(w); /* another session: the lease of the copy becomes an old one */
+        }
+        for (uint64_t i = 5 + lm_rand_below(&w->rnd, 10); i > 0; i--) {
+            node_write(w);
+        }
+        if (seed % 2 == 0) {
+            run_faulty(w, seed);
+        }
+        world_settle(w);
+        for (uint64_t id = kept; id < w->next_id; id++) {
+            w->lost[id] = true;
+            assert_int_equal(w->effects[id], 1); /* they had arrived, and stay */
+        }
+        w->node = w->saved;
+        node_start(w);
+        for (uint64_t i = lm_rand_below(&w->rnd, 30); i > 0; i--) {
+            node_write(w);
+        }
+        world_settle(w);
+        assert_true(w->forks >= 1);
+        assert_int_equal(w->node.log.branch, w->forks + 1);
+        assert_int_equal(w->clones, 0);
+        for (uint64_t id = 1; id < w->next_id; id++) {
+            assert_int_equal(w->effects[id], 1);
+        }
+        world_free(w);
+    }
+}
+
+/* Two installations that run at once under one key are found out, whichever comes second. */
+static void test_clone_alive(void **state)
+{
+    struct world *w = world_new(3);
+    struct lm_buf pull;
+    struct lm_msg_pull m = {.max_bytes = 1000};
+
+    (void)state;
+    node_write(w);
+    world_settle(w);
+    m.session = w->hs.session;
+    lm_buf_init(&pull, 1000);
+    lm_pull_pack(&pull, &m);
+    for (int i = 0; i < 6 && w->clones == 0; i++) {
+        struct lm_hub_event ev = {.kind = LM_HE_MESSAGE};
+
+        lm_arena_reset(&w->harena);
+        ev.message.peer = 999;
+        ev.message.kind = LM_MSG_PULL;
+        ev.message.body = pull.data;
+        ev.message.n = pull.len;
+        ev.message.arena = &w->harena;
+        hub_event(w, &ev, 999);
+        assert_true(w->clones == 0 || i > 0); /* one late message proves nothing */
+        for (int64_t end_ms = w->now_ms + 25000; w->now_ms < end_ms;) {
+            world_step(w);
+        }
+    }
+    assert_int_equal(w->clones, 1);
+    node_write(w);
+    for (int i = 0; i < 200; i++) {
+        world_step(w);
+    }
+    assert_int_equal(w->ns.state, LM_NS_BARRED);
+    assert_string_equal(w->status, "clone");
+    lm_buf_free(&pull);
+    world_free(w);
+}
+
+/* ---- the node alone ---- */
+
+static int count(const struct world *w, enum lm_node_effect_kind kind)
+{
+    int n = 0;
+
+    for (size_t i = 0; i < w->nfx.n; i++) {
+        n += w->nfx.items[i].kind == kind;
+    }
+    return n;
+}
+
+static const struct lm_node_effect *find(const struct world *w, enum lm_node_effect_kind kind)
+{
+    for (size_t i = 0; i < w->nfx.n; i++) {
+        if (w->nfx.items[i].kind == kind) {
+            return &w->nfx.items[i];
+        }
+    }
+    fail_msg("effect %d is missing", (int)kind);
+    return NULL;
+}
+
+static void give(struct world *w, struct lm_node_event ev)
+{
+    ev.mono_ms = w->now_ms;
+    ev.wall_ms = w->now_ms;
+    lm_node_session_step(&w->ns, &ev, &w->nfx);
+}
+
+static void give_bytes(struct world *w, uint8_t kind, const void *body, size_t n)
+{
+    struct lm_node_event ev = {.kind = LM_NE_MESSAGE};
+
+    lm_arena_reset(&w->narena);
+    ev.message.kind = kind;
+    ev.message.body = body;
+    ev.message.n = n;
+    ev.message.arena = &w->narena;
+    give(w, ev);
+}
+
+static void give_error(struct world *w, const char *code, const char *text, uint32_t retry_after_s)
+{
+    struct lm_buf buf;
+
+    lm_buf_init(&buf, 1000);
+    lm_error_message(&buf, code, text, retry_after_s);
+    give_bytes(w, LM_MSG_ERROR, buf.data, buf.len);
+    lm_buf_free(&buf);
+}
+
+static struct lm_msg_welcome welcome_of(const struct world *w, uint64_t lease)
+{
+    struct lm_msg_welcome m = {.protocol = 1, .session = 9, .incarnation = {1, 5}, .branch = 1,
+                               .lease = {lease, 77}, .catalog = 1, .hub_time_ms = HUB_EPOCH_MS,
+                               .credit = 4};
+
+    m.acked = log_head(&w->node.log, 0);
+    return m;
+}
+
+static void give_welcome(struct world *w, const struct lm_msg_welcome *m)
+{
+    struct lm_buf buf;
+
+    lm_buf_init(&buf, 1000);
+    lm_welcome_pack(&buf, m);
+    assert_int_equal(buf.status, LM_OK);
+    give_bytes(w, LM_MSG_WELCOME, buf.data, buf.len);
+    lm_buf_free(&buf);
+}
+
+static void give_ack(struct world *w, uint64_t seq, uint32_t credit)
+{
+    struct lm_msg_ack m = {.branch = 1, .credit = credit};
+    struct lm_buf buf;
+
+    m.acked = log_head(&w->node.log, seq);
+    lm_buf_init(&buf, 1000);
+    lm_ack_pack(&buf, &m);
+    give_bytes(w, LM_MSG_ACK, buf.data, buf.len);
+    lm_buf_free(&buf);
+}
+
+static struct world *connected(uint64_t changes)
+{
+    struct world *w = world_new(1);
+
+    for (uint64_t i = 0; i < changes; i++) {
+        node_write(w);
+    }
+    node_start(w);
+    give(w, (struct lm_node_event){.kind = LM_NE_CONNECTED});
+    assert_int_equal(find(w, LM_NX_SEND)->send.kind, LM_MSG_HELLO);
+    return w;
+}
+
+static struct world *live(uint64_t changes)
+{
+    struct world *w = connected(changes);
+    struct lm_msg_welcome m = welcome_of(w, 1);
+
+    give_welcome(w, &m);
+    assert_int_equal(w->ns.state, LM_NS_STORING);
+    assert_int_equal(count(w, LM_NX_STORE_WELCOME), 1);
+    assert_int_equal(count(w, LM_NX_SEND), 0); /* nothing before the lease is durable */
+    give(w, (struct lm_node_event){.kind = LM_NE_WELCOME_STORED});
+    assert_int_equal(w->ns.state, LM_NS_LIVE);
+    assert_int_equal(find(w, LM_NX_SEND)->send.kind, LM_MSG_PULL);
+    return w;
+}
+
+/* Answers READ_BATCH of the step before. */
+static void give_batch(struct world *w)
+{
+    struct answer a;
+
+    node_read_batch(w, find(w, LM_NX_READ_BATCH)->read_batch.from_seq);
+    a = w->answers[--w->n_answers];
+    give(w, a.ev);
+    free(a.packed);
+}
+
+static void test_no_welcome(void **state)
+{
+    struct world *w = connected(0);
+    uint32_t delay_ms = 0;
+
+    (void)state;
+    for (int i = 0; i < 12; i++) {
+        const struct lm_node_effect *e;
+
+        w->now_ms += LM_NODE_WELCOME_WAIT_MS - 1;
+        give(w, (struct lm_node_event){.kind = LM_NE_TICK});
+        assert_int_equal(count(w, LM_NX_RESET), 0);
+        w->now_ms += 1;
+        give(w, (struct lm_node_event){.kind = LM_NE_TICK});
+        e = find(w, LM_NX_RESET);
+        delay_ms = e->reset.delay_ms;
+        assert_true(delay_ms >= (i < 9 ? 500u << i : LM_NODE_BACKOFF_MAX_MS / 2));
+        assert_true(delay_ms <= (i < 9 ? 1000u << i : LM_NODE_BACKOFF_MAX_MS));
+        assert_int_equal(w->ns.state, LM_NS_OFFLINE);
+        assert_string_equal(w->ns.status.code, "no_answer");
+        give(w, (struct lm_node_event){.kind = LM_NE_CONNECTED});
+    }
+    world_free(w);
+}
+
+static void test_barred_until_mended(void **state)
+{
+    static const char *const codes[] = {"revoked", "unknown", "protocol", "clone", "catalogue"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        struct world *w = connected(0);
+        struct lm_msg_welcome m = welcome_of(w, 1);
+
+        give_error(w, codes[i], "", 300);
+        assert_int_equal(w->ns.state, LM_NS_BARRED);
+        assert_true(find(w, LM_NX_RESET)->reset.delay_ms >= LM_NODE_BACKOFF_MAX_MS / 2);
+        assert_string_equal(find(w, LM_NX_STATUS)->status.code, codes[i]);
+        assert_true(find(w, LM_NX_STATUS)->status.person_needed);
+        give(w, (struct lm_node_event){.kind = LM_NE_CONNECTED});
+        assert_string_equal(w->ns.status.code, codes[i]); /* still shown while it tries */
+        give_welcome(w, &m);
+        give(w, (struct lm_node_event){.kind = LM_NE_WELCOME_STORED});
+        assert_string_equal(w->ns.status.code, "syncing");
+        world_free(w);
+    }
+}
+
+static void test_refuses_other_hubs(void **state)
+{
+    struct world *w = connected(0);
+    struct lm_msg_welcome m = welcome_of(w, 1);
+
+    (void)state;
+    w->ns.config.incarnation = (struct lm_incarnation){2, 5};
+    give_welcome(w, &m); /* an older incarnation */
+    assert_string_equal(w->ns.status.code, "hub_older");
+    give(w, (struct lm_node_event){.kind = LM_NE_CONNECTED});
+    m.incarnation = (struct lm_incarnation){2, 6}; /* a rival */
+    give_welcome(w, &m);
+    assert_int_equal(w->ns.state, LM_NS_BARRED);
+    give(w, (struct lm_node_event){.kind = LM_NE_CONNECTED});
+    m.incarnation.random = 5;
+    memset(w->ns.config.hub_id, 3, 16);
+    give_welcome(w, &m);
+    assert_string_equal(w->ns.status.code, "other_hub");
+    give(w, (struct lm_node_event){.kind = LM_NE_CONNECTED});
+    memset(m.hub_id, 3, 16);
+    m.incarnation.counter = 3; /* restored from a backup: accepted, and said so */
+    give_welcome(w, &m);
+    assert_true(find(w, LM_NX_STORE_WELCOME)->welcome.incarnation_changed);
+    assert_true(find(w, LM_NX_STORE_WELCOME)->welcome.hub_went_back);
+    give(w, (struct lm_node_event){.kind = LM_NE_WELCOME_STORED});
+    assert_int_equal(w->ns.state, LM_NS_LIVE);
+    assert_true(w->ns.quiet_until_ms <= w->now_ms + LM_NODE_INCARNATION_JITTER_MS);
+    world_free(w);
+}
+
+static void test_window_and_acks(void **state)
+{
+    struct world *w = live(5 * BATCH_CHANGES);
+
+    (void)state;
+    for (int i = 0; i < LM_WINDOW_MAX; i++) {
+        assert_int_equal(w->ns.n_flights, i);
+        give_batch(w);
+        assert_int_equal(find(w, LM_NX_SEND)->send.kind, LM_MSG_PUSH);
+        assert_int_equal(find(w, LM_NX_SEND)->send.first_seq, 1 + i * BATCH_CHANGES);
+    }
+    assert_int_equal(count(w, LM_NX_READ_BATCH), 0); /* the window is full */
+    give_ack(w, BATCH_CHANGES, 4);
+    assert_int_equal(find(w, LM_NX_SET_ACKED)->acked.head.seq, BATCH_CHANGES);
+    assert_int_equal(w->ns.n_flights, 3);
+    give_batch(w);
+    assert_int_equal(w->ns.n_flights, 4);
+    give_ack(w, 3, 4); /* late: only WELCOME lowers acked */
+    assert_int_equal(w->ns.config.acked.seq, BATCH_CHANGES);
+    assert_int_equal(count(w, LM_NX_SET_ACKED), 0);
+    give_ack(w, 3 * BATCH_CHANGES + 2, 1); /* in the midst of a batch, and less credit */
+    assert_int_equal(w->ns.n_flights, 2);
+    assert_int_equal(count(w, LM_NX_READ_BATCH), 0);
+    w->now_ms += LM_NODE_RESEND_MS;
+    give(w, (struct lm_node_event){.kind = LM_NE_TICK});
+    assert_int_equal(find(w, LM_NX_READ_BATCH)->read_batch.from_seq, 3 * BATCH_CHANGES + 3);
+    give_batch(w);
+    give_ack(w, 4 * BATCH_CHANGES + 2, 1);
+    give_batch(w);
+    give_ack(w, 5 * BATCH_CHANGES, 1);
+    assert_int_equal(w->ns.n_flights, 0);
+    give_batch(w); /* the outbox is empty: count 0 says so */
+    assert_int_equal(find(w, LM_NX_SEND)->send.kind, LM_MSG_PUSH);
+    assert_true(w->ns.beat_wait);
+    world_free(w);
+}
+
+static void test_ack_of_another_log(void **state)
+{
+    struct world *w = live(3);
+
+    (void)state;
+    give_batch(w);
+    w->node.log.hash[3][0] ^= 1;
+    give_ack(w, 3, 4);
+    assert_int_equal(count(w, LM_NX_RESET), 1);
+    assert_int_equal(w->ns.config.acked.seq, 0);
+    world_free(w);
+}
+
+static void test_fork_when_hub_has_more(void **state)
+{
+    struct world *w = connected(2);
+    struct lm_msg_welcome m = welcome_of(w, 1);
+
+    (void)state;
+    m.acked.seq = 3;
+    give_welcome(w, &m);
+    assert_string_equal(find(w, LM_NX_FORK)->fork.reason, "acked_beyond_head");
+    assert_int_equal(find(w, LM_NX_FORK)->fork.branch_min, 2);
+    give_welcome(w, &m); /* nothing moves until FORKED */
+    give_error(w, "revoked", "", 0);
+    assert_int_equal(w->ns.state, LM_NS_FORKING);
+    give(w, (struct lm_node_event){.kind = LM_NE_FORKED, .forked = {.branch = 2}});
+    assert_int_equal(find(w, LM_NX_SEND)->send.kind, LM_MSG_HELLO);
+    give_error(w, "rolled_back", "branch=1", 0); /* a late one, of the former branch */
+    assert_int_equal(w->ns.state, LM_NS_HELLO);
+    give_error(w, "rolled_back", "branch=6", 0);
+    assert_int_equal(find(w, LM_NX_FORK)->fork.branch_min, 7);
+    world_free(w);
+
+    w = connected(2);
+    m.acked = log_head(&w->node.log, 1);
+    give_welcome(w, &m);
+    assert_int_equal(find(w, LM_NX_CHECK_HASH)->check.seq, 1);
+    give(w, (struct lm_node_event){.kind = LM_NE_HASH_CHECKED, .hash_ok = false});
+    assert_string_equal(find(w, LM_NX_FORK)->fork.reason, "hash_differs");
+    world_free(w);
+}
+
+static void test_as_of_follows_hub_time(void **state)
+{
+    struct world *w = live(0);
+    struct lm_msg_push push;
+    struct lm_error err;
+    int64_t asked_ms;
+
+    (void)state;
+    give(w, (struct lm_node_event){.kind = LM_NE_TICK}); /* READ_BATCH was given with WELCOME_STORED */
+    assert_true(w->ns.reading);
+    asked_ms = w->now_ms;
+    w->now_ms += 1234;
+    node_read_batch(w, 1);
+    give(w, w->answers[--w->n_answers].ev);
+    assert_int_equal(lm_push_read(lm_node_effect_bytes(&w->nfx, find(w, LM_NX_SEND)),
+                                  find(w, LM_NX_SEND)->send.len, &w->narena, &push, &err),
+                     LM_OK);
+    assert_int_equal(push.count, 0);
+    assert_int_equal(push.as_of_ms, HUB_EPOCH_MS + asked_ms - w->ns.mono_base_ms);
+    world_free(w);
+}
+
+static void test_silence_and_refusals(void **state)
+{
+    struct world *w = live(0);
+
+    (void)state;
+    /* PULL unanswered, asked again every 30 s, nothing heard for 90 s. */
+    for (int i = 0; i < 89; i++) {
+        w->now_ms += 1000;
+        give(w, (struct lm_node_event){.kind = LM_NE_TICK});
+        assert_int_equal(w->ns.state, LM_NS_LIVE);
+        assert_true(count(w, LM_NX_SEND) <= 1);
+    }
+    w->now_ms += 1000;
+    give(w, (struct lm_node_event){.kind = LM_NE_TICK});
+    assert_int_equal(w->ns.state, LM_NS_OFFLINE);
+    assert_string_equal(w->ns.status.code, "lost");
+    world_free(w);
+
+    w = live(0);
+    for (int i = 0; i < 15; i++) { /* the transport takes nothing */
+        assert_int_equal(w->ns.state, LM_NS_LIVE);
+        give(w, (struct lm_node_event){.kind = LM_NE_SEND_REFUSED, .refused = {.kind = LM_MSG_PULL}});
+        w->now_ms += 1000;
+        give(w, (struct lm_node_event){.kind = LM_NE_TICK});
+    }
+    assert_int_equal(w->ns.state, LM_NS_OFFLINE);
+    world_free(w);
+}
+
+static void test_odd_messages(void **state)
+{
+    struct world *w = live(0);
+
+    (void)state;
+    give_bytes(w, 99, "x", 1);
+    assert_int_equal(count(w, LM_NX_LOG), 1);
+    assert_int_equal(w->ns.state, LM_NS_LIVE);
+    give_error(w, "busy", "", 20);
+    assert_string_equal(w->ns.status.code, "busy");
+    w->now_ms += 19000;
+    give(w, (struct lm_node_event){.kind = LM_NE_SEND_REFUSED, .refused = {.kind = LM_MSG_PUSH}});
+    assert_int_equal(count(w, LM_NX_SEND) + count(w, LM_NX_READ_BATCH), 0);
+    w->now_ms += 1000;
+    give(w, (struct lm_node_event){.kind = LM_NE_TICK});
+    assert_int_equal(find(w, LM_NX_SEND)->send.kind, LM_MSG_PULL);
+    give_error(w, "hello_first", "", 1);
+    assert_int_equal(w->ns.state, LM_NS_HELLO);
+    assert_int_equal(find(w, LM_NX_SEND)->send.kind, LM_MSG_HELLO);
+    give_bytes(w, LM_MSG_WELCOME, "\xc0", 1); /* malformed */
+    assert_int_equal(w->ns.state, LM_NS_OFFLINE);
+    give(w, (struct lm_node_event){.kind = LM_NE_SYNC_NOW});
+    assert_int_equal(find(w, LM_NX_RESET)->reset.delay_ms, 0);
+    give(w, (struct lm_node_event){.kind = LM_NE_STOP});
+    give(w, (struct lm_node_event){.kind = LM_NE_CONNECTED});
+    assert_int_equal(w->nfx.n, 0);
+    assert_int_equal(w->ns.state, LM_NS_STOPPED);
+    world_free(w);
+}
+
+/* ---- the hub alone ---- */
+
+static void hub_give(struct world *w, uint64_t peer, uint8_t kind, const struct lm_buf *body)
+{
+    struct lm_hub_now now = {.mono_ms = w->now_ms, .hub_time_ms = HUB_EPOCH_MS, .incarnation = {1, 5},
+                             .catalog = 1};
+    struct lm_hub_event ev = {.kind = LM_HE_MESSAGE, .now = &now, .view = &w->view};
+
+    lm_arena_reset(&w->harena);
+    ev.message.peer = peer;
+    ev.message.kind = kind;
+    ev.message.body = body->data;
+    ev.message.n = body->len;
+    ev.message.arena = &w->harena;
+    lm_hub_session_step(&w->hs, &ev, &w->hfx);
+}
+
+/* The code of the ERROR among the effects, or "". */
+static const char *hub_error(struct world *w, struct lm_msg_error *m)
+{
+    for (size_t i = 0; i < w->hfx.n; i++) {
+        const struct lm_hub_effect *e = &w->hfx.items[i];
+        struct lm_error err;
+
+        if (e->kind == LM_HX_SEND && e->send.kind == LM_MSG_ERROR) {
+            assert_int_equal(lm_error_read(lm_hub_effect_bytes(&w->hfx, e), e->send.len, &w->harena, m, &err),
+                             LM_OK);
+            return m->code;
+        }
+    }
+    return "";
+}
+
+static bool hub_did(const struct world *w, enum lm_hub_effect_kind kind)
+{
+    for (size_t i = 0; i < w->hfx.n; i++) {
+        if (w->hfx.items[i].kind == kind) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void hub_hello(struct world *w, uint64_t branch, struct lm_lease lease, uint64_t protocol)
+{
+    struct lm_msg_hello m = {.protocol_min = protocol, .protocol_max = protocol, .branch = branch,
+                             .lease = lease, .program = "t", .incarnation = {1, 5}};
+    struct lm_buf buf;
+
+    lm_buf_init(&buf, 2000);
+    lm_hello_pack(&buf, &m);
+    hub_start(w);
+    hub_give(w, 1, LM_MSG_HELLO, &buf);
+    lm_buf_free(&buf);
+}
+
+static void test_who_may_say_hello(void **state)
+{
+    struct world *w = world_new(1);
+    struct lm_msg_error m;
+    struct lm_buf empty;
+
+    (void)state;
+    lm_buf_init(&empty, 10);
+    hub_give(w, 1, LM_MSG_PULL, &empty);
+    assert_string_equal(hub_error(w, &m), "hello_first");
+    hub_give(w, 1, LM_MSG_HELLO, &empty);
+    assert_string_equal(hub_error(w, &m), "malformed");
+    hub_hello(w, 1, (struct lm_lease){0, 0}, LM_PROTOCOL_MAX + 1);
+    assert_string_equal(hub_error(w, &m), "protocol");
+    hub_hello(w, 1, (struct lm_lease){0, 0}, 1);
+    assert_true(hub_did(w, LM_HX_STORE_HELLO)); /* the first of all */
+
+    w->view.branch = 2;
+    w->view.issued = (struct lm_lease){9, 90};
+    w->view.confirmed = (struct lm_lease){7, 70};
+    hub_hello(w, 2, (struct lm_lease){7, 70}, 1);
+    assert_true(hub_did(w, LM_HX_STORE_HELLO));
+    assert_int_equal(w->hs.lease.counter, 10);
+    hub_hello(w, 2, (struct lm_lease){9, 90}, 1);
+    assert_true(hub_did(w, LM_HX_STORE_HELLO));
+    hub_hello(w, 2, (struct lm_lease){8, 80}, 1); /* issued between the two */
+    assert_true(hub_did(w, LM_HX_STORE_HELLO));
+    hub_hello(w, 2, (struct lm_lease){12, 1}, 1); /* the hub was restored */
+    assert_true(hub_did(w, LM_HX_STORE_HELLO));
+    assert_int_equal(w->hs.lease.counter, 13);
+    hub_hello(w, 2, (struct lm_lease){6, 60}, 1);
+    assert_string_equal(hub_error(w, &m), "rolled_back");
+    assert_string_equal(m.text, "branch=2");
+    assert_true(hub_did(w, LM_HX_ROLLED_BACK));
+    hub_hello(w, 3, (struct lm_lease){6, 60}, 1); /* what the node does then */
+    assert_true(hub_did(w, LM_HX_STORE_HELLO));
+    hub_hello(w, 1, (struct lm_lease){9, 90}, 1);
+    assert_string_equal(hub_error(w, &m), "rolled_back");
+    hub_hello(w, 2, (struct lm_lease){9, 91}, 1);
+    assert_string_equal(hub_error(w, &m), "clone");
+    assert_true(hub_did(w, LM_HX_CLONE));
+    hub_hello(w, 3, (struct lm_lease){7, 71}, 1); /* a fork does not launder it */
+    assert_string_equal(hub_error(w, &m), "clone");
+
+    w->view.clone = true;
+    hub_hello(w, 2, (struct lm_lease){9, 90}, 1);
+    assert_string_equal(hub_error(w, &m), "clone");
+    w->view.revoked = true;
+    hub_hello(w, 2, (struct lm_lease){9, 90}, 1);
+    assert_string_equal(hub_error(w, &m), "revoked");
+    hub_give(w, 1, LM_MSG_PUSH, &empty);
+    assert_string_equal(hub_error(w, &m), "revoked");
+    world_free(w);
+}
+
+static void test_rival_hub_is_told(void **state)
+{
+    struct world *w = world_new(1);
+    struct lm_msg_hello m = {.protocol_min = 1, .protocol_max = 1, .branch = 1, .program = "t"};
+    struct lm_msg_error e;
+    struct lm_buf buf;
+
+    (void)state;
+    lm_buf_init(&buf, 2000);
+    m.incarnation = (struct lm_incarnation){2, 1};
+    lm_hello_pack(&buf, &m);
+    hub_give(w, 1, LM_MSG_HELLO, &buf);
+    assert_true(hub_did(w, LM_HX_RIVAL));
+    assert_string_equal(hub_error(w, &e), "rival");
+    lm_buf_reset(&buf);
+    m.incarnation = (struct lm_incarnation){1, 5};
+    m.seen.position = 10; /* more than this hub has */
+    lm_hello_pack(&buf, &m);
+    hub_give(w, 1, LM_MSG_HELLO, &buf);
+    assert_true(hub_did(w, LM_HX_HUB_BEHIND));
+    assert_true(hub_did(w, LM_HX_STORE_HELLO));
+    lm_buf_free(&buf);
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bad_network),
+        cmocka_unit_test(test_same_seed_same_run),
+        cmocka_unit_test(test_node_rolled_back),
+        cmocka_unit_test(test_clone_alive),
+        cmocka_unit_test(test_no_welcome),
+        cmocka_unit_test(test_barred_until_mended),
+        cmocka_unit_test(test_refuses_other_hubs),
+        cmocka_unit_test(test_window_and_acks),
+        cmocka_unit_test(test_ack_of_another_log),
+        cmocka_unit_test(test_fork_when_hub_has_more),
+        cmocka_unit_test(test_as_of_follows_hub_time),
+        cmocka_unit_test(test_silence_and_refusals),
+        cmocka_unit_test(test_odd_messages),
+        cmocka_unit_test(test_who_may_say_hello),
+        cmocka_unit_test(test_rival_hub_is_told),
+    };
+
+    return cmocka_run_group_tests_name("session", tests, NULL, NULL);
+}
