@@ -1,0 +1,195 @@
+/* enrol: from a kit to a data directory that can save and synchronise.
+ *
+ * Order, so that a power cut at any point leaves an enrolment that the same command finishes: the new key and the nonce are on disk
+ * before the hub hears of them; the database is whole before the key file says that the enrolment is answered. */
+#include "common/base/util.h"
+#include "node/enrol.h"
+#include "node/program.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TIMEOUT_S_DEFAULT 30
+#define TIMEOUT_S_MAX 3600
+#define ARENA_BYTES (2 * 1024 * 1024)
+
+static bool same_kit(const struct lm_node_key *key, const struct lm_kit *kit)
+{
+    uint8_t public_key[LM_KEY_BYTES];
+
+    return strcmp(key->station, kit->station) == 0 && memcmp(key->hub_id, kit->hub_id, sizeof key->hub_id) == 0 &&
+           lm_key_from_z85(kit->enrol_public_key, public_key) &&
+           memcmp(key->kit_public_key, public_key, sizeof public_key) == 0;
+}
+
+static enum lm_status bad_kit(struct lm_error *err)
+{
+    return lm_fail(err, LM_ERR_INVALID, "not_a_kit", "", "入网文件的内容不合规则。", "The kit's content breaks the rules.");
+}
+
+/* A fresh pending enrolment by this kit. */
+static enum lm_status new_key(const struct lm_kit *kit, struct lm_node_key *key, struct lm_error *err)
+{
+    memset(key, 0, sizeof *key);
+    lm_keypair_make(&key->own);
+    randombytes_buf(key->nonce, sizeof key->nonce);
+    memcpy(key->hub_id, kit->hub_id, sizeof key->hub_id);
+    memcpy(key->hub_sign_key, kit->hub_sign_key, sizeof key->hub_sign_key);
+    (void)snprintf(key->endpoint, sizeof key->endpoint, "%s", kit->endpoint);
+    (void)snprintf(key->town, sizeof key->town, "%s", kit->town);
+    (void)snprintf(key->station, sizeof key->station, "%s", kit->station);
+    (void)snprintf(key->level, sizeof key->level, "%s", kit->level);
+    (void)snprintf(key->station_name, sizeof key->station_name, "%s", kit->station_name);
+    if (!lm_key_from_z85(kit->hub_public_key, key->hub_public_key) ||
+        !lm_key_from_z85(kit->enrol_public_key, key->kit.public_key) ||
+        !lm_key_from_z85(kit->enrol_secret_key, key->kit.secret_key)) {
+        return bad_kit(err);
+    }
+    memcpy(key->kit_public_key, key->kit.public_key, LM_KEY_BYTES);
+    return LM_OK;
+}
+
+/* What is in the directory already, or a new pending enrolment, saved. */
+static enum lm_status prepare(struct lm_node *node, const struct lm_kit *kit, struct lm_node_key *key,
+                              struct lm_error *err)
+{
+    struct lm_error ignored;
+    enum lm_status st = lm_node_key_load(&node->dir, key, &ignored);
+
+    if (st != LM_OK && st != LM_ERR_NOT_FOUND) {
+        *err = ignored;
+        return st;
+    }
+    if (st == LM_OK && key->enrolled && !same_kit(key, kit)) {
+        return lm_fail(err, LM_ERR_EXISTS, "already_enrolled", "",
+                       "数据目录 %s 已入网（服务站 %s），请换一个目录。", "%s is enrolled already (station %s): use another directory.",
+                       node->dir.path, key->station);
+    }
+    if (st == LM_OK && same_kit(key, kit)) {
+        return LM_OK; /* asked before, answered or not: the same key and nonce again */
+    }
+    st = new_key(kit, key, err);
+    return st == LM_OK ? lm_node_key_save(&node->dir, key, err) : st;
+}
+
+static enum lm_status make_database(struct lm_node *node, const struct lm_kit *kit, const struct lm_node_key *key,
+                                    struct lm_error *err)
+{
+    enum lm_status st = lm_nstore_open(&node->dir, node->catalog, true, &node->store, err);
+
+    if (st == LM_OK) {
+        st = lm_nstore_begin(node->store, err);
+    }
+    if (st == LM_OK) {
+        st = lm_nstore_me_make(node->store, key->replica, key->station, key->level, key->station_name, err);
+    }
+    for (size_t i = 0; st == LM_OK && i < kit->n_records; i++) {
+        st = lm_nstore_put_kit_record(node->store, kit->records[i].body, kit->records[i].len, key->level, err);
+    }
+    if (st == LM_OK) {
+        st = lm_nstore_commit(node->store, err);
+    }
+    if (node->store) {
+        lm_nstore_rollback(node->store);
+    }
+    return st;
+}
+
+static enum lm_status read_options(struct lm_cli *cli, const char **path, int *timeout_ms, struct lm_error *err)
+{
+    const char *seconds = NULL, *positional[1];
+    const struct lm_cli_option options[] = {{.name = "--timeout", .value = &seconds}};
+    size_t n = 0;
+    char *end = NULL;
+    long s = TIMEOUT_S_DEFAULT;
+    enum lm_status st = lm_cli_options(cli, options, 1, positional, 1, &n, err);
+
+    if (st == LM_OK && n != 1) {
+        st = lm_node_usage(err, "缺少入网文件", "the kit is missing");
+    }
+    if (st == LM_OK && seconds) {
+        s = strtol(seconds, &end, 10);
+        if (end == seconds || *end || s < 1 || s > TIMEOUT_S_MAX) {
+            st = lm_node_usage(err, "--timeout 应为 1 至 3600 秒", "--timeout takes 1 to 3600 seconds");
+        }
+    }
+    if (st == LM_OK) {
+        *path = positional[0];
+        *timeout_ms = (int)s * 1000;
+    }
+    return st;
+}
+
+static void print_done(struct lm_cli *cli, const struct lm_node_key *key)
+{
+    if (cli->json) {
+        json_t *doc = json_pack("{s:s,s:I,s:s}", "station", key->station, "replica", (json_int_t)key->replica, "name",
+                                key->station_name);
+
+        if (doc) {
+            lm_json_print(cli->out, doc);
+        }
+        json_decref(doc);
+    } else {
+        fprintf(cli->out, "已入网 / enrolled: %s %s\n", key->station, key->station_name);
+    }
+}
+
+int lm_node_cmd_enrol(struct lm_node *node, struct lm_cli *cli)
+{
+    const char *path = NULL;
+    char *text = NULL;
+    size_t n = 0;
+    int timeout_ms = 0;
+    struct lm_error err = {0};
+    struct lm_arena arena;
+    struct lm_kit kit;
+    struct lm_node_key key;
+    enum lm_status st = read_options(cli, &path, &timeout_ms, &err);
+
+    memset(&kit, 0, sizeof kit);
+    memset(&key, 0, sizeof key);
+    lm_arena_init(&arena, ARENA_BYTES);
+    if (st == LM_OK) {
+        st = lm_file_read(path, LM_KIT_BYTES_MAX, &text, &n, &err);
+    }
+    if (st == LM_OK) {
+        st = lm_kit_read(text, n, &arena, &kit, &err);
+    }
+    if (st == LM_OK) {
+        st = lm_datadir_open(cli->data, false, &node->dir, &err);
+    }
+    if (st == LM_OK) {
+        st = lm_datadir_lock(&node->dir, LM_NODE_LOCK, &err);
+        if (st == LM_ERR_BUSY) { /* serve runs: it is enrolled, and only the answer is wanted again */
+            st = lm_node_key_enrolled(&node->dir, &key, &err) == LM_OK && same_kit(&key, &kit) ? LM_OK : LM_ERR_BUSY;
+        } else if (st == LM_OK) {
+            st = prepare(node, &kit, &key, &err);
+        }
+    }
+    if (st == LM_OK && !key.enrolled) {
+        if (kit.expires_ms < lm_clock_wall_ms()) {
+            fprintf(cli->err, "%s: 按本机时钟，入网文件已过期；以镇服务器为准 / by this PC's clock the kit has expired; the hub decides\n",
+                    LM_NODE_NAME);
+        }
+        st = lm_node_enrol_ask(&key, LM_NODE_NAME " " LM_PROGRAM_VERSION, timeout_ms, &err);
+        if (st == LM_OK) {
+            st = make_database(node, &kit, &key, &err);
+        }
+        if (st == LM_OK) {
+            st = lm_node_key_save(&node->dir, &key, &err);
+        }
+    }
+    if (st == LM_OK) {
+        print_done(cli, &key);
+    }
+    if (text) {
+        sodium_memzero(text, n);
+        free(text);
+    }
+    sodium_memzero(&kit, sizeof kit);
+    lm_node_key_wipe(&key);
+    lm_arena_free(&arena);
+    return st == LM_OK ? LM_EXIT_OK : lm_node_fail(cli, &err);
+}

@@ -1,0 +1,207 @@
+/* get, list, history, returned: what is here, as NDJSON. */
+#include "common/base/util.h"
+#include "node/program.h"
+
+#include <string.h>
+
+#define WHERE_MAX 16
+#define WHERE_BYTES_MAX 512
+#define ARENA_BYTES (64 * 1024 * 1024)
+
+/* One id as the positional argument, in its canonical form. */
+static enum lm_status take_id(struct lm_cli *cli, char id[LM_UUID_TEXT + 1], struct lm_error *err)
+{
+    const char *positional[1];
+    size_t n = 0;
+    uint8_t bytes[16];
+    enum lm_status st = lm_cli_options(cli, NULL, 0, positional, 1, &n, err);
+
+    if (st != LM_OK) {
+        return st;
+    }
+    if (n != 1) {
+        return lm_node_usage(err, "缺少记录编号", "the record's id is missing");
+    }
+    if (!lm_uuid_parse(positional[0], strlen(positional[0]), bytes)) {
+        return lm_fail(err, LM_ERR_INVALID, "bad_uuid", "id", "不是合法的编号。", "This is not a record's id.");
+    }
+    lm_uuid_format(bytes, id);
+    return LM_OK;
+}
+
+static enum lm_status not_found(struct lm_error *err, const char *id)
+{
+    return lm_fail(err, LM_ERR_NOT_FOUND, "not_found", "id", "本站没有这条记录：%s。", "There is no record %s here.", id);
+}
+
+/* A record with what this node knows besides: changes not yet acked, a refusal. */
+static json_t *record_row(struct lm_nstore *store, const struct lm_me *me, const struct lm_record *rec)
+{
+    json_t *row = lm_record_to_json(rec);
+
+    if (!row) {
+        return NULL;
+    }
+    if (lm_nstore_unacked(store, rec->id, me->branch, me->acked.seq)) {
+        (void)json_object_set_new(row, "pending", json_true());
+    }
+    if (lm_nstore_has_refusal(store, rec->id)) {
+        (void)json_object_set_new(row, "refused", json_true());
+    }
+    if (lm_record_deleted(rec)) {
+        (void)json_object_set_new(row, "deleted", json_true());
+    }
+    return row;
+}
+
+int lm_node_cmd_get(struct lm_node *node, struct lm_cli *cli)
+{
+    char id[LM_UUID_TEXT + 1];
+    struct lm_error err = {0};
+    struct lm_arena arena;
+    struct lm_record *rec = NULL;
+    struct lm_me me;
+    const struct lm_type *type = NULL;
+    json_t *row = NULL;
+    enum lm_status st = take_id(cli, id, &err);
+
+    lm_arena_init(&arena, ARENA_BYTES);
+    if (st == LM_OK) {
+        st = lm_nstore_me(node->store, &me, &err);
+    }
+    if (st == LM_OK && !(type = lm_nstore_type_of(node->store, id))) {
+        st = not_found(&err, id);
+    }
+    if (st == LM_OK) {
+        st = lm_tables_get(lm_nstore_tables(node->store), &arena, type, id, &rec);
+        if (st != LM_OK) {
+            (void)lm_fail(&err, st, lm_status_name(st), "", "读取记录失败。", "The record could not be read.");
+        }
+    }
+    if (st == LM_OK && !(row = record_row(node->store, &me, rec))) {
+        st = lm_fail(&err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
+    }
+    if (st == LM_OK) {
+        lm_json_print(cli->out, row);
+    }
+    json_decref(row);
+    lm_arena_free(&arena);
+    return st == LM_OK ? LM_EXIT_OK : lm_node_fail(cli, &err);
+}
+
+/* ---- list ---- */
+
+struct list_run {
+    struct lm_cli *cli;
+    struct lm_nstore *store;
+    struct lm_me me;
+    bool out_of_memory;
+};
+
+static bool print_record(void *arg, const struct lm_record *rec)
+{
+    struct list_run *run = arg;
+    json_t *row = record_row(run->store, &run->me, rec);
+
+    if (!row) {
+        run->out_of_memory = true;
+        return false;
+    }
+    lm_json_print(run->cli->out, row);
+    json_decref(row);
+    return !ferror(run->cli->out);
+}
+
+static enum lm_status parse_where(const char *const *texts, size_t n, struct lm_where *where,
+                                  char storage[][WHERE_BYTES_MAX], struct lm_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *equals = strchr(texts[i], '=');
+
+        if (!equals || equals == texts[i] || strlen(texts[i]) >= WHERE_BYTES_MAX) {
+            return lm_node_usage(err, "--where 应写成 字段=值", "--where takes FIELD=VALUE");
+        }
+        memcpy(storage[i], texts[i], strlen(texts[i]) + 1);
+        storage[i][equals - texts[i]] = '\0';
+        where[i].field = storage[i];
+        where[i].value = storage[i] + (equals - texts[i]) + 1;
+    }
+    return LM_OK;
+}
+
+int lm_node_cmd_list(struct lm_node *node, struct lm_cli *cli)
+{
+    const char *texts[WHERE_MAX], *positional[1];
+    size_t n_where = 0, n = 0;
+    const struct lm_cli_option options[] = {
+        {.name = "--where", .many = texts, .n_many = &n_where, .max_many = WHERE_MAX}};
+    struct lm_where where[WHERE_MAX];
+    char storage[WHERE_MAX][WHERE_BYTES_MAX];
+    struct lm_error err = {0};
+    struct list_run run = {.cli = cli, .store = node->store};
+    const struct lm_type *type = NULL;
+    enum lm_status st = lm_cli_options(cli, options, 1, positional, 1, &n, &err);
+
+    if (st == LM_OK && n != 1) {
+        st = lm_node_usage(&err, "缺少记录类型", "a record type is missing");
+    }
+    if (st == LM_OK && !(type = lm_catalog_type(node->catalog, positional[0]))) {
+        st = lm_fail(&err, LM_ERR_INVALID, "unknown_type", "type", "没有记录类型“%.40s”。", "No record type \"%.40s\".",
+                     positional[0]);
+    }
+    if (st == LM_OK) {
+        st = parse_where(texts, n_where, where, storage, &err);
+    }
+    if (st == LM_OK) {
+        st = lm_nstore_me(node->store, &run.me, &err);
+    }
+    if (st == LM_OK) {
+        st = lm_tables_list(lm_nstore_tables(node->store), NULL, type, NULL, where, n_where, false, print_record, &run,
+                            &err);
+    }
+    if (st == LM_OK && run.out_of_memory) {
+        st = lm_fail(&err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
+    }
+    if (st != LM_OK && !err.code[0]) {
+        (void)lm_fail(&err, st, lm_status_name(st), "", "读取记录失败。", "The records could not be read.");
+    }
+    return st == LM_OK ? LM_EXIT_OK : lm_node_fail(cli, &err);
+}
+
+/* ---- history and returned ---- */
+
+static void print_row(void *arg, json_t *row)
+{
+    struct lm_cli *cli = arg;
+
+    lm_json_print(cli->out, row);
+}
+
+int lm_node_cmd_history(struct lm_node *node, struct lm_cli *cli)
+{
+    char id[LM_UUID_TEXT + 1];
+    struct lm_error err = {0};
+    size_t n = 0;
+    enum lm_status st = take_id(cli, id, &err);
+
+    if (st == LM_OK) {
+        st = lm_nstore_history(node->store, id, print_row, cli, &n, &err);
+    }
+    if (st == LM_OK && n == 0 && !lm_nstore_type_of(node->store, id)) {
+        st = not_found(&err, id);
+    }
+    return st == LM_OK ? LM_EXIT_OK : lm_node_fail(cli, &err);
+}
+
+int lm_node_cmd_returned(struct lm_node *node, struct lm_cli *cli)
+{
+    struct lm_error err = {0};
+    size_t n = 0;
+    const char *positional[1];
+    enum lm_status st = lm_cli_options(cli, NULL, 0, positional, 0, &n, &err);
+
+    if (st == LM_OK) {
+        st = lm_nstore_returned(node->store, print_row, cli, NULL, &err);
+    }
+    return st == LM_OK ? LM_EXIT_OK : lm_node_fail(cli, &err);
+}

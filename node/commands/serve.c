@@ -1,0 +1,192 @@
+/* serve: takes the link lock, prints the ready line, runs rounds until told to stop. */
+#include "common/base/log.h"
+#include "common/base/util.h"
+#include "node/server.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define FIGURES_MS 5000
+
+static int open_signals(struct lm_error *err)
+{
+    sigset_t set;
+    int fd;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    fd = sigprocmask(SIG_BLOCK, &set, NULL) == 0 ? signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
+    if (fd < 0) {
+        (void)lm_fail(err, LM_ERR_INTERNAL, "internal", "", "无法接收信号。", "Signals cannot be received.");
+    }
+    return fd;
+}
+
+static void take_signals(struct lm_node_server *server, int fd)
+{
+    struct signalfd_siginfo info;
+
+    while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        server->stop = server->stop || info.ssi_signo != SIGHUP;
+    }
+}
+
+/* ---- the control socket ---- */
+
+static void finish_failed(struct lm_control_request *request, const struct lm_error *why)
+{
+    struct lm_cli cli = {.out = request->out, .err = request->err};
+
+    lm_control_finish(request, lm_cli_fail(&cli, LM_NODE_NAME, why));
+}
+
+static void begin_sync(struct lm_node_server *server, struct lm_control_request *request, struct lm_cli *cli)
+{
+    struct lm_error err = {0};
+    int timeout_s = 0;
+    struct lm_node_waiter *w;
+
+    if (lm_node_sync_options(cli, &timeout_s, &err) != LM_OK) {
+        finish_failed(request, &err);
+        return;
+    }
+    if (server->n_waiters == LM_NODE_WAITERS_MAX) {
+        (void)lm_fail(&err, LM_ERR_BUSY, "busy", "", "等待同步的命令太多。", "Too many commands wait for synchronisation.");
+        finish_failed(request, &err);
+        return;
+    }
+    w = &server->waiters[server->n_waiters++];
+    *w = (struct lm_node_waiter){.request = request,
+                                 .until_ms = lm_clock_mono_ms() + (int64_t)timeout_s * 1000,
+                                 .synced = server->link.synced};
+    lm_link_hurry(&server->link);
+}
+
+static void take_request(struct lm_node_server *server, struct lm_control_request *request)
+{
+    struct lm_error err = {0};
+    struct lm_cli cli;
+
+    memset(&cli, 0, sizeof cli);
+    cli.in = request->in;
+    cli.out = request->out;
+    cli.err = request->err;
+    if (lm_cli_parse(request->argc, request->argv, &cli, &err) != LM_OK) {
+        finish_failed(request, &err);
+    } else if (cli.argc > 0 && strcmp(cli.argv[0], "changed") == 0) {
+        lm_control_finish(request, LM_EXIT_OK);
+        lm_link_poke(&server->link);
+    } else if (cli.argc > 0 && strcmp(cli.argv[0], "sync") == 0) {
+        begin_sync(server, request, &cli);
+    } else {
+        fprintf(request->err, "%s: 服务器不执行这个命令 / the server does not run this command\n", LM_NODE_NAME);
+        lm_control_finish(request, LM_EXIT_USAGE);
+    }
+}
+
+/* Answers those whose wait is over. */
+static void serve_waiters(struct lm_node_server *server)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < server->n_waiters; i++) {
+        struct lm_node_waiter *w = &server->waiters[i];
+        struct lm_error why = {0};
+
+        if (server->link.synced > w->synced) {
+            lm_control_finish(w->request, LM_EXIT_OK);
+        } else if (lm_link_why(&server->link, &why) || lm_clock_mono_ms() >= w->until_ms || server->stop) {
+            finish_failed(w->request, &why);
+        } else {
+            server->waiters[kept++] = *w;
+        }
+    }
+    server->n_waiters = kept;
+}
+
+/* ---- the loop ---- */
+
+static void serve(struct lm_node_server *server, int signals)
+{
+    int64_t next_figures = 0;
+
+    while (!server->stop) {
+        const int fds[2] = {signals, lm_control_fd(server->control)};
+        bool ready[2] = {false, false};
+        struct lm_control_request *request;
+        int64_t now;
+
+        lm_link_round(&server->link, fds, 2, ready, LM_LINK_POLL_MS);
+        take_signals(server, signals);
+        while ((request = lm_control_next(server->control)) != NULL) {
+            take_request(server, request);
+        }
+        serve_waiters(server);
+        now = lm_clock_mono_ms();
+        atomic_store(&server->ticked_mono_ms, now);
+        if (now >= next_figures) {
+            lm_node_figures_update(server);
+            next_figures = now + FIGURES_MS;
+        }
+    }
+}
+
+int lm_node_cmd_serve(struct lm_node *node, struct lm_cli *cli)
+{
+    const char *http = "127.0.0.1:5801", *positional[1];
+    const struct lm_cli_option options[] = {{.name = "--http", .value = &http}};
+    struct lm_error err = {0};
+    size_t n = 0;
+    int signals = -1;
+    struct lm_node_server *server = calloc(1, sizeof *server);
+    enum lm_status st;
+
+    if (!server) {
+        return LM_EXIT_FAILED;
+    }
+    server->node = node;
+    server->started_ms = lm_clock_wall_ms();
+    atomic_store(&server->ticked_mono_ms, lm_clock_mono_ms());
+    (void)pthread_mutex_init(&server->mutex, NULL);
+    st = lm_cli_options(cli, options, 1, positional, 0, &n, &err);
+    if (st == LM_OK) {
+        st = lm_datadir_lock(&node->dir, LM_NODE_LOCK, &err);
+    }
+    if (st == LM_OK) {
+        st = lm_node_key_enrolled(&node->dir, &server->key, &err);
+    }
+    if (st == LM_OK && (signals = open_signals(&err)) < 0) {
+        st = LM_ERR_INTERNAL;
+    }
+    if (st == LM_OK) {
+        st = lm_link_open(&server->link, node->store, &server->key, &err);
+    }
+    if (st == LM_OK) {
+        st = lm_control_open(node->dir.path, &server->control, &err);
+    }
+    if (st == LM_OK) {
+        lm_node_figures_update(server);
+        st = lm_node_http_start(server, http, &err);
+    }
+    if (st == LM_OK) {
+        fprintf(cli->out, "ready http=%s\n", lm_http_address(server->http));
+        (void)fflush(cli->out);
+        serve(server, signals);
+        serve_waiters(server);
+    }
+    lm_http_stop(&server->http);
+    lm_control_close(&server->control);
+    lm_link_close(&server->link);
+    lm_node_key_wipe(&server->key);
+    (void)pthread_mutex_destroy(&server->mutex);
+    if (signals >= 0) {
+        (void)close(signals);
+    }
+    free(server);
+    return st == LM_OK ? LM_EXIT_OK : lm_node_fail(cli, &err);
+}

@@ -1,0 +1,517 @@
+/* The link's loop: events in, effects out. Effects are carried out in their order; the answers that they call for are gathered and
+ * given afterwards, each in a step of its own. */
+#include "node/link.h"
+
+#include "common/base/log.h"
+#include "common/base/util.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ARENA_BYTES (48 * 1024 * 1024) /* a decoded page of LM_FRAME_BYTES_MAX */
+#define RESTART_MS 5000                /* after a failure of the database or of making a socket */
+#define TICK_MS 500
+#define MESSAGES_A_ROUND 64
+#define REFUSED_SURE_MS 3000           /* a key that the hub refuses for this long is refused */
+
+static int64_t now_ms(void)
+{
+    return lm_clock_mono_ms();
+}
+
+/* Hub time as far as it is known: what "last contact" is told in. */
+static int64_t contact_ms(const struct lm_link *link)
+{
+    int64_t ms = lm_node_session_hub_time(&link->session, now_ms());
+
+    return ms > 0 ? ms : lm_clock_wall_ms();
+}
+
+static void fail(struct lm_link *link, const char *doing, const struct lm_error *err)
+{
+    lm_log(LM_LOG_ERROR, "link", "%s: %s (%s); starting anew", doing, err->en, err->code);
+    lm_dealer_close(&link->dealer);
+    link->open_at_ms = -1;
+    link->n_events = 0;
+    link->restart_at_ms = now_ms() + RESTART_MS;
+}
+
+static struct lm_node_event *answer(struct lm_link *link, enum lm_node_event_kind kind)
+{
+    struct lm_node_event *ev;
+
+    LM_CHECK(link->n_events < LM_LINK_EVENTS_MAX);
+    ev = &link->events[link->n_events++];
+    memset(ev, 0, sizeof *ev);
+    ev->kind = kind;
+    return ev;
+}
+
+/* ---- what status shows ---- */
+
+static bool refused_now(struct lm_link *link)
+{
+    return link->dealer && strncmp(lm_dealer_state(link->dealer), "refused", 7) == 0;
+}
+
+static bool hub_is_wrong(struct lm_link *link)
+{
+    return link->dealer && strcmp(lm_dealer_state(link->dealer), "wrong hub key") == 0;
+}
+
+bool lm_link_why(struct lm_link *link, struct lm_error *err)
+{
+    const struct lm_node_status *s = &link->session.status;
+    const char *state = link->dealer ? lm_dealer_state(link->dealer) : "";
+
+    if (s->person_needed) {
+        (void)lm_fail(err, LM_ERR_DENIED, s->code, "", "%s%.0s", "%.0s%s", s->zh, s->en);
+        return true;
+    }
+    if (link->refused_ms >= 0) {
+        (void)lm_fail(err, LM_ERR_DENIED, "refused", "", "镇服务器不认识本机的密钥，或已撤销本机的登记，请联系镇服务站。",
+                      "The hub does not know this PC's key, or has revoked it: ask the town station.");
+        return now_ms() - link->refused_ms >= REFUSED_SURE_MS;
+    }
+    if (hub_is_wrong(link)) {
+        (void)lm_fail(err, LM_ERR_NETWORK, "wrong_hub_key", "", "%s 上的服务器不是本机登记的镇服务器。",
+                      "The server at %s is not the hub that this PC is enrolled at.", link->key->endpoint);
+        return false;
+    }
+    if (strcmp(state, "not a Lastmile hub") == 0) {
+        (void)lm_fail(err, LM_ERR_NETWORK, "not_a_hub", "", "%s 上的不是镇服务器，请核对地址和网络。",
+                      "What answers at %s is not a Lastmile hub: check the address and the network.", link->key->endpoint);
+        return false;
+    }
+    if (link->session.state == LM_NS_LIVE) {
+        (void)lm_fail(err, LM_ERR_TIMEOUT, s->code, "", "%s%.0s", "%.0s%s", s->zh, s->en);
+    } else {
+        (void)lm_fail(err, LM_ERR_TIMEOUT, "unreachable", "", "连不上镇服务器 %s（%s）。记录都在本机，联网后自动上传。",
+                      "The hub at %s cannot be reached (%s). Records are kept here and sent later.", link->key->endpoint,
+                      state[0] ? state : s->code);
+    }
+    return false;
+}
+
+/* Notes for `status` what has changed. */
+static void show(struct lm_link *link)
+{
+    struct lm_error why = {0}, err = {0};
+    const char *state = "offline";
+
+    if (link->session.state == LM_NS_LIVE) {
+        const struct lm_node_status *s = &link->session.status;
+
+        state = "online";
+        (void)lm_fail(&why, LM_OK, s->code, "", "%s%.0s", "%.0s%s", s->zh, s->en);
+    } else {
+        (void)lm_link_why(link, &why);
+        if (link->session.status.person_needed || link->refused_ms >= 0) {
+            state = "refused";
+        }
+    }
+    if (strcmp(why.code, link->shown) == 0) {
+        return;
+    }
+    lm_log(LM_LOG_INFO, "link", "%s: %s", state, why.code);
+    if (lm_nstore_set_state(link->store, state, why.code, why.zh, why.en, &err) == LM_OK) {
+        (void)snprintf(link->shown, sizeof link->shown, "%s", why.code);
+    }
+}
+
+/* ---- effects ---- */
+
+static void do_send(struct lm_link *link, const struct lm_node_effect *e)
+{
+    enum lm_status st = LM_ERR_BUSY;
+    struct lm_node_event *ev;
+
+    if (link->dealer) {
+        st = lm_dealer_send(link->dealer, e->send.kind, lm_node_effect_bytes(&link->fx, e), e->send.len);
+    }
+    if (st != LM_OK) {
+        ev = answer(link, LM_NE_SEND_REFUSED);
+        ev->refused.kind = e->send.kind;
+        ev->refused.first_seq = e->send.first_seq;
+    }
+}
+
+static void do_reset(struct lm_link *link, const struct lm_node_effect *e)
+{
+    if (refused_now(link)) {
+        link->refused_ms = link->refused_ms >= 0 ? link->refused_ms : now_ms();
+    }
+    lm_dealer_close(&link->dealer);
+    link->open_at_ms = now_ms() + e->reset.delay_ms;
+}
+
+static void do_read_batch(struct lm_link *link, const struct lm_node_effect *e)
+{
+    struct lm_error err = {0};
+    struct lm_node_batch batch;
+    enum lm_status st = lm_nstore_read_batch(link->store, e->read_batch.from_seq, e->read_batch.max_changes, &link->batch,
+                                             &link->packed, &batch, &err);
+
+    if (st != LM_OK) {
+        fail(link, "cannot read the outbox", &err);
+        return;
+    }
+    answer(link, LM_NE_BATCH)->batch = batch;
+}
+
+static void do_check_hash(struct lm_link *link, const struct lm_node_effect *e)
+{
+    struct lm_error err = {0};
+    bool same = false;
+
+    if (lm_nstore_hash_is(link->store, &e->check, &same, &err) != LM_OK) {
+        fail(link, "cannot read the outbox", &err);
+        return;
+    }
+    answer(link, LM_NE_HASH_CHECKED)->hash_ok = same;
+}
+
+static void do_store_welcome(struct lm_link *link, const struct lm_node_effect *e)
+{
+    struct lm_error err = {0};
+    struct lm_me me;
+    uint64_t wanted = 0;
+    struct lm_node_event *ev;
+
+    if (lm_nstore_welcome(link->store, e->welcome.welcome, e->welcome.hub_offset_ms, e->welcome.hub_went_back, &me,
+                          &wanted, &err) != LM_OK) {
+        fail(link, "cannot store the hub's welcome", &err);
+        return;
+    }
+    link->refused_ms = -1;
+    ev = answer(link, LM_NE_WELCOME_STORED);
+    ev->stored.cursor = me.cursor;
+    ev->stored.wanted = wanted;
+}
+
+static void do_apply(struct lm_link *link, const struct lm_node_effect *e)
+{
+    struct lm_error err = {0};
+    struct lm_cursor cursor;
+    uint64_t wanted = 0;
+    struct lm_node_event *ev;
+
+    if (lm_nstore_apply_page(link->store, e->feed.page, e->feed.is_bodies, contact_ms(link), &cursor, &wanted, &err) !=
+        LM_OK) {
+        fail(link, "cannot store a page of the feed", &err);
+        return;
+    }
+    ev = answer(link, LM_NE_FEED_APPLIED);
+    ev->applied.cursor = cursor;
+    ev->applied.wanted = wanted;
+}
+
+static void do_read_wanted(struct lm_link *link)
+{
+    struct lm_error err = {0};
+    struct lm_node_event *ev;
+    size_t n = 0;
+
+    if (lm_nstore_wanted(link->store, link->wanted, LM_WANT_MAX, &n, &err) != LM_OK) {
+        fail(link, "cannot read the wanted list", &err);
+        return;
+    }
+    ev = answer(link, LM_NE_WANTED);
+    ev->wanted.ids = link->wanted;
+    ev->wanted.n = n;
+}
+
+static void do_fork(struct lm_link *link, const struct lm_node_effect *e)
+{
+    struct lm_error err = {0};
+    struct lm_me me;
+    struct lm_node_event *ev;
+
+    lm_log(LM_LOG_WARN, "link", "forking: %s", e->fork.reason);
+    if (lm_nstore_fork(link->store, e->fork.branch_min, &me, &err) != LM_OK) {
+        fail(link, "cannot open a branch", &err);
+        return;
+    }
+    ev = answer(link, LM_NE_FORKED);
+    ev->forked.branch = me.branch;
+    ev->forked.head = me.head;
+    ev->forked.acked = me.acked;
+}
+
+static void do_effect(struct lm_link *link, const struct lm_node_effect *e)
+{
+    struct lm_error err = {0};
+
+    switch (e->kind) {
+    case LM_NX_SEND:
+        do_send(link, e);
+        break;
+    case LM_NX_RESET:
+        do_reset(link, e);
+        break;
+    case LM_NX_READ_BATCH:
+        do_read_batch(link, e);
+        break;
+    case LM_NX_CHECK_HASH:
+        do_check_hash(link, e);
+        break;
+    case LM_NX_STORE_WELCOME:
+        do_store_welcome(link, e);
+        break;
+    case LM_NX_SET_ACKED:
+        if (lm_nstore_set_acked(link->store, link->session.config.branch, &e->acked.head, e->acked.safe_seq,
+                                contact_ms(link), &err) != LM_OK) {
+            lm_log(LM_LOG_WARN, "link", "cannot note what is acked: %s", err.en);
+        }
+        break;
+    case LM_NX_VERDICT_HINTS:
+        if (lm_nstore_verdict_hints(link->store, e->ack, &err) != LM_OK) {
+            lm_log(LM_LOG_WARN, "link", "cannot note verdicts: %s", err.en);
+        }
+        break;
+    case LM_NX_APPLY_FEED:
+        do_apply(link, e);
+        break;
+    case LM_NX_READ_WANTED:
+        do_read_wanted(link);
+        break;
+    case LM_NX_FORK:
+        do_fork(link, e);
+        break;
+    case LM_NX_STATUS:
+        break; /* show() tells it with what the socket knows */
+    case LM_NX_SYNCED:
+        link->synced++;
+        break;
+    case LM_NX_LOG:
+        lm_log(LM_LOG_DEBUG, "link", "%s %" PRIu64, e->log.what, e->log.number);
+        break;
+    }
+}
+
+static void step(struct lm_link *link, struct lm_node_event *ev)
+{
+    ev->mono_ms = now_ms();
+    ev->wall_ms = lm_clock_wall_ms();
+    lm_node_session_step(&link->session, ev, &link->fx);
+    for (size_t i = 0; i < link->fx.n && link->restart_at_ms < 0; i++) {
+        do_effect(link, &link->fx.items[i]);
+    }
+}
+
+void lm_link_give(struct lm_link *link, const struct lm_node_event *event)
+{
+    struct lm_node_event ev = *event;
+
+    if (link->restart_at_ms >= 0) {
+        return;
+    }
+    step(link, &ev);
+    while (link->n_events > 0 && link->restart_at_ms < 0) {
+        ev = link->events[0];
+        link->n_events--;
+        memmove(link->events, link->events + 1, link->n_events * sizeof *link->events);
+        step(link, &ev);
+    }
+}
+
+/* ---- life ---- */
+
+static enum lm_status begin_session(struct lm_link *link, struct lm_error *err)
+{
+    struct lm_me me;
+    struct lm_rand rnd;
+    struct lm_node_config config;
+    const struct lm_catalog *catalog = lm_nstore_catalog(link->store);
+    enum lm_status st = lm_nstore_me(link->store, &me, err);
+
+    if (st != LM_OK) {
+        return st;
+    }
+    memset(&config, 0, sizeof config);
+    config.replica = me.replica;
+    memcpy(config.hub_id, link->key->hub_id, sizeof config.hub_id);
+    config.program = "lastmile-node " LM_PROGRAM_VERSION;
+    lm_rand_seed_system(&rnd);
+    config.seed = lm_rand_next(&rnd);
+    config.branch = me.branch;
+    config.head = me.head;
+    config.acked = me.acked;
+    config.safe_seq = me.safe_seq;
+    config.lease = me.lease;
+    config.cursor = me.cursor;
+    config.seen = me.seen;
+    config.incarnation = me.incarnation;
+    config.catalog = catalog->number;
+    memcpy(config.catalog_hash, catalog->hash, sizeof config.catalog_hash);
+    lm_node_session_init(&link->session, &config);
+    link->n_events = 0;
+    link->restart_at_ms = -1;
+    link->open_at_ms = now_ms();
+    return LM_OK;
+}
+
+enum lm_status lm_link_open(struct lm_link *link, struct lm_nstore *store, const struct lm_node_key *key,
+                            struct lm_error *err)
+{
+    enum lm_status st;
+
+    memset(link, 0, sizeof *link);
+    link->store = store;
+    link->key = key;
+    link->refused_ms = -1;
+    lm_node_effects_init(&link->fx);
+    lm_arena_init(&link->arena, ARENA_BYTES);
+    lm_batch_init(&link->batch);
+    lm_buf_init(&link->packed, LM_FRAME_BYTES_MAX);
+    link->wanted = calloc(LM_WANT_MAX, sizeof *link->wanted);
+    if (!link->wanted) {
+        return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
+    }
+    st = lm_context_new(&link->context);
+    if (st != LM_OK) {
+        return lm_fail(err, st, "network", "", "网络无法启动。", "The network could not be started.");
+    }
+    return begin_session(link, err);
+}
+
+void lm_link_close(struct lm_link *link)
+{
+    struct lm_error err = {0};
+
+    if (link->store && link->shown[0] && link->session.state == LM_NS_LIVE) {
+        (void)!lm_nstore_set_state(link->store, "offline", "stopped", "同步已停止。", "Synchronisation has been stopped.", &err);
+    }
+    lm_dealer_close(&link->dealer);
+    lm_context_destroy(&link->context);
+    lm_node_effects_free(&link->fx);
+    lm_arena_free(&link->arena);
+    lm_batch_free(&link->batch);
+    lm_buf_free(&link->packed);
+    free(link->wanted);
+    memset(link, 0, sizeof *link);
+}
+
+static void open_socket(struct lm_link *link)
+{
+    struct lm_error err = {0};
+    const struct lm_node_event ev = {.kind = LM_NE_CONNECTED};
+
+    link->open_at_ms = -1;
+    lm_dealer_close(&link->dealer);
+    if (lm_dealer_open(link->context, link->key->endpoint, link->key->hub_public_key, &link->key->own, &link->dealer,
+                       &err) != LM_OK) {
+        lm_log(LM_LOG_ERROR, "link", "cannot make a socket: %s", err.en);
+        link->open_at_ms = now_ms() + RESTART_MS;
+        return;
+    }
+    lm_link_give(link, &ev);
+}
+
+static void receive(struct lm_link *link)
+{
+    for (int i = 0; i < MESSAGES_A_ROUND && link->dealer; i++) {
+        struct lm_incoming in;
+        struct lm_node_event ev = {.kind = LM_NE_MESSAGE};
+
+        if (lm_dealer_receive(link->dealer, 0, &in) != LM_OK) {
+            return;
+        }
+        if (!in.hostile) {
+            lm_arena_reset(&link->arena);
+            ev.message.kind = in.kind;
+            ev.message.body = in.body;
+            ev.message.n = in.n;
+            ev.message.arena = &link->arena;
+            lm_link_give(link, &ev);
+        }
+        lm_incoming_release(&in);
+    }
+}
+
+void lm_link_poke(struct lm_link *link)
+{
+    struct lm_error err = {0};
+    struct lm_me me;
+    struct lm_node_event ev = {.kind = LM_NE_OUTBOX};
+
+    if (lm_nstore_me(link->store, &me, &err) != LM_OK) {
+        lm_log(LM_LOG_WARN, "link", "cannot look at the outbox: %s", err.en);
+        return;
+    }
+    if (me.branch == link->session.config.branch && me.head.seq > link->session.config.head.seq) {
+        ev.head = me.head;
+        lm_link_give(link, &ev);
+    }
+}
+
+void lm_link_hurry(struct lm_link *link)
+{
+    const struct lm_node_event ev = {.kind = LM_NE_SYNC_NOW};
+
+    if (link->restart_at_ms > 0) {
+        link->restart_at_ms = now_ms();
+        return;
+    }
+    lm_link_poke(link);
+    lm_link_give(link, &ev);
+}
+
+/* Waits without a socket. */
+static void wait_fds(const int *fds, size_t n, bool *ready, int timeout_ms)
+{
+    struct pollfd polled[8];
+
+    LM_CHECK(n <= sizeof polled / sizeof *polled);
+    for (size_t i = 0; i < n; i++) {
+        polled[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+        ready[i] = false;
+    }
+    if (poll(polled, n, timeout_ms) > 0) {
+        for (size_t i = 0; i < n; i++) {
+            ready[i] = (polled[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0;
+        }
+    }
+}
+
+void lm_link_round(struct lm_link *link, const int *fds, size_t n_fds, bool *ready, int timeout_ms)
+{
+    struct lm_error err = {0};
+    bool message = false;
+    int64_t now = now_ms();
+    int wait_ms = timeout_ms > LM_LINK_POLL_MS ? LM_LINK_POLL_MS : timeout_ms;
+
+    if (link->restart_at_ms >= 0 && now >= link->restart_at_ms && begin_session(link, &err) != LM_OK) {
+        fail(link, "cannot begin a session", &err);
+    }
+    if (link->restart_at_ms < 0 && link->open_at_ms >= 0 && now >= link->open_at_ms) {
+        open_socket(link);
+    } else if (link->open_at_ms >= 0 && link->open_at_ms - now < wait_ms) {
+        wait_ms = link->open_at_ms > now ? (int)(link->open_at_ms - now) : 0;
+    }
+    if (link->dealer) {
+        enum lm_status st = lm_dealer_wait(link->dealer, fds, n_fds, ready, wait_ms, &message);
+
+        if (st != LM_OK && st != LM_ERR_TIMEOUT) {
+            lm_log(LM_LOG_ERROR, "link", "waiting failed: %s", lm_status_name(st));
+            wait_fds(fds, n_fds, ready, wait_ms);
+        }
+    } else {
+        wait_fds(fds, n_fds, ready, wait_ms);
+    }
+    receive(link);
+    now = now_ms();
+    if (refused_now(link) && link->refused_ms < 0) {
+        link->refused_ms = now;
+    }
+    if (link->restart_at_ms < 0 && now - link->tick_ms >= TICK_MS) {
+        const struct lm_node_event ev = {.kind = LM_NE_TICK};
+
+        link->tick_ms = now;
+        lm_link_poke(link);
+        lm_link_give(link, &ev);
+    }
+    show(link);
+}

@@ -1,0 +1,46 @@
+/* serve: one thread runs the link and answers the control socket; the HTTP thread reads a copy of the figures. */
+#ifndef LM_NODE_SERVER_H
+#define LM_NODE_SERVER_H
+
+#include "common/control.h"
+#include "common/http.h"
+#include "node/link.h"
+#include "node/program.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define LM_NODE_WAITERS_MAX 16
+#define LM_SYNC_TIMEOUT_S_DEFAULT 60
+#define LM_SYNC_TIMEOUT_S_MAX 86400
+
+/* A `sync` that waits for the server to be in step. */
+struct lm_node_waiter {
+    struct lm_control_request *request;
+    int64_t until_ms; /* mono */
+    uint64_t synced;  /* link->synced when it came */
+};
+struct lm_node_figures {
+    double pending, acked, returned, held, online, offset_ms, last_contact_s;
+};
+struct lm_node_server {
+    struct lm_node *node;
+    struct lm_node_key key;
+    struct lm_link link;
+    struct lm_control *control;
+    struct lm_http *http;
+    int64_t started_ms;
+    bool stop;
+    struct lm_node_waiter waiters[LM_NODE_WAITERS_MAX];
+    size_t n_waiters;
+    atomic_llong ticked_mono_ms; /* the loop's heart beat */
+    pthread_mutex_t mutex;       /* guards figures */
+    struct lm_node_figures figures;
+};
+enum lm_status lm_node_http_start(struct lm_node_server *server, const char *address, struct lm_error *err) LM_MUST_USE;
+/* Copies what the metrics tell from the database. */
+void lm_node_figures_update(struct lm_node_server *server);
+/* --timeout of `sync`. */
+enum lm_status lm_node_sync_options(struct lm_cli *cli, int *timeout_s, struct lm_error *err) LM_MUST_USE;
+
+#endif

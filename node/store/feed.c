@@ -1,0 +1,265 @@
+/* Taking in a page of the feed: one transaction that holds records, verdicts, the wanted list and the cursor together.
+ *
+ * A page is judged by its own acked position: a group of fields that an own change above it touches keeps the local value,
+ * everything else becomes the hub's (design "Applying at the node"). So a page may be applied any number of times. */
+#include "node/store/store_internal.h"
+
+#include "common/base/log.h"
+#include "proto/feed.h"
+#include "proto/validate.h"
+
+#include <string.h>
+
+/* One page at work. */
+struct page {
+    struct lm_nstore *s;
+    const struct lm_msg_feed *msg;
+    bool is_bodies;
+    struct lm_me me;
+    struct lm_lookup lookup;
+    struct lm_arena arena; /* of one entry */
+    struct lm_error *err;
+};
+
+static enum lm_status want(struct page *p, const char *id, bool wanted)
+{
+    sqlite3_stmt *q = ns_stmt(p->s, wanted ? NS_WANT_ADD : NS_WANT_DROP);
+
+    ns_bind_text(q, 1, id);
+    return ns_run(p->s, q, "note what is wanted", p->err);
+}
+
+static enum lm_status get_local(struct page *p, const struct lm_type *type, const char *id, struct lm_record **out)
+{
+    enum lm_status st = lm_tables_get(p->s->tables, &p->arena, type, id, out);
+
+    return st == LM_ERR_NOT_FOUND ? LM_OK : st;
+}
+
+static const char *level_of(const struct page *p, const struct lm_record *rec)
+{
+    const char *code = lm_record_text(rec, LM_C_VILLAGE_CODE);
+    const char *level = strcmp(code, p->me.station) == 0 ? p->me.level : p->lookup.area_level(p->lookup.ctx, code);
+
+    return level ? level : p->me.level;
+}
+
+static enum lm_status take_body(struct page *p, const struct lm_feed_entry *e)
+{
+    struct lm_error why = {0};
+    struct lm_record *hub = NULL, *local = NULL, *rec = NULL;
+    bool pending[LM_GROUPS_PER_TYPE_MAX], any;
+    enum lm_status st = lm_body_read(p->s->catalog, e->body, e->body_len, &p->arena, &hub, &why);
+
+    if (st == LM_ERR_NOT_FOUND || st == LM_ERR_INVALID || st == LM_ERR_VERSION) {
+        /* Of a newer catalogue, then the feed starts over with it; or malformed, then asking again gives the same. */
+        lm_log(LM_LOG_WARN, "feed", "record %s cannot be read: %s", e->id, why.code);
+        return want(p, e->id, false);
+    }
+    if (st != LM_OK) {
+        return st;
+    }
+    if (strcmp(hub->id, e->id) != 0) {
+        lm_log(LM_LOG_WARN, "feed", "entry %s holds another record", e->id);
+        return LM_OK;
+    }
+    st = get_local(p, hub->type, hub->id, &local);
+    if (st == LM_OK) {
+        st = lm_nstore_pending(p->s, hub->type, hub->id, p->msg->branch, p->msg->acked.seq, pending, &any, p->err);
+    }
+    if (st == LM_OK) {
+        st = lm_feed_take(local, hub, pending, &p->arena, &rec);
+    }
+    if (st == LM_OK) {
+        st = lm_compute(p->s->catalog, rec, false, level_of(p, rec), &p->lookup, &p->arena);
+    }
+    if (st == LM_OK) {
+        st = lm_tables_put(p->s->tables, rec, local == NULL, p->err);
+    }
+    return st == LM_OK ? want(p, e->id, false) : st;
+}
+
+static enum lm_status take_digest(struct page *p, const struct lm_feed_entry *e)
+{
+    const struct lm_type *type = lm_catalog_type(p->s->catalog, e->type);
+    struct lm_record *local = NULL;
+    enum lm_status st;
+
+    if (!type) {
+        lm_log(LM_LOG_WARN, "feed", "record %s is of an unknown type", e->id);
+        return LM_OK;
+    }
+    st = get_local(p, type, e->id, &local);
+    if (st != LM_OK) {
+        return st;
+    }
+    if (!local) {
+        return want(p, e->id, true);
+    }
+    if (!lm_nstore_unacked(p->s, e->id, p->msg->branch, p->msg->acked.seq) &&
+        (lm_record_digest(local) != e->digest || local->invalid)) {
+        return want(p, e->id, true);
+    }
+    local->position = (int64_t)e->position;
+    return lm_tables_put(p->s->tables, local, false, p->err);
+}
+
+static enum lm_status delete_row(struct page *p, const struct lm_type *type, const char *id)
+{
+    sqlite3_stmt *stmt = NULL;
+    char sql[128];
+    enum lm_status st;
+
+    (void)sqlite3_snprintf(sizeof sql, sql, "DELETE FROM \"r_%w\" WHERE id = ?1", type->name);
+    st = lm_db_prepare(p->s->db, sql, &stmt, p->err);
+    if (st == LM_OK) {
+        ns_bind_text(stmt, 1, id);
+        st = ns_run(p->s, stmt, "remove a record that went to another village", p->err);
+    }
+    (void)sqlite3_finalize(stmt);
+    return st;
+}
+
+/* The record left this scope. What was changed here and is not acked is kept until it is: then the hub is asked again. */
+static enum lm_status take_gone(struct page *p, const struct lm_feed_entry *e)
+{
+    const struct lm_type *type = lm_catalog_type(p->s->catalog, e->type);
+    enum lm_status st;
+
+    if (lm_nstore_unacked(p->s, e->id, p->msg->branch, p->msg->acked.seq)) {
+        return want(p, e->id, true);
+    }
+    st = type ? delete_row(p, type, e->id) : LM_OK;
+    return st == LM_OK ? want(p, e->id, false) : st;
+}
+
+/* The open verdicts that an entry brings are all that are open of this record, as far as the page knows our changes. */
+static enum lm_status take_verdicts(struct page *p, const struct lm_feed_entry *e)
+{
+    sqlite3_stmt *q = ns_stmt(p->s, NS_VERDICT_CLOSE);
+    enum lm_status st;
+
+    ns_bind_text(q, 1, e->id);
+    ns_bind_u64(q, 2, p->msg->branch);
+    ns_bind_u64(q, 3, p->msg->acked.seq);
+    st = ns_run(p->s, q, "close verdicts", p->err);
+    for (size_t i = 0; st == LM_OK && i < e->n_verdicts; i++) {
+        const struct lm_feed_verdict *v = &e->verdicts[i];
+
+        q = ns_stmt(p->s, NS_VERDICT_PUT);
+        ns_bind_u64(q, 1, v->hlc);
+        ns_bind_text(q, 2, e->id);
+        ns_bind_text(q, 3, e->type);
+        (void)sqlite3_bind_int(q, 4, v->verdict);
+        ns_bind_text(q, 5, v->code);
+        ns_bind_text(q, 6, v->field);
+        ns_bind_text(q, 7, v->zh);
+        ns_bind_text(q, 8, v->en);
+        st = ns_run(p->s, q, "note a verdict", p->err);
+    }
+    return st;
+}
+
+static enum lm_status take_entry(struct page *p, const struct lm_feed_entry *e)
+{
+    enum lm_status st = LM_OK;
+
+    lm_arena_reset(&p->arena);
+    switch (e->kind) {
+    case LM_ENTRY_BODY:
+        st = take_body(p, e);
+        break;
+    case LM_ENTRY_DIGEST:
+        st = take_digest(p, e);
+        break;
+    case LM_ENTRY_GONE:
+        st = take_gone(p, e);
+        break;
+    case LM_ENTRY_ABSENT: /* the hub has no such record; what is here is ours, with the verdicts that tell why */
+        st = want(p, e->id, false);
+        break;
+    }
+    return st == LM_OK ? take_verdicts(p, e) : st;
+}
+
+static enum lm_status move_cursor(struct page *p, int64_t contact_ms)
+{
+    sqlite3_stmt *q;
+
+    if (p->is_bodies) {
+        q = ns_stmt(p->s, NS_ME_CONTACT);
+        (void)sqlite3_bind_int64(q, 1, contact_ms);
+        return ns_run(p->s, q, "note the contact", p->err);
+    }
+    p->me.cursor = p->msg->next;
+    q = ns_stmt(p->s, NS_ME_CURSOR);
+    ns_bind_u64(q, 1, p->msg->next.position);
+    ns_bind_text(q, 2, p->msg->next.id);
+    ns_bind_u64(q, 3, p->msg->head.position);
+    ns_bind_blob(q, 4, p->msg->head.hash, LM_HASH_BYTES);
+    (void)sqlite3_bind_int64(q, 5, contact_ms);
+    return ns_run(p->s, q, "move the cursor", p->err);
+}
+
+enum lm_status lm_nstore_apply_page(struct lm_nstore *store, const struct lm_msg_feed *page, bool is_bodies,
+                                    int64_t contact_ms, struct lm_cursor *cursor, uint64_t *wanted,
+                                    struct lm_error *err)
+{
+    struct page p = {.s = store, .msg = page, .is_bodies = is_bodies, .err = err};
+    enum lm_status st;
+
+    p.lookup = lm_tables_lookup(store->tables);
+    lm_arena_init(&p.arena, NS_RECORD_ARENA_BYTES);
+    st = lm_nstore_begin(store, err);
+    if (st == LM_OK) {
+        st = lm_nstore_me(store, &p.me, err);
+    }
+    /* The cursor may have been set back by another process's WELCOME since this page was asked for: drop it then. */
+    if (st == LM_OK && (page->branch != p.me.branch ||
+                        (!is_bodies && (page->from.position != p.me.cursor.position ||
+                                        strcmp(page->from.id, p.me.cursor.id) != 0)))) {
+        lm_log(LM_LOG_WARN, "feed", "a page that does not continue here was dropped");
+    } else {
+        for (size_t i = 0; st == LM_OK && i < page->n_entries; i++) {
+            st = take_entry(&p, &page->entries[i]);
+        }
+        if (st == LM_OK) {
+            st = move_cursor(&p, contact_ms);
+        }
+    }
+    if (st == LM_OK) {
+        st = ns_wanted_count(store, wanted, err);
+    }
+    if (st == LM_OK) {
+        st = lm_nstore_commit(store, err);
+    }
+    *cursor = p.me.cursor;
+    lm_nstore_rollback(store);
+    lm_arena_free(&p.arena);
+    if (st != LM_OK && err && !err->code[0]) {
+        (void)lm_fail(err, st, lm_status_name(st), "", "同步来的记录无法写入。", "A page of the feed could not be stored.");
+    }
+    return st;
+}
+
+enum lm_status lm_nstore_put_kit_record(struct lm_nstore *store, const uint8_t *body, size_t n, const char *level,
+                                        struct lm_error *err)
+{
+    struct lm_arena arena;
+    struct lm_record *rec = NULL;
+    struct lm_lookup lookup = lm_tables_lookup(store->tables);
+    enum lm_status st;
+
+    lm_arena_init(&arena, NS_RECORD_ARENA_BYTES);
+    st = lm_body_read(store->catalog, body, n, &arena, &rec, err);
+    if (st == LM_ERR_NOT_FOUND) {
+        st = LM_OK; /* of a newer catalogue */
+    } else if (st == LM_OK && !lm_tables_exists(store->tables, rec->type, rec->id)) {
+        st = lm_compute(store->catalog, rec, false, level, &lookup, &arena);
+        if (st == LM_OK) {
+            st = lm_tables_put(store->tables, rec, true, err);
+        }
+    }
+    lm_arena_free(&arena);
+    return st;
+}

@@ -1,0 +1,322 @@
+/* What people ask the node's database: which type an id has, repeated saves, the history of a record, what was returned. */
+#include "node/store/store_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const struct lm_type *lm_nstore_type_of(struct lm_nstore *store, const char *id)
+{
+    for (size_t i = 0; i < store->catalog->n_types; i++) {
+        if (lm_tables_exists(store->tables, &store->catalog->types[i], id)) {
+            return &store->catalog->types[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- repeated saves ---- */
+
+enum lm_status lm_nstore_saved(struct lm_nstore *store, const char *key, char id_out[40], uint8_t hash_out[32],
+                               struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(store, NS_SAVED);
+    enum lm_status st;
+
+    ns_bind_text(q, 1, key);
+    st = ns_row(store, q, "look for an earlier save", err);
+    if (st == LM_OK) {
+        ns_column_text(q, 0, id_out, 40);
+        ns_column_hash(q, 1, hash_out);
+        ns_done(q);
+    }
+    return st;
+}
+
+enum lm_status lm_nstore_save_key(struct lm_nstore *store, const char *key, const char *id, const uint8_t hash[32],
+                                  struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(store, NS_SAVE_KEY);
+
+    ns_bind_text(q, 1, key);
+    ns_bind_text(q, 2, id);
+    ns_bind_blob(q, 3, hash, LM_HASH_BYTES);
+    return ns_run(store, q, "note the save's key", err);
+}
+
+/* ---- verdicts ---- */
+
+bool lm_nstore_refused(struct lm_nstore *store, uint64_t hlc)
+{
+    sqlite3_stmt *q = ns_stmt(store, NS_VERDICT_OF);
+    bool found;
+
+    ns_bind_u64(q, 1, hlc);
+    found = sqlite3_step(q) == SQLITE_ROW;
+    ns_done(q);
+    return found;
+}
+
+bool lm_nstore_has_refusal(struct lm_nstore *store, const char *id)
+{
+    sqlite3_stmt *q = ns_stmt(store, NS_VERDICT_RECORD);
+    bool found;
+
+    ns_bind_text(q, 1, id);
+    found = sqlite3_step(q) == SQLITE_ROW;
+    ns_done(q);
+    return found;
+}
+
+enum lm_status lm_nstore_close_verdicts(struct lm_nstore *store, const char *id, struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(store, NS_VERDICT_DROP);
+
+    ns_bind_text(q, 1, id);
+    return ns_run(store, q, "close verdicts", err);
+}
+
+enum lm_status lm_nstore_count_open(struct lm_nstore *store, enum lm_verdict verdict, size_t *n_out,
+                                    struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(store, NS_VERDICT_COUNT);
+    enum lm_status st;
+
+    *n_out = 0;
+    (void)sqlite3_bind_int(q, 1, (int)verdict);
+    st = ns_row(store, q, "count verdicts", err);
+    if (st == LM_OK) {
+        *n_out = (size_t)sqlite3_column_int64(q, 0);
+        ns_done(q);
+    }
+    return st;
+}
+
+/* ---- history ---- */
+
+static const char *op_name(enum lm_op op)
+{
+    switch (op) {
+    case LM_OP_CREATE:
+        return "create";
+    case LM_OP_EDIT:
+        return "edit";
+    case LM_OP_DELETE:
+        return "delete";
+    case LM_OP_UNDELETE:
+        return "undelete";
+    }
+    return "?";
+}
+
+static void set_time(json_t *row, const char *key, int64_t ms)
+{
+    char text[LM_TIME_TEXT + 8];
+
+    lm_time_format(ms, text);
+    (void)json_object_set_new(row, key, json_string(text));
+}
+
+static json_t *fields_json(const struct lm_type *type, const struct lm_value *fields)
+{
+    json_t *out = json_object();
+
+    for (uint32_t i = 0; fields->kind == LM_MAP && i < fields->len; i++) {
+        const struct lm_pair *pair = &fields->pairs[i];
+        const struct lm_field *field = type ? lm_type_fieldn(type, pair->key, pair->key_len) : NULL;
+        json_t *value = field && !lm_value_is_null(&pair->value) ? lm_field_to_json(field, &pair->value)
+                                                                  : lm_value_to_json(&pair->value);
+
+        (void)json_object_set_new(out, pair->key, value);
+    }
+    return out;
+}
+
+static json_t *history_row(struct lm_nstore *s, sqlite3_stmt *q, const struct lm_me *me, struct lm_arena *arena)
+{
+    struct lm_change change;
+    struct lm_error err = {0};
+    uint64_t branch = ns_column_u64(q, 0), seq = ns_column_u64(q, 1);
+    json_t *row = json_pack("{s:I,s:I}", "branch", (json_int_t)branch, "seq", (json_int_t)seq);
+
+    if (!row || lm_change_read(sqlite3_column_blob(q, 3), (size_t)sqlite3_column_bytes(q, 3), arena, &change, &err) != LM_OK) {
+        return row;
+    }
+    (void)json_object_set_new(row, "hlc", json_integer((json_int_t)change.hlc));
+    set_time(row, "at", lm_hlc_ms(change.hlc) + change.wall_delta_ms + (change.offset_known ? change.offset_ms : 0));
+    (void)json_object_set_new(row, "user", json_string(change.user));
+    (void)json_object_set_new(row, "op", json_string(op_name(change.op)));
+    (void)json_object_set_new(row, "fields", fields_json(lm_catalog_type(s->catalog, change.type), &change.fields));
+    (void)json_object_set_new(row, "acked", json_boolean(branch < me->branch || seq <= me->acked.seq));
+    if (sqlite3_column_type(q, 4) != SQLITE_NULL) {
+        static const char *const names[] = {"code", "field", "text", "text_en"};
+
+        (void)json_object_set_new(row, "verdict",
+                                  json_string(lm_verdict_name((enum lm_verdict)sqlite3_column_int(q, 4))));
+        for (int i = 0; i < 4; i++) {
+            (void)json_object_set_new(row, names[i], json_string((const char *)sqlite3_column_text(q, 5 + i)));
+        }
+        (void)json_object_set_new(row, "open", json_boolean(sqlite3_column_int(q, 9) != 0));
+    }
+    return row;
+}
+
+enum lm_status lm_nstore_history(struct lm_nstore *store, const char *id, void (*print)(void *arg, json_t *row),
+                                 void *arg, size_t *n_out, struct lm_error *err)
+{
+    sqlite3_stmt *q;
+    struct lm_arena arena;
+    struct lm_me me;
+    size_t n = 0;
+    enum lm_status st = lm_nstore_me(store, &me, err);
+
+    lm_arena_init(&arena, NS_RECORD_ARENA_BYTES);
+    if (st == LM_OK) {
+        q = ns_stmt(store, NS_OUT_HISTORY);
+        ns_bind_text(q, 1, id);
+        while ((st = ns_row(store, q, "read the history", err)) == LM_OK) {
+            json_t *row;
+
+            lm_arena_reset(&arena);
+            row = history_row(store, q, &me, &arena);
+            if (row) {
+                print(arg, row);
+                json_decref(row);
+            }
+            n++;
+        }
+        st = st == LM_ERR_NOT_FOUND ? LM_OK : st;
+    }
+    lm_arena_free(&arena);
+    if (n_out) {
+        *n_out = n;
+    }
+    return st;
+}
+
+/* ---- returned ---- */
+
+struct returned {
+    struct lm_nstore *s;
+    void (*print)(void *arg, json_t *row);
+    void *arg;
+    size_t n;
+};
+
+static void set_text(json_t *row, const char *key, const char *text)
+{
+    (void)json_object_set_new(row, key, json_string(text ? text : ""));
+}
+
+static void give(struct returned *r, json_t *row)
+{
+    r->n++;
+    if (r->print && row) {
+        r->print(r->arg, row);
+    }
+    json_decref(row);
+}
+
+static enum lm_status returned_refused(struct returned *r, struct lm_arena *arena, struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(r->s, NS_VERDICT_LIST);
+    enum lm_status st;
+
+    while ((st = ns_row(r->s, q, "read refusals", err)) == LM_OK) {
+        static const char *const names[] = {"code", "field", "text", "text_en"};
+        const char *id = (const char *)sqlite3_column_text(q, 1);
+        const struct lm_type *type = lm_catalog_type(r->s->catalog, (const char *)sqlite3_column_text(q, 2));
+        struct lm_record *rec = NULL;
+        json_t *row = json_object();
+
+        lm_arena_reset(arena);
+        set_text(row, "id", id);
+        set_text(row, "type", (const char *)sqlite3_column_text(q, 2));
+        if (r->print && type && lm_tables_get(r->s->tables, arena, type, id, &rec) == LM_OK) {
+            set_text(row, "state", lm_record_text(rec, LM_C_STATE));
+        } else {
+            (void)json_object_set_new(row, "state", json_null());
+        }
+        set_text(row, "verdict", "refused");
+        for (int i = 0; i < 4; i++) {
+            set_text(row, names[i], (const char *)sqlite3_column_text(q, 4 + i));
+        }
+        set_text(row, "note", "");
+        set_time(row, "at", lm_hlc_ms(ns_column_u64(q, 0)));
+        give(r, row);
+    }
+    return st == LM_ERR_NOT_FOUND ? LM_OK : st;
+}
+
+static json_t *returned_row(const struct lm_record *rec)
+{
+    json_t *row = json_object();
+    bool invalid = rec->invalid;
+
+    set_text(row, "id", rec->id);
+    set_text(row, "type", rec->type->name);
+    set_text(row, "state", lm_record_text(rec, LM_C_STATE));
+    set_text(row, "verdict", invalid ? "invalid" : "returned");
+    set_text(row, "code", invalid ? rec->issue_code : "returned");
+    set_text(row, "field", invalid ? rec->issue_field : "");
+    set_text(row, "text", invalid ? rec->issue_zh : "镇服务站退回，请按说明更正后重新提交。");
+    set_text(row, "text_en", invalid ? rec->issue_en : "Sent back by the town: correct it as noted and submit it again.");
+    set_text(row, "note", lm_record_text(rec, LM_C_RETURN_NOTE));
+    set_time(row, "at", lm_hlc_ms(rec->stamps[LM_GROUP_STATE].version.hlc));
+    return row;
+}
+
+static enum lm_status returned_of_type(struct returned *r, const struct lm_type *type, const char *station,
+                                       struct lm_arena *arena, struct lm_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    char sql[256];
+    enum lm_status st;
+
+    (void)sqlite3_snprintf(sizeof sql, sql,
+                           "SELECT id FROM \"r_%w\" WHERE (_invalid = 1 OR state = 'returned') AND deleted_at IS NULL"
+                           " AND village_code = ?1 ORDER BY id",
+                           type->name);
+    st = lm_db_prepare(r->s->db, sql, &stmt, err);
+    if (st == LM_OK) {
+        ns_bind_text(stmt, 1, station);
+    }
+    while (st == LM_OK && (st = ns_row(r->s, stmt, "read returned records", err)) == LM_OK) {
+        struct lm_record *rec = NULL;
+
+        lm_arena_reset(arena);
+        if (!r->print) {
+            r->n++;
+            continue;
+        }
+        st = lm_tables_get(r->s->tables, arena, type, (const char *)sqlite3_column_text(stmt, 0), &rec);
+        if (st == LM_OK) {
+            give(r, returned_row(rec));
+        }
+    }
+    (void)sqlite3_finalize(stmt);
+    return st == LM_ERR_NOT_FOUND ? LM_OK : st;
+}
+
+enum lm_status lm_nstore_returned(struct lm_nstore *store, void (*print)(void *arg, json_t *row), void *arg,
+                                  size_t *n_out, struct lm_error *err)
+{
+    struct returned r = {.s = store, .print = print, .arg = arg};
+    struct lm_arena arena;
+    struct lm_me me;
+    enum lm_status st = lm_nstore_me(store, &me, err);
+
+    lm_arena_init(&arena, NS_RECORD_ARENA_BYTES);
+    if (st == LM_OK) {
+        st = returned_refused(&r, &arena, err);
+    }
+    for (size_t i = 0; st == LM_OK && i < store->catalog->n_types; i++) {
+        if (store->catalog->types[i].kept_by & LM_BY_VILLAGE) {
+            st = returned_of_type(&r, &store->catalog->types[i], me.station, &arena, err);
+        }
+    }
+    lm_arena_free(&arena);
+    if (n_out) {
+        *n_out = r.n;
+    }
+    return st;
+}

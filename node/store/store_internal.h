@@ -1,0 +1,46 @@
+/* What the files of node/store share. Nobody else includes this. */
+#ifndef LM_NODE_STORE_INTERNAL_H
+#define LM_NODE_STORE_INTERNAL_H
+
+#include "node/store.h"
+
+#include <sqlite3.h>
+
+#define NS_RECORD_ARENA_BYTES (8 * 1024 * 1024)
+
+/* One entry a statement, in the order of ns_sql[]. */
+enum ns_query {
+    NS_ME, NS_ME_ADD, NS_ME_HEAD, NS_ME_FORK, NS_ME_WELCOME, NS_ME_ACKED, NS_ME_CURSOR, NS_ME_CONTACT, NS_ME_STATE,
+    NS_ME_CATALOG, NS_OUT_ADD, NS_OUT_FROM, NS_OUT_HASH, NS_OUT_RECORD, NS_OUT_UNACKED, NS_OUT_HISTORY, NS_OUT_COPY,
+    NS_OUT_AT, NS_WANT_ADD, NS_WANT_DROP, NS_WANT_LIST, NS_WANT_COUNT, NS_VERDICT_PUT, NS_VERDICT_HINT,
+    NS_VERDICT_CLOSE, NS_VERDICT_OF, NS_VERDICT_RECORD, NS_VERDICT_LIST, NS_VERDICT_COUNT, NS_VERDICT_DROP, NS_SAVED, NS_SAVE_KEY,
+    NS_COUNT
+};
+
+struct lm_nstore {
+    const struct lm_catalog *catalog;
+    struct lm_db *db;
+    struct lm_tables *tables;
+    sqlite3_stmt *stmts[NS_COUNT];
+};
+
+extern const struct lm_migration ns_migrations[];
+extern const int ns_n_migrations;
+extern const char *const ns_sql[NS_COUNT];
+
+/* The statement, reset and without bindings. */
+sqlite3_stmt *ns_stmt(struct lm_nstore *s, enum ns_query q);
+/* Runs one that gives no row, and resets it. */
+enum lm_status ns_run(struct lm_nstore *s, sqlite3_stmt *stmt, const char *doing, struct lm_error *err);
+/* LM_OK with a row; LM_ERR_NOT_FOUND at the end (err untouched), after which it is reset. */
+enum lm_status ns_row(struct lm_nstore *s, sqlite3_stmt *stmt, const char *doing, struct lm_error *err);
+void ns_done(sqlite3_stmt *stmt);
+void ns_bind_text(sqlite3_stmt *stmt, int at, const char *text);
+void ns_bind_u64(sqlite3_stmt *stmt, int at, uint64_t u);
+void ns_bind_blob(sqlite3_stmt *stmt, int at, const void *data, size_t n);
+void ns_column_text(sqlite3_stmt *stmt, int at, char *out, size_t n);
+void ns_column_hash(sqlite3_stmt *stmt, int at, uint8_t out[LM_HASH_BYTES]);
+uint64_t ns_column_u64(sqlite3_stmt *stmt, int at);
+enum lm_status ns_wanted_count(struct lm_nstore *s, uint64_t *out, struct lm_error *err);
+
+#endif

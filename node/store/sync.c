@@ -1,0 +1,151 @@
+/* What a session with the hub makes durable besides records: WELCOME, acks, verdict hints, the wanted list, the state shown. */
+#include "node/store/store_internal.h"
+
+#include <string.h>
+
+enum lm_status ns_wanted_count(struct lm_nstore *s, uint64_t *out, struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(s, NS_WANT_COUNT);
+    enum lm_status st = ns_row(s, q, "count what is wanted", err);
+
+    *out = 0;
+    if (st == LM_OK) {
+        *out = ns_column_u64(q, 0);
+        ns_done(q);
+    }
+    return st;
+}
+
+enum lm_status lm_nstore_welcome(struct lm_nstore *store, const struct lm_msg_welcome *w, int64_t offset_ms,
+                                 bool went_back, struct lm_me *me, uint64_t *wanted, struct lm_error *err)
+{
+    sqlite3_stmt *q;
+    enum lm_status st = lm_nstore_begin(store, err);
+
+    if (st == LM_OK) {
+        st = lm_nstore_me(store, me, err);
+    }
+    if (st != LM_OK) {
+        goto out;
+    }
+    if (went_back) { /* the feed is state: from the beginning it brings whatever is true now */
+        me->cursor = (struct lm_cursor){0};
+        me->seen = w->head;
+    } else if (w->head.position > me->seen.position) {
+        me->seen = w->head;
+    }
+    me->lease = w->lease;
+    me->incarnation = w->incarnation;
+    me->acked = w->acked;
+    me->safe_seq = w->safe_seq;
+    me->hlc = w->hlc_known > me->hlc ? w->hlc_known : me->hlc;
+    me->offset_known = true;
+    me->offset_ms = offset_ms;
+    me->last_contact_ms = w->hub_time_ms;
+    q = ns_stmt(store, NS_ME_WELCOME);
+    ns_bind_u64(q, 1, me->lease.counter);
+    ns_bind_u64(q, 2, me->lease.random);
+    ns_bind_u64(q, 3, me->incarnation.counter);
+    ns_bind_u64(q, 4, me->incarnation.random);
+    ns_bind_u64(q, 5, me->acked.seq);
+    ns_bind_blob(q, 6, me->acked.hash, LM_HASH_BYTES);
+    ns_bind_u64(q, 7, me->safe_seq);
+    ns_bind_u64(q, 8, me->hlc);
+    ns_bind_u64(q, 9, me->seen.position);
+    ns_bind_blob(q, 10, me->seen.hash, LM_HASH_BYTES);
+    ns_bind_u64(q, 11, me->cursor.position);
+    ns_bind_text(q, 12, me->cursor.id);
+    (void)sqlite3_bind_int64(q, 13, offset_ms);
+    (void)sqlite3_bind_int64(q, 14, me->last_contact_ms);
+    st = ns_run(store, q, "store the hub's welcome", err);
+    if (st == LM_OK) {
+        st = ns_wanted_count(store, wanted, err);
+    }
+    if (st == LM_OK) {
+        st = lm_nstore_commit(store, err);
+    }
+out:
+    lm_nstore_rollback(store);
+    return st;
+}
+
+enum lm_status lm_nstore_set_acked(struct lm_nstore *store, uint64_t branch, const struct lm_head *acked,
+                                   uint64_t safe_seq, int64_t contact_ms, struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(store, NS_ME_ACKED);
+
+    ns_bind_u64(q, 1, branch);
+    ns_bind_u64(q, 2, acked->seq);
+    ns_bind_blob(q, 3, acked->hash, LM_HASH_BYTES);
+    ns_bind_u64(q, 4, safe_seq);
+    (void)sqlite3_bind_int64(q, 5, contact_ms);
+    return ns_run(store, q, "note what is acked", err);
+}
+
+enum lm_status lm_nstore_set_state(struct lm_nstore *store, const char *state, const char *code, const char *zh,
+                                   const char *en, struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(store, NS_ME_STATE);
+
+    ns_bind_text(q, 1, state);
+    ns_bind_text(q, 2, code);
+    ns_bind_text(q, 3, zh);
+    ns_bind_text(q, 4, en);
+    return ns_run(store, q, "note the state", err);
+}
+
+static enum lm_status hint(struct lm_nstore *store, uint64_t branch, const struct lm_ack_verdict *v,
+                           struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(store, NS_OUT_AT), *put;
+    enum lm_status st;
+
+    ns_bind_u64(q, 1, branch);
+    ns_bind_u64(q, 2, v->seq);
+    st = ns_row(store, q, "read the outbox", err);
+    if (st != LM_OK) {
+        return st == LM_ERR_NOT_FOUND ? LM_OK : st;
+    }
+    put = ns_stmt(store, NS_VERDICT_HINT);
+    ns_bind_u64(put, 1, ns_column_u64(q, 0));
+    ns_bind_text(put, 2, (const char *)sqlite3_column_text(q, 1));
+    ns_bind_text(put, 3, (const char *)sqlite3_column_text(q, 2));
+    ns_done(q);
+    (void)sqlite3_bind_int(put, 4, v->verdict);
+    ns_bind_text(put, 5, v->code);
+    return ns_run(store, put, "note a verdict", err);
+}
+
+enum lm_status lm_nstore_verdict_hints(struct lm_nstore *store, const struct lm_msg_ack *ack,
+                                       struct lm_error *err)
+{
+    enum lm_status st = lm_nstore_begin(store, err);
+
+    for (size_t i = 0; st == LM_OK && i < ack->n_verdicts; i++) {
+        const struct lm_ack_verdict *v = &ack->verdicts[i];
+
+        if (v->verdict == LM_V_INVALID || v->verdict == LM_V_HELD || v->verdict == LM_V_REFUSED) {
+            st = hint(store, ack->branch, v, err);
+        }
+    }
+    if (st == LM_OK) {
+        st = lm_nstore_commit(store, err);
+    }
+    lm_nstore_rollback(store);
+    return st;
+}
+
+enum lm_status lm_nstore_wanted(struct lm_nstore *store, char (*ids)[40], size_t max, size_t *n_out,
+                                struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(store, NS_WANT_LIST);
+    enum lm_status st = LM_OK;
+
+    *n_out = 0;
+    (void)sqlite3_bind_int64(q, 1, (int64_t)max);
+    while (*n_out < max && (st = ns_row(store, q, "read what is wanted", err)) == LM_OK) {
+        ns_column_text(q, 0, ids[(*n_out)++], 40);
+    }
+    ns_done(q);
+    return st == LM_ERR_NOT_FOUND ? LM_OK : st;
+}
