@@ -1,12 +1,12 @@
 /* ZeroMQ with CURVE: the hub's ROUTER with its ZAP handler, a node's DEALER.
  *
  * Invariants:
- *   - No socket listens before the ZAP handler runs, and a ZAP domain is enforced: a key that the handler did not allow
- *     gets no byte through (RFC 27, https://rfc.zeromq.org/spec/27/).
+ *   - No socket listens before the ZAP handler runs, and a ZAP domain is enforced: a key that the
+ * handler did not allow gets no byte through (RFC 27, https://rfc.zeromq.org/spec/27/).
  *   - Sends never wait: a message is queued whole or refused whole.
- *   - Every frame is bounded; a message of more frames than LM_FRAMES_MAX is drained and reported as hostile.
- * Threads: a socket belongs to the thread that calls its functions; the ZAP handler owns its two sockets and is
- * the only one who calls lm_zap_allow. */
+ *   - Every frame is bounded; a message of more frames than LM_FRAMES_MAX is drained and reported
+ * as hostile. Threads: a socket belongs to the thread that calls its functions; the ZAP handler
+ * owns its two sockets and is the only one who calls lm_zap_allow. */
 #include "common/transport.h"
 
 #include "common/base/util.h"
@@ -27,7 +27,8 @@
 
 #define ZAP_ENDPOINT "inproc://zeromq.zap.01"
 #define ZAP_DOMAIN "lastmile"
-#define CURVE_OVERHEAD 33 /* what CURVE adds to a frame on the wire, which is what MAXMSGSIZE counts */
+#define CURVE_OVERHEAD                                                                             \
+    33 /* what CURVE adds to a frame on the wire, which is what MAXMSGSIZE counts */
 #define HUB_HWM 128
 #define NODE_HWM 32
 #define LINGER_MS 200
@@ -47,7 +48,7 @@ struct holder { /* the body of the message received last */
 
 struct lm_router {
     void *socket;
-    void *zap_stop; /* PAIR to the ZAP thread; closing is announced on it */
+    void *zap_stop;                   /* PAIR to the ZAP thread; closing is announced on it */
     void *zap_socket, *zap_stop_peer; /* the thread's, once it runs */
     pthread_t zap_thread;
     bool zap_runs;
@@ -60,8 +61,8 @@ struct lm_router {
 struct lm_dealer {
     void *socket;
     void *monitor;
-    bool tcp_up;    /* a TCP connection is there */
-    bool greeted;   /* its handshake has come to an end, either way */
+    bool tcp_up;  /* a TCP connection is there */
+    bool greeted; /* its handshake has come to an end, either way */
     const char *state;
     struct holder held;
 };
@@ -144,22 +145,24 @@ static bool set_common(void *socket, int hwm)
 {
     int64_t frame_max = LM_FRAME_BYTES_MAX + CURVE_OVERHEAD;
 
-    return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof(frame_max)) == 0 && /* −1 by default */
-           set_int(socket, ZMQ_SNDHWM, hwm) && set_int(socket, ZMQ_RCVHWM, hwm) &&
-           set_int(socket, ZMQ_SNDTIMEO, 0) && set_int(socket, ZMQ_LINGER, LINGER_MS) &&
-           set_int(socket, ZMQ_HEARTBEAT_IVL, 15000) &&
+    return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof(frame_max)) ==
+               0 && /* −1 by default */
+           set_int(socket, ZMQ_SNDHWM, hwm) &&
+           set_int(socket, ZMQ_RCVHWM, hwm) && set_int(socket, ZMQ_SNDTIMEO, 0) &&
+           set_int(socket, ZMQ_LINGER, LINGER_MS) && set_int(socket, ZMQ_HEARTBEAT_IVL, 15000) &&
            set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, 45000) &&
            set_int(socket, ZMQ_HEARTBEAT_TTL, 60000) &&
-           set_int(socket, ZMQ_HANDSHAKE_IVL, 15000) && /* half-open peers must not hold a descriptor */
-           set_int(socket, ZMQ_TCP_KEEPALIVE, 1) && set_int(socket, ZMQ_IPV6, 1);
+           set_int(socket, ZMQ_HANDSHAKE_IVL,
+                   15000) && /* half-open peers must not hold a descriptor */
+           set_int(socket, ZMQ_TCP_KEEPALIVE, 1) &&
+           set_int(socket, ZMQ_IPV6, 1);
 }
 
 /* ---- ZAP ---- */
 
 static bool frame_is(zmq_msg_t *msg, const char *text)
 {
-    return zmq_msg_size(msg) == strlen(text) &&
-           memcmp(zmq_msg_data(msg), text, strlen(text)) == 0;
+    return zmq_msg_size(msg) == strlen(text) && memcmp(zmq_msg_data(msg), text, strlen(text)) == 0;
 }
 
 static bool send_bytes(void *socket, const void *data, size_t n, bool more)
@@ -172,7 +175,8 @@ static bool send_bytes(void *socket, const void *data, size_t n, bool more)
     return rc >= 0;
 }
 
-/* Request: [routing id] [] "1.0" id domain address identity mechanism key. True: user_id is filled. */
+/* Request: [routing id] [] "1.0" id domain address identity mechanism key. True: user_id is filled.
+ */
 static bool zap_judge(struct lm_router *router, zmq_msg_t *frames, size_t n, char user_id[41])
 {
     static const char mapped[] = "::ffff:"; /* an IPv4 address at an IPv6 socket */
@@ -224,14 +228,15 @@ static void zap_answer(struct lm_router *router)
         goto out; /* no envelope and request id to answer to */
     }
     allowed = zap_judge(router, frames, n, user_id);
-    sent = send_bytes(router->zap_socket, zmq_msg_data(&frames[0]), zmq_msg_size(&frames[0]), true) &&
-           send_bytes(router->zap_socket, "", 0, true) &&
-           send_bytes(router->zap_socket, "1.0", 3, true) &&
-           send_bytes(router->zap_socket, zmq_msg_data(&frames[3]), zmq_msg_size(&frames[3]), true) &&
-           send_bytes(router->zap_socket, allowed ? "200" : "400", 3, true) &&
-           send_bytes(router->zap_socket, allowed ? "OK" : "No", 2, true) &&
-           send_bytes(router->zap_socket, user_id, allowed ? strlen(user_id) : 0, true) &&
-           send_bytes(router->zap_socket, "", 0, false);
+    sent =
+        send_bytes(router->zap_socket, zmq_msg_data(&frames[0]), zmq_msg_size(&frames[0]), true) &&
+        send_bytes(router->zap_socket, "", 0, true) &&
+        send_bytes(router->zap_socket, "1.0", 3, true) &&
+        send_bytes(router->zap_socket, zmq_msg_data(&frames[3]), zmq_msg_size(&frames[3]), true) &&
+        send_bytes(router->zap_socket, allowed ? "200" : "400", 3, true) &&
+        send_bytes(router->zap_socket, allowed ? "OK" : "No", 2, true) &&
+        send_bytes(router->zap_socket, user_id, allowed ? strlen(user_id) : 0, true) &&
+        send_bytes(router->zap_socket, "", 0, false);
     (void)sent; /* a handshake that gets no answer ends by HANDSHAKE_IVL */
 out:
     for (size_t i = 0; i < n; i++) {
@@ -283,7 +288,8 @@ static enum lm_status zap_start(struct lm_context *context, struct lm_router *ro
     }
     /* Creating the thread is the full memory barrier that handing sockets over needs. */
     if (pthread_create(&router->zap_thread, NULL, zap_main, router) != 0) {
-        return lm_fail(err, LM_ERR_MEMORY, "thread", "", "不能启动线程。", "A thread could not be started.");
+        return lm_fail(err, LM_ERR_MEMORY, "thread", "", "不能启动线程。",
+                       "A thread could not be started.");
     }
     router->zap_runs = true;
     return LM_OK;
@@ -452,8 +458,8 @@ static int send_frame(void *socket, zmq_msg_t *msg, bool more)
     return rc < 0 ? errno : 0;
 }
 
-/* The first frame decides: when it is taken, libzmq takes the others too (queues count whole messages), or drops all of
- * them with the connection. All memory is there before it is tried. */
+/* The first frame decides: when it is taken, libzmq takes the others too (queues count whole
+ * messages), or drops all of them with the connection. All memory is there before it is tried. */
 static enum lm_status send_message(void *socket, const struct lm_peer *peer, uint8_t kind,
                                    const void *body, size_t n)
 {
@@ -503,15 +509,18 @@ static bool set_router(void *socket, const struct lm_keypair *keys)
     return set_common(socket, HUB_HWM) && set_int(socket, ZMQ_CURVE_SERVER, 1) &&
            zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, keys->secret_key, LM_KEY_BYTES) == 0 &&
            zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, ZAP_DOMAIN, strlen(ZAP_DOMAIN)) == 0 &&
-           /* Without it a CURVE server lets any key in while no handler runs. By number: czmq's setter does nothing. */
+           /* Without it a CURVE server lets any key in while no handler runs. By number: czmq's
+              setter does nothing. */
            set_int(socket, ZMQ_ZAP_ENFORCE_DOMAIN, 1) &&
-           /* With 1 an authenticated station could take over another's routing id and its answers. */
+           /* With 1 an authenticated station could take over another's routing id and its answers.
+            */
            set_int(socket, ZMQ_ROUTER_HANDOVER, 0) &&
            /* With 0 what cannot be sent is lost in silence. */
            set_int(socket, ZMQ_ROUTER_MANDATORY, 1) && set_int(socket, ZMQ_BACKLOG, 256);
 }
 
-/* libzmq closes a listener in its own time: whoever reopens the port in the same process must grant it some. */
+/* libzmq closes a listener in its own time: whoever reopens the port in the same process must grant
+ * it some. */
 static bool bind_within(void *socket, const char *endpoint, int64_t within_ms)
 {
     int64_t end_ms = lm_clock_mono_ms() + within_ms;
@@ -541,8 +550,8 @@ static bool name_endpoint(struct lm_router *router, const char *given)
         errno = EINVAL;
         return false;
     }
-    n = snprintf(router->endpoint, sizeof(router->endpoint), "%.*s%s", (int)(given_port - given), given,
-                 port);
+    n = snprintf(router->endpoint, sizeof(router->endpoint), "%.*s%s", (int)(given_port - given),
+                 given, port);
     return n > 0 && (size_t)n < sizeof(router->endpoint);
 }
 
@@ -654,10 +663,12 @@ static bool set_dealer(void *socket, const uint8_t hub_key[LM_KEY_BYTES],
 
 static bool open_monitor(struct lm_context *context, struct lm_dealer *dealer)
 {
-    static atomic_uint number; /* an address must not be used again while the former one is being closed */
+    static atomic_uint
+        number; /* an address must not be used again while the former one is being closed */
     char name[64];
 
-    (void)snprintf(name, sizeof(name), "inproc://lastmile.monitor.%u", atomic_fetch_add(&number, 1));
+    (void)snprintf(name, sizeof(name), "inproc://lastmile.monitor.%u",
+                   atomic_fetch_add(&number, 1));
     if (zmq_socket_monitor(dealer->socket, name, ZMQ_EVENT_ALL) != 0) {
         return false;
     }
@@ -718,13 +729,15 @@ static void judge_event(struct lm_dealer *dealer, unsigned event, unsigned value
         break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
         dealer->greeted = true;
-        dealer->state = value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC ? "wrong hub key"
-                                                                       : "not a Lastmile hub";
+        dealer->state =
+            value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC ? "wrong hub key" : "not a Lastmile hub";
         break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-        /* A hub that cannot open our HELLO, because it is meant for another key, hangs up without a word. */
+        /* A hub that cannot open our HELLO, because it is meant for another key, hangs up without a
+         * word. */
         dealer->greeted = true;
-        dealer->state = value == EPIPE || value == ECONNRESET ? "wrong hub key" : "not a Lastmile hub";
+        dealer->state =
+            value == EPIPE || value == ECONNRESET ? "wrong hub key" : "not a Lastmile hub";
         break;
     case ZMQ_EVENT_DISCONNECTED:
         if (!dealer->greeted) { /* what came was no ZMTP: a web server, a captive portal */
@@ -777,8 +790,7 @@ enum lm_status lm_dealer_receive(struct lm_dealer *dealer, int timeout_ms, struc
 enum lm_status lm_dealer_wait(struct lm_dealer *dealer, const int *fds, size_t n_fds, bool *ready,
                               int timeout_ms, bool *message_ready)
 {
-    enum lm_status status =
-        wait_for(dealer->socket, fds, n_fds, ready, timeout_ms, message_ready);
+    enum lm_status status = wait_for(dealer->socket, fds, n_fds, ready, timeout_ms, message_ready);
 
     drain_monitor(dealer);
     return status;

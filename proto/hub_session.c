@@ -1,8 +1,10 @@
-/* The hub's side of one replica's session: one function a message, one for each answer of the program.
+/* The hub's side of one replica's session: one function a message, one for each answer of the
+ * program.
  *
- * Who is refused, and why (PROTOCOL.md "Lease"): a lease below the last one confirmed, or a branch below the highest
- * known, was held before: the node went back in time and is told to fork. The same counter with another random, or two
- * peers that both go on talking, are two installations on one key: nobody of them is served until a person acts. */
+ * Who is refused, and why (PROTOCOL.md "Lease"): a lease below the last one confirmed, or a branch
+ * below the highest known, was held before: the node went back in time and is told to fork. The
+ * same counter with another random, or two peers that both go on talking, are two installations on
+ * one key: nobody of them is served until a person acts. */
 #include "proto/hub_session.h"
 
 #include <inttypes.h>
@@ -98,7 +100,8 @@ static void send_packed(struct step *st, uint8_t kind, size_t offset)
     e->send.len = bytes->len - offset;
 }
 
-void lm_error_message(struct lm_buf *buf, const char *code, const char *text, uint32_t retry_after_s)
+void lm_error_message(struct lm_buf *buf, const char *code, const char *text,
+                      uint32_t retry_after_s)
 {
     struct lm_msg_error m = {.code = code, .text = text, .retry_after_s = retry_after_s};
 
@@ -222,8 +225,8 @@ static uint64_t max3(uint64_t a, uint64_t b, uint64_t c)
 }
 
 /* Reads the body; a malformed one is answered. */
-#define READ(name, m) \
-    (lm_##name##_read(ev->message.body, ev->message.n, ev->message.arena, (m), &err) == LM_OK || \
+#define READ(name, m)                                                                              \
+    (lm_##name##_read(ev->message.body, ev->message.n, ev->message.arena, (m), &err) == LM_OK ||   \
      (malformed(st), false))
 
 static void malformed(struct step *st)
@@ -503,8 +506,9 @@ static void news(struct step *st)
     }
 }
 
-/* A message of a peer that is not the one who said HELLO last. A node that made a new socket never uses the old one
- * again, so what is not merely late comes from a second installation that is alive. */
+/* A message of a peer that is not the one who said HELLO last. A node that made a new socket never
+ * uses the old one again, so what is not merely late comes from a second installation that is
+ * alive. */
 static void take_stray(struct step *st)
 {
     struct lm_hub_session *s = st->s;

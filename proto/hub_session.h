@@ -1,17 +1,19 @@
-/* The hub's side of synchronisation with one replica, as a step function. Pure, like proto/node_session.h.
+/* The hub's side of synchronisation with one replica, as a step function. Pure, like
+ * proto/node_session.h.
  *
- * How a program drives it (one thread): one lm_hub_session for each replica, kept while the replica is connected or
- * was lately (the replica is known from the authenticated key of each message, never from its content). It gives
- * events with what it knows at that moment (`now` and `view`, both never NULL), and carries out the effects in
- * their order before it gives the next event. Pointers in effects point into the event's arena or body.
+ * How a program drives it (one thread): one lm_hub_session for each replica, kept while the replica
+ * is connected or was lately (the replica is known from the authenticated key of each message,
+ * never from its content). It gives events with what it knows at that moment (`now` and `view`,
+ * both never NULL), and carries out the effects in their order before it gives the next event.
+ * Pointers in effects point into the event's arena or body.
  *
- * Where SEND goes: to the sender of the event's message; for events that are no message, to the peer whose HELLO was last
- * accepted (session->peer). LM_ERR_BUSY or NOT_FOUND from the transport: drop the message, nothing else; the node
- * asks again.
+ * Where SEND goes: to the sender of the event's message; for events that are no message, to the
+ * peer whose HELLO was last accepted (session->peer). LM_ERR_BUSY or NOT_FOUND from the transport:
+ * drop the message, nothing else; the node asks again.
  *
- * Invariants: WELCOME goes out after the new lease is stored; ACK names committed positions only; at most one
- * READ_FEED and one READ_BODIES are unanswered; at most LM_HUB_PUSHES_MAX pushes wait for their commit; NEWS is
- * sent once until the next PULL. */
+ * Invariants: WELCOME goes out after the new lease is stored; ACK names committed positions only;
+ * at most one READ_FEED and one READ_BODIES are unanswered; at most LM_HUB_PUSHES_MAX pushes wait
+ * for their commit; NEWS is sent once until the next PULL. */
 #ifndef LM_PROTO_HUB_SESSION_H
 #define LM_PROTO_HUB_SESSION_H
 
@@ -26,21 +28,24 @@
 
 #define LM_HUB_EFFECTS_MAX 8
 #define LM_HUB_FX_BYTES_MAX (LM_FRAME_BYTES_MAX + 16 * 1024)
-#define LM_HUB_PUSHES_MAX (2 * LM_WINDOW_MAX) /* pushes of one session that wait for their commit */
-#define LM_HUB_IDLE_MS 300000          /* nothing heard → CLOSE */
-#define LM_HUB_STRAY_MS 30000          /* messages of an older peer are late ones for this long after HELLO */
-#define LM_HUB_STRAY_AGAIN_MS 20000    /* two of them this far apart: two installations live on one key */
+#define LM_HUB_PUSHES_MAX (2 * LM_WINDOW_MAX) /* pushes of one session that wait for their commit  \
+                                               */
+#define LM_HUB_IDLE_MS 300000                 /* nothing heard → CLOSE */
+#define LM_HUB_STRAY_MS                                                                            \
+    30000 /* messages of an older peer are late ones for this long after HELLO */
+#define LM_HUB_STRAY_AGAIN_MS                                                                      \
+    20000 /* two of them this far apart: two installations live on one key */
 
 /* What the hub knows of the replica at the moment of the event. */
 struct lm_replica_view {
     bool revoked;
-    bool clone;               /* two installations were seen under this key; a person has not acted yet */
-    uint64_t branch;          /* highest branch known; 0 = none yet */
-    struct lm_head acked;     /* committed head of that branch (seq 0: chain start) */
-    uint64_t safe_seq;        /* of that branch: in a backup too */
-    struct lm_lease issued;   /* last one given out; zero = none */
+    bool clone;      /* two installations were seen under this key; a person has not acted yet */
+    uint64_t branch; /* highest branch known; 0 = none yet */
+    struct lm_head acked;      /* committed head of that branch (seq 0: chain start) */
+    uint64_t safe_seq;         /* of that branch: in a backup too */
+    struct lm_lease issued;    /* last one given out; zero = none */
     struct lm_lease confirmed; /* last one that the replica was seen to hold; zero = none */
-    uint64_t hlc_known;       /* highest HLC of this replica in the journal */
+    uint64_t hlc_known;        /* highest HLC of this replica in the journal */
 };
 /* What is true of the hub at the moment of the event. */
 struct lm_hub_now {
@@ -51,8 +56,8 @@ struct lm_hub_now {
     struct lm_mark head;
     uint32_t catalog;
     uint8_t catalog_hash[32];
-    bool loaded;              /* many sessions wait for the writer: credit 1 */
-    bool read_only;           /* a rival incarnation was shown: answer "busy" to HELLO and PUSH */
+    bool loaded;    /* many sessions wait for the writer: credit 1 */
+    bool read_only; /* a rival incarnation was shown: answer "busy" to HELLO and PUSH */
 };
 
 enum lm_hub_event_kind {
@@ -68,7 +73,8 @@ enum lm_push_outcome {
     LM_PUSH_OK,       /* committed (or all known already) */
     LM_PUSH_GAP,      /* first_seq > acked + 1: nothing stored; acked says from where */
     LM_PUSH_DIVERGED, /* the hash at the overlap differs: the node was rolled back */
-    LM_PUSH_FAILED    /* malformed batch or store failure: nothing stored; the node sends it again later */
+    LM_PUSH_FAILED    /* malformed batch or store failure: nothing stored; the node sends it again
+                         later */
 };
 
 struct lm_hub_event {
@@ -77,7 +83,7 @@ struct lm_hub_event {
     const struct lm_replica_view *view;
     union {
         struct {
-            uint64_t peer;   /* the sender's routing id as a number (libzmq's has 5 bytes) */
+            uint64_t peer; /* the sender's routing id as a number (libzmq's has 5 bytes) */
             uint8_t kind;
             const uint8_t *body;
             size_t n;
@@ -85,7 +91,8 @@ struct lm_hub_event {
         } message;
         bool ok;
         struct {
-            uint32_t n_pushes; /* how many STORE_PUSH this answers; the outcome is of the last that was not OK */
+            uint32_t n_pushes; /* how many STORE_PUSH this answers; the outcome is of the last that
+                                  was not OK */
             enum lm_push_outcome outcome;
             uint64_t branch;
             struct lm_head acked; /* committed now */
@@ -95,9 +102,10 @@ struct lm_hub_event {
         } committed;
         struct {
             bool is_bodies;
-            bool ok;                        /* false: the store failed; page unused */
-            const struct lm_msg_feed *page; /* its session is filled in here. The rest is the store's, in one read
-                                               transaction: entries, from, next, branch, acked, head, done, sum */
+            bool ok; /* false: the store failed; page unused */
+            const struct lm_msg_feed
+                *page; /* its session is filled in here. The rest is the store's, in one read
+                          transaction: entries, from, next, branch, acked, head, done, sum */
         } page;
         uint64_t position;
     };
@@ -105,20 +113,23 @@ struct lm_hub_event {
 
 enum lm_hub_effect_kind {
     LM_HX_SEND,            /* .send */
-    LM_HX_STORE_HELLO,     /* .hello: lease issued, clock, program, catalogue, head named; a branch higher than known is
-                              opened. Durable → HELLO_STORED. Remember the sender as the replica's peer. */
+    LM_HX_STORE_HELLO,     /* .hello: lease issued, clock, program, catalogue, head named; a branch
+                              higher than known is     opened. Durable → HELLO_STORED. Remember the sender
+                              as the replica's peer. */
     LM_HX_LEASE_CONFIRMED, /* .lease: the replica holds it; no answer */
-    LM_HX_STORE_PUSH,      /* .push: add to the group commit (also with count 0: head and as_of) → COMMITTED.
-                              It points into the message: copy it or keep message and arena. */
+    LM_HX_STORE_PUSH,      /* .push: add to the group commit (also with count 0: head and as_of) →
+                              COMMITTED.      It points into the message: copy it or keep message and arena.
+                            */
     LM_HX_READ_FEED,       /* .feed → PAGE */
     LM_HX_READ_BODIES,     /* .want → PAGE with is_bodies; from = next = .want.cursor */
     LM_HX_CLONE,           /* mark the replica as cloned and tell the town; no answer */
-    LM_HX_ROLLED_BACK,     /* the node went back in time and was told to fork; for the town's page; no answer */
-    LM_HX_RIVAL,           /* .rival: the node has seen a higher or rival incarnation: go read-only */
-    LM_HX_HUB_BEHIND,      /* .seen: the node has seen more of this incarnation's journal than there is here: the hub's
-                              database went back without `restore` */
-    LM_HX_CLOSE,           /* idle: the program may drop the session */
-    LM_HX_LOG              /* .log */
+    LM_HX_ROLLED_BACK, /* the node went back in time and was told to fork; for the town's page; no
+                          answer */
+    LM_HX_RIVAL,       /* .rival: the node has seen a higher or rival incarnation: go read-only */
+    LM_HX_HUB_BEHIND,  /* .seen: the node has seen more of this incarnation's journal than there is
+                          here: the hub's  database went back without `restore` */
+    LM_HX_CLOSE,       /* idle: the program may drop the session */
+    LM_HX_LOG          /* .log */
 };
 
 struct lm_hub_effect {
@@ -173,15 +184,15 @@ struct lm_hub_session {
     uint64_t replica;
     struct lm_rand rnd;
     enum lm_hub_state state;
-    uint64_t peer;           /* who said the last accepted HELLO */
-    uint64_t session;        /* its random name */
+    uint64_t peer;    /* who said the last accepted HELLO */
+    uint64_t session; /* its random name */
     uint64_t protocol;
     uint64_t branch;
-    struct lm_lease lease;   /* issued with it */
+    struct lm_lease lease; /* issued with it */
     bool confirmed;
-    int64_t heard_ms;        /* mono: last message of the peer */
-    int64_t hello_ms;        /* mono */
-    struct lm_head acked;    /* committed, as last told */
+    int64_t heard_ms;     /* mono: last message of the peer */
+    int64_t hello_ms;     /* mono */
+    struct lm_head acked; /* committed, as last told */
     uint64_t safe_seq;
     uint64_t tail_seq;       /* last seq handed to the group commit */
     uint32_t n_pushes;       /* STORE_PUSH not yet answered */
@@ -189,17 +200,20 @@ struct lm_hub_session {
     bool reading_feed, reading_bodies;
     uint64_t feed_session, bodies_session; /* for which session they were read */
     bool news_sent;
-    uint64_t stray_peer;     /* an older peer that still talks */
+    uint64_t stray_peer; /* an older peer that still talks */
     int64_t stray_ms;
 };
 
-/* seed: from the system in a program (leases and session names must not be guessable), fixed in simulations. */
+/* seed: from the system in a program (leases and session names must not be guessable), fixed in
+ * simulations. */
 void lm_hub_session_init(struct lm_hub_session *session, uint64_t replica, uint64_t seed);
 /* fx is emptied first. Never fails: what a peer does wrong is answered with ERROR and logged. */
 void lm_hub_session_step(struct lm_hub_session *session, const struct lm_hub_event *ev,
                          struct lm_hub_effects *fx);
 
-/* A packed ERROR for peers that have no session (unknown replica, wrong kind of key): code, retry in seconds. */
-void lm_error_message(struct lm_buf *buf, const char *code, const char *text, uint32_t retry_after_s);
+/* A packed ERROR for peers that have no session (unknown replica, wrong kind of key): code, retry
+ * in seconds. */
+void lm_error_message(struct lm_buf *buf, const char *code, const char *text,
+                      uint32_t retry_after_s);
 
 #endif

@@ -1,22 +1,25 @@
-/* The node's side of synchronisation as a step function: an event goes in, a bounded list of effects comes out.
- * Pure: no sockets, no database, no clock, no thread. Time comes with each event, randomness from a seed.
- * PROTOCOL.md "Session" is the description; proto/hub_session.h is the other side.
+/* The node's side of synchronisation as a step function: an event goes in, a bounded list of
+ * effects comes out. Pure: no sockets, no database, no clock, no thread. Time comes with each
+ * event, randomness from a seed. PROTOCOL.md "Session" is the description; proto/hub_session.h is
+ * the other side.
  *
  * How a program drives it (one thread):
- *   - It builds an event, calls lm_node_session_step, then carries out the effects in their order. Only then
- *     does it give the events that came of them (BATCH for READ_BATCH and so on), each in a step of its own; an
- *     answer may come at once or much later.
+ *   - It builds an event, calls lm_node_session_step, then carries out the effects in their order.
+ * Only then does it give the events that came of them (BATCH for READ_BATCH and so on), each in a
+ * step of its own; an answer may come at once or much later.
  *   - It gives LM_NE_TICK at least once a second.
- *   - Pointers in effects point into the event's arena, the event's body or static text: they are valid until
- *     the arena is reset. Messages to send are in fx->bytes until the next step.
+ *   - Pointers in effects point into the event's arena, the event's body or static text: they are
+ * valid until the arena is reset. Messages to send are in fx->bytes until the next step.
  *
  * Invariants (checked by tests/unit/test_session.c):
- *   - Nothing but HELLO is sent on a fresh socket before WELCOME, and nothing before WELCOME_STORED: the lease is
- *     durable before the first PUSH.
- *   - At most `credit` (≤ LM_WINDOW_MAX) PUSH messages with changes are under way, contiguous and in order.
+ *   - Nothing but HELLO is sent on a fresh socket before WELCOME, and nothing before
+ * WELCOME_STORED: the lease is durable before the first PUSH.
+ *   - At most `credit` (≤ LM_WINDOW_MAX) PUSH messages with changes are under way, contiguous and
+ * in order.
  *   - The acked position known here falls by a WELCOME only.
  *   - One PULL and one WANT at most are unanswered, and one page at a time is being applied.
- *   - as_of is hub time of the WELCOME plus monotonic time since, taken before the outbox's head is read. */
+ *   - as_of is hub time of the WELCOME plus monotonic time since, taken before the outbox's head is
+ * read. */
 #ifndef LM_PROTO_NODE_SESSION_H
 #define LM_PROTO_NODE_SESSION_H
 
@@ -31,18 +34,20 @@
 
 #define LM_NODE_EFFECTS_MAX 16
 #define LM_NODE_FX_BYTES_MAX (LM_FRAME_BYTES_MAX + 16 * 1024) /* all messages of one step */
-#define LM_NODE_WELCOME_WAIT_MS 10000  /* no WELCOME on a fresh socket → RESET */
-#define LM_NODE_SILENCE_MS 90000       /* nothing received while something is outstanding → RESET */
-#define LM_NODE_RESEND_MS 30000        /* PUSH not acked, nothing else heard of it → sent again from acked */
-#define LM_NODE_BEAT_MS 60000          /* a PUSH of any kind at least this often while live */
+#define LM_NODE_WELCOME_WAIT_MS 10000 /* no WELCOME on a fresh socket → RESET */
+#define LM_NODE_SILENCE_MS 90000 /* nothing received while something is outstanding → RESET */
+#define LM_NODE_RESEND_MS                                                                          \
+    30000 /* PUSH not acked, nothing else heard of it → sent again from acked */
+#define LM_NODE_BEAT_MS 60000 /* a PUSH of any kind at least this often while live */
 #define LM_NODE_BACKOFF_MIN_MS 1000
 #define LM_NODE_BACKOFF_MAX_MS 300000
-#define LM_NODE_REFUSED_MS 500         /* a refused send is tried again after this */
-#define LM_NODE_UNSENT_MS 15000        /* the transport takes nothing for this long → RESET */
-#define LM_NODE_HURRY_MS 120000        /* SYNC_NOW: this long no jitter and no back-off above … */
-#define LM_NODE_HURRY_BACKOFF_MS 2000  /* … this */
+#define LM_NODE_REFUSED_MS 500        /* a refused send is tried again after this */
+#define LM_NODE_UNSENT_MS 15000       /* the transport takes nothing for this long → RESET */
+#define LM_NODE_HURRY_MS 120000       /* SYNC_NOW: this long no jitter and no back-off above … */
+#define LM_NODE_HURRY_BACKOFF_MS 2000 /* … this */
 #define LM_NODE_INCARNATION_JITTER_MS 60000
-#define LM_NODE_FORKS_MAX 3            /* forks without a stored WELCOME between them; then a person is needed */
+#define LM_NODE_FORKS_MAX                                                                          \
+    3 /* forks without a stored WELCOME between them; then a person is needed */
 
 enum lm_node_state {
     LM_NS_OFFLINE,  /* no socket: before the first CONNECTED, or a RESET is under way */
@@ -51,7 +56,8 @@ enum lm_node_state {
     LM_NS_FORKING,  /* FORK given; waits for FORKED */
     LM_NS_STORING,  /* STORE_WELCOME given; waits for WELCOME_STORED */
     LM_NS_LIVE,     /* pushes and pulls */
-    LM_NS_BARRED,   /* no socket; refused for a reason that a person must mend; tries again every 5 min */
+    LM_NS_BARRED,   /* no socket; refused for a reason that a person must mend; tries again every 5
+                       min */
     LM_NS_STOPPED,
     LM_NS_COUNT
 };
@@ -80,7 +86,7 @@ struct lm_node_batch {
     uint8_t before[LM_HASH_BYTES]; /* chain hash before first_seq (chain start when 1) */
     uint32_t count;                /* 0 = nothing at or above from_seq */
     uint32_t raw_bytes;
-    struct lm_head last;           /* last change in this batch; unused when count is 0 */
+    struct lm_head last; /* last change in this batch; unused when count is 0 */
     const uint8_t *packed;
     size_t packed_len;
     struct lm_head head;
@@ -88,24 +94,26 @@ struct lm_node_batch {
 
 struct lm_node_event {
     enum lm_node_event_kind kind;
-    int64_t mono_ms;  /* monotonic, never falls */
-    int64_t wall_ms;  /* may be wrong in any way */
+    int64_t mono_ms; /* monotonic, never falls */
+    int64_t wall_ms; /* may be wrong in any way */
     union {
         struct {
             uint8_t kind;
             const uint8_t *body;
             size_t n;
-            struct lm_arena *arena; /* decoded content goes here; the caller resets it when the effects are done */
+            struct lm_arena *arena; /* decoded content goes here; the caller resets it when the
+                                       effects are done */
         } message;
         struct lm_head head;
         struct lm_node_batch batch;
         struct {
-            struct lm_cursor cursor; /* to pull from: unchanged, or set back when hub_went_back was given */
-            uint64_t wanted;         /* ids in the wanted list */
+            struct lm_cursor
+                cursor;      /* to pull from: unchanged, or set back when hub_went_back was given */
+            uint64_t wanted; /* ids in the wanted list */
         } stored;
         struct {
             struct lm_cursor cursor; /* the node's cursor now (a BODIES page leaves it alone) */
-            uint64_t wanted;         /* ids left in the wanted list, those of this page among them */
+            uint64_t wanted; /* ids left in the wanted list, those of this page among them */
         } applied;
         struct {
             char (*ids)[40];
@@ -125,36 +133,39 @@ struct lm_node_event {
 };
 
 enum lm_node_effect_kind {
-    LM_NX_SEND,          /* .send → lm_dealer_send; LM_ERR_BUSY → SEND_REFUSED with its kind and first_seq */
-    LM_NX_RESET,         /* .reset: destroy the socket if there is one, wait, create a new one → CONNECTED.
-                            A later RESET replaces one that still waits. */
-    LM_NX_READ_BATCH,    /* .read_batch → BATCH, always (also when there is nothing) */
-    LM_NX_CHECK_HASH,    /* .check: is the chain hash after seq (1 … head) this one? → HASH_CHECKED */
-    LM_NX_STORE_WELCOME, /* .welcome: make lease, incarnation, mark, clock offset and acked durable → WELCOME_STORED */
+    LM_NX_SEND, /* .send → lm_dealer_send; LM_ERR_BUSY → SEND_REFUSED with its kind and first_seq */
+    LM_NX_RESET, /* .reset: destroy the socket if there is one, wait, create a new one → CONNECTED.
+                    A later RESET replaces one that still waits. */
+    LM_NX_READ_BATCH, /* .read_batch → BATCH, always (also when there is nothing) */
+    LM_NX_CHECK_HASH, /* .check: is the chain hash after seq (1 … head) this one? → HASH_CHECKED */
+    LM_NX_STORE_WELCOME, /* .welcome: make lease, incarnation, mark, clock offset and acked durable
+                            → WELCOME_STORED */
     LM_NX_SET_ACKED,     /* .acked: remember; no answer. Losing it is harmless. */
     LM_NX_VERDICT_HINTS, /* .ack: verdicts to show early; no answer */
-    LM_NX_APPLY_FEED,    /* .feed: one transaction: entries, wanted list, and for a FEED cursor and mark → FEED_APPLIED */
+    LM_NX_APPLY_FEED,    /* .feed: one transaction: entries, wanted list, and for a FEED cursor and
+                            mark → FEED_APPLIED */
     LM_NX_READ_WANTED,   /* → WANTED with up to LM_WANT_MAX ids */
-    LM_NX_FORK,          /* .fork: close the branch, open a new one with what is unsent → FORKED */
-    LM_NX_STATUS,        /* .status: for people; given when it changes */
-    LM_NX_SYNCED,        /* all acked, feed caught up, nothing wanted: told once each time it becomes true */
-    LM_NX_LOG            /* .log: worth a line in the log */
+    LM_NX_FORK,   /* .fork: close the branch, open a new one with what is unsent → FORKED */
+    LM_NX_STATUS, /* .status: for people; given when it changes */
+    LM_NX_SYNCED, /* all acked, feed caught up, nothing wanted: told once each time it becomes true
+                   */
+    LM_NX_LOG     /* .log: worth a line in the log */
 };
 
 struct lm_node_status {
     enum lm_node_state state;
-    const char *code;   /* stable word: "connecting", "live", "synced", "no_answer", "revoked", … */
+    const char *code; /* stable word: "connecting", "live", "synced", "no_answer", "revoked", … */
     const char *zh, *en; /* static sentences */
-    bool person_needed; /* will not mend itself */
+    bool person_needed;  /* will not mend itself */
 };
 
 struct lm_node_effect {
     enum lm_node_effect_kind kind;
     union {
         struct {
-            uint8_t kind;         /* enum lm_kind_msg */
-            size_t offset, len;   /* in fx->bytes: lm_node_effect_bytes() */
-            uint64_t first_seq;   /* PUSH; else 0 */
+            uint8_t kind;       /* enum lm_kind_msg */
+            size_t offset, len; /* in fx->bytes: lm_node_effect_bytes() */
+            uint64_t first_seq; /* PUSH; else 0 */
         } send;
         struct {
             uint32_t delay_ms;
@@ -166,11 +177,14 @@ struct lm_node_effect {
         } read_batch;
         struct lm_head check;
         struct {
-            const struct lm_msg_welcome *welcome; /* in the session; acked, lease, incarnation, head, catalogue, hlc_known, hub_time … */
-            int64_t hub_offset_ms;     /* hub time minus wall clock at receipt */
-            bool incarnation_changed;  /* a higher counter than the last seen (false when none was seen) */
-            bool hub_went_back;        /* changed incarnation, or the journal's head lies below what was seen: set the
-                                          cursor back to a checkpoint that still holds, or to the beginning */
+            const struct lm_msg_welcome *welcome; /* in the session; acked, lease, incarnation,
+                                                     head, catalogue, hlc_known, hub_time … */
+            int64_t hub_offset_ms;                /* hub time minus wall clock at receipt */
+            bool incarnation_changed; /* a higher counter than the last seen (false when none was
+                                         seen) */
+            bool hub_went_back; /* changed incarnation, or the journal's head lies below what was
+                                   seen: set the cursor back to a checkpoint that still holds, or to
+                                   the beginning */
         } welcome;
         struct {
             struct lm_head head;
@@ -201,16 +215,17 @@ struct lm_node_effects {
 void lm_node_effects_init(struct lm_node_effects *fx);
 void lm_node_effects_free(struct lm_node_effects *fx);
 /* Body of a LM_NX_SEND effect; valid until the next step. */
-const uint8_t *lm_node_effect_bytes(const struct lm_node_effects *fx, const struct lm_node_effect *e);
+const uint8_t *lm_node_effect_bytes(const struct lm_node_effects *fx,
+                                    const struct lm_node_effect *e);
 
 /* What the database holds when the session starts. Texts are borrowed for the session's life. */
 struct lm_node_config {
     uint64_t replica;
-    uint8_t hub_id[16];          /* zero: any */
-    const char *program;         /* "lastmile-node 0.1.0" */
+    uint8_t hub_id[16];  /* zero: any */
+    const char *program; /* "lastmile-node 0.1.0" */
     uint64_t seed;
     uint64_t branch;
-    struct lm_head head, acked;  /* seq 0: the chain start of the branch */
+    struct lm_head head, acked; /* seq 0: the chain start of the branch */
     uint64_t safe_seq;
     struct lm_lease lease;
     struct lm_cursor cursor;
@@ -228,67 +243,69 @@ struct lm_node_flight { /* a PUSH under way */
 
 /* Fields are for lm_node_session_* only; tests and status pages may read them. */
 struct lm_node_session {
-    struct lm_node_config config; /* branch, head, acked, lease, cursor, seen, incarnation: kept up to date */
+    struct lm_node_config
+        config; /* branch, head, acked, lease, cursor, seen, incarnation: kept up to date */
     struct lm_rand rnd;
     enum lm_node_state state;
     struct lm_node_status status;
-    uint32_t resets;              /* since the last WELCOME: the back-off's exponent */
-    uint32_t forks;               /* since the last WELCOME stored */
-    int64_t hurry_until_ms;       /* mono: after SYNC_NOW, until SYNCED: no jitter, short back-off */
+    uint32_t resets;        /* since the last WELCOME: the back-off's exponent */
+    uint32_t forks;         /* since the last WELCOME stored */
+    int64_t hurry_until_ms; /* mono: after SYNC_NOW, until SYNCED: no jitter, short back-off */
     bool synced;
 
     bool hello_sent;
-    int64_t state_ms;             /* mono: since when in this state, for WELCOME_WAIT */
-    int64_t heard_ms;             /* mono: last message */
-    bool waiting;                 /* something is outstanding */
-    int64_t waiting_ms;           /* mono: since when */
-    bool unsent;                  /* the transport refused, and nothing was heard since */
-    int64_t unsent_ms;            /* mono: since when */
-    int64_t hello_at_ms;          /* mono: when to say (again) HELLO */
-    int64_t quiet_until_ms;       /* mono: neither PUSH nor PULL before (busy, jitter) */
+    int64_t state_ms;       /* mono: since when in this state, for WELCOME_WAIT */
+    int64_t heard_ms;       /* mono: last message */
+    bool waiting;           /* something is outstanding */
+    int64_t waiting_ms;     /* mono: since when */
+    bool unsent;            /* the transport refused, and nothing was heard since */
+    int64_t unsent_ms;      /* mono: since when */
+    int64_t hello_at_ms;    /* mono: when to say (again) HELLO */
+    int64_t quiet_until_ms; /* mono: neither PUSH nor PULL before (busy, jitter) */
 
-    int64_t hello_said_ms;        /* mono: last HELLO */
+    int64_t hello_said_ms; /* mono: last HELLO */
 
-    uint64_t session;             /* of the last WELCOME */
-    struct lm_msg_welcome welcome; /* the last one; without pointers */
-    int64_t welcome_wall_ms;      /* wall clock at its receipt */
+    uint64_t session;                    /* of the last WELCOME */
+    struct lm_msg_welcome welcome;       /* the last one; without pointers */
+    int64_t welcome_wall_ms;             /* wall clock at its receipt */
     bool went_back, incarnation_changed; /* as told in STORE_WELCOME */
-    int64_t hub_base_ms;          /* hub time at mono_base_ms */
+    int64_t hub_base_ms;                 /* hub time at mono_base_ms */
     int64_t mono_base_ms;
     uint32_t credit;
 
     struct lm_node_flight flights[LM_WINDOW_MAX];
     uint32_t n_flights;
-    struct lm_head next_before;   /* what the next PUSH builds on: seq = next_seq - 1; hash valid if known */
-    bool reading;                 /* READ_BATCH given */
-    uint64_t read_branch;         /* of which branch */
-    int64_t read_as_of_ms;        /* hub time when it was given */
-    int64_t push_at_ms;           /* mono: not before (a send was refused) */
-    bool beat_due;                /* say head and as_of though there is nothing to send */
-    bool beat_wait;               /* such a PUSH is unanswered */
+    struct lm_head
+        next_before; /* what the next PUSH builds on: seq = next_seq - 1; hash valid if known */
+    bool reading;    /* READ_BATCH given */
+    uint64_t read_branch;  /* of which branch */
+    int64_t read_as_of_ms; /* hub time when it was given */
+    int64_t push_at_ms;    /* mono: not before (a send was refused) */
+    bool beat_due;         /* say head and as_of though there is nothing to send */
+    bool beat_wait;        /* such a PUSH is unanswered */
     int64_t beat_sent_ms;
-    int64_t push_sent_ms;         /* mono: last PUSH of any kind */
+    int64_t push_sent_ms; /* mono: last PUSH of any kind */
 
-    bool pulling;                 /* PULL unanswered */
+    bool pulling; /* PULL unanswered */
     int64_t pull_sent_ms;
-    bool applying;                /* APPLY_FEED given */
+    bool applying; /* APPLY_FEED given */
     bool applying_bodies;
     bool applying_done;
     uint64_t applying_session;
     struct lm_mark applying_mark;
-    int64_t pull_at_ms;           /* mono: when to pull next without a reason */
-    int64_t pull_held_ms;         /* mono: not before (a send was refused) */
-    bool news;                    /* NEWS came while a page was under way */
-    uint64_t epoch;               /* rises with each ack that moved and each SYNC_NOW */
-    uint64_t pull_epoch;          /* epoch when the last PULL was sent */
-    uint64_t done_epoch;          /* epoch that the last page with done covered */
+    int64_t pull_at_ms;   /* mono: when to pull next without a reason */
+    int64_t pull_held_ms; /* mono: not before (a send was refused) */
+    bool news;            /* NEWS came while a page was under way */
+    uint64_t epoch;       /* rises with each ack that moved and each SYNC_NOW */
+    uint64_t pull_epoch;  /* epoch when the last PULL was sent */
+    uint64_t done_epoch;  /* epoch that the last page with done covered */
     bool feed_done;
 
     uint64_t wanted;
     bool reading_wanted;
-    bool wanting;                 /* WANT unanswered */
+    bool wanting; /* WANT unanswered */
     int64_t want_sent_ms;
-    int64_t want_at_ms;           /* mono: not before */
+    int64_t want_at_ms; /* mono: not before */
 };
 
 /* OFFLINE; the program creates the first socket and gives CONNECTED. */
@@ -297,7 +314,8 @@ void lm_node_session_init(struct lm_node_session *session, const struct lm_node_
 void lm_node_session_step(struct lm_node_session *session, const struct lm_node_event *ev,
                           struct lm_node_effects *fx);
 /* Another catalogue is in force: told to the hub with the next HELLO. */
-void lm_node_session_catalog(struct lm_node_session *session, uint32_t number, const uint8_t hash[32]);
+void lm_node_session_catalog(struct lm_node_session *session, uint32_t number,
+                             const uint8_t hash[32]);
 /* Hub time by this session's reckoning, or 0 when there was no WELCOME yet. */
 int64_t lm_node_session_hub_time(const struct lm_node_session *session, int64_t mono_ms);
 

@@ -1,7 +1,7 @@
 /* The node's session, downwards: PULL and FEED, WANT and BODIES.
  *
- * Invariants: one page is asked for, or being applied, at a time; a page is applied only if it is of this session and
- * starts at the node's cursor. WANT waits until the feed is caught up. */
+ * Invariants: one page is asked for, or being applied, at a time; a page is applied only if it is
+ * of this session and starts at the node's cursor. WANT waits until the feed is caught up. */
 #include "proto/node_session_internal.h"
 
 #include <string.h>
@@ -26,8 +26,8 @@ bool lm_ns_down_outstanding(const struct lm_node_session *s)
 
 bool lm_ns_down_done(const struct lm_node_session *s)
 {
-    return s->feed_done && s->done_epoch == s->epoch && !s->pulling && !s->applying && !s->wanting &&
-           !s->reading_wanted && !s->news && s->wanted == 0;
+    return s->feed_done && s->done_epoch == s->epoch && !s->pulling && !s->applying &&
+           !s->wanting && !s->reading_wanted && !s->news && s->wanted == 0;
 }
 
 static bool cursor_equal(const struct lm_cursor *a, const struct lm_cursor *b)
@@ -106,7 +106,8 @@ void lm_ns_down_applied(struct lm_ns_step *st, const struct lm_cursor *cursor, u
 
 void lm_ns_down_news(struct lm_ns_step *st, uint64_t position)
 {
-    (void)position; /* the page that is under way may have been read before it: ask again in any case */
+    (void)position; /* the page that is under way may have been read before it: ask again in any
+                       case */
     st->s->news = true;
 }
 
@@ -190,7 +191,8 @@ void lm_ns_down_pump(struct lm_ns_step *st)
         st->now_ms < s->quiet_until_ms) {
         return;
     }
-    /* What was acked may have come out other than sent: the feed tells, so look once more when all is sent. */
+    /* What was acked may have come out other than sent: the feed tells, so look once more when all
+     * is sent. */
     due = !s->feed_done || s->news || st->now_ms >= s->pull_at_ms ||
           (s->done_epoch != s->epoch && lm_ns_up_done(s));
     if (due) {

@@ -1,5 +1,6 @@
-/* What the parts of the node's session share: node_session.c (states, HELLO, RESET, status), node_session_up.c (PUSH, ACK) and
- * node_session_down.c (PULL, FEED, WANT, BODIES). */
+/* What the parts of the node's session share: node_session.c (states, events, RESET),
+ * node_session_hello.c (HELLO, WELCOME, errors, forks), node_session_up.c (PUSH, ACK),
+ * node_session_down.c (PULL, FEED, WANT, BODIES) and node_session_status.c (what people read). */
 #ifndef LM_PROTO_NODE_SESSION_INTERNAL_H
 #define LM_PROTO_NODE_SESSION_INTERNAL_H
 
@@ -16,14 +17,30 @@ struct lm_ns_step {
 struct lm_node_effect *lm_ns_add(struct lm_ns_step *st, enum lm_node_effect_kind kind);
 void lm_ns_log(struct lm_ns_step *st, const char *what, uint64_t number);
 void lm_ns_set_state(struct lm_ns_step *st, enum lm_node_state to);
-/* code is one of the table in node_session.c. */
+/* code is one of the table in node_session_status.c. */
 void lm_ns_set_status(struct lm_ns_step *st, const char *code);
-/* The message was packed into fx->bytes from offset on. False when it could not be packed: nothing is sent. */
+/* The message was packed into fx->bytes from offset on. False when it could not be packed: nothing
+ * is sent. */
 bool lm_ns_send(struct lm_ns_step *st, uint8_t kind, size_t offset, uint64_t first_seq);
 /* Gives the socket up, with back-off. code: the status to show. */
 void lm_ns_reset(struct lm_ns_step *st, const char *code);
+/* Gives it up for about 5 min: a person must mend what code says. */
+void lm_ns_bar(struct lm_ns_step *st, const char *code);
 void lm_ns_fork(struct lm_ns_step *st, const char *reason, uint64_t branch_min);
 bool lm_ns_head_equal(const struct lm_head *a, const struct lm_head *b);
+
+const struct lm_node_status *lm_ns_find_status(const char *code); /* NULL: none */
+/* The start of a branch has a known hash; a store that has nothing yet may leave it zero. */
+void lm_ns_fill_chain_start(const struct lm_node_config *config, struct lm_head *head);
+
+/* HELLO: node_session_hello.c */
+void lm_ns_begin_hello(struct lm_ns_step *st, int64_t at_ms);
+void lm_ns_say_hello(struct lm_ns_step *st);
+void lm_ns_take_welcome(struct lm_ns_step *st, const struct lm_msg_welcome *w);
+void lm_ns_take_hash_checked(struct lm_ns_step *st, bool ok);
+void lm_ns_go_live(struct lm_ns_step *st); /* on WELCOME_STORED */
+void lm_ns_take_error(struct lm_ns_step *st, const struct lm_msg_error *m);
+void lm_ns_take_forked(struct lm_ns_step *st);
 
 /* Up: node_session_up.c */
 void lm_ns_up_begin(struct lm_ns_step *st); /* a session begins: PUSH from acked + 1 */

@@ -1,8 +1,8 @@
 /* The node's session, upwards: PUSH by window, ACK.
  *
- * Invariants: flights[] is contiguous and ascending; flights[0].first_seq ≤ acked + 1; next_before is the last change
- * of the last flight, or acked when none is under way. A PUSH is made only from a batch that starts exactly there, so
- * changes go out in order whatever was rewound meanwhile. */
+ * Invariants: flights[] is contiguous and ascending; flights[0].first_seq ≤ acked + 1; next_before
+ * is the last change of the last flight, or acked when none is under way. A PUSH is made only from
+ * a batch that starts exactly there, so changes go out in order whatever was rewound meanwhile. */
 #include "proto/node_session_internal.h"
 
 #include <string.h>
@@ -239,7 +239,8 @@ void lm_ns_up_pump(struct lm_ns_step *st)
     if (s->reading || st->now_ms < s->push_at_ms || st->now_ms < s->quiet_until_ms) {
         return;
     }
-    if (all_sent(s) ? s->n_flights > 0 || s->beat_wait || !s->beat_due : s->n_flights >= s->credit) {
+    if (all_sent(s) ? s->n_flights > 0 || s->beat_wait || !s->beat_due
+                    : s->n_flights >= s->credit) {
         return;
     }
     s->reading = true;

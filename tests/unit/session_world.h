@@ -1,7 +1,9 @@
-/* A station and a hub in memory: the two sessions, a model store behind each, and a network between them that loses, repeats,
- * delays and reorders. All of it runs from one seed; lm_world_digest tells whether two runs were the same.
+/* A station and a hub in memory: the two sessions, a model store behind each, and a network between
+ * them that loses, repeats, delays and reorders. All of it runs from one seed; lm_world_digest
+ * tells whether two runs were the same.
  *
- * Every rule that can be checked at a single step is checked there (see check_* and the asserts below). */
+ * Every rule that can be checked at a single step is checked there (see check_* and the asserts
+ * below). */
 #ifndef LM_TEST_SESSION_WORLD_H
 #define LM_TEST_SESSION_WORLD_H
 
@@ -148,7 +150,8 @@ static inline struct lm_mark hub_mark(const struct world *w)
 {
     struct lm_mark mark = {.position = w->journal_n};
 
-    lm_hash(mark.hash, &w->incarnation, sizeof(w->incarnation), &w->journal_n, sizeof(w->journal_n), NULL, 0);
+    lm_hash(mark.hash, &w->incarnation, sizeof(w->incarnation), &w->journal_n, sizeof(w->journal_n),
+            NULL, 0);
     return mark;
 }
 
@@ -171,9 +174,14 @@ static inline void post(struct world *w, bool to_hub, uint64_t connection, uint8
         if (p->used) {
             continue;
         }
-        *p = (struct packet){.used = true, .to_hub = to_hub, .connection = connection, .kind = kind, .n = n,
-                             .number = w->packets++,
-                             .due_ms = w->now_ms + (w->faults ? (int64_t)lm_rand_below(&w->rnd, 400) : STEP_MS)};
+        *p = (struct packet){
+            .used = true,
+            .to_hub = to_hub,
+            .connection = connection,
+            .kind = kind,
+            .n = n,
+            .number = w->packets++,
+            .due_ms = w->now_ms + (w->faults ? (int64_t)lm_rand_below(&w->rnd, 400) : STEP_MS)};
         p->body = malloc(n + 1);
         assert_non_null(p->body);
         memcpy(p->body, body, n);
@@ -186,11 +194,16 @@ static inline void post(struct world *w, bool to_hub, uint64_t connection, uint8
 
 static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t from);
 
-static inline void hub_feed(struct world *w, struct lm_cursor cursor, const struct lm_msg_want *want)
+static inline void hub_feed(struct world *w, struct lm_cursor cursor,
+                            const struct lm_msg_want *want)
 {
     static struct lm_feed_entry entries[LM_WANT_MAX];
-    struct lm_msg_feed page = {.branch = w->hub_log.branch, .acked = log_head(&w->hub_log, w->hub_log.n),
-                               .head = hub_mark(w), .entries = entries, .from = cursor, .next = cursor};
+    struct lm_msg_feed page = {.branch = w->hub_log.branch,
+                               .acked = log_head(&w->hub_log, w->hub_log.n),
+                               .head = hub_mark(w),
+                               .entries = entries,
+                               .from = cursor,
+                               .next = cursor};
     struct lm_hub_event ev = {.kind = LM_HE_PAGE};
     uint64_t first = cursor.position + 1, n = 0;
 
@@ -286,8 +299,8 @@ static inline enum lm_push_outcome commit_push(struct world *w, const struct lm_
     }
     memcpy(u.hash, push->before, LM_HASH_BYTES);
     lm_arena_init(&arena, 4 * LM_BATCH_BYTES_MAX);
-    status = lm_batch_unpack(push->packed, push->packed_len, push->raw_bytes, push->count, &arena, commit_one,
-                             &u, &err);
+    status = lm_batch_unpack(push->packed, push->packed_len, push->raw_bytes, push->count, &arena,
+                             commit_one, &u, &err);
     lm_arena_free(&arena);
     assert_true(status == LM_OK || u.diverged);
     return u.diverged ? LM_PUSH_DIVERGED : LM_PUSH_OK;
@@ -353,8 +366,11 @@ static inline void hub_send(struct world *w, const struct lm_hub_effect *e, uint
 
 static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t from)
 {
-    struct lm_hub_now now = {.mono_ms = w->now_ms, .hub_time_ms = HUB_EPOCH_MS + w->now_ms,
-                             .incarnation = w->incarnation, .head = hub_mark(w), .loaded = w->loaded,
+    struct lm_hub_now now = {.mono_ms = w->now_ms,
+                             .hub_time_ms = HUB_EPOCH_MS + w->now_ms,
+                             .incarnation = w->incarnation,
+                             .head = hub_mark(w),
+                             .loaded = w->loaded,
                              .catalog = 1};
     struct lm_hub_effect items[LM_HUB_EFFECTS_MAX];
     struct lm_cursor feed = {0};
@@ -391,10 +407,12 @@ static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t 
             break;
         case LM_HX_STORE_PUSH:
             assert_true(w->n_pushes < LM_HUB_PUSHES_MAX);
-            w->pushes[w->n_pushes] = (struct packet){.n = ev->message.n, .body = malloc(ev->message.n + 1)};
+            w->pushes[w->n_pushes] =
+                (struct packet){.n = ev->message.n, .body = malloc(ev->message.n + 1)};
             memcpy(w->pushes[w->n_pushes++].body, ev->message.body, ev->message.n);
             if (w->n_pushes == 1) {
-                w->commit_at_ms = w->now_ms + (int64_t)lm_rand_below(&w->rnd, w->faults ? 500 : 100);
+                w->commit_at_ms =
+                    w->now_ms + (int64_t)lm_rand_below(&w->rnd, w->faults ? 500 : 100);
             }
             break;
         case LM_HX_READ_FEED:
@@ -598,7 +616,8 @@ static inline void node_event(struct world *w, struct lm_node_event *ev)
         case LM_NX_CHECK_HASH:
             a = add_answer(w, LM_NE_HASH_CHECKED);
             assert_true(e->check.seq > 0 && e->check.seq < w->node.log.n + 1);
-            a->ev.hash_ok = memcmp(e->check.hash, w->node.log.hash[e->check.seq], LM_HASH_BYTES) == 0;
+            a->ev.hash_ok =
+                memcmp(e->check.hash, w->node.log.hash[e->check.seq], LM_HASH_BYTES) == 0;
             break;
         case LM_NX_STORE_WELCOME: /* becomes durable when it is answered */
             a = add_answer(w, LM_NE_WELCOME_STORED);
@@ -607,7 +626,8 @@ static inline void node_event(struct world *w, struct lm_node_event *ev)
             break;
         case LM_NX_SET_ACKED:
             w->node.acked = e->acked.head;
-            assert_true(w->node.log.branch != w->hub_log.branch || e->acked.head.seq <= w->hub_log.n);
+            assert_true(w->node.log.branch != w->hub_log.branch ||
+                        e->acked.head.seq <= w->hub_log.n);
             break;
         case LM_NX_APPLY_FEED:
             node_apply(w, e->feed.page, e->feed.is_bodies);
@@ -667,10 +687,17 @@ static inline void node_answers(struct world *w)
 /* The process starts over from its database. */
 static inline void node_start(struct world *w)
 {
-    struct lm_node_config c = {.replica = REPLICA, .program = "test", .seed = lm_rand_next(&w->rnd),
-                               .branch = w->node.log.branch, .head = log_head(&w->node.log, w->node.log.n),
-                               .acked = w->node.acked, .lease = w->node.lease, .cursor = w->node.cursor,
-                               .seen = w->node.seen, .incarnation = w->node.incarnation, .catalog = 1};
+    struct lm_node_config c = {.replica = REPLICA,
+                               .program = "test",
+                               .seed = lm_rand_next(&w->rnd),
+                               .branch = w->node.log.branch,
+                               .head = log_head(&w->node.log, w->node.log.n),
+                               .acked = w->node.acked,
+                               .lease = w->node.lease,
+                               .cursor = w->node.cursor,
+                               .seen = w->node.seen,
+                               .incarnation = w->node.incarnation,
+                               .catalog = 1};
 
     drop_answers(w);
     w->connected = false;
@@ -810,11 +837,13 @@ static inline void world_free(struct world *w)
 /* All that the node has is at the hub, once, and all of the feed is at the node. */
 static inline bool world_quiet(const struct world *w)
 {
-    return w->ns.synced && w->hub_log.branch == w->node.log.branch && w->hub_log.n == w->node.log.n &&
-           w->node.cursor.position == w->journal_n && wanted_count(&w->node) == 0 && w->n_pushes == 0;
+    return w->ns.synced && w->hub_log.branch == w->node.log.branch &&
+           w->hub_log.n == w->node.log.n && w->node.cursor.position == w->journal_n &&
+           wanted_count(&w->node) == 0 && w->n_pushes == 0;
 }
 
-/* Without faults everything comes to rest within ten minutes (a back-off may have grown to five). */
+/* Without faults everything comes to rest within ten minutes (a back-off may have grown to five).
+ */
 static inline void world_settle(struct world *w)
 {
     int64_t end_ms = w->now_ms + 15 * 60 * 1000;
@@ -824,13 +853,14 @@ static inline void world_settle(struct world *w)
     while (!world_quiet(w)) {
         world_step(w);
         if (w->now_ms >= end_ms) {
-            fail_msg("not quiet: state %s, status %s, acked %" PRIu64 " of %" PRIu64 ", cursor %" PRIu64
-                     " of %" PRIu64 ", wanted %" PRIu64,
-                     lm_node_state_name(w->ns.state), w->status, w->ns.config.acked.seq, w->node.log.n,
-                     w->node.cursor.position, w->journal_n, wanted_count(&w->node));
+            fail_msg("not quiet: state %s, status %s, acked %" PRIu64 " of %" PRIu64
+                     ", cursor %" PRIu64 " of %" PRIu64 ", wanted %" PRIu64,
+                     lm_node_state_name(w->ns.state), w->status, w->ns.config.acked.seq,
+                     w->node.log.n, w->node.cursor.position, w->journal_n, wanted_count(&w->node));
         }
     }
-    assert_memory_equal(w->hub_log.hash[w->hub_log.n], w->node.log.hash[w->node.log.n], LM_HASH_BYTES);
+    assert_memory_equal(w->hub_log.hash[w->hub_log.n], w->node.log.hash[w->node.log.n],
+                        LM_HASH_BYTES);
     assert_int_equal(w->ns.config.acked.seq, w->node.log.n);
     for (uint64_t id = 1; id < w->next_id; id++) {
         if (!w->lost[id]) {

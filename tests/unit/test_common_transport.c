@@ -1,5 +1,6 @@
-/* ROUTER and DEALER over real sockets on the loopback address: who is let in, what is bounded, what a node can tell of a
- * hub that is not one. Every wait has a deadline and ends as soon as the thing waited for is there. */
+/* ROUTER and DEALER over real sockets on the loopback address: who is let in, what is bounded, what
+ * a node can tell of a hub that is not one. Every wait has a deadline and ends as soon as the thing
+ * waited for is there. */
 #include "common/base/util.h"
 #include "common/transport.h"
 #include "proto/limits.h"
@@ -87,7 +88,8 @@ static struct lm_dealer *dial(struct world *w, const char *endpoint, const struc
     struct lm_dealer *dealer = NULL;
     struct lm_error err;
 
-    assert_int_equal(lm_dealer_open(w->context, endpoint, hub->public_key, keys, &dealer, &err), LM_OK);
+    assert_int_equal(lm_dealer_open(w->context, endpoint, hub->public_key, keys, &dealer, &err),
+                     LM_OK);
     assert_true(w->n_dealers < sizeof(w->dealers) / sizeof(w->dealers[0]));
     w->dealers[w->n_dealers++] = dealer;
     return dealer;
@@ -189,7 +191,8 @@ static void test_empty_and_largest_body(void **state)
     assert_int_equal(in.n, LM_FRAME_BYTES_MAX);
     assert_memory_equal(in.body, big, LM_FRAME_BYTES_MAX);
     assert_int_equal(lm_dealer_send(dealer, 5, big, LM_FRAME_BYTES_MAX + 1), LM_ERR_LIMIT);
-    assert_int_equal(lm_router_send(w->router, &in.peer, 5, big, LM_FRAME_BYTES_MAX + 1), LM_ERR_LIMIT);
+    assert_int_equal(lm_router_send(w->router, &in.peer, 5, big, LM_FRAME_BYTES_MAX + 1),
+                     LM_ERR_LIMIT);
     free(big);
     exchange(w, dealer, "r1");
     hang_up(w, &dealer);
@@ -289,7 +292,8 @@ static void test_portal_then_hub(void **state)
     hang_up(w, &dealer);
 
     lm_router_close(&w->router);
-    assert_int_equal(lm_router_open(w->context, endpoint, &w->hub, allow, w, &w->router, &err), LM_OK);
+    assert_int_equal(lm_router_open(w->context, endpoint, &w->hub, allow, w, &w->router, &err),
+                     LM_OK);
     assert_string_equal(lm_router_endpoint(w->router), endpoint);
     dealer = dial(w, endpoint, &w->hub, &w->a);
     exchange(w, dealer, "r1");
@@ -344,10 +348,10 @@ static void test_wrong_frames(void **state)
     for (int i = 0; i < 40; i++) { /* far too many frames */
         assert_int_equal(zmq_send(raw, "\3", 1, i < 39 ? ZMQ_SNDMORE : 0), 1);
     }
-    assert_int_equal(zmq_send(raw, "\3", 1, 0), 1);                /* no body */
-    assert_int_equal(zmq_send(raw, "\3\4", 2, ZMQ_SNDMORE), 2);    /* a kind of two bytes */
+    assert_int_equal(zmq_send(raw, "\3", 1, 0), 1);             /* no body */
+    assert_int_equal(zmq_send(raw, "\3\4", 2, ZMQ_SNDMORE), 2); /* a kind of two bytes */
     assert_int_equal(zmq_send(raw, "body", 4, 0), 4);
-    assert_int_equal(zmq_send(raw, "\5", 1, ZMQ_SNDMORE), 1);      /* and one that is right */
+    assert_int_equal(zmq_send(raw, "\5", 1, ZMQ_SNDMORE), 1); /* and one that is right */
     assert_int_equal(zmq_send(raw, "body", 4, 0), 4);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(lm_router_receive(w->router, DEADLINE_MS, &in), LM_OK);
@@ -384,7 +388,8 @@ static void test_oversized_frame(void **state)
     assert_int_equal(zmq_connect(monitor, "inproc://m"), 0);
     assert_int_equal(zmq_send(raw, "\5", 1, ZMQ_SNDMORE), 1);
     assert_int_equal(zmq_send(raw, big, LM_FRAME_BYTES_MAX + 1, 0), LM_FRAME_BYTES_MAX + 1);
-    assert_int_equal(zmq_recv(monitor, event, sizeof(event), 0), sizeof(event)); /* the hub hangs up */
+    assert_int_equal(zmq_recv(monitor, event, sizeof(event), 0),
+                     sizeof(event)); /* the hub hangs up */
     dealer = dial(w, lm_router_endpoint(w->router), &w->hub, &w->a);
     exchange(w, dealer, "r1");
     assert_int_equal(lm_router_receive(w->router, 0, &in), LM_ERR_TIMEOUT);
@@ -414,7 +419,8 @@ static void test_two_peers(void **state)
     assert_int_equal(lm_router_receive(w->router, DEADLINE_MS, &in), LM_OK);
     assert_string_equal(in.user_id, "k2");
     peer_b = in.peer;
-    assert_true(peer_a.n > 0 && (peer_a.n != peer_b.n || memcmp(peer_a.id, peer_b.id, peer_a.n) != 0));
+    assert_true(peer_a.n > 0 &&
+                (peer_a.n != peer_b.n || memcmp(peer_a.id, peer_b.id, peer_a.n) != 0));
     assert_int_equal(lm_router_send(w->router, &peer_b, 14, "for b", 5), LM_OK);
     assert_int_equal(lm_router_send(w->router, &peer_a, 14, "for a", 5), LM_OK);
     assert_int_equal(lm_dealer_receive(a, DEADLINE_MS, &in), LM_OK);
@@ -474,17 +480,20 @@ static void test_wait_for_fds(void **state)
     assert_int_equal(pipe(fds[0]), 0);
     assert_int_equal(pipe(fds[1]), 0);
     assert_int_equal(write(fds[1][1], "x", 1), 1);
-    assert_int_equal(lm_router_wait(w->router, (int[]){fds[0][0], fds[1][0]}, 2, ready, DEADLINE_MS, &message),
-                     LM_OK);
+    assert_int_equal(
+        lm_router_wait(w->router, (int[]){fds[0][0], fds[1][0]}, 2, ready, DEADLINE_MS, &message),
+        LM_OK);
     assert_false(ready[0]);
     assert_true(ready[1]);
     assert_false(message);
     send_until_taken(dealer, 3, "a", 1);
-    assert_int_equal(lm_router_wait(w->router, (int[]){fds[0][0]}, 1, ready, DEADLINE_MS, &message), LM_OK);
+    assert_int_equal(lm_router_wait(w->router, (int[]){fds[0][0]}, 1, ready, DEADLINE_MS, &message),
+                     LM_OK);
     assert_false(ready[0]);
     assert_true(message);
     assert_int_equal(lm_router_receive(w->router, 0, &in), LM_OK);
-    assert_int_equal(lm_dealer_wait(dealer, (int[]){fds[1][0]}, 1, ready, DEADLINE_MS, &message), LM_OK);
+    assert_int_equal(lm_dealer_wait(dealer, (int[]){fds[1][0]}, 1, ready, DEADLINE_MS, &message),
+                     LM_OK);
     assert_true(ready[0]);
     assert_false(message);
     assert_int_equal(lm_router_wait(w->router, many, 64, many_ready, 0, &message), LM_ERR_LIMIT);
@@ -504,8 +513,9 @@ static void test_open_errors(void **state)
     struct lm_error err;
 
     assert_int_equal(lm_context_new(&other), LM_OK);
-    assert_int_equal(lm_router_open(other, lm_router_endpoint(w->router), &w->hub, allow, w, &router, &err),
-                     LM_ERR_BUSY);
+    assert_int_equal(
+        lm_router_open(other, lm_router_endpoint(w->router), &w->hub, allow, w, &router, &err),
+        LM_ERR_BUSY);
     assert_null(router);
     assert_string_equal(err.code, "listen");
     assert_int_equal(lm_router_open(other, "ipc:///tmp/x", &w->hub, allow, w, &router, &err),
@@ -516,7 +526,8 @@ static void test_open_errors(void **state)
                      LM_ERR_INVALID);
     assert_null(dealer);
     /* One ZAP handler a context. */
-    assert_int_equal(lm_router_open(w->context, ANY, &w->hub, allow, w, &router, &err), LM_ERR_BUSY);
+    assert_int_equal(lm_router_open(w->context, ANY, &w->hub, allow, w, &router, &err),
+                     LM_ERR_BUSY);
     assert_null(router);
     lm_context_destroy(&other);
 }

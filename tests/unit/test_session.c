@@ -1,4 +1,5 @@
-/* The two sessions: against each other over a bad network (200 seeds), and each alone, rule by rule. */
+/* The two sessions: against each other over a bad network (200 seeds), and each alone, rule by
+ * rule. */
 #include "session_world.h"
 
 #define SEEDS 200
@@ -210,8 +211,13 @@ static void give_error(struct world *w, const char *code, const char *text, uint
 
 static struct lm_msg_welcome welcome_of(const struct world *w, uint64_t lease)
 {
-    struct lm_msg_welcome m = {.protocol = 1, .session = 9, .incarnation = {1, 5}, .branch = 1,
-                               .lease = {lease, 77}, .catalog = 1, .hub_time_ms = HUB_EPOCH_MS,
+    struct lm_msg_welcome m = {.protocol = 1,
+                               .session = 9,
+                               .incarnation = {1, 5},
+                               .branch = 1,
+                               .lease = {lease, 77},
+                               .catalog = 1,
+                               .hub_time_ms = HUB_EPOCH_MS,
                                .credit = 4};
 
     m.acked = log_head(&w->node.log, 0);
@@ -438,6 +444,48 @@ static void test_fork_when_hub_has_more(void **state)
     world_free(w);
 }
 
+/* What was read before a rewind is not sent after it. */
+static void test_batch_read_before_rewind(void **state)
+{
+    struct world *w = live(3 * BATCH_CHANGES);
+    struct answer late;
+
+    (void)state;
+    give_batch(w);
+    node_read_batch(w, find(w, LM_NX_READ_BATCH)->read_batch.from_seq);
+    late = w->answers[--w->n_answers];
+    w->now_ms += LM_NODE_RESEND_MS;
+    give(w, (struct lm_node_event){.kind = LM_NE_TICK});
+    assert_int_equal(w->ns.n_flights, 0);
+    give(w, late.ev);
+    free(late.packed);
+    assert_int_equal(w->ns.state, LM_NS_LIVE);
+    assert_int_equal(w->ns.n_flights, 0);
+    assert_int_equal(find(w, LM_NX_READ_BATCH)->read_batch.from_seq, 1);
+    give_batch(w);
+    assert_int_equal(find(w, LM_NX_SEND)->send.first_seq, 1);
+    world_free(w);
+}
+
+static void test_welcome_of_an_earlier_hello(void **state)
+{
+    struct world *w = connected(0);
+    struct lm_msg_welcome m = welcome_of(w, 4);
+
+    (void)state;
+    w->ns.config.lease.counter = 4;
+    give_welcome(w, &m); /* the lease is not newer than the one held */
+    assert_int_equal(w->ns.state, LM_NS_HELLO);
+    m.lease.counter = 5;
+    m.branch = 2;
+    give_welcome(w, &m);
+    assert_int_equal(w->ns.state, LM_NS_HELLO);
+    m.branch = 1;
+    give_welcome(w, &m);
+    assert_int_equal(w->ns.state, LM_NS_STORING);
+    world_free(w);
+}
+
 static void test_as_of_follows_hub_time(void **state)
 {
     struct world *w = live(0);
@@ -446,7 +494,8 @@ static void test_as_of_follows_hub_time(void **state)
     int64_t asked_ms;
 
     (void)state;
-    give(w, (struct lm_node_event){.kind = LM_NE_TICK}); /* READ_BATCH was given with WELCOME_STORED */
+    give(w,
+         (struct lm_node_event){.kind = LM_NE_TICK}); /* READ_BATCH was given with WELCOME_STORED */
     assert_true(w->ns.reading);
     asked_ms = w->now_ms;
     w->now_ms += 1234;
@@ -481,7 +530,8 @@ static void test_silence_and_refusals(void **state)
     w = live(0);
     for (int i = 0; i < 15; i++) { /* the transport takes nothing */
         assert_int_equal(w->ns.state, LM_NS_LIVE);
-        give(w, (struct lm_node_event){.kind = LM_NE_SEND_REFUSED, .refused = {.kind = LM_MSG_PULL}});
+        give(w,
+             (struct lm_node_event){.kind = LM_NE_SEND_REFUSED, .refused = {.kind = LM_MSG_PULL}});
         w->now_ms += 1000;
         give(w, (struct lm_node_event){.kind = LM_NE_TICK});
     }
@@ -523,8 +573,8 @@ static void test_odd_messages(void **state)
 
 static void hub_give(struct world *w, uint64_t peer, uint8_t kind, const struct lm_buf *body)
 {
-    struct lm_hub_now now = {.mono_ms = w->now_ms, .hub_time_ms = HUB_EPOCH_MS, .incarnation = {1, 5},
-                             .catalog = 1};
+    struct lm_hub_now now = {
+        .mono_ms = w->now_ms, .hub_time_ms = HUB_EPOCH_MS, .incarnation = {1, 5}, .catalog = 1};
     struct lm_hub_event ev = {.kind = LM_HE_MESSAGE, .now = &now, .view = &w->view};
 
     lm_arena_reset(&w->harena);
@@ -544,8 +594,9 @@ static const char *hub_error(struct world *w, struct lm_msg_error *m)
         struct lm_error err;
 
         if (e->kind == LM_HX_SEND && e->send.kind == LM_MSG_ERROR) {
-            assert_int_equal(lm_error_read(lm_hub_effect_bytes(&w->hfx, e), e->send.len, &w->harena, m, &err),
-                             LM_OK);
+            assert_int_equal(
+                lm_error_read(lm_hub_effect_bytes(&w->hfx, e), e->send.len, &w->harena, m, &err),
+                LM_OK);
             return m->code;
         }
     }
@@ -564,8 +615,12 @@ static bool hub_did(const struct world *w, enum lm_hub_effect_kind kind)
 
 static void hub_hello(struct world *w, uint64_t branch, struct lm_lease lease, uint64_t protocol)
 {
-    struct lm_msg_hello m = {.protocol_min = protocol, .protocol_max = protocol, .branch = branch,
-                             .lease = lease, .program = "t", .incarnation = {1, 5}};
+    struct lm_msg_hello m = {.protocol_min = protocol,
+                             .protocol_max = protocol,
+                             .branch = branch,
+                             .lease = lease,
+                             .program = "t",
+                             .incarnation = {1, 5}};
     struct lm_buf buf;
 
     lm_buf_init(&buf, 2000);
@@ -630,6 +685,77 @@ static void test_who_may_say_hello(void **state)
     world_free(w);
 }
 
+static void test_gap_is_answered_at_once(void **state)
+{
+    struct world *w = world_new(1);
+    struct lm_msg_push push = {.branch = 1, .first_seq = 5};
+    struct lm_hub_now now = {.incarnation = {1, 5}};
+    struct lm_hub_event stored = {
+        .kind = LM_HE_HELLO_STORED, .now = &now, .view = &w->view, .ok = true};
+    struct lm_buf buf;
+
+    (void)state;
+    hub_hello(w, 1, (struct lm_lease){0, 0}, 1);
+    lm_hub_session_step(&w->hs, &stored, &w->hfx);
+    assert_int_equal(w->hs.state, LM_HS_LIVE);
+    lm_buf_init(&buf, 2000);
+    lm_push_pack(&buf, &push);
+    hub_give(w, 1, LM_MSG_PUSH, &buf);
+    assert_false(hub_did(w, LM_HX_STORE_PUSH));
+    assert_int_equal(w->hfx.items[w->hfx.n - 1].send.kind, LM_MSG_ACK);
+    lm_buf_reset(&buf);
+    push.first_seq = 1;
+    lm_push_pack(&buf, &push);
+    for (int i = 0; i < LM_HUB_PUSHES_MAX; i++) {
+        hub_give(w, 1, LM_MSG_PUSH, &buf);
+        assert_true(hub_did(w, LM_HX_STORE_PUSH));
+    }
+    hub_give(w, 1, LM_MSG_PUSH, &buf); /* more than any credit allows */
+    assert_false(hub_did(w, LM_HX_STORE_PUSH));
+    lm_buf_free(&buf);
+    world_free(w);
+}
+
+/* NEWS goes out once until the node pulls again. */
+static void test_news_once(void **state)
+{
+    struct world *w = world_new(1);
+    struct lm_hub_now now = {.incarnation = {1, 5}};
+    struct lm_hub_event stored = {
+        .kind = LM_HE_HELLO_STORED, .now = &now, .view = &w->view, .ok = true};
+    struct lm_hub_event news = {.kind = LM_HE_NEWS, .now = &now, .view = &w->view, .position = 3};
+    struct lm_msg_pull pull = {.max_bytes = 1000};
+    struct lm_msg_error m;
+    struct lm_buf buf;
+
+    (void)state;
+    hub_hello(w, 1, (struct lm_lease){0, 0}, 1);
+    lm_hub_session_step(&w->hs, &news, &w->hfx);
+    assert_int_equal(w->hfx.n, 0); /* before WELCOME */
+    lm_hub_session_step(&w->hs, &stored, &w->hfx);
+    lm_hub_session_step(&w->hs, &news, &w->hfx);
+    assert_int_equal(w->hfx.items[0].send.kind, LM_MSG_NEWS);
+    lm_hub_session_step(&w->hs, &news, &w->hfx);
+    assert_int_equal(w->hfx.n, 0);
+    lm_buf_init(&buf, 2000);
+    pull.session = w->hs.session;
+    lm_pull_pack(&buf, &pull);
+    hub_give(w, 1, LM_MSG_PULL, &buf);
+    assert_true(hub_did(w, LM_HX_LEASE_CONFIRMED));
+    assert_true(hub_did(w, LM_HX_READ_FEED));
+    hub_give(w, 1, LM_MSG_PULL, &buf); /* one page at a time */
+    assert_false(hub_did(w, LM_HX_READ_FEED));
+    lm_hub_session_step(&w->hs, &news, &w->hfx);
+    assert_int_equal(w->hfx.items[0].send.kind, LM_MSG_NEWS);
+    lm_buf_reset(&buf);
+    pull.session ^= 1; /* of a session that has ended */
+    lm_pull_pack(&buf, &pull);
+    hub_give(w, 1, LM_MSG_PULL, &buf);
+    assert_string_equal(hub_error(w, &m), "hello_first");
+    lm_buf_free(&buf);
+    world_free(w);
+}
+
 static void test_rival_hub_is_told(void **state)
 {
     struct world *w = world_new(1);
@@ -668,10 +794,14 @@ int main(void)
         cmocka_unit_test(test_window_and_acks),
         cmocka_unit_test(test_ack_of_another_log),
         cmocka_unit_test(test_fork_when_hub_has_more),
+        cmocka_unit_test(test_batch_read_before_rewind),
+        cmocka_unit_test(test_welcome_of_an_earlier_hello),
         cmocka_unit_test(test_as_of_follows_hub_time),
         cmocka_unit_test(test_silence_and_refusals),
         cmocka_unit_test(test_odd_messages),
         cmocka_unit_test(test_who_may_say_hello),
+        cmocka_unit_test(test_gap_is_answered_at_once),
+        cmocka_unit_test(test_news_once),
         cmocka_unit_test(test_rival_hub_is_told),
     };
 
