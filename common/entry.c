@@ -4,6 +4,7 @@
 #include "common/base/util.h"
 #include "proto/limits.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,6 +184,15 @@ static enum lm_status parse_entry(struct run *run, const json_t *line, struct lm
         (status = flag_member(line, "undelete", &undeleting, err)) != LM_OK) {
         return status;
     }
+    if (entry->id && entry->id[0] == '@' && !entry->type) {
+        const json_t *known = json_object_get(run->refs, entry->id + 1);
+        if (!known) {
+            return lm_fail(err, LM_ERR_INVALID, "unknown_ref", "id",
+                           "“%s”所指的行不存在或未保存成功,请先写带 \"ref\" 的那一行",
+                           "\"%s\" names no earlier saved line with that \"ref\"", entry->id);
+        }
+        entry->id = json_string_value(known);
+    }
     if (entry->id && !lm_uuid_valid(entry->id, strlen(entry->id))) {
         return lm_fail(err, LM_ERR_INVALID, "bad_uuid", "id", "“id”不是合法的 UUID",
                        "\"id\" is not a UUID");
@@ -334,6 +344,14 @@ static bool blank(const char *text, size_t n)
     return true;
 }
 
+/* True when the next line is not there yet. Whoever writes lines one by one waits for their answers, and the store's lock must
+ * not be held for as long as a person types. (glibc tells what stdio has read ahead.) */
+static bool must_wait(FILE *in)
+{
+    struct pollfd fd = {.fd = fileno(in), .events = POLLIN};
+    return fd.fd >= 0 && in->_IO_read_ptr >= in->_IO_read_end && poll(&fd, 1, 0) == 0;
+}
+
 int lm_entry_run(struct lm_cli *cli, const char *program, const struct lm_entry_sink *sink)
 {
     struct run run = {.cli = cli, .sink = sink, .refs = json_object()};
@@ -348,6 +366,9 @@ int lm_entry_run(struct lm_cli *cli, const char *program, const struct lm_entry_
     }
     for (;;) {
         memset(&err, 0, sizeof err);
+        if (run.n_waiting > 0 && must_wait(cli->in) && (fatal = flush(&run)) != LM_OK) {
+            break;
+        }
         enum lm_status status = lm_ndjson_line(cli->in, &line, &size, &n, &err);
         if (status == LM_ERR_NOT_FOUND) {
             break;

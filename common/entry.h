@@ -3,8 +3,8 @@
  *   {"type":T,"fields":{…}[,"id":UUIDv7][,"key":TEXT][,"ref":NAME][,"station":CODE12]}   creates
  *   {"id":ID,"fields":{…}}   edits      {"id":ID,"delete":true,"reason":TEXT}   deletes      {"id":ID,"undelete":true}   brings back
  *
- * A field value "@name" (also inside lists, in members of elements, and as "type:@name" in references) stands for the id of an earlier line
- * with "ref":"name". A line answers with {"line","id","warnings"} or {"line","error"}; bad lines never stop good ones. */
+ * "id":"@name" and a field value "@name" (also inside lists, in members of elements, and as "type:@name" in references) stand for the id of an
+ * earlier line with "ref":"name". A line answers with {"line","id","warnings"} or {"line","error"}; bad lines never stop good ones. */
 #ifndef LM_COMMON_ENTRY_H
 #define LM_COMMON_ENTRY_H
 
