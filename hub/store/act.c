@@ -423,7 +423,14 @@ static enum lm_status read_fields(struct lm_store *store, const struct lm_act *a
     enum lm_status status = LM_OK;
 
     memset(set, 0, sizeof *set);
-    if (act->fields) {
+    if (act->fields && act->by_system) { /* what the program sets, nobody types: canonical values, the hub's own fields too */
+        struct lm_value map;
+
+        status = lm_value_from_json(arena, act->fields, &map);
+        if (status == LM_OK) {
+            status = lm_fields_check(store->catalog, type, &map, arena, set, &out->issues);
+        }
+    } else if (act->fields) {
         status = lm_fields_from_json(store->catalog, type, act->fields, arena, set, &out->issues);
     }
     if (status == LM_OK || status == LM_ERR_INVALID) {
