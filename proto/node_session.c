@@ -13,9 +13,9 @@ static const unsigned allowed[LM_NS_COUNT] = {
     [LM_NS_OFFLINE] = TO(LM_NS_HELLO) | TO(LM_NS_OFFLINE),
     [LM_NS_HELLO] = TO(LM_NS_CHECKING) | TO(LM_NS_FORKING) | TO(LM_NS_STORING) | TO(LM_NS_OFFLINE) |
                     TO(LM_NS_BARRED) | TO(LM_NS_HELLO),
-    [LM_NS_CHECKING] = TO(LM_NS_STORING) | TO(LM_NS_FORKING) | TO(LM_NS_BARRED),
-    [LM_NS_FORKING] = TO(LM_NS_HELLO),
-    [LM_NS_STORING] = TO(LM_NS_LIVE),
+    [LM_NS_CHECKING] = TO(LM_NS_OFFLINE) | TO(LM_NS_STORING) | TO(LM_NS_FORKING) | TO(LM_NS_BARRED),
+    [LM_NS_FORKING] = TO(LM_NS_HELLO) | TO(LM_NS_OFFLINE),
+    [LM_NS_STORING] = TO(LM_NS_LIVE) | TO(LM_NS_OFFLINE),
     [LM_NS_LIVE] = TO(LM_NS_HELLO) | TO(LM_NS_FORKING) | TO(LM_NS_OFFLINE) | TO(LM_NS_BARRED),
     [LM_NS_BARRED] = TO(LM_NS_HELLO) | TO(LM_NS_OFFLINE),
     [LM_NS_STOPPED] = 0,
@@ -384,6 +384,12 @@ static void take_event(struct lm_ns_step *st)
         break;
     case LM_NE_SYNC_NOW:
         take_sync_now(st);
+        break;
+    case LM_NE_FAILED:
+        LM_CHECK(s->state == LM_NS_CHECKING || s->state == LM_NS_STORING ||
+                 s->state == LM_NS_FORKING);
+        s->forks = 0; /* the disk's fault: not one more fork that did not help */
+        lm_ns_reset(st, "store_failed");
         break;
     case LM_NE_STOP:
         lm_ns_set_state(st, LM_NS_STOPPED);

@@ -76,11 +76,14 @@ enum lm_node_event_kind {
     LM_NE_FORKED,         /* .forked: answer to FORK */
     LM_NE_SEND_REFUSED,   /* .refused: the transport took neither this message nor a part of it */
     LM_NE_SYNC_NOW,       /* a person or `sync` asks: no waiting; SYNCED will be told again */
-    LM_NE_STOP
+    LM_NE_STOP,
+    LM_NE_FAILED /* CHECK_HASH, STORE_WELCOME or FORK could not be done (disk full …): RESET, later
+                    again. The other answers tell of a failure themselves: see there. */
 };
 
 /* Changes of the outbox from READ_BATCH's from_seq on, packed by lm_batch_pack, or none (count 0).
- * head is the outbox's head read in the same transaction: it is what "as of" speaks of. */
+ * head is the outbox's head read in the same transaction: it is what "as of" speaks of.
+ * The outbox could not be read: first_seq 0; asked again after LM_NODE_RESEND_MS. */
 struct lm_node_batch {
     uint64_t first_seq;            /* = from_seq */
     uint8_t before[LM_HASH_BYTES]; /* chain hash before first_seq (chain start when 1) */
@@ -112,7 +115,8 @@ struct lm_node_event {
             uint64_t wanted; /* ids in the wanted list */
         } stored;
         struct {
-            struct lm_cursor cursor; /* the node's cursor now (a BODIES page leaves it alone) */
+            struct lm_cursor cursor; /* the node's cursor now: the page's next, or where it stood
+                                        for BODIES, or when the page could not be applied */
             uint64_t wanted; /* ids left in the wanted list, those of this page among them */
         } applied;
         struct {
@@ -292,6 +296,7 @@ struct lm_node_session {
     bool applying_bodies;
     bool applying_done;
     uint64_t applying_session;
+    struct lm_cursor applying_next;
     struct lm_mark applying_mark;
     int64_t pull_at_ms;   /* mono: when to pull next without a reason */
     int64_t pull_held_ms; /* mono: not before (a send was refused) */

@@ -66,6 +66,7 @@ void lm_ns_down_page(struct lm_ns_step *st, const struct lm_msg_feed *page, bool
     s->applying_bodies = is_bodies;
     s->applying_done = page->done;
     s->applying_session = page->session;
+    s->applying_next = page->next;
     s->applying_mark = page->head;
     e = lm_ns_add(st, LM_NX_APPLY_FEED);
     e->feed.page = page;
@@ -87,7 +88,8 @@ void lm_ns_down_applied(struct lm_ns_step *st, const struct lm_cursor *cursor, u
         return; /* of the former session; WELCOME_STORED has said since where to pull from */
     }
     s->config.cursor = *cursor;
-    if (s->applying_mark.position > s->config.seen.position) {
+    if (s->applying_mark.position > s->config.seen.position &&
+        (s->applying_bodies || cursor_equal(cursor, &s->applying_next))) {
         s->config.seen = s->applying_mark;
     }
     if (s->state != LM_NS_LIVE) {
@@ -95,6 +97,12 @@ void lm_ns_down_applied(struct lm_ns_step *st, const struct lm_cursor *cursor, u
     }
     if (s->applying_bodies) {
         s->want_at_ms = progress ? 0 : st->now_ms + LM_PULL_AGAIN_MS;
+        return;
+    }
+    if (!cursor_equal(cursor, &s->applying_next)) {
+        lm_ns_log(st, "page could not be applied", cursor->position);
+        s->news = true;
+        s->pull_held_ms = st->now_ms + LM_PULL_AGAIN_MS;
         return;
     }
     s->feed_done = s->applying_done;

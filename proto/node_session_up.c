@@ -178,6 +178,11 @@ void lm_ns_up_batch(struct lm_ns_step *st, const struct lm_node_batch *batch)
     if (s->state != LM_NS_LIVE || s->read_branch != s->config.branch) {
         return;
     }
+    if (batch->first_seq == 0) {
+        lm_ns_log(st, "outbox could not be read", 0);
+        s->push_at_ms = st->now_ms + LM_NODE_RESEND_MS;
+        return;
+    }
     if (batch->head.seq >= s->config.head.seq) {
         s->config.head = batch->head;
     }

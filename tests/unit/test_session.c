@@ -539,6 +539,42 @@ static void test_silence_and_refusals(void **state)
     world_free(w);
 }
 
+/* The disk is full: nothing is taken for done, and everything is tried again. */
+static void test_store_failures(void **state)
+{
+    struct world *w = connected(0);
+    struct lm_msg_welcome m = welcome_of(w, 1);
+    struct lm_msg_feed page = {.session = 9, .branch = 1, .next = {.position = 4}, .done = true};
+    struct lm_buf buf;
+
+    (void)state;
+    give_welcome(w, &m);
+    give(w, (struct lm_node_event){.kind = LM_NE_FAILED});
+    assert_int_equal(w->ns.state, LM_NS_OFFLINE);
+    assert_int_equal(count(w, LM_NX_RESET), 1);
+    assert_string_equal(w->ns.status.code, "store_failed");
+    assert_int_equal(w->ns.config.lease.counter, 0);
+    world_free(w);
+
+    w = live(0);
+    give(w, (struct lm_node_event){.kind = LM_NE_BATCH}); /* first_seq 0: not read */
+    assert_int_equal(count(w, LM_NX_SEND) + count(w, LM_NX_READ_BATCH), 0);
+    lm_buf_init(&buf, 4000);
+    page.acked = log_head(&w->node.log, 0);
+    lm_feed_pack(&buf, &page);
+    give_bytes(w, LM_MSG_FEED, buf.data, buf.len);
+    assert_int_equal(count(w, LM_NX_APPLY_FEED), 1);
+    give(w, (struct lm_node_event){.kind = LM_NE_FEED_APPLIED}); /* the cursor has not moved */
+    assert_false(w->ns.feed_done);
+    assert_int_equal(count(w, LM_NX_SEND), 0);
+    w->now_ms += LM_PULL_AGAIN_MS;
+    give(w, (struct lm_node_event){.kind = LM_NE_TICK});
+    assert_int_equal(find(w, LM_NX_SEND)->send.kind, LM_MSG_PULL);
+    assert_int_equal(w->ns.config.cursor.position, 0);
+    lm_buf_free(&buf);
+    world_free(w);
+}
+
 static void test_odd_messages(void **state)
 {
     struct world *w = live(0);
@@ -798,6 +834,7 @@ int main(void)
         cmocka_unit_test(test_welcome_of_an_earlier_hello),
         cmocka_unit_test(test_as_of_follows_hub_time),
         cmocka_unit_test(test_silence_and_refusals),
+        cmocka_unit_test(test_store_failures),
         cmocka_unit_test(test_odd_messages),
         cmocka_unit_test(test_who_may_say_hello),
         cmocka_unit_test(test_gap_is_answered_at_once),
