@@ -124,7 +124,11 @@ static enum lm_status read_options(struct lm_cli *cli, const char **path, int *t
 static void print_done(struct lm_cli *cli, const struct lm_node_key *key)
 {
     if (cli->json) {
-        json_t *doc = json_pack("{s:s,s:I,s:s}", "station", key->station, "replica", (json_int_t)key->replica, "name",
+        char replica[24];
+        json_t *doc;
+
+        (void)snprintf(replica, sizeof replica, "%llu", (unsigned long long)key->replica);
+        doc = json_pack("{s:s,s:s,s:s}", "station", key->station, "replica", replica, "name",
                                 key->station_name);
 
         if (doc) {

@@ -22,9 +22,12 @@ static bool link_held(const struct lm_node *node)
 
 static json_t *document(const struct lm_me *me, size_t returned, size_t held, size_t conflicts)
 {
-    char at[LM_TIME_TEXT + 8];
-    json_t *doc = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "station", me->station, "name", me->name,
-                            "replica", (json_int_t)me->replica, "branch", (json_int_t)me->branch, "pending",
+    char at[LM_TIME_TEXT + 8], replica[24]; /* as text: 63 bits are more than many readers of JSON keep */
+    json_t *doc;
+
+    (void)snprintf(replica, sizeof replica, "%llu", (unsigned long long)me->replica);
+    doc = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "station", me->station, "name", me->name,
+                            "replica", replica, "branch", (json_int_t)me->branch, "pending",
                             (json_int_t)(me->head.seq - me->acked.seq), "acked", (json_int_t)me->acked.seq, "safe",
                             (json_int_t)me->safe_seq, "returned", (json_int_t)returned, "held", (json_int_t)held,
                             "conflicts", (json_int_t)conflicts, "cursor", (json_int_t)me->cursor.position);

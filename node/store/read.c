@@ -1,6 +1,7 @@
 /* What people ask the node's database: which type an id has, repeated saves, the history of a record, what was returned. */
 #include "node/store/store_internal.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,6 +132,15 @@ static json_t *fields_json(const struct lm_type *type, const struct lm_value *fi
     return out;
 }
 
+/* As text: beyond what a reader with doubles for numbers can hold. */
+static json_t *number_text(uint64_t u)
+{
+    char text[24];
+
+    (void)snprintf(text, sizeof text, "%" PRIu64, u);
+    return json_string(text);
+}
+
 static json_t *history_row(struct lm_nstore *s, sqlite3_stmt *q, const struct lm_me *me, struct lm_arena *arena)
 {
     struct lm_change change;
@@ -141,7 +151,7 @@ static json_t *history_row(struct lm_nstore *s, sqlite3_stmt *q, const struct lm
     if (!row || lm_change_read(sqlite3_column_blob(q, 3), (size_t)sqlite3_column_bytes(q, 3), arena, &change, &err) != LM_OK) {
         return row;
     }
-    (void)json_object_set_new(row, "hlc", json_integer((json_int_t)change.hlc));
+    (void)json_object_set_new(row, "hlc", number_text(change.hlc));
     set_time(row, "at", lm_hlc_ms(change.hlc) + change.wall_delta_ms + (change.offset_known ? change.offset_ms : 0));
     (void)json_object_set_new(row, "user", json_string(change.user));
     (void)json_object_set_new(row, "op", json_string(op_name(change.op)));
