@@ -1,19 +1,15 @@
-/* ZeroMQ with CURVE: the hub's ROUTER with its ZAP handler, a node's DEALER.
+/* ZeroMQ with CURVE: the hub's ROUTER, a node's DEALER. The ROUTER's ZAP handler: transport_zap.c.
  *
- * Invariants:
- *   - No socket listens before the ZAP handler runs, and a ZAP domain is enforced: a key that the
- * handler did not allow gets no byte through (RFC 27, https://rfc.zeromq.org/spec/27/).
- *   - Sends never wait: a message is queued whole or refused whole.
- *   - Every frame is bounded; a message of more frames than LM_FRAMES_MAX is drained and reported
- * as hostile. Threads: a socket belongs to the thread that calls its functions; the ZAP handler
- * owns its two sockets and is the only one who calls lm_zap_allow. */
-#include "common/transport.h"
+ * Invariants. No socket listens before the ZAP handler runs, and a ZAP domain is enforced: a key
+ * that the handler did not allow gets no byte through. Sends never wait: a message is queued whole
+ * or refused whole. Every frame is bounded, and a message of more frames than LM_FRAMES_MAX is
+ * drained and reported as hostile. A socket belongs to the thread that calls its functions. */
+#include "common/transport_internal.h"
 
 #include "common/base/util.h"
 #include "proto/limits.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <sodium.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -25,17 +21,14 @@
 #define ZMQ_ZAP_ENFORCE_DOMAIN 93 /* a draft option in zmq.h; the library has it all the same */
 #endif
 
-#define ZAP_ENDPOINT "inproc://zeromq.zap.01"
-#define ZAP_DOMAIN "lastmile"
-#define CURVE_OVERHEAD                                                                             \
-    33 /* what CURVE adds to a frame on the wire, which is what MAXMSGSIZE counts */
+/* What CURVE adds to a frame on the wire, which is what MAXMSGSIZE counts. */
+#define CURVE_OVERHEAD 33
 #define HUB_HWM 128
 #define NODE_HWM 32
 #define LINGER_MS 200
 #define REBIND_MS 1000 /* lm_router_open waits at most this long for its port */
 #define WAIT_FDS_MAX 16
 #define ENDPOINT_BYTES 256
-#define ZAP_FRAMES 16 /* a request has 9 */
 
 struct lm_context {
     void *zmq;
@@ -48,12 +41,7 @@ struct holder { /* the body of the message received last */
 
 struct lm_router {
     void *socket;
-    void *zap_stop;                   /* PAIR to the ZAP thread; closing is announced on it */
-    void *zap_socket, *zap_stop_peer; /* the thread's, once it runs */
-    pthread_t zap_thread;
-    bool zap_runs;
-    lm_zap_allow allow;
-    void *allow_arg;
+    struct lm_zap *zap;
     struct holder held;
     char endpoint[ENDPOINT_BYTES];
 };
@@ -67,7 +55,7 @@ struct lm_dealer {
     struct holder held;
 };
 
-static enum lm_status net_fail(struct lm_error *err, const char *code, const char *endpoint)
+enum lm_status lm_net_fail(struct lm_error *err, const char *code, const char *endpoint)
 {
     enum lm_status status = errno == EADDRINUSE ? LM_ERR_BUSY
                             : errno == ENOMEM   ? LM_ERR_MEMORY
@@ -76,6 +64,11 @@ static enum lm_status net_fail(struct lm_error *err, const char *code, const cha
 
     return lm_fail(err, status, code, "endpoint", "网络地址 %s 不能使用：%s。",
                    "The network address %s cannot be used: %s.", endpoint, zmq_strerror(errno));
+}
+
+bool lm_socket_set_int(void *socket, int option, int value)
+{
+    return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
 }
 
 void lm_keypair_make(struct lm_keypair *pair)
@@ -135,11 +128,6 @@ void lm_context_destroy(struct lm_context **context)
     *context = NULL;
 }
 
-static bool set_int(void *socket, int option, int value)
-{
-    return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
-}
-
 /* What both sides' sockets have in common. */
 static bool set_common(void *socket, int hwm)
 {
@@ -147,170 +135,17 @@ static bool set_common(void *socket, int hwm)
 
     return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof(frame_max)) ==
                0 && /* −1 by default */
-           set_int(socket, ZMQ_SNDHWM, hwm) &&
-           set_int(socket, ZMQ_RCVHWM, hwm) && set_int(socket, ZMQ_SNDTIMEO, 0) &&
-           set_int(socket, ZMQ_LINGER, LINGER_MS) && set_int(socket, ZMQ_HEARTBEAT_IVL, 15000) &&
-           set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, 45000) &&
-           set_int(socket, ZMQ_HEARTBEAT_TTL, 60000) &&
-           set_int(socket, ZMQ_HANDSHAKE_IVL,
-                   15000) && /* half-open peers must not hold a descriptor */
-           set_int(socket, ZMQ_TCP_KEEPALIVE, 1) &&
-           set_int(socket, ZMQ_IPV6, 1);
-}
-
-/* ---- ZAP ---- */
-
-static bool frame_is(zmq_msg_t *msg, const char *text)
-{
-    return zmq_msg_size(msg) == strlen(text) && memcmp(zmq_msg_data(msg), text, strlen(text)) == 0;
-}
-
-static bool send_bytes(void *socket, const void *data, size_t n, bool more)
-{
-    int rc;
-
-    do {
-        rc = zmq_send(socket, data, n, more ? ZMQ_SNDMORE : 0);
-    } while (rc < 0 && errno == EINTR);
-    return rc >= 0;
-}
-
-/* Request: [routing id] [] "1.0" id domain address identity mechanism key. True: user_id is filled.
- */
-static bool zap_judge(struct lm_router *router, zmq_msg_t *frames, size_t n, char user_id[41])
-{
-    static const char mapped[] = "::ffff:"; /* an IPv4 address at an IPv6 socket */
-    const size_t skip = sizeof(mapped) - 1;
-    char address[64];
-    size_t len;
-
-    if (n != 9 || !frame_is(&frames[2], "1.0") || !frame_is(&frames[4], ZAP_DOMAIN) ||
-        !frame_is(&frames[7], "CURVE") || zmq_msg_size(&frames[8]) != LM_KEY_BYTES) {
-        return false;
-    }
-    len = zmq_msg_size(&frames[5]);
-    len = len < sizeof(address) - 1 ? len : sizeof(address) - 1;
-    memcpy(address, zmq_msg_data(&frames[5]), len);
-    address[len] = '\0';
-    memset(user_id, 0, 41);
-    if (!router->allow(router->allow_arg, zmq_msg_data(&frames[8]),
-                       strncmp(address, mapped, skip) == 0 ? address + skip : address, user_id)) {
-        return false;
-    }
-    user_id[40] = '\0';
-    return user_id[0] != '\0'; /* whom nobody can name is not let in */
-}
-
-static void zap_answer(struct lm_router *router)
-{
-    zmq_msg_t frames[ZAP_FRAMES];
-    size_t n = 0;
-    char user_id[41] = "";
-    bool more = true, allowed, sent;
-
-    while (more) {
-        zmq_msg_t extra;
-        zmq_msg_t *msg = n < ZAP_FRAMES ? &frames[n] : &extra;
-
-        zmq_msg_init(msg);
-        if (zmq_msg_recv(msg, router->zap_socket, 0) < 0) {
-            zmq_msg_close(msg);
-            goto out;
-        }
-        more = zmq_msg_more(msg);
-        if (n < ZAP_FRAMES) {
-            n++;
-        } else {
-            zmq_msg_close(msg);
-        }
-    }
-    if (n < 4) {
-        goto out; /* no envelope and request id to answer to */
-    }
-    allowed = zap_judge(router, frames, n, user_id);
-    sent =
-        send_bytes(router->zap_socket, zmq_msg_data(&frames[0]), zmq_msg_size(&frames[0]), true) &&
-        send_bytes(router->zap_socket, "", 0, true) &&
-        send_bytes(router->zap_socket, "1.0", 3, true) &&
-        send_bytes(router->zap_socket, zmq_msg_data(&frames[3]), zmq_msg_size(&frames[3]), true) &&
-        send_bytes(router->zap_socket, allowed ? "200" : "400", 3, true) &&
-        send_bytes(router->zap_socket, allowed ? "OK" : "No", 2, true) &&
-        send_bytes(router->zap_socket, user_id, allowed ? strlen(user_id) : 0, true) &&
-        send_bytes(router->zap_socket, "", 0, false);
-    (void)sent; /* a handshake that gets no answer ends by HANDSHAKE_IVL */
-out:
-    for (size_t i = 0; i < n; i++) {
-        zmq_msg_close(&frames[i]);
-    }
-}
-
-static void *zap_main(void *arg)
-{
-    struct lm_router *router = arg;
-    zmq_pollitem_t items[2] = {{.socket = router->zap_socket, .events = ZMQ_POLLIN},
-                               {.socket = router->zap_stop_peer, .events = ZMQ_POLLIN}};
-
-    for (;;) {
-        if (zmq_poll(items, 2, -1) < 0) {
-            if (errno == EINTR) {
-                continue;
-            }
-            break;
-        }
-        if (items[1].revents & ZMQ_POLLIN) {
-            break;
-        }
-        if (items[0].revents & ZMQ_POLLIN) {
-            zap_answer(router);
-        }
-    }
-    (void)zmq_unbind(router->zap_socket, ZAP_ENDPOINT); /* at once: closing alone takes its time */
-    zmq_close(router->zap_socket);
-    zmq_close(router->zap_stop_peer);
-    return NULL;
-}
-
-static enum lm_status zap_start(struct lm_context *context, struct lm_router *router,
-                                struct lm_error *err)
-{
-    char name[64];
-
-    (void)snprintf(name, sizeof(name), "inproc://lastmile.zap.%p", (void *)router);
-    router->zap_socket = zmq_socket(context->zmq, ZMQ_ROUTER);
-    router->zap_stop = zmq_socket(context->zmq, ZMQ_PAIR);
-    router->zap_stop_peer = zmq_socket(context->zmq, ZMQ_PAIR);
-    if (router->zap_socket == NULL || router->zap_stop == NULL || router->zap_stop_peer == NULL ||
-        !set_int(router->zap_socket, ZMQ_LINGER, 0) || !set_int(router->zap_stop, ZMQ_LINGER, 0) ||
-        !set_int(router->zap_stop_peer, ZMQ_LINGER, 0) ||
-        zmq_bind(router->zap_socket, ZAP_ENDPOINT) != 0 || zmq_bind(router->zap_stop, name) != 0 ||
-        zmq_connect(router->zap_stop_peer, name) != 0) {
-        return net_fail(err, "zap", ZAP_ENDPOINT);
-    }
-    /* Creating the thread is the full memory barrier that handing sockets over needs. */
-    if (pthread_create(&router->zap_thread, NULL, zap_main, router) != 0) {
-        return lm_fail(err, LM_ERR_MEMORY, "thread", "", "不能启动线程。",
-                       "A thread could not be started.");
-    }
-    router->zap_runs = true;
-    return LM_OK;
-}
-
-static void zap_stop(struct lm_router *router)
-{
-    if (router->zap_runs) {
-        (void)send_bytes(router->zap_stop, "", 0, false);
-        (void)pthread_join(router->zap_thread, NULL);
-    } else {
-        if (router->zap_socket != NULL) {
-            zmq_close(router->zap_socket);
-        }
-        if (router->zap_stop_peer != NULL) {
-            zmq_close(router->zap_stop_peer);
-        }
-    }
-    if (router->zap_stop != NULL) {
-        zmq_close(router->zap_stop);
-    }
+           lm_socket_set_int(socket, ZMQ_SNDHWM, hwm) &&
+           lm_socket_set_int(socket, ZMQ_RCVHWM, hwm) &&
+           lm_socket_set_int(socket, ZMQ_SNDTIMEO, 0) &&
+           lm_socket_set_int(socket, ZMQ_LINGER, LINGER_MS) &&
+           lm_socket_set_int(socket, ZMQ_HEARTBEAT_IVL, 15000) &&
+           lm_socket_set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, 45000) &&
+           lm_socket_set_int(socket, ZMQ_HEARTBEAT_TTL, 60000) &&
+           lm_socket_set_int(socket, ZMQ_HANDSHAKE_IVL,
+                             15000) && /* half-open peers must not hold a descriptor */
+           lm_socket_set_int(socket, ZMQ_TCP_KEEPALIVE, 1) &&
+           lm_socket_set_int(socket, ZMQ_IPV6, 1);
 }
 
 /* ---- receiving ---- */
@@ -506,17 +341,18 @@ out:
 
 static bool set_router(void *socket, const struct lm_keypair *keys)
 {
-    return set_common(socket, HUB_HWM) && set_int(socket, ZMQ_CURVE_SERVER, 1) &&
+    return set_common(socket, HUB_HWM) && lm_socket_set_int(socket, ZMQ_CURVE_SERVER, 1) &&
            zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, keys->secret_key, LM_KEY_BYTES) == 0 &&
-           zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, ZAP_DOMAIN, strlen(ZAP_DOMAIN)) == 0 &&
+           zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, LM_ZAP_DOMAIN, strlen(LM_ZAP_DOMAIN)) == 0 &&
            /* Without it a CURVE server lets any key in while no handler runs. By number: czmq's
               setter does nothing. */
-           set_int(socket, ZMQ_ZAP_ENFORCE_DOMAIN, 1) &&
+           lm_socket_set_int(socket, ZMQ_ZAP_ENFORCE_DOMAIN, 1) &&
            /* With 1 an authenticated station could take over another's routing id and its answers.
             */
-           set_int(socket, ZMQ_ROUTER_HANDOVER, 0) &&
+           lm_socket_set_int(socket, ZMQ_ROUTER_HANDOVER, 0) &&
            /* With 0 what cannot be sent is lost in silence. */
-           set_int(socket, ZMQ_ROUTER_MANDATORY, 1) && set_int(socket, ZMQ_BACKLOG, 256);
+           lm_socket_set_int(socket, ZMQ_ROUTER_MANDATORY, 1) &&
+           lm_socket_set_int(socket, ZMQ_BACKLOG, 256);
 }
 
 /* libzmq closes a listener in its own time: whoever reopens the port in the same process must grant
@@ -567,7 +403,7 @@ enum lm_status lm_router_open(struct lm_context *context, const char *endpoint,
     *out = NULL;
     if (strncmp(endpoint, "tcp://", 6) != 0 || len >= sizeof(bind_to)) {
         errno = EINVAL;
-        return net_fail(err, "bad_endpoint", endpoint);
+        return lm_net_fail(err, "bad_endpoint", endpoint);
     }
     memcpy(bind_to, endpoint, len + 1);
     if (len > 2 && strcmp(endpoint + len - 2, ":0") == 0) {
@@ -577,20 +413,18 @@ enum lm_status lm_router_open(struct lm_context *context, const char *endpoint,
     if (router == NULL) {
         return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
     }
-    router->allow = allow;
-    router->allow_arg = allow_arg;
-    status = zap_start(context, router, err);
+    status = lm_zap_start(context->zmq, allow, allow_arg, &router->zap, err);
     if (status != LM_OK) {
         goto out;
     }
     router->socket = zmq_socket(context->zmq, ZMQ_ROUTER);
     if (router->socket == NULL || !set_router(router->socket, keys) ||
         !bind_within(router->socket, bind_to, REBIND_MS)) {
-        status = net_fail(err, "listen", endpoint);
+        status = lm_net_fail(err, "listen", endpoint);
         goto out;
     }
     if (!name_endpoint(router, endpoint)) {
-        status = net_fail(err, "listen", endpoint);
+        status = lm_net_fail(err, "listen", endpoint);
         goto out;
     }
     *out = router;
@@ -641,7 +475,7 @@ void lm_router_close(struct lm_router **router)
     if ((*router)->socket != NULL) {
         zmq_close((*router)->socket);
     }
-    zap_stop(*router);
+    lm_zap_stop(&(*router)->zap);
     free(*router);
     *router = NULL;
 }
@@ -655,10 +489,11 @@ static bool set_dealer(void *socket, const uint8_t hub_key[LM_KEY_BYTES],
            zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, hub_key, LM_KEY_BYTES) == 0 &&
            zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, keys->public_key, LM_KEY_BYTES) == 0 &&
            zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, keys->secret_key, LM_KEY_BYTES) == 0 &&
-           set_int(socket, ZMQ_IMMEDIATE, 1) && /* nothing is queued here while the hub is away */
-           set_int(socket, ZMQ_RECONNECT_IVL, 1000) &&
-           set_int(socket, ZMQ_RECONNECT_IVL_MAX, 300000) &&
-           set_int(socket, ZMQ_CONNECT_TIMEOUT, 10000);
+           lm_socket_set_int(socket, ZMQ_IMMEDIATE,
+                             1) && /* nothing is queued here while the hub is away */
+           lm_socket_set_int(socket, ZMQ_RECONNECT_IVL, 1000) &&
+           lm_socket_set_int(socket, ZMQ_RECONNECT_IVL_MAX, 300000) &&
+           lm_socket_set_int(socket, ZMQ_CONNECT_TIMEOUT, 10000);
 }
 
 static bool open_monitor(struct lm_context *context, struct lm_dealer *dealer)
@@ -673,9 +508,10 @@ static bool open_monitor(struct lm_context *context, struct lm_dealer *dealer)
         return false;
     }
     dealer->monitor = zmq_socket(context->zmq, ZMQ_PAIR);
-    return dealer->monitor != NULL && set_int(dealer->monitor, ZMQ_LINGER, 0) &&
+    return dealer->monitor != NULL && lm_socket_set_int(dealer->monitor, ZMQ_LINGER, 0) &&
            /* Unlimited, so that the I/O thread never waits for us; every call here empties it. */
-           set_int(dealer->monitor, ZMQ_RCVHWM, 0) && zmq_connect(dealer->monitor, name) == 0;
+           lm_socket_set_int(dealer->monitor, ZMQ_RCVHWM, 0) &&
+           zmq_connect(dealer->monitor, name) == 0;
 }
 
 enum lm_status lm_dealer_open(struct lm_context *context, const char *endpoint,
@@ -688,7 +524,7 @@ enum lm_status lm_dealer_open(struct lm_context *context, const char *endpoint,
     *out = NULL;
     if (strncmp(endpoint, "tcp://", 6) != 0) {
         errno = EINVAL;
-        return net_fail(err, "bad_endpoint", endpoint);
+        return lm_net_fail(err, "bad_endpoint", endpoint);
     }
     dealer = calloc(1, sizeof(*dealer));
     if (dealer == NULL) {
@@ -698,7 +534,7 @@ enum lm_status lm_dealer_open(struct lm_context *context, const char *endpoint,
     dealer->socket = zmq_socket(context->zmq, ZMQ_DEALER);
     if (dealer->socket == NULL || !set_dealer(dealer->socket, hub_key, keys) ||
         !open_monitor(context, dealer) || zmq_connect(dealer->socket, endpoint) != 0) {
-        status = net_fail(err, "connect", endpoint);
+        status = lm_net_fail(err, "connect", endpoint);
         lm_dealer_close(&dealer);
         return status;
     }
