@@ -1,4 +1,5 @@
-/* The hub's key file. Made once, read at every start; secrets leave memory when they are no longer needed. */
+/* The hub's key file. Made once, read at every start; secrets leave memory when they are no longer
+ * needed. */
 #include "hub/keys.h"
 
 #include "common/base/util.h"
@@ -25,7 +26,8 @@ static void derive(struct lm_hub_keys *keys)
     lm_hub_id_of(keys->sign_public, keys->hub_id);
 }
 
-static enum lm_status write_keys(const char *path, const struct lm_hub_keys *keys, struct lm_error *err)
+static enum lm_status write_keys(const char *path, const struct lm_hub_keys *keys,
+                                 struct lm_error *err)
 {
     char public_key[LM_KEY_Z85], secret_key[LM_KEY_Z85], seed[65], dup[65], id[33];
     char *text = NULL;
@@ -39,8 +41,9 @@ static enum lm_status write_keys(const char *path, const struct lm_hub_keys *key
     lm_hex_encode(keys->sign_seed, 32, seed);
     lm_hex_encode(keys->dup_key, 32, dup);
     lm_hex_encode(keys->hub_id, 16, id);
-    doc = json_pack("{s:i,s:s,s:s,s:s,s:s,s:s}", "lastmile_hub_key", 1, "hub_id", id, "curve_public",
-                    public_key, "curve_secret", secret_key, "sign_seed", seed, "dup_key", dup);
+    doc =
+        json_pack("{s:i,s:s,s:s,s:s,s:s,s:s}", "lastmile_hub_key", 1, "hub_id", id, "curve_public",
+                  public_key, "curve_secret", secret_key, "sign_seed", seed, "dup_key", dup);
     text = doc ? json_dumps(doc, JSON_INDENT(2)) : NULL;
     status = text ? lm_file_write(path, text, strlen(text), 0600, err) : LM_ERR_MEMORY;
     if (text) {
@@ -54,7 +57,8 @@ static enum lm_status write_keys(const char *path, const struct lm_hub_keys *key
     return status;
 }
 
-enum lm_status lm_hub_keys_make(const struct lm_datadir *dir, struct lm_hub_keys *out, struct lm_error *err)
+enum lm_status lm_hub_keys_make(const struct lm_datadir *dir, struct lm_hub_keys *out,
+                                struct lm_error *err)
 {
     char path[PATH_MAX];
     enum lm_status status = lm_datadir_path(dir, KEY_FILE, path, sizeof path);
@@ -83,7 +87,8 @@ enum lm_status lm_hub_keys_make(const struct lm_datadir *dir, struct lm_hub_keys
     return status;
 }
 
-enum lm_status lm_hub_keys_load(const struct lm_datadir *dir, struct lm_hub_keys *out, struct lm_error *err)
+enum lm_status lm_hub_keys_load(const struct lm_datadir *dir, struct lm_hub_keys *out,
+                                struct lm_error *err)
 {
     char path[PATH_MAX], id[33];
     const char *public_key, *secret_key, *seed, *dup, *stored_id;
@@ -120,8 +125,8 @@ enum lm_status lm_hub_keys_load(const struct lm_datadir *dir, struct lm_hub_keys
     status = LM_OK;
     if (!public_key || !secret_key || !seed || !dup || !stored_id ||
         !lm_key_from_z85(public_key, out->curve.public_key) ||
-        !lm_key_from_z85(secret_key, out->curve.secret_key) || !lm_hex_decode(seed, out->sign_seed, 32) ||
-        !lm_hex_decode(dup, out->dup_key, 32)) {
+        !lm_key_from_z85(secret_key, out->curve.secret_key) ||
+        !lm_hex_decode(seed, out->sign_seed, 32) || !lm_hex_decode(dup, out->dup_key, 32)) {
         status = not_a_key(err, path);
     } else {
         derive(out);

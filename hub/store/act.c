@@ -1,6 +1,7 @@
 /* What town staff and the program do: JSON to a change of replica 0, judged like any other.
  *
- * A change of the hub that is refused or would have to wait leaves nothing: it is undone and told to who asked. */
+ * A change of the hub that is refused or would have to wait leaves nothing: it is undone and told
+ * to who asked. */
 #include "hub/store/store_internal.h"
 
 #include <stdio.h>
@@ -8,10 +9,13 @@
 
 enum { ACT_ARENA_MAX = 32 * 1024 * 1024 };
 
-/* ---- one change of the hub -------------------------------------------------------------------------------------------------------------- */
+/* ---- one change of the hub
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
-static enum lm_status fields_map(struct lm_arena *arena, const struct lm_type *type, const struct lm_fieldset *set,
-                                 const char *village, struct lm_value *out)
+static enum lm_status fields_map(struct lm_arena *arena, const struct lm_type *type,
+                                 const struct lm_fieldset *set, const char *village,
+                                 struct lm_value *out)
 {
     struct lm_pair *pairs = lm_arena_alloc(arena, (set->n + 1) * sizeof *pairs);
     uint32_t n = 0;
@@ -22,10 +26,12 @@ static enum lm_status fields_map(struct lm_arena *arena, const struct lm_type *t
     for (size_t i = 0; i < set->n; i++) {
         const char *name = type->fields[set->index[i]].name;
 
-        pairs[n++] = (struct lm_pair){.key = name, .key_len = (uint32_t)strlen(name), .value = set->value[i]};
+        pairs[n++] = (struct lm_pair){
+            .key = name, .key_len = (uint32_t)strlen(name), .value = set->value[i]};
     }
     if (village) {
-        pairs[n++] = (struct lm_pair){.key = "village_code", .key_len = 12, .value = lm_value_text(village)};
+        pairs[n++] =
+            (struct lm_pair){.key = "village_code", .key_len = 12, .value = lm_value_text(village)};
     }
     *out = n ? (struct lm_value){.kind = LM_MAP, .len = n, .pairs = pairs} : lm_value_null();
     return LM_OK;
@@ -72,7 +78,8 @@ static bool names_value(const struct lm_value *value, const char *id)
 
 static bool denied_code(const char *code)
 {
-    static const char *const codes[] = {"not_allowed", "town_field", "system_field", "locked_state", "not_your_type", NULL};
+    static const char *const codes[] = {"not_allowed",  "town_field",    "system_field",
+                                        "locked_state", "not_your_type", NULL};
 
     for (int i = 0; codes[i]; i++) {
         if (strcmp(codes[i], code) == 0) {
@@ -83,8 +90,9 @@ static bool denied_code(const char *code)
 }
 
 /* A verdict that the hub's own change may not have, in words for who asked. */
-static enum lm_status refuse(const struct lm_type *type, const struct lm_fieldset *set, const struct lm_judge_out *judged,
-                             const char *waits_for, struct lm_act_result *out, struct lm_error *err)
+static enum lm_status refuse(const struct lm_type *type, const struct lm_fieldset *set,
+                             const struct lm_judge_out *judged, const char *waits_for,
+                             struct lm_act_result *out, struct lm_error *err)
 {
     struct lm_error why = judged->reason;
     enum lm_status status = LM_ERR_INVALID;
@@ -97,7 +105,8 @@ static enum lm_status refuse(const struct lm_type *type, const struct lm_fieldse
                 field = type->fields[set->index[i]].name;
             }
         }
-        (void)lm_fail(&why, LM_OK, "no_such_record", field, "所引用的记录不存在", "The record that it refers to is not there");
+        (void)lm_fail(&why, LM_OK, "no_such_record", field, "所引用的记录不存在",
+                      "The record that it refers to is not there");
     }
     lm_issue_add(&out->issues, LM_REFUSE, why.code, why.field, why.zh, why.en);
     if (denied_code(why.code)) {
@@ -131,8 +140,9 @@ static bool touches_key(const struct lm_type *type, const struct lm_fieldset *se
 }
 
 /* The natural key, as the hub asks it of itself: unique within the village, a warning elsewhere. */
-static enum lm_status check_key(struct lm_store *store, const struct lm_record *rec, const struct lm_fieldset *set,
-                                bool creation, struct lm_act_result *out, struct lm_error *err)
+static enum lm_status check_key(struct lm_store *store, const struct lm_record *rec,
+                                const struct lm_fieldset *set, bool creation,
+                                struct lm_act_result *out, struct lm_error *err)
 {
     const struct lm_type *type = rec->type;
     const char *field;
@@ -140,31 +150,36 @@ static enum lm_status check_key(struct lm_store *store, const struct lm_record *
     bool person = strcmp(type->name, "person") == 0;
     enum lm_status status;
 
-    if (type->key_mode == LM_KEY_FREE || type->n_natural_key == 0 || (!creation && !touches_key(type, set)) ||
-        lm_record_deleted(rec)) {
+    if (type->key_mode == LM_KEY_FREE || type->n_natural_key == 0 ||
+        (!creation && !touches_key(type, set)) || lm_record_deleted(rec)) {
         return LM_OK;
     }
     field = type->fields[type->natural_key[0]].name;
-    status = lm_tables_same_key(store->tables, &store->arena, rec, lm_record_text(rec, LM_C_VILLAGE_CODE), found_same, &same);
+    status = lm_tables_same_key(store->tables, &store->arena, rec,
+                                lm_record_text(rec, LM_C_VILLAGE_CODE), found_same, &same);
     if (status != LM_OK) {
         return status;
     }
     if (same.found && type->key_mode == LM_KEY_UNIQUE) {
-        lm_issue_add(&out->issues, LM_REFUSE, "not_unique", field, "已有同样的记录", "There is such a record already");
-        return lm_fail(err, LM_ERR_INVALID, "not_unique", field, "已有同样的记录", "There is such a record already");
+        lm_issue_add(&out->issues, LM_REFUSE, "not_unique", field, "已有同样的记录",
+                     "There is such a record already");
+        return lm_fail(err, LM_ERR_INVALID, "not_unique", field, "已有同样的记录",
+                       "There is such a record already");
     }
     if (!same.found && person) {
         status = lm_tables_same_key(store->tables, &store->arena, rec, NULL, found_same, &same);
     }
     if (status == LM_OK && same.found) {
-        lm_issue_add(&out->issues, LM_WARN, "not_unique", field, "其他站或本站可能已有同样的记录，请核对",
+        lm_issue_add(&out->issues, LM_WARN, "not_unique", field,
+                     "其他站或本站可能已有同样的记录，请核对",
                      "There may be such a record already: check");
     }
     return status;
 }
 
-static enum lm_status add_warnings(struct lm_store *store, const struct lm_own *own, const struct lm_record *before,
-                                   const struct lm_record *after, const struct lm_fieldset *set, int64_t now_ms,
+static enum lm_status add_warnings(struct lm_store *store, const struct lm_own *own,
+                                   const struct lm_record *before, const struct lm_record *after,
+                                   const struct lm_fieldset *set, int64_t now_ms,
                                    struct lm_act_result *out)
 {
     struct lm_issues issues;
@@ -194,10 +209,10 @@ static enum lm_status add_warnings(struct lm_store *store, const struct lm_own *
     return status;
 }
 
-static enum lm_status journal_own(struct lm_store *store, const struct lm_own *own, const struct lm_type *type,
-                                  const struct lm_record *before, const struct lm_fieldset *set,
-                                  const struct lm_buf *body, int64_t now_ms, struct lm_act_result *out,
-                                  struct lm_error *err)
+static enum lm_status journal_own(struct lm_store *store, const struct lm_own *own,
+                                  const struct lm_type *type, const struct lm_record *before,
+                                  const struct lm_fieldset *set, const struct lm_buf *body,
+                                  int64_t now_ms, struct lm_act_result *out, struct lm_error *err)
 {
     struct lm_judge_in in = {
         .entry = {.replica = 0,
@@ -212,7 +227,8 @@ static enum lm_status journal_own(struct lm_store *store, const struct lm_own *o
         .offset_given = true,
     };
     struct lm_judge_out judged = {0};
-    struct lm_branch_row row = {.branch = in.entry.branch, .first_seq = in.entry.seq, .last_seq = in.entry.seq};
+    struct lm_branch_row row = {
+        .branch = in.entry.branch, .first_seq = in.entry.seq, .last_seq = in.entry.seq};
     struct lm_error why;
     char waits_for[96];
     enum lm_status status = lm_judge(store, &in, &judged, err);
@@ -245,13 +261,17 @@ static enum lm_status journal_own(struct lm_store *store, const struct lm_own *o
     return status;
 }
 
-static enum lm_status make_own(struct lm_store *store, const struct lm_own *own, const struct lm_type *type, const char *id,
-                               const struct lm_record *before, struct lm_fieldset *set, int64_t now_ms,
-                               struct lm_act_result *out, struct lm_error *err)
+static enum lm_status make_own(struct lm_store *store, const struct lm_own *own,
+                               const struct lm_type *type, const char *id,
+                               const struct lm_record *before, struct lm_fieldset *set,
+                               int64_t now_ms, struct lm_act_result *out, struct lm_error *err)
 {
     struct lm_arena arena;
     struct lm_buf body;
-    struct lm_change change = {.type = type->name, .op = own->op, .user = own->user, .catalog = store->catalog->number,
+    struct lm_change change = {.type = type->name,
+                               .op = own->op,
+                               .user = own->user,
+                               .catalog = store->catalog->number,
                                .offset_known = true};
     uint64_t highest = 0, stamps = highest_hlc(before);
     const char *village = !before && own->station ? own->station : NULL;
@@ -273,7 +293,8 @@ static enum lm_status make_own(struct lm_store *store, const struct lm_own *own,
         lm_change_pack(&body, &change);
         status = body.status;
         if (status == LM_ERR_LIMIT) {
-            status = lm_fail(err, LM_ERR_LIMIT, "too_large", "", "内容太多，请缩短", "Too much content: shorten it");
+            status = lm_fail(err, LM_ERR_LIMIT, "too_large", "", "内容太多，请缩短",
+                             "Too much content: shorten it");
         }
     }
     if (status == LM_OK) {
@@ -284,9 +305,10 @@ static enum lm_status make_own(struct lm_store *store, const struct lm_own *own,
     return status;
 }
 
-enum lm_status lm_own_change(struct lm_store *store, const struct lm_own *own, const struct lm_type *type, const char *id,
-                             const struct lm_record *before, struct lm_fieldset *set, int64_t now_ms,
-                             struct lm_act_result *out, struct lm_error *err)
+enum lm_status lm_own_change(struct lm_store *store, const struct lm_own *own,
+                             const struct lm_type *type, const char *id,
+                             const struct lm_record *before, struct lm_fieldset *set,
+                             int64_t now_ms, struct lm_act_result *out, struct lm_error *err)
 {
     struct lm_store_state state = store->state;
     enum lm_status status = lm_query_do(store, LM_Q_SAVEPOINT_PUSH, err);
@@ -301,16 +323,19 @@ enum lm_status lm_own_change(struct lm_store *store, const struct lm_own *own, c
     }
     store->state = state;
     store->n_redrive = 0;
-    if (lm_query_do(store, LM_Q_BACK_PUSH, NULL) != LM_OK || lm_query_do(store, LM_Q_RELEASE_PUSH, NULL) != LM_OK) {
+    if (lm_query_do(store, LM_Q_BACK_PUSH, NULL) != LM_OK ||
+        lm_query_do(store, LM_Q_RELEASE_PUSH, NULL) != LM_OK) {
         return lm_is_fatal(status) ? status : LM_ERR_IO;
     }
     return status;
 }
 
-/* ---- saves: the same one again --------------------------------------------------------------------------------------------------------- */
+/* ---- saves: the same one again
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
-static enum lm_status save_look(struct lm_store *store, const char *key, const uint8_t hash[32], char id[40], bool *found,
-                                struct lm_error *err)
+static enum lm_status save_look(struct lm_store *store, const char *key, const uint8_t hash[32],
+                                char id[40], bool *found, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_SAVE_GET, err);
     uint8_t old[32];
@@ -338,8 +363,8 @@ static enum lm_status save_look(struct lm_store *store, const char *key, const u
     return status;
 }
 
-static enum lm_status save_put(struct lm_store *store, const char *key, const char *id, const uint8_t hash[32],
-                               struct lm_error *err)
+static enum lm_status save_put(struct lm_store *store, const char *key, const char *id,
+                               const uint8_t hash[32], struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_SAVE_PUT, err);
 
@@ -353,8 +378,8 @@ static enum lm_status save_put(struct lm_store *store, const char *key, const ch
 }
 
 /* What "the same save" means: type, station and values, in the order of the catalogue. */
-static enum lm_status content_hash(const struct lm_type *type, const char *station, const struct lm_fieldset *set,
-                                   uint8_t out[32])
+static enum lm_status content_hash(const struct lm_type *type, const char *station,
+                                   const struct lm_fieldset *set, uint8_t out[32])
 {
     struct lm_buf buf;
     enum lm_status status;
@@ -377,10 +402,12 @@ static enum lm_status content_hash(const struct lm_type *type, const char *stati
     return status;
 }
 
-/* ---- acts ----------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- acts
+ * -----------------------------------------------------------------------------------------------------------------------------------
+ */
 
-static enum lm_status fill_visit(struct lm_store *store, const struct lm_type *type, struct lm_fieldset *set,
-                                 struct lm_arena *arena)
+static enum lm_status fill_visit(struct lm_store *store, const struct lm_type *type,
+                                 struct lm_fieldset *set, struct lm_arena *arena)
 {
     const struct lm_field *persons, *category;
     const struct lm_value *value;
@@ -416,14 +443,16 @@ static enum lm_status first_refusal(const struct lm_act_result *out, struct lm_e
     return denied_code(why->code) ? LM_ERR_DENIED : LM_ERR_INVALID;
 }
 
-static enum lm_status read_fields(struct lm_store *store, const struct lm_act *act, const struct lm_type *type,
-                                  struct lm_arena *arena, struct lm_fieldset *set, struct lm_act_result *out,
+static enum lm_status read_fields(struct lm_store *store, const struct lm_act *act,
+                                  const struct lm_type *type, struct lm_arena *arena,
+                                  struct lm_fieldset *set, struct lm_act_result *out,
                                   struct lm_error *err)
 {
     enum lm_status status = LM_OK;
 
     memset(set, 0, sizeof *set);
-    if (act->fields && act->by_system) { /* what the program sets, nobody types: canonical values, the hub's own fields too */
+    if (act->fields && act->by_system) { /* what the program sets, nobody types: canonical values,
+                                            the hub's own fields too */
         struct lm_value map;
 
         status = lm_value_from_json(arena, act->fields, &map);
@@ -440,8 +469,8 @@ static enum lm_status read_fields(struct lm_store *store, const struct lm_act *a
     return status;
 }
 
-static enum lm_status new_id(struct lm_store *store, const struct lm_act *act, int64_t now_ms, char out[40],
-                             struct lm_error *err)
+static enum lm_status new_id(struct lm_store *store, const struct lm_act *act, int64_t now_ms,
+                             char out[40], struct lm_error *err)
 {
     const char *type;
 
@@ -450,24 +479,31 @@ static enum lm_status new_id(struct lm_store *store, const struct lm_act *act, i
         return LM_OK;
     }
     if (!lm_uuid_is_v7(act->id, strlen(act->id))) {
-        return lm_fail(err, LM_ERR_INVALID, "bad_uuid", "id", "记录标识不是UUIDv7", "The record's id is not a UUIDv7");
+        return lm_fail(err, LM_ERR_INVALID, "bad_uuid", "id", "记录标识不是UUIDv7",
+                       "The record's id is not a UUIDv7");
     }
     uint8_t bytes[16];
     if (!lm_uuid_parse(act->id, strlen(act->id), bytes)) {
-        return lm_fail(err, LM_ERR_INVALID, "bad_uuid", "id", "记录标识不是UUIDv7", "The record's id is not a UUIDv7");
+        return lm_fail(err, LM_ERR_INVALID, "bad_uuid", "id", "记录标识不是UUIDv7",
+                       "The record's id is not a UUIDv7");
     }
     lm_uuid_format(bytes, out);
     type = lm_store_type_of(store, out);
-    return type ? lm_fail(err, LM_ERR_EXISTS, "key_reused", "id", "这个标识已有记录", "There is a record of this id already") : LM_OK;
+    return type ? lm_fail(err, LM_ERR_EXISTS, "key_reused", "id", "这个标识已有记录",
+                          "There is a record of this id already")
+                : LM_OK;
 }
 
-static enum lm_status create(struct lm_store *store, const struct lm_act *act, int64_t now_ms, struct lm_arena *arena,
-                             struct lm_act_result *out, struct lm_error *err)
+static enum lm_status create(struct lm_store *store, const struct lm_act *act, int64_t now_ms,
+                             struct lm_arena *arena, struct lm_act_result *out,
+                             struct lm_error *err)
 {
     const struct lm_type *type = act->type ? lm_catalog_type(store->catalog, act->type) : NULL;
     const char *station = act->station && act->station[0] ? act->station : store->town.code;
-    const struct lm_own own = {.user = act->user ? act->user : "", .station = station,
-                               .by = act->by_system ? LM_BY_SYSTEM : LM_BY_TOWN, .op = LM_OP_CREATE};
+    const struct lm_own own = {.user = act->user ? act->user : "",
+                               .station = station,
+                               .by = act->by_system ? LM_BY_SYSTEM : LM_BY_TOWN,
+                               .op = LM_OP_CREATE};
     struct lm_station there;
     struct lm_fieldset set;
     char id_key[64], key[8 + 4 * LM_KEY_CHARS_MAX + 1];
@@ -476,10 +512,12 @@ static enum lm_status create(struct lm_store *store, const struct lm_act *act, i
     enum lm_status status;
 
     if (!type) {
-        return lm_fail(err, LM_ERR_INVALID, "unknown_type", "type", "没有这种记录：%.40s", "There is no record type %.40s", act->type ? act->type : "");
+        return lm_fail(err, LM_ERR_INVALID, "unknown_type", "type", "没有这种记录：%.40s",
+                       "There is no record type %.40s", act->type ? act->type : "");
     }
     if (lm_store_station_get(store, station, &there) != LM_OK) {
-        return lm_fail(err, LM_ERR_INVALID, "no_station", "station", "没有登记这个服务站：%.40s", "No such station: %.40s", station);
+        return lm_fail(err, LM_ERR_INVALID, "no_station", "station", "没有登记这个服务站：%.40s",
+                       "No such station: %.40s", station);
     }
     status = read_fields(store, act, type, arena, &set, out, err);
     if (status == LM_OK) {
@@ -529,18 +567,23 @@ static void drop_unchanged(const struct lm_record *rec, struct lm_fieldset *set)
     set->n = n;
 }
 
-static enum lm_status change_record(struct lm_store *store, const struct lm_act *act, int64_t now_ms, struct lm_arena *arena,
+static enum lm_status change_record(struct lm_store *store, const struct lm_act *act,
+                                    int64_t now_ms, struct lm_arena *arena,
                                     struct lm_act_result *out, struct lm_error *err)
 {
-    const struct lm_own own = {.user = act->user ? act->user : "", .by = act->by_system ? LM_BY_SYSTEM : LM_BY_TOWN, .op = act->op};
+    const struct lm_own own = {.user = act->user ? act->user : "",
+                               .by = act->by_system ? LM_BY_SYSTEM : LM_BY_TOWN,
+                               .op = act->op};
     const char *name = act->id ? lm_store_type_of(store, act->id) : NULL;
     const struct lm_type *type = name ? lm_catalog_type(store->catalog, name) : NULL;
     struct lm_record *before = NULL;
     struct lm_fieldset set;
-    enum lm_status status = type ? lm_tables_get(store->tables, arena, type, act->id, &before) : LM_ERR_NOT_FOUND;
+    enum lm_status status =
+        type ? lm_tables_get(store->tables, arena, type, act->id, &before) : LM_ERR_NOT_FOUND;
 
     if (status == LM_ERR_NOT_FOUND) {
-        return lm_fail(err, status, "no_such_record", "id", "没有这条记录", "There is no such record");
+        return lm_fail(err, status, "no_such_record", "id", "没有这条记录",
+                       "There is no such record");
     }
     if (status != LM_OK) {
         return status;
@@ -554,7 +597,8 @@ static enum lm_status change_record(struct lm_store *store, const struct lm_act 
     if (status != LM_OK) {
         return status;
     }
-    if ((act->op == LM_OP_EDIT && set.n == 0) || (act->op == LM_OP_DELETE && lm_record_deleted(before)) ||
+    if ((act->op == LM_OP_EDIT && set.n == 0) ||
+        (act->op == LM_OP_DELETE && lm_record_deleted(before)) ||
         (act->op == LM_OP_UNDELETE && !lm_record_deleted(before))) {
         out->repeated = true;
         return LM_OK;
@@ -562,8 +606,8 @@ static enum lm_status change_record(struct lm_store *store, const struct lm_act 
     return lm_own_change(store, &own, type, before->id, before, &set, now_ms, out, err);
 }
 
-enum lm_status lm_store_act(struct lm_store *store, const struct lm_act *act, int64_t now_ms, struct lm_act_result *out,
-                            struct lm_error *err)
+enum lm_status lm_store_act(struct lm_store *store, const struct lm_act *act, int64_t now_ms,
+                            struct lm_act_result *out, struct lm_error *err)
 {
     struct lm_arena arena;
     size_t chars = 0;
@@ -571,11 +615,15 @@ enum lm_status lm_store_act(struct lm_store *store, const struct lm_act *act, in
 
     memset(out, 0, sizeof *out);
     lm_issues_init(&out->issues);
-    if (act->user && (!lm_utf8_valid(act->user, strlen(act->user), &chars) || chars > LM_USER_CHARS_MAX)) {
-        return lm_fail(err, LM_ERR_INVALID, "bad_text", "user", "账号名太长", "The user's name is too long");
+    if (act->user &&
+        (!lm_utf8_valid(act->user, strlen(act->user), &chars) || chars > LM_USER_CHARS_MAX)) {
+        return lm_fail(err, LM_ERR_INVALID, "bad_text", "user", "账号名太长",
+                       "The user's name is too long");
     }
-    if (act->key && (!lm_utf8_valid(act->key, strlen(act->key), &chars) || chars == 0 || chars > LM_KEY_CHARS_MAX)) {
-        return lm_fail(err, LM_ERR_INVALID, "bad_text", "key", "key 应为 1 至 80 个字符", "A key has 1 to 80 characters");
+    if (act->key && (!lm_utf8_valid(act->key, strlen(act->key), &chars) || chars == 0 ||
+                     chars > LM_KEY_CHARS_MAX)) {
+        return lm_fail(err, LM_ERR_INVALID, "bad_text", "key", "key 应为 1 至 80 个字符",
+                       "A key has 1 to 80 characters");
     }
     lm_arena_init(&arena, ACT_ARENA_MAX);
     status = act->op == LM_OP_CREATE ? create(store, act, now_ms, &arena, out, err)

@@ -1,7 +1,8 @@
-/* What a judged change leaves beside the record itself: feed rows, what was sent back, what waits, conflicts, duplicates.
+/* What a judged change leaves beside the record itself: feed rows, what was sent back, what waits,
+ * conflicts, duplicates.
  *
- * All of it follows from the journal alone. The counts in store->state of open rows spare the look-ups that would find nothing,
- * which is nearly every change's case. */
+ * All of it follows from the journal alone. The counts in store->state of open rows spare the
+ * look-ups that would find nothing, which is nearly every change's case. */
 #include "hub/store/store_internal.h"
 
 #include <inttypes.h>
@@ -16,7 +17,9 @@ enum {
     SIBLING_BYTES_MAX = 2 * LM_CHANGE_BYTES_MAX,
 };
 
-/* ---- scopes ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- scopes
+ * ----------------------------------------------------------------------------------------------------------------------
+ */
 
 struct scopes {
     int64_t code[SCOPES_MAX];
@@ -98,8 +101,8 @@ bool lm_in_scope(const struct lm_record *rec, const char *station)
                                   strcmp(text_of(rec, "to_village"), station) == 0));
 }
 
-static enum lm_status touch(struct lm_store *store, int64_t scope, const char *record, const char *type,
-                            uint64_t pos, struct lm_error *err)
+static enum lm_status touch(struct lm_store *store, int64_t scope, const char *record,
+                            const char *type, uint64_t pos, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_FEED_PUT, err);
 
@@ -113,15 +116,16 @@ static enum lm_status touch(struct lm_store *store, int64_t scope, const char *r
     return lm_query_run(store, stmt, err);
 }
 
-enum lm_status lm_feed_touch(struct lm_store *store, const char *scope, const char *record, const char *type,
-                             uint64_t pos, struct lm_error *err)
+enum lm_status lm_feed_touch(struct lm_store *store, const char *scope, const char *record,
+                             const char *type, uint64_t pos, struct lm_error *err)
 {
     int64_t number;
 
     return scope_number(scope, &number) ? touch(store, number, record, type, pos, err) : LM_OK;
 }
 
-static enum lm_status put_feed(struct lm_store *store, const struct lm_effect *f, struct lm_error *err)
+static enum lm_status put_feed(struct lm_store *store, const struct lm_effect *f,
+                               struct lm_error *err)
 {
     const struct lm_jentry *e = f->entry;
     const struct lm_merge_out *merge = f->merge;
@@ -155,9 +159,12 @@ struct lm_record *lm_record_for_feed(struct lm_arena *arena, const struct lm_rec
     return copy;
 }
 
-/* ---- sent back -------------------------------------------------------------------------------------------------------------------- */
+/* ---- sent back
+ * --------------------------------------------------------------------------------------------------------------------
+ */
 
-static enum lm_status put_return(struct lm_store *store, const struct lm_effect *f, struct lm_error *err)
+static enum lm_status put_return(struct lm_store *store, const struct lm_effect *f,
+                                 struct lm_error *err)
 {
     const struct lm_jentry *e = f->entry;
     const struct lm_error *why = &f->merge->reason;
@@ -187,8 +194,8 @@ static enum lm_status put_return(struct lm_store *store, const struct lm_effect 
     return status;
 }
 
-static enum lm_status close_returns(struct lm_store *store, enum lm_query query, const struct lm_effect *f,
-                                    struct lm_error *err)
+static enum lm_status close_returns(struct lm_store *store, enum lm_query query,
+                                    const struct lm_effect *f, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = lm_query(store, query, err);
     enum lm_status status;
@@ -211,8 +218,10 @@ static enum lm_status close_returns(struct lm_store *store, enum lm_query query,
     return status;
 }
 
-/* A later change of the same station or of the hub mends what was invalid; one of the same replica supersedes what was refused. */
-static enum lm_status settle_returns(struct lm_store *store, const struct lm_effect *f, struct lm_error *err)
+/* A later change of the same station or of the hub mends what was invalid; one of the same replica
+ * supersedes what was refused. */
+static enum lm_status settle_returns(struct lm_store *store, const struct lm_effect *f,
+                                     struct lm_error *err)
 {
     enum lm_verdict verdict = f->merge->verdict;
     bool valid = f->merge->record && !f->merge->record->invalid, hub = f->entry->replica == 0;
@@ -234,9 +243,12 @@ static enum lm_status settle_returns(struct lm_store *store, const struct lm_eff
     return status;
 }
 
-/* ---- what waits --------------------------------------------------------------------------------------------------------------------- */
+/* ---- what waits
+ * ---------------------------------------------------------------------------------------------------------------------
+ */
 
-static enum lm_status put_held(struct lm_store *store, const struct lm_effect *f, struct lm_error *err)
+static enum lm_status put_held(struct lm_store *store, const struct lm_effect *f,
+                               struct lm_error *err)
 {
     const struct lm_jentry *e = f->entry;
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_HELD_PUT, err);
@@ -279,8 +291,8 @@ static enum lm_status end_held(struct lm_store *store, uint64_t pos, struct lm_e
     return status;
 }
 
-/* Notes what others may wait for: this record, and this change as a base. A refusal is worth a second look as well: what was
- * built on it is refused rather than held. */
+/* Notes what others may wait for: this record, and this change as a base. A refusal is worth a
+ * second look as well: what was built on it is refused rather than held. */
 static enum lm_status note_available(struct lm_store *store, const struct lm_jentry *e)
 {
     char key[96];
@@ -298,7 +310,9 @@ static enum lm_status note_available(struct lm_store *store, const struct lm_jen
     return status;
 }
 
-/* ---- conflicts ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- conflicts
+ * ------------------------------------------------------------------------------------------------------------------------
+ */
 
 struct open_conflict {
     int64_t pos;
@@ -310,8 +324,8 @@ struct open_conflicts {
     size_t n;
 };
 
-static enum lm_status read_open(struct lm_store *store, const struct lm_record *rec, struct open_conflicts *out,
-                                struct lm_error *err)
+static enum lm_status read_open(struct lm_store *store, const struct lm_record *rec,
+                                struct open_conflicts *out, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt;
     enum lm_status status = LM_ERR_NOT_FOUND;
@@ -330,8 +344,8 @@ static enum lm_status read_open(struct lm_store *store, const struct lm_record *
         int group = lm_type_group(rec->type, name, strlen(name));
 
         if (group >= 0) {
-            out->items[out->n++] =
-                (struct open_conflict){.pos = sqlite3_column_int64(stmt, 0), .group = group, .again = false};
+            out->items[out->n++] = (struct open_conflict){
+                .pos = sqlite3_column_int64(stmt, 0), .group = group, .again = false};
         }
     }
     (void)sqlite3_reset(stmt);
@@ -339,7 +353,8 @@ static enum lm_status read_open(struct lm_store *store, const struct lm_record *
 }
 
 static enum lm_status add_sibling(struct lm_store *store, int64_t pos, const char *group,
-                                  struct lm_version version, const struct lm_value *value, struct lm_error *err)
+                                  struct lm_version version, const struct lm_value *value,
+                                  struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_SIBLING_NEXT, err);
     struct lm_buf packed;
@@ -384,8 +399,8 @@ static enum lm_status add_sibling(struct lm_store *store, int64_t pos, const cha
 }
 
 static enum lm_status put_conflict(struct lm_store *store, const struct lm_effect *f,
-                                   const struct lm_sibling_out *sibling, struct open_conflicts *open,
-                                   struct lm_error *err)
+                                   const struct lm_sibling_out *sibling,
+                                   struct open_conflicts *open, struct lm_error *err)
 {
     const struct lm_jentry *e = f->entry;
     const char *group = f->merge->record->type->groups[sibling->group].name;
@@ -416,15 +431,18 @@ static enum lm_status put_conflict(struct lm_store *store, const struct lm_effec
         }
     }
     if (status == LM_OK) {
-        status = add_sibling(store, pos, group, sibling->current_version, &sibling->current_value, err);
+        status =
+            add_sibling(store, pos, group, sibling->current_version, &sibling->current_value, err);
     }
     if (status == LM_OK) {
-        status = add_sibling(store, pos, group, sibling->change_version, &sibling->change_value, err);
+        status =
+            add_sibling(store, pos, group, sibling->change_version, &sibling->change_value, err);
     }
     return status;
 }
 
-static enum lm_status close_conflict(struct lm_store *store, int64_t pos, const char *group, struct lm_error *err)
+static enum lm_status close_conflict(struct lm_store *store, int64_t pos, const char *group,
+                                     struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_CONFLICT_CLOSE, err);
     enum lm_status status;
@@ -441,8 +459,10 @@ static enum lm_status close_conflict(struct lm_store *store, int64_t pos, const 
     return status;
 }
 
-/* New siblings; and an open conflict ends when a change that had seen what stands sets the group anew. */
-static enum lm_status settle_conflicts(struct lm_store *store, const struct lm_effect *f, struct lm_error *err)
+/* New siblings; and an open conflict ends when a change that had seen what stands sets the group
+ * anew. */
+static enum lm_status settle_conflicts(struct lm_store *store, const struct lm_effect *f,
+                                       struct lm_error *err)
 {
     const struct lm_record *rec = f->merge->record;
     struct open_conflicts open = {.n = 0};
@@ -459,29 +479,37 @@ static enum lm_status settle_conflicts(struct lm_store *store, const struct lm_e
         const struct lm_version now = rec->stamps[open.items[i].group].version;
 
         if (!open.items[i].again && now.hlc == f->entry->hlc && now.replica == f->entry->replica) {
-            status = close_conflict(store, open.items[i].pos, rec->type->groups[open.items[i].group].name, err);
+            status = close_conflict(store, open.items[i].pos,
+                                    rec->type->groups[open.items[i].group].name, err);
         }
     }
     return status;
 }
 
-enum lm_status lm_judge_settle(struct lm_store *store, const char *user, const char *record, const char *type,
-                               const char *group, int64_t now_ms, struct lm_error *err)
+enum lm_status lm_judge_settle(struct lm_store *store, const char *user, const char *record,
+                               const char *type, const char *group, int64_t now_ms,
+                               struct lm_error *err)
 {
     const struct lm_type *t = lm_catalog_type(store->catalog, type);
     int g = t ? lm_type_group(t, group, strlen(group)) : -1;
     struct open_conflicts open = {.n = 0};
     struct lm_record *rec = NULL;
     struct lm_buf body;
-    struct lm_jentry e = {.kind = LM_J_LATER, .station = store->town.code, .type = type, .verdict = LM_V_APPLIED,
-                          .code = "", .received_ms = now_ms, .by = LM_BY_TOWN};
+    struct lm_jentry e = {.kind = LM_J_LATER,
+                          .station = store->town.code,
+                          .type = type,
+                          .verdict = LM_V_APPLIED,
+                          .code = "",
+                          .received_ms = now_ms,
+                          .by = LM_BY_TOWN};
     struct lm_merge_out merge = {.verdict = LM_V_APPLIED, .as_sent = true};
     struct lm_effect effect = {.entry = &e, .merge = &merge};
     enum lm_status status;
 
     lm_arena_reset(&store->arena);
     if (g < 0) {
-        return lm_fail(err, LM_ERR_NOT_FOUND, "no_conflict", "", "没有这条冲突", "There is no such conflict");
+        return lm_fail(err, LM_ERR_NOT_FOUND, "no_conflict", "", "没有这条冲突",
+                       "There is no such conflict");
     }
     status = lm_tables_get(store->tables, &store->arena, t, record, &rec);
     if (status == LM_OK) {
@@ -510,9 +538,12 @@ enum lm_status lm_judge_settle(struct lm_store *store, const char *user, const c
     return status;
 }
 
-/* ---- duplicates ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- duplicates
+ * -----------------------------------------------------------------------------------------------------------------------
+ */
 
-enum lm_status lm_dup_key_fill(struct lm_store *store, struct lm_record *rec, struct lm_arena *arena)
+enum lm_status lm_dup_key_fill(struct lm_store *store, struct lm_record *rec,
+                               struct lm_arena *arena)
 {
     const struct lm_field *field;
     const char *id_no, *name, *birth;
@@ -585,8 +616,8 @@ static bool ended(const struct lm_record *rec)
 {
     const char *state = lm_record_text(rec, LM_C_STATE);
 
-    return lm_record_deleted(rec) || strcmp(state, "merged") == 0 || strcmp(state, "cancelled") == 0 ||
-           strcmp(state, "withdrawn") == 0;
+    return lm_record_deleted(rec) || strcmp(state, "merged") == 0 ||
+           strcmp(state, "cancelled") == 0 || strcmp(state, "withdrawn") == 0;
 }
 
 static bool field_differs(const struct lm_record *a, const struct lm_record *b, int index)
@@ -633,10 +664,12 @@ static enum lm_status find_persons(struct pairing *p)
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
-static enum lm_status settle_duplicates(struct lm_store *store, const struct lm_effect *f, struct lm_error *err)
+static enum lm_status settle_duplicates(struct lm_store *store, const struct lm_effect *f,
+                                        struct lm_error *err)
 {
     const struct lm_record *rec = f->merge->record;
-    struct pairing p = {.store = store, .rec = rec, .pos = f->entry->pos, .status = LM_OK, .err = err};
+    struct pairing p = {
+        .store = store, .rec = rec, .pos = f->entry->pos, .status = LM_OK, .err = err};
     enum lm_status status;
 
     if (!rec || rec->type->key_mode != LM_KEY_UNIQUE) {
@@ -663,16 +696,19 @@ static enum lm_status settle_duplicates(struct lm_store *store, const struct lm_
     if (strcmp(rec->type->name, "person") == 0 && store->has_dup_key) {
         return text_of(rec, "dup_key")[0] ? find_persons(&p) : LM_OK;
     }
-    status = lm_tables_same_key(store->tables, &store->arena, rec,
-                                strcmp(rec->type->name, "person") == 0 ? NULL
-                                                                      : lm_record_text(rec, LM_C_VILLAGE_CODE),
-                                pair_record, &p);
+    status = lm_tables_same_key(
+        store->tables, &store->arena, rec,
+        strcmp(rec->type->name, "person") == 0 ? NULL : lm_record_text(rec, LM_C_VILLAGE_CODE),
+        pair_record, &p);
     return status == LM_OK ? p.status : status;
 }
 
-/* ---- all of it -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- all of it
+ * --------------------------------------------------------------------------------------------------------------------------
+ */
 
-enum lm_status lm_effect_apply(struct lm_store *store, const struct lm_effect *f, struct lm_error *err)
+enum lm_status lm_effect_apply(struct lm_store *store, const struct lm_effect *f,
+                               struct lm_error *err)
 {
     const struct lm_jentry *e = f->entry;
     enum lm_verdict verdict = f->merge->verdict;

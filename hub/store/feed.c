@@ -1,16 +1,16 @@
 /* The feed: pages of what changed for a replica, and bodies it asks for.
  *
- * A page is read in one snapshot: entries, acked and the journal's head belong together. A replica sees two scopes, its station's and the
- * one of all stations; both are read in order and merged. */
+ * A page is read in one snapshot: entries, acked and the journal's head belong together. A replica
+ * sees two scopes, its station's and the one of all stations; both are read in order and merged. */
 #include "hub/store/store_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    ENTRY_OVERHEAD = 96,        /* bytes on the wire beside a body or verdict texts */
+    ENTRY_OVERHEAD = 96, /* bytes on the wire beside a body or verdict texts */
     BODY_BYTES_MAX = LM_FRAME_BYTES_MAX,
-    VERDICTS_MAX = 64,          /* open verdicts told with one record */
+    VERDICTS_MAX = 64, /* open verdicts told with one record */
 };
 
 struct row {
@@ -19,7 +19,9 @@ struct row {
     char type[48];
 };
 
-/* ---- one entry -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- one entry
+ * --------------------------------------------------------------------------------------------------------------------------
+ */
 
 struct page {
     struct lm_store *store;
@@ -37,7 +39,8 @@ static const char *keep(struct page *p, struct sqlite3_stmt *stmt, int column)
     return lm_arena_text(p->arena, text, strlen(text));
 }
 
-static enum lm_status add_verdicts(struct page *p, enum lm_query query, const char *id, struct lm_feed_entry *e)
+static enum lm_status add_verdicts(struct page *p, enum lm_query query, const char *id,
+                                   struct lm_feed_entry *e)
 {
     struct sqlite3_stmt *stmt = lm_query(p->store, query, p->err);
     bool held = query == LM_Q_HELD_OF;
@@ -50,7 +53,8 @@ static enum lm_status add_verdicts(struct page *p, enum lm_query query, const ch
     while ((status = lm_query_step(p->store, stmt, p->err)) == LM_OK) {
         struct lm_feed_verdict *v;
 
-        if ((uint64_t)sqlite3_column_int64(stmt, 1) != p->replica->number || e->n_verdicts == VERDICTS_MAX) {
+        if ((uint64_t)sqlite3_column_int64(stmt, 1) != p->replica->number ||
+            e->n_verdicts == VERDICTS_MAX) {
             continue;
         }
         if (!e->verdicts) {
@@ -112,7 +116,8 @@ static enum lm_status put_body(struct page *p, const struct lm_record *rec, stru
 }
 
 /* want: the replica asks for the body itself, a digest would not do. */
-static enum lm_status make_entry(struct page *p, const struct row *row, bool want, struct lm_feed_entry *e)
+static enum lm_status make_entry(struct page *p, const struct row *row, bool want,
+                                 struct lm_feed_entry *e)
 {
     struct lm_store *store = p->store;
     const struct lm_type *type = lm_catalog_type(store->catalog, row->type);
@@ -156,10 +161,12 @@ static enum lm_status make_entry(struct page *p, const struct row *row, bool wan
     return put_body(p, shown, e);
 }
 
-/* ---- what a page says besides --------------------------------------------------------------------------------------------------------- */
+/* ---- what a page says besides
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
-static enum lm_status put_frame(struct lm_store *store, const struct lm_replica *replica, struct lm_msg_feed *out,
-                                struct lm_error *err)
+static enum lm_status put_frame(struct lm_store *store, const struct lm_replica *replica,
+                                struct lm_msg_feed *out, struct lm_error *err)
 {
     struct lm_branch_row last;
     struct sqlite3_stmt *stmt;
@@ -185,14 +192,17 @@ static enum lm_status put_frame(struct lm_store *store, const struct lm_replica 
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
-/* ---- a page ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- a page
+ * ------------------------------------------------------------------------------------------------------------------------------
+ */
 
 struct scope_reader {
     struct row *rows;
     size_t n, at;
 };
 
-static enum lm_status read_scope(struct lm_store *store, int64_t scope, const struct lm_cursor *cursor, struct lm_arena *arena,
+static enum lm_status read_scope(struct lm_store *store, int64_t scope,
+                                 const struct lm_cursor *cursor, struct lm_arena *arena,
                                  struct scope_reader *out, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_FEED_PAGE, err);
@@ -204,7 +214,8 @@ static enum lm_status read_scope(struct lm_store *store, int64_t scope, const st
         return stmt ? LM_ERR_MEMORY : LM_ERR_IO;
     }
     (void)sqlite3_bind_int64(stmt, 1, scope);
-    (void)sqlite3_bind_int64(stmt, 2, cursor->position > INT64_MAX ? INT64_MAX : (int64_t)cursor->position);
+    (void)sqlite3_bind_int64(stmt, 2,
+                             cursor->position > INT64_MAX ? INT64_MAX : (int64_t)cursor->position);
     lm_bind_id(stmt, 3, cursor->id);
     (void)sqlite3_bind_int(stmt, 4, LM_FEED_ENTRIES_MAX + 1);
     while (out->n <= LM_FEED_ENTRIES_MAX && (status = lm_query_step(store, stmt, err)) == LM_OK) {
@@ -223,7 +234,8 @@ static enum lm_status read_scope(struct lm_store *store, int64_t scope, const st
 
 static const struct row *next_row(struct scope_reader *a, struct scope_reader *b)
 {
-    const struct row *x = a->at < a->n ? &a->rows[a->at] : NULL, *y = b->at < b->n ? &b->rows[b->at] : NULL;
+    const struct row *x = a->at < a->n ? &a->rows[a->at] : NULL,
+                     *y = b->at < b->n ? &b->rows[b->at] : NULL;
     bool first;
 
     if (!x || !y) {
@@ -246,17 +258,21 @@ static const struct row *next_row(struct scope_reader *a, struct scope_reader *b
     return first ? x : y;
 }
 
-static enum lm_status fill_page(struct page *p, const struct lm_cursor *cursor, size_t max_bytes, struct lm_msg_feed *out)
+static enum lm_status fill_page(struct page *p, const struct lm_cursor *cursor, size_t max_bytes,
+                                struct lm_msg_feed *out)
 {
     struct scope_reader own, all;
     const struct row *row;
     enum lm_status status;
 
-    status = read_scope(p->store, strtoll(p->replica->station, NULL, 10), cursor, p->arena, &own, p->err);
+    status = read_scope(p->store, strtoll(p->replica->station, NULL, 10), cursor, p->arena, &own,
+                        p->err);
     if (status == LM_OK) {
         status = read_scope(p->store, 0, cursor, p->arena, &all, p->err);
     }
-    out->entries = status == LM_OK ? lm_arena_alloc(p->arena, LM_FEED_ENTRIES_MAX * sizeof *out->entries) : NULL;
+    out->entries = status == LM_OK
+                       ? lm_arena_alloc(p->arena, LM_FEED_ENTRIES_MAX * sizeof *out->entries)
+                       : NULL;
     if (!out->entries) {
         return status == LM_OK ? LM_ERR_MEMORY : status;
     }
@@ -282,8 +298,9 @@ static enum lm_status fill_page(struct page *p, const struct lm_cursor *cursor, 
     return LM_OK;
 }
 
-enum lm_status lm_store_feed(struct lm_store *store, const struct lm_replica *replica, const struct lm_cursor *cursor,
-                             size_t max_bytes, struct lm_arena *arena, struct lm_msg_feed *out, struct lm_error *err)
+enum lm_status lm_store_feed(struct lm_store *store, const struct lm_replica *replica,
+                             const struct lm_cursor *cursor, size_t max_bytes,
+                             struct lm_arena *arena, struct lm_msg_feed *out, struct lm_error *err)
 {
     struct page page = {.store = store, .replica = replica, .arena = arena, .err = err};
     bool own = false;
@@ -304,8 +321,9 @@ enum lm_status lm_store_feed(struct lm_store *store, const struct lm_replica *re
     return status;
 }
 
-enum lm_status lm_store_bodies(struct lm_store *store, const struct lm_replica *replica, const struct lm_msg_want *want,
-                               struct lm_arena *arena, struct lm_msg_feed *out, struct lm_error *err)
+enum lm_status lm_store_bodies(struct lm_store *store, const struct lm_replica *replica,
+                               const struct lm_msg_want *want, struct lm_arena *arena,
+                               struct lm_msg_feed *out, struct lm_error *err)
 {
     struct page page = {.store = store, .replica = replica, .arena = arena, .err = err};
     bool own = false;
@@ -315,7 +333,8 @@ enum lm_status lm_store_bodies(struct lm_store *store, const struct lm_replica *
     if (status == LM_OK) {
         status = put_frame(store, replica, out, err);
     }
-    out->entries = lm_arena_alloc(arena, (want->n_ids < LM_WANT_MAX ? want->n_ids : LM_WANT_MAX) * sizeof *out->entries);
+    out->entries = lm_arena_alloc(arena, (want->n_ids < LM_WANT_MAX ? want->n_ids : LM_WANT_MAX) *
+                                             sizeof *out->entries);
     if (status == LM_OK && !out->entries) {
         status = LM_ERR_MEMORY;
     }

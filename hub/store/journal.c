@@ -1,7 +1,8 @@
-/* The journal and the branches: appending, marks, finding a change by identity, chain hashes at any seq.
+/* The journal and the branches: appending, marks, finding a change by identity, chain hashes at any
+ * seq.
  *
- * mark(n) = BLAKE2b-256(mark(n-1) || every column of row n in a fixed packing), mark(0) = 32 zero bytes. Numbers are 8 bytes
- * little-endian, texts and blobs are preceded by their length. */
+ * mark(n) = BLAKE2b-256(mark(n-1) || every column of row n in a fixed packing), mark(0) = 32 zero
+ * bytes. Numbers are 8 bytes little-endian, texts and blobs are preceded by their length. */
 #include "hub/store/store_internal.h"
 
 #include "proto/pack.h"
@@ -10,7 +11,8 @@
 #include <string.h>
 
 enum {
-    STRETCH_MAX = 1024, /* changes of one stretch when single acts lengthen it: bounds what a hash in its middle costs */
+    STRETCH_MAX = 1024, /* changes of one stretch when single acts lengthen it: bounds what a hash
+                           in its middle costs */
 };
 
 static uint8_t *put_u64(uint8_t *p, uint64_t v)
@@ -111,7 +113,8 @@ static const char *copy_column(struct sqlite3_stmt *stmt, int column, struct lm_
     return text ? lm_arena_text(arena, text, strlen(text)) : NULL;
 }
 
-enum lm_status lm_journal_row(struct sqlite3_stmt *stmt, struct lm_arena *arena, struct lm_jentry *out)
+enum lm_status lm_journal_row(struct sqlite3_stmt *stmt, struct lm_arena *arena,
+                              struct lm_jentry *out)
 {
     const void *body = sqlite3_column_blob(stmt, 9);
     size_t n = (size_t)sqlite3_column_bytes(stmt, 9);
@@ -170,7 +173,7 @@ enum lm_status lm_journal_at(struct lm_store *store, uint64_t pos, struct lm_are
 enum lm_status lm_journal_find(struct lm_store *store, struct lm_arena *arena, const char *record,
                                struct lm_version version, struct lm_jentry *out)
 {
-    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_JOURNAL_OF, NULL);
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_JOURNAL_FIND, NULL);
     enum lm_status status;
     bool found = false;
 
@@ -178,6 +181,8 @@ enum lm_status lm_journal_find(struct lm_store *store, struct lm_arena *arena, c
         return LM_ERR_IO;
     }
     lm_bind_id(stmt, 1, record);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)version.replica);
+    (void)sqlite3_bind_int64(stmt, 3, (int64_t)version.hlc);
     while ((status = lm_query_step(store, stmt, NULL)) == LM_OK) {
         struct lm_jentry row;
         enum lm_later what;
@@ -185,9 +190,7 @@ enum lm_status lm_journal_find(struct lm_store *store, struct lm_arena *arena, c
         const char *user, *a, *b;
         int kind = sqlite3_column_int(stmt, 1);
 
-        if ((uint64_t)sqlite3_column_int64(stmt, 2) != version.replica ||
-            (uint64_t)sqlite3_column_int64(stmt, 8) != version.hlc ||
-            (kind == LM_J_CHANGE) == found) {
+        if ((kind == LM_J_CHANGE) == found) {
             continue;
         }
         status = lm_journal_row(stmt, arena, &row);
@@ -212,10 +215,11 @@ enum lm_status lm_journal_find(struct lm_store *store, struct lm_arena *arena, c
     return found ? LM_OK : LM_ERR_NOT_FOUND;
 }
 
-/* ---- later verdicts: [what, position, user, a, b] ------------------------------------------------------------------------------ */
+/* ---- later verdicts: [what, position, user, a, b]
+ * ------------------------------------------------------------------------------ */
 
-void lm_later_pack(struct lm_buf *buf, enum lm_later what, uint64_t pos, const char *user, const char *a,
-                   const char *b)
+void lm_later_pack(struct lm_buf *buf, enum lm_later what, uint64_t pos, const char *user,
+                   const char *a, const char *b)
 {
     lm_pack_array(buf, 5);
     lm_pack_uint(buf, (uint64_t)what);
@@ -236,8 +240,8 @@ static const char *read_copy(struct lm_reader *reader, struct lm_arena *arena)
     return lm_arena_text(arena, text, n);
 }
 
-bool lm_later_read(const struct lm_jentry *e, struct lm_arena *arena, enum lm_later *what, uint64_t *pos,
-                   const char **user, const char **a, const char **b)
+bool lm_later_read(const struct lm_jentry *e, struct lm_arena *arena, enum lm_later *what,
+                   uint64_t *pos, const char **user, const char **a, const char **b)
 {
     struct lm_reader reader;
     uint64_t number;
@@ -246,7 +250,8 @@ bool lm_later_read(const struct lm_jentry *e, struct lm_arena *arena, enum lm_la
         return false;
     }
     lm_reader_init(&reader, e->body, e->body_len);
-    if (!lm_read_array_of(&reader, 5) || !lm_read_uint(&reader, &number) || !lm_read_uint(&reader, pos)) {
+    if (!lm_read_array_of(&reader, 5) || !lm_read_uint(&reader, &number) ||
+        !lm_read_uint(&reader, pos)) {
         return false;
     }
     *what = (enum lm_later)number;
@@ -256,7 +261,9 @@ bool lm_later_read(const struct lm_jentry *e, struct lm_arena *arena, enum lm_la
     return *user && *a && *b && lm_reader_done(&reader);
 }
 
-/* ---- branches -------------------------------------------------------------------------------------------------------------------- */
+/* ---- branches
+ * --------------------------------------------------------------------------------------------------------------------
+ */
 
 static void branch_row(struct sqlite3_stmt *stmt, struct lm_branch_row *out)
 {
@@ -289,7 +296,8 @@ enum lm_status lm_branch_last(struct lm_store *store, uint64_t replica, uint64_t
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
-enum lm_status lm_branch_add(struct lm_store *store, const struct lm_branch_row *row, struct lm_error *err)
+enum lm_status lm_branch_add(struct lm_store *store, const struct lm_branch_row *row,
+                             struct lm_error *err)
 {
     struct lm_branch_row last;
     struct sqlite3_stmt *stmt;
@@ -328,8 +336,8 @@ enum lm_status lm_branch_add(struct lm_store *store, const struct lm_branch_row 
     return lm_query_run(store, stmt, err);
 }
 
-enum lm_status lm_branch_hash(struct lm_store *store, uint64_t replica, uint64_t branch, uint64_t seq,
-                              uint8_t out[LM_HASH_BYTES], struct lm_error *err)
+enum lm_status lm_branch_hash(struct lm_store *store, uint64_t replica, uint64_t branch,
+                              uint64_t seq, uint8_t out[LM_HASH_BYTES], struct lm_error *err)
 {
     struct lm_branch_row row = {0};
     struct sqlite3_stmt *stmt;
@@ -370,7 +378,8 @@ enum lm_status lm_branch_hash(struct lm_store *store, uint64_t replica, uint64_t
     (void)sqlite3_bind_int64(stmt, 1, (int64_t)row.pos_first);
     (void)sqlite3_bind_int64(stmt, 2, (int64_t)(row.pos_first + (seq - row.first_seq)));
     while ((status = lm_query_step(store, stmt, err)) == LM_OK) {
-        lm_chain_next(out, sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0), out);
+        lm_chain_next(out, sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0),
+                      out);
         n++;
     }
     (void)sqlite3_reset(stmt);

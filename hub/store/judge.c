@@ -1,7 +1,8 @@
 /* One change: from its bytes to its verdict, its journal entry, and its effects.
  *
- * Everything a verdict depends on is the entry itself (bytes, replica, branch, station, author, receipt time, offset), the journal
- * before it and the tables that follow from that journal. lm_verify replays through this same file. */
+ * Everything a verdict depends on is the entry itself (bytes, replica, branch, station, author,
+ * receipt time, offset), the journal before it and the tables that follow from that journal.
+ * lm_verify replays through this same file. */
 #include "hub/store/store_internal.h"
 
 #include <inttypes.h>
@@ -10,15 +11,18 @@
 #include <string.h>
 
 enum {
-    REDRIVE_MAX = 10000,     /* held changes judged again in one commit */
+    REDRIVE_MAX = 10000, /* held changes judged again in one commit */
     REDRIVE_PAGE = 64,
     REDRIVE_KEYS_MAX = 65536, /* keys kept in memory; further ones go to the table */
     CREATIONS_MAX = 16,
 };
 
-/* ---- reasons -------------------------------------------------------------------------------------------------------------------- */
+/* ---- reasons
+ * --------------------------------------------------------------------------------------------------------------------
+ */
 
-const char *lm_reason_text(struct lm_arena *arena, const struct lm_error *reason, const char *waits_for)
+const char *lm_reason_text(struct lm_arena *arena, const struct lm_error *reason,
+                           const char *waits_for)
 {
     json_t *doc;
     char *text, *copy;
@@ -26,8 +30,8 @@ const char *lm_reason_text(struct lm_arena *arena, const struct lm_error *reason
     if (reason->code[0] == '\0') {
         return NULL;
     }
-    doc = json_pack("{s:s,s:s,s:s,s:s}", "code", reason->code, "field", reason->field, "zh", reason->zh, "en",
-                    reason->en);
+    doc = json_pack("{s:s,s:s,s:s,s:s}", "code", reason->code, "field", reason->field, "zh",
+                    reason->zh, "en", reason->en);
     if (doc && waits_for && waits_for[0]) {
         (void)json_object_set_new(doc, "waits_for", json_string(waits_for));
     }
@@ -61,10 +65,12 @@ void lm_reason_read(const char *text, struct lm_error *out, char waits_for[96])
     json_decref(doc);
 }
 
-/* ---- what is there -------------------------------------------------------------------------------------------------------------- */
+/* ---- what is there
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
-static enum lm_status known(void *ctx, struct lm_arena *arena, const char *id, struct lm_version version,
-                            struct lm_known_change *out)
+static enum lm_status known(void *ctx, struct lm_arena *arena, const char *id,
+                            struct lm_version version, struct lm_known_change *out)
 {
     struct lm_store *store = ctx;
     struct lm_jentry entry;
@@ -79,7 +85,8 @@ static enum lm_status known(void *ctx, struct lm_arena *arena, const char *id, s
     return status == LM_OK || status == LM_ERR_MEMORY ? status : LM_ERR_NOT_FOUND;
 }
 
-static enum lm_status journal_has(struct lm_store *store, const char *id, bool *out, struct lm_error *err)
+static enum lm_status journal_has(struct lm_store *store, const char *id, bool *out,
+                                  struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_JOURNAL_HAS, err);
     enum lm_status status;
@@ -94,9 +101,10 @@ static enum lm_status journal_has(struct lm_store *store, const char *id, bool *
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
-/* The type under which the journal knows the id, "" when it does not; refused changes count only when with_refused. */
-static enum lm_status journal_type(struct lm_store *store, const char *id, bool with_refused, char out[64],
-                                   struct lm_error *err)
+/* The type under which the journal knows the id, "" when it does not; refused changes count only
+ * when with_refused. */
+static enum lm_status journal_type(struct lm_store *store, const char *id, bool with_refused,
+                                   char out[64], struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_JOURNAL_TYPE, err);
     enum lm_status status;
@@ -127,9 +135,13 @@ const char *lm_store_type_of(struct lm_store *store, const char *id)
     return type ? type->name : NULL;
 }
 
-enum lm_status lm_creation_refused(struct lm_store *store, const char *record, bool *out, struct lm_error *err)
+enum lm_status lm_creation_refused(struct lm_store *store, const char *record, bool *out,
+                                   struct lm_error *err)
 {
-    struct { uint64_t replica, hlc; bool refused; } seen[CREATIONS_MAX];
+    struct {
+        uint64_t replica, hlc;
+        bool refused;
+    } seen[CREATIONS_MAX];
     size_t n = 0;
     struct lm_arena arena;
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_JOURNAL_OF, err);
@@ -142,7 +154,8 @@ enum lm_status lm_creation_refused(struct lm_store *store, const char *record, b
     lm_arena_init(&arena, 1024 * 1024);
     lm_bind_id(stmt, 1, record);
     while ((status = lm_query_step(store, stmt, err)) == LM_OK) {
-        uint64_t replica = (uint64_t)sqlite3_column_int64(stmt, 2), hlc = (uint64_t)sqlite3_column_int64(stmt, 8);
+        uint64_t replica = (uint64_t)sqlite3_column_int64(stmt, 2),
+                 hlc = (uint64_t)sqlite3_column_int64(stmt, 8);
         int verdict = sqlite3_column_int(stmt, 10);
         struct lm_change change;
 
@@ -158,8 +171,8 @@ enum lm_status lm_creation_refused(struct lm_store *store, const char *record, b
             continue;
         }
         lm_arena_reset(&arena);
-        if (lm_change_read(sqlite3_column_blob(stmt, 9), (size_t)sqlite3_column_bytes(stmt, 9), &arena,
-                           &change, NULL) == LM_OK &&
+        if (lm_change_read(sqlite3_column_blob(stmt, 9), (size_t)sqlite3_column_bytes(stmt, 9),
+                           &arena, &change, NULL) == LM_OK &&
             change.op == LM_OP_CREATE) {
             seen[n].replica = replica;
             seen[n].hlc = hlc;
@@ -176,15 +189,15 @@ enum lm_status lm_creation_refused(struct lm_store *store, const char *record, b
 }
 
 struct situation {
-    const struct lm_type *type;   /* of the change; NULL: unknown here */
+    const struct lm_type *type; /* of the change; NULL: unknown here */
     struct lm_record *current;
     bool known_id;
     char type_of[64];
     bool creation_refused;
 };
 
-static enum lm_status look_around(struct lm_store *store, const struct lm_change *change, struct situation *s,
-                                  struct lm_error *err)
+static enum lm_status look_around(struct lm_store *store, const struct lm_change *change,
+                                  struct situation *s, struct lm_error *err)
 {
     enum lm_status status = LM_OK;
 
@@ -223,8 +236,9 @@ static enum lm_status look_around(struct lm_store *store, const struct lm_change
     return status;
 }
 
-static enum lm_status ask_merge(struct lm_store *store, const struct lm_jentry *e, const struct lm_change *change,
-                                const struct situation *s, bool released, struct lm_merge_out *out)
+static enum lm_status ask_merge(struct lm_store *store, const struct lm_jentry *e,
+                                const struct lm_change *change, const struct situation *s,
+                                bool released, struct lm_merge_out *out)
 {
     const struct lm_merge_in in = {
         .catalog = store->catalog,
@@ -245,18 +259,22 @@ static enum lm_status ask_merge(struct lm_store *store, const struct lm_jentry *
     enum lm_status status = lm_merge(&in, &store->arena, out);
     if (status == LM_OK && out->verdict == LM_V_HELD && out->waits_for[0] == '\0' &&
         strcmp(out->reason.code, "catalogue") == 0) {
-        (void)snprintf(out->waits_for, sizeof out->waits_for, "catalog"); /* judged again when it grows */
+        (void)snprintf(out->waits_for, sizeof out->waits_for,
+                       "catalog"); /* judged again when it grows */
     }
     return status;
 }
 
-/* ---- the entry and what follows from it ------------------------------------------------------------------------------------------ */
+/* ---- the entry and what follows from it
+ * ------------------------------------------------------------------------------------------ */
 
 static enum lm_status finish(struct lm_store *store, struct lm_jentry *e, uint64_t target,
-                             const struct lm_change *change, const struct situation *s, struct lm_merge_out *merge,
-                             struct lm_judge_out *out, struct lm_error *err)
+                             const struct lm_change *change, const struct situation *s,
+                             struct lm_merge_out *merge, struct lm_judge_out *out,
+                             struct lm_error *err)
 {
-    struct lm_effect effect = {.entry = e, .change = change, .before = s ? s->current : NULL, .merge = merge};
+    struct lm_effect effect = {
+        .entry = e, .change = change, .before = s ? s->current : NULL, .merge = merge};
     enum lm_status status;
 
     e->verdict = merge->verdict;
@@ -290,8 +308,8 @@ static enum lm_status finish(struct lm_store *store, struct lm_jentry *e, uint64
     return status;
 }
 
-static void decide(struct lm_merge_out *merge, enum lm_verdict verdict, const char *code, const char *zh,
-                   const char *en)
+static void decide(struct lm_merge_out *merge, enum lm_verdict verdict, const char *code,
+                   const char *zh, const char *en)
 {
     memset(merge, 0, sizeof *merge);
     merge->verdict = verdict;
@@ -303,7 +321,8 @@ static void decide(struct lm_merge_out *merge, enum lm_verdict verdict, const ch
 
 /* Repetitions and the order of HLCs. True: decided. */
 static enum lm_status check_identity(struct lm_store *store, const struct lm_judge_in *in,
-                                     const struct lm_change *change, struct lm_merge_out *merge, bool *decided)
+                                     const struct lm_change *change, struct lm_merge_out *merge,
+                                     bool *decided)
 {
     const struct lm_jentry *e = &in->entry;
     struct lm_jentry old;
@@ -311,8 +330,9 @@ static enum lm_status check_identity(struct lm_store *store, const struct lm_jud
 
     *decided = false;
     if (change->hlc <= in->hlc_known) {
-        status = lm_journal_find(store, &store->arena, change->id,
-                                 (struct lm_version){.hlc = change->hlc, .replica = e->replica}, &old);
+        status =
+            lm_journal_find(store, &store->arena, change->id,
+                            (struct lm_version){.hlc = change->hlc, .replica = e->replica}, &old);
         if (status == LM_OK) {
             *decided = true;
             if (old.body_len == e->body_len && memcmp(old.body, e->body, e->body_len) == 0) {
@@ -357,7 +377,8 @@ enum lm_status lm_judge(struct lm_store *store, struct lm_judge_in *in, struct l
     }
     if (status != LM_OK) {
         if (in->held_internal) {
-            decide(&merge, LM_V_HELD, "internal", "中心处理时出错，等待人工处理", "The hub failed on it; a person must look");
+            decide(&merge, LM_V_HELD, "internal", "中心处理时出错，等待人工处理",
+                   "The hub failed on it; a person must look");
         } else if (status == LM_ERR_VERSION) {
             decide(&merge, LM_V_HELD, "newer_format", "由更新版本的程序生成，等待中心升级",
                    "Made by a newer program: it waits until the hub is upgraded");
@@ -375,7 +396,8 @@ enum lm_status lm_judge(struct lm_store *store, struct lm_judge_in *in, struct l
         e->offset_ms = change.offset_ms;
     }
     if (in->held_internal) {
-        decide(&merge, LM_V_HELD, "internal", "中心处理时出错，等待人工处理", "The hub failed on it; a person must look");
+        decide(&merge, LM_V_HELD, "internal", "中心处理时出错，等待人工处理",
+               "The hub failed on it; a person must look");
         return finish(store, e, 0, &change, &s, &merge, out, err);
     }
     status = check_identity(store, in, &change, &merge, &decided);
@@ -388,10 +410,12 @@ enum lm_status lm_judge(struct lm_store *store, struct lm_judge_in *in, struct l
     return status == LM_OK ? finish(store, e, 0, &change, &s, &merge, out, err) : status;
 }
 
-/* ---- again ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- again
+ * -----------------------------------------------------------------------------------------------------------------------
+ */
 
-static enum lm_status held_row(struct lm_store *store, uint64_t pos, char waits_for[96], char code[32],
-                               struct lm_error *err)
+static enum lm_status held_row(struct lm_store *store, uint64_t pos, char waits_for[96],
+                               char code[32], struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_HELD_AT, err);
     enum lm_status status;
@@ -409,8 +433,9 @@ static enum lm_status held_row(struct lm_store *store, uint64_t pos, char waits_
     return status;
 }
 
-enum lm_status lm_judge_again(struct lm_store *store, uint64_t pos, enum lm_later what, const char *user,
-                              int64_t now_ms, bool *changed_out, struct lm_error *err)
+enum lm_status lm_judge_again(struct lm_store *store, uint64_t pos, enum lm_later what,
+                              const char *user, int64_t now_ms, bool *changed_out,
+                              struct lm_error *err)
 {
     char waits_for[96], code[32];
     struct lm_jentry old, e;
@@ -523,8 +548,8 @@ static enum lm_status load_noted(struct lm_store *store, struct lm_error *err)
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
-static enum lm_status run_key(struct lm_store *store, enum lm_query query, const char *key, int sign,
-                              struct lm_error *err)
+static enum lm_status run_key(struct lm_store *store, enum lm_query query, const char *key,
+                              int sign, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = lm_query(store, query, err);
     enum lm_status status;
@@ -541,7 +566,8 @@ static enum lm_status run_key(struct lm_store *store, enum lm_query query, const
 }
 
 /* Each in a SAVEPOINT: one that breaks stays held, the rest go on. */
-static enum lm_status again_safely(struct lm_store *store, uint64_t pos, int64_t now_ms, struct lm_error *err)
+static enum lm_status again_safely(struct lm_store *store, uint64_t pos, int64_t now_ms,
+                                   struct lm_error *err)
 {
     struct lm_store_state state = store->state;
     size_t n_redrive = store->n_redrive;
@@ -560,8 +586,8 @@ static enum lm_status again_safely(struct lm_store *store, uint64_t pos, int64_t
     return status == LM_OK ? lm_query_do(store, LM_Q_RELEASE_ONE, err) : status;
 }
 
-static enum lm_status redrive_key(struct lm_store *store, const char *key, int64_t now_ms, size_t *budget,
-                                  struct lm_error *err)
+static enum lm_status redrive_key(struct lm_store *store, const char *key, int64_t now_ms,
+                                  size_t *budget, struct lm_error *err)
 {
     int64_t found[REDRIVE_PAGE], after = 0;
 
@@ -586,7 +612,7 @@ static enum lm_status redrive_key(struct lm_store *store, const char *key, int64
         if (n == 0) {
             return LM_OK;
         }
-        for (size_t i = 0; i < n && *budget > 0; i++, (*budget)--) {
+        for (size_t i = 0; i<n && * budget> 0; i++, (*budget)--) {
             status = again_safely(store, (uint64_t)found[i], now_ms, err);
             if (status != LM_OK) {
                 return status;
@@ -619,8 +645,8 @@ enum lm_status lm_judge_redrive(struct lm_store *store, int64_t now_ms, struct l
     return status;
 }
 
-enum lm_status lm_store_release(struct lm_store *store, const char *user, uint64_t position, int64_t now_ms,
-                                struct lm_error *err)
+enum lm_status lm_store_release(struct lm_store *store, const char *user, uint64_t position,
+                                int64_t now_ms, struct lm_error *err)
 {
     bool changed = false;
     struct lm_store_state state = store->state;

@@ -1,7 +1,9 @@
-/* One PUSH: overlap, gap and divergence against the branch's chain, then every new change in its order.
+/* One PUSH: overlap, gap and divergence against the branch's chain, then every new change in its
+ * order.
  *
- * A SAVEPOINT holds the whole push. If a change breaks (a status where a verdict should be), the push is done again with a SAVEPOINT for
- * each change, and the one that breaks is journaled as held "internal": nothing blocks, nothing is skipped (P4). */
+ * A SAVEPOINT holds the whole push. If a change breaks (a status where a verdict should be), the
+ * push is done again with a SAVEPOINT for each change, and the one that breaks is journaled as held
+ * "internal": nothing blocks, nothing is skipped (P4). */
 #include "hub/store/store_internal.h"
 
 #include <stdlib.h>
@@ -50,20 +52,21 @@ static enum lm_status bad(struct lm_push_result *out)
     return LM_OK;
 }
 
-static enum lm_status unpack(struct lm_store *store, const struct lm_msg_push *push, struct bodies *bodies,
-                             struct lm_error *err)
+static enum lm_status unpack(struct lm_store *store, const struct lm_msg_push *push,
+                             struct bodies *bodies, struct lm_error *err)
 {
     lm_arena_reset(&store->push_arena);
     if (push->count > LM_BATCH_CHANGES_MAX) {
-        return lm_fail(err, LM_ERR_LIMIT, "too_many", "", "一次推送的修改太多", "Too many changes in one push");
+        return lm_fail(err, LM_ERR_LIMIT, "too_many", "", "一次推送的修改太多",
+                       "Too many changes in one push");
     }
     bodies->data = lm_arena_alloc(&store->push_arena, push->count * sizeof *bodies->data);
     bodies->len = lm_arena_alloc(&store->push_arena, push->count * sizeof *bodies->len);
     if (!bodies->data || !bodies->len) {
         return LM_ERR_MEMORY;
     }
-    return lm_batch_unpack(push->packed, push->packed_len, push->raw_bytes, push->count, &store->push_arena,
-                           take_body, bodies, err);
+    return lm_batch_unpack(push->packed, push->packed_len, push->raw_bytes, push->count,
+                           &store->push_arena, take_body, bodies, err);
 }
 
 struct run {
@@ -72,9 +75,9 @@ struct run {
     const struct lm_msg_push *push;
     int64_t now_ms;
     const struct bodies *bodies;
-    uint32_t from;               /* first change that is new */
-    struct lm_branch_row last;   /* of the branch before */
-    struct lm_branch_row row;    /* what this push adds */
+    uint32_t from;             /* first change that is new */
+    struct lm_branch_row last; /* of the branch before */
+    struct lm_branch_row row;  /* what this push adds */
     uint64_t hlc_known;
     struct lm_push_result *out;
 };
@@ -87,11 +90,13 @@ static void tell(struct run *r, uint64_t seq, const struct lm_judge_out *judged)
         return;
     }
     out->verdicts[out->n_verdicts++] =
-        (struct lm_ack_verdict){.seq = seq, .verdict = (uint8_t)judged->verdict, .code = keep_code(r->store, judged->reason.code)};
+        (struct lm_ack_verdict){.seq = seq,
+                                .verdict = (uint8_t)judged->verdict,
+                                .code = keep_code(r->store, judged->reason.code)};
 }
 
-static enum lm_status judge_one(struct run *r, uint32_t i, bool internal, struct lm_judge_out *judged,
-                                struct lm_error *err)
+static enum lm_status judge_one(struct run *r, uint32_t i, bool internal,
+                                struct lm_judge_out *judged, struct lm_error *err)
 {
     struct lm_judge_in in = {
         .entry = {.replica = r->replica->number,
@@ -113,7 +118,8 @@ static enum lm_status judge_one(struct run *r, uint32_t i, bool internal, struct
 }
 
 /* The change in a SAVEPOINT of its own; held "internal" when it breaks. */
-static enum lm_status judge_safely(struct run *r, uint32_t i, struct lm_judge_out *judged, struct lm_error *err)
+static enum lm_status judge_safely(struct run *r, uint32_t i, struct lm_judge_out *judged,
+                                   struct lm_error *err)
 {
     struct lm_store *store = r->store;
     struct lm_store_state state = store->state;
@@ -193,10 +199,13 @@ static enum lm_status take_new(struct run *r, struct lm_error *err)
     }
     store->state = store->batch;
     store->n_redrive = 0;
-    if (lm_query_do(store, LM_Q_BACK_PUSH, NULL) != LM_OK || lm_query_do(store, LM_Q_RELEASE_PUSH, NULL) != LM_OK) {
+    if (lm_query_do(store, LM_Q_BACK_PUSH, NULL) != LM_OK ||
+        lm_query_do(store, LM_Q_RELEASE_PUSH, NULL) != LM_OK) {
         return LM_ERR_IO;
     }
-    return lm_is_fatal(status) ? status : LM_ERR_IO; /* not even held: the disk or the journal itself is at fault */
+    return lm_is_fatal(status)
+               ? status
+               : LM_ERR_IO; /* not even held: the disk or the journal itself is at fault */
 }
 
 /* Where this push stands against what is here. Outcome TAKEN: from is the first new change. */
@@ -222,7 +231,8 @@ static enum lm_status place(struct lm_store *store, struct run *r, struct lm_err
     if (push->first_seq - 1 + overlap == r->last.last_seq) {
         memcpy(ours, r->last.after, LM_HASH_BYTES);
     } else {
-        status = lm_branch_hash(store, r->replica->number, push->branch, push->first_seq - 1 + overlap, ours, err);
+        status = lm_branch_hash(store, r->replica->number, push->branch,
+                                push->first_seq - 1 + overlap, ours, err);
         if (status != LM_OK) {
             return status;
         }
@@ -234,9 +244,9 @@ static enum lm_status place(struct lm_store *store, struct run *r, struct lm_err
     return LM_OK;
 }
 
-static enum lm_status note_push(struct lm_store *store, const struct lm_replica *row, const struct lm_msg_push *push,
-                                const struct lm_push_result *out, uint64_t hlc_known, int64_t now_ms,
-                                struct lm_error *err)
+static enum lm_status note_push(struct lm_store *store, const struct lm_replica *row,
+                                const struct lm_msg_push *push, const struct lm_push_result *out,
+                                uint64_t hlc_known, int64_t now_ms, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_REPLICA_PUSHED, err);
     struct lm_head head = row->head;
@@ -269,12 +279,17 @@ static enum lm_status note_push(struct lm_store *store, const struct lm_replica 
 }
 
 enum lm_status lm_store_push(struct lm_store *store, const struct lm_replica *replica,
-                             const struct lm_msg_push *push, int64_t now_ms, struct lm_push_result *out,
-                             struct lm_error *err)
+                             const struct lm_msg_push *push, int64_t now_ms,
+                             struct lm_push_result *out, struct lm_error *err)
 {
     struct lm_replica row;
     struct bodies bodies = {0};
-    struct run r = {.store = store, .replica = &row, .push = push, .now_ms = now_ms, .bodies = &bodies, .out = out};
+    struct run r = {.store = store,
+                    .replica = &row,
+                    .push = push,
+                    .now_ms = now_ms,
+                    .bodies = &bodies,
+                    .out = out};
     enum lm_status status;
 
     memset(out, 0, sizeof *out);
@@ -289,12 +304,14 @@ enum lm_status lm_store_push(struct lm_store *store, const struct lm_replica *re
     out->acked.seq = r.last.last_seq;
     memcpy(out->acked.hash, r.last.after, LM_HASH_BYTES);
     if (row.revoked_ms != 0) {
-        (void)lm_fail(err, LM_ERR_DENIED, "revoked", "", "这台电脑已被停用", "This installation was revoked");
+        (void)lm_fail(err, LM_ERR_DENIED, "revoked", "", "这台电脑已被停用",
+                      "This installation was revoked");
         return bad(out);
     }
     if (push->branch == 0 || push->branch > INT64_MAX || push->first_seq == 0 ||
         push->first_seq > INT64_MAX - LM_BATCH_CHANGES_MAX) {
-        (void)lm_fail(err, LM_ERR_INVALID, "bad_push", "", "推送的编号无效", "The push has no valid numbers");
+        (void)lm_fail(err, LM_ERR_INVALID, "bad_push", "", "推送的编号无效",
+                      "The push has no valid numbers");
         return bad(out);
     }
     r.hlc_known = row.hlc_known;

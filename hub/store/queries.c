@@ -30,6 +30,8 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
     [LM_Q_JOURNAL_HEAD] = "SELECT pos, mark FROM journal ORDER BY pos DESC LIMIT 1",
     [LM_Q_JOURNAL_AT] = "SELECT " JOURNAL_COLUMNS " FROM journal WHERE pos = ?1",
     [LM_Q_JOURNAL_OF] = "SELECT " JOURNAL_COLUMNS " FROM journal WHERE record = ?1 AND record <> x'' ORDER BY pos",
+    [LM_Q_JOURNAL_FIND] = "SELECT " JOURNAL_COLUMNS " FROM journal WHERE record = ?1 AND record <> x'' AND replica = ?2"
+                          " AND hlc = ?3 ORDER BY pos",
     [LM_Q_JOURNAL_HAS] = "SELECT 1 FROM journal WHERE record = ?1 AND record <> x'' LIMIT 1",
     [LM_Q_JOURNAL_RANGE] = "SELECT " JOURNAL_COLUMNS " FROM journal WHERE pos > ?1 ORDER BY pos",
     [LM_Q_JOURNAL_BODIES] = "SELECT body FROM journal WHERE pos BETWEEN ?1 AND ?2 ORDER BY pos",

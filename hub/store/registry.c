@@ -1,5 +1,6 @@
-/* Stations, replicas, kits and accounts: what the hub knows of who may speak to it. Registry state is not replayed by verify,
- * but what an administrator does to a station is journaled (revocations here, station rows through act.c). */
+/* Stations, replicas, kits and accounts: what the hub knows of who may speak to it. Registry state
+ * is not replayed by verify, but what an administrator does to a station is journaled (revocations
+ * here, station rows through act.c). */
 #include "hub/store/store_internal.h"
 
 #include <errno.h>
@@ -10,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- stations: the registry rows (their records are made in stations.c) ------------------------------------------------------------ */
+/* ---- stations: the registry rows (their records are made in stations.c)
+ * ------------------------------------------------------------ */
 
 static void station_row(struct sqlite3_stmt *stmt, struct lm_station *out)
 {
@@ -22,7 +24,8 @@ static void station_row(struct sqlite3_stmt *stmt, struct lm_station *out)
     lm_column_copy(stmt, 4, out->office_name, sizeof out->office_name);
 }
 
-enum lm_status lm_store_station_get(struct lm_store *store, const char *code, struct lm_station *out)
+enum lm_status lm_store_station_get(struct lm_store *store, const char *code,
+                                    struct lm_station *out)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_STATION_GET, NULL);
     enum lm_status status;
@@ -40,8 +43,8 @@ enum lm_status lm_store_station_get(struct lm_store *store, const char *code, st
 }
 
 /* Lists prepare a statement of their own: what visit does may list again. */
-static enum lm_status list_open(struct lm_store *store, enum lm_query query, struct sqlite3_stmt **out,
-                                struct lm_error *err)
+static enum lm_status list_open(struct lm_store *store, enum lm_query query,
+                                struct sqlite3_stmt **out, struct lm_error *err)
 {
     return lm_db_prepare(store->db, lm_query_sql[query], out, err);
 }
@@ -52,7 +55,8 @@ static enum lm_status list_end(struct sqlite3_stmt *stmt, enum lm_status status)
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
-enum lm_status lm_store_stations(struct lm_store *store, bool (*visit)(void *arg, const struct lm_station *station),
+enum lm_status lm_store_stations(struct lm_store *store,
+                                 bool (*visit)(void *arg, const struct lm_station *station),
                                  void *arg, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = NULL;
@@ -68,7 +72,9 @@ enum lm_status lm_store_stations(struct lm_store *store, bool (*visit)(void *arg
     return list_end(stmt, status);
 }
 
-/* ---- replicas ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- replicas
+ * -------------------------------------------------------------------------------------------------------------------------
+ */
 
 static enum lm_status fill_acked(struct lm_store *store, struct lm_replica *r)
 {
@@ -126,7 +132,8 @@ static void replica_row(struct sqlite3_stmt *stmt, struct lm_replica *out)
     out->possible_gap = sqlite3_column_int(stmt, 21) != 0;
 }
 
-static enum lm_status one_replica(struct lm_store *store, struct sqlite3_stmt *stmt, struct lm_replica *out)
+static enum lm_status one_replica(struct lm_store *store, struct sqlite3_stmt *stmt,
+                                  struct lm_replica *out)
 {
     enum lm_status status = lm_query_step(store, stmt, NULL);
 
@@ -148,7 +155,8 @@ enum lm_status lm_store_replica_get(struct lm_store *store, uint64_t number, str
     return one_replica(store, stmt, out);
 }
 
-enum lm_status lm_store_replica_by_key(struct lm_store *store, const uint8_t public_key[32], struct lm_replica *out)
+enum lm_status lm_store_replica_by_key(struct lm_store *store, const uint8_t public_key[32],
+                                       struct lm_replica *out)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_REPLICA_BY_KEY, NULL);
 
@@ -160,8 +168,8 @@ enum lm_status lm_store_replica_by_key(struct lm_store *store, const uint8_t pub
 }
 
 enum lm_status lm_store_replicas(struct lm_store *store, const char *station,
-                                 bool (*visit)(void *arg, const struct lm_replica *replica), void *arg,
-                                 struct lm_error *err)
+                                 bool (*visit)(void *arg, const struct lm_replica *replica),
+                                 void *arg, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = NULL;
     struct lm_replica row;
@@ -180,7 +188,8 @@ enum lm_status lm_store_replicas(struct lm_store *store, const char *station,
     return list_end(stmt, status);
 }
 
-enum lm_status lm_store_replica_hello(struct lm_store *store, const struct lm_replica *replica, struct lm_error *err)
+enum lm_status lm_store_replica_hello(struct lm_store *store, const struct lm_replica *replica,
+                                      struct lm_error *err)
 {
     struct sqlite3_stmt *stmt;
     struct lm_branch_row last;
@@ -213,12 +222,14 @@ enum lm_status lm_store_replica_hello(struct lm_store *store, const struct lm_re
     (void)sqlite3_bind_int(stmt, 14, replica->possible_gap);
     status = lm_query_run(store, stmt, err);
     if (status == LM_OK && sqlite3_changes(store->sql) == 0) {
-        return lm_fail(err, LM_ERR_NOT_FOUND, "no_replica", "", "没有登记这台电脑", "No such installation is enrolled");
+        return lm_fail(err, LM_ERR_NOT_FOUND, "no_replica", "", "没有登记这台电脑",
+                       "No such installation is enrolled");
     }
     return status;
 }
 
-enum lm_status lm_store_lease_confirm(struct lm_store *store, uint64_t replica, struct lm_lease lease, struct lm_error *err)
+enum lm_status lm_store_lease_confirm(struct lm_store *store, uint64_t replica,
+                                      struct lm_lease lease, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_REPLICA_LEASE, err);
 
@@ -231,10 +242,14 @@ enum lm_status lm_store_lease_confirm(struct lm_store *store, uint64_t replica, 
     return lm_query_run(store, stmt, err);
 }
 
-/* ---- revocation ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- revocation
+ * -----------------------------------------------------------------------------------------------------------------------
+ */
 
-/* A restore of an older database must not let a revoked installation in again: hence a file of its own, append-only. */
-static enum lm_status log_revocation(struct lm_store *store, const struct lm_replica *r, int64_t now_ms, struct lm_error *err)
+/* A restore of an older database must not let a revoked installation in again: hence a file of its
+ * own, append-only. */
+static enum lm_status log_revocation(struct lm_store *store, const struct lm_replica *r,
+                                     int64_t now_ms, struct lm_error *err)
 {
     char path[PATH_MAX], line[160];
     int n, fd;
@@ -242,7 +257,8 @@ static enum lm_status log_revocation(struct lm_store *store, const struct lm_rep
     enum lm_status status = lm_datadir_path(&store->dir, "revoked.log", path, sizeof path);
 
     if (status != LM_OK) {
-        return lm_fail(err, status, "path_too_long", "", "数据目录的路径太长", "The data directory's path is too long");
+        return lm_fail(err, status, "path_too_long", "", "数据目录的路径太长",
+                       "The data directory's path is too long");
     }
     fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     n = snprintf(line, sizeof line, "%" PRId64 " %s %" PRIu64 "\n", now_ms, r->station, r->number);
@@ -252,17 +268,22 @@ static enum lm_status log_revocation(struct lm_store *store, const struct lm_rep
         (void)close(fd);
     }
     return ok ? LM_OK
-              : lm_fail(err, number == ENOSPC ? LM_ERR_FULL : LM_ERR_IO, "io_error", "", "无法写入 %s：%s",
-                        "Cannot write %s: %s", path, strerror(number));
+              : lm_fail(err, number == ENOSPC ? LM_ERR_FULL : LM_ERR_IO, "io_error", "",
+                        "无法写入 %s：%s", "Cannot write %s: %s", path, strerror(number));
 }
 
-static enum lm_status revoke_one(struct lm_store *store, const char *user, const struct lm_replica *r, int64_t now_ms,
-                                 struct lm_error *err)
+static enum lm_status revoke_one(struct lm_store *store, const char *user,
+                                 const struct lm_replica *r, int64_t now_ms, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt;
     struct lm_buf body;
-    struct lm_jentry e = {.kind = LM_J_LATER, .station = store->town.code, .type = "", .verdict = LM_V_APPLIED, .code = "",
-                          .received_ms = now_ms, .by = LM_BY_TOWN};
+    struct lm_jentry e = {.kind = LM_J_LATER,
+                          .station = store->town.code,
+                          .type = "",
+                          .verdict = LM_V_APPLIED,
+                          .code = "",
+                          .received_ms = now_ms,
+                          .by = LM_BY_TOWN};
     enum lm_status status = log_revocation(store, r, now_ms, err);
 
     if (status != LM_OK) {
@@ -284,8 +305,8 @@ static enum lm_status revoke_one(struct lm_store *store, const char *user, const
     return lm_query_run(store, stmt, err);
 }
 
-enum lm_status lm_store_revoke(struct lm_store *store, const char *user, const char *station, uint64_t number,
-                               int64_t now_ms, size_t *n_out, struct lm_error *err)
+enum lm_status lm_store_revoke(struct lm_store *store, const char *user, const char *station,
+                               uint64_t number, int64_t now_ms, size_t *n_out, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = NULL;
     struct lm_station there;
@@ -295,7 +316,8 @@ enum lm_status lm_store_revoke(struct lm_store *store, const char *user, const c
 
     *n_out = 0;
     if (lm_store_station_get(store, station, &there) != LM_OK) {
-        return lm_fail(err, LM_ERR_NOT_FOUND, "no_station", "", "没有登记这个服务站：%s", "No such station: %s", station);
+        return lm_fail(err, LM_ERR_NOT_FOUND, "no_station", "", "没有登记这个服务站：%s",
+                       "No such station: %s", station);
     }
     status = list_open(store, LM_Q_REPLICA_LIST, &stmt, err);
     if (status == LM_OK) {
@@ -317,12 +339,15 @@ enum lm_status lm_store_revoke(struct lm_store *store, const char *user, const c
     }
     status = list_end(stmt, status);
     if (status == LM_OK && number != 0 && n_known == 0) {
-        return lm_fail(err, LM_ERR_NOT_FOUND, "no_replica", "", "这个服务站没有这台电脑", "The station has no such installation");
+        return lm_fail(err, LM_ERR_NOT_FOUND, "no_replica", "", "这个服务站没有这台电脑",
+                       "The station has no such installation");
     }
     return status;
 }
 
-/* ---- kits -------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- kits
+ * --------------------------------------------------------------------------------------------------------------------------------
+ */
 
 static void kit_row(struct sqlite3_stmt *stmt, struct lm_kit_row *out)
 {
@@ -336,13 +361,15 @@ static void kit_row(struct sqlite3_stmt *stmt, struct lm_kit_row *out)
     out->void_ms = sqlite3_column_int64(stmt, 6);
 }
 
-enum lm_status lm_store_kit_add(struct lm_store *store, const struct lm_kit_row *kit, struct lm_error *err)
+enum lm_status lm_store_kit_add(struct lm_store *store, const struct lm_kit_row *kit,
+                                struct lm_error *err)
 {
     struct lm_station station;
     struct sqlite3_stmt *stmt;
 
     if (lm_store_station_get(store, kit->station, &station) != LM_OK) {
-        return lm_fail(err, LM_ERR_NOT_FOUND, "no_station", "", "没有登记这个服务站：%s", "No such station: %s", kit->station);
+        return lm_fail(err, LM_ERR_NOT_FOUND, "no_station", "", "没有登记这个服务站：%s",
+                       "No such station: %s", kit->station);
     }
     stmt = lm_query(store, LM_Q_KIT_ADD, err);
     if (!stmt) {
@@ -357,7 +384,8 @@ enum lm_status lm_store_kit_add(struct lm_store *store, const struct lm_kit_row 
     return lm_query_run(store, stmt, err);
 }
 
-enum lm_status lm_store_kit_by_key(struct lm_store *store, const uint8_t public_key[32], struct lm_kit_row *out)
+enum lm_status lm_store_kit_by_key(struct lm_store *store, const uint8_t public_key[32],
+                                   struct lm_kit_row *out)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_KIT_BY_KEY, NULL);
     enum lm_status status;
@@ -374,7 +402,8 @@ enum lm_status lm_store_kit_by_key(struct lm_store *store, const uint8_t public_
     return status;
 }
 
-enum lm_status lm_store_kits(struct lm_store *store, bool (*visit)(void *arg, const struct lm_kit_row *kit), void *arg,
+enum lm_status lm_store_kits(struct lm_store *store,
+                             bool (*visit)(void *arg, const struct lm_kit_row *kit), void *arg,
                              struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = NULL;
@@ -390,8 +419,9 @@ enum lm_status lm_store_kits(struct lm_store *store, bool (*visit)(void *arg, co
     return list_end(stmt, status);
 }
 
-static enum lm_status use_kit(struct lm_store *store, const struct lm_kit_row *kit, const struct lm_msg_enrol *enrol,
-                              uint64_t number, int64_t now_ms, struct lm_error *err)
+static enum lm_status use_kit(struct lm_store *store, const struct lm_kit_row *kit,
+                              const struct lm_msg_enrol *enrol, uint64_t number, int64_t now_ms,
+                              struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_REPLICA_ADD, err);
     enum lm_status status;
@@ -407,7 +437,8 @@ static enum lm_status use_kit(struct lm_store *store, const struct lm_kit_row *k
     lm_bind_text(stmt, 6, enrol->program ? enrol->program : "");
     status = lm_query_run(store, stmt, err);
     if (status == LM_ERR_EXISTS) {
-        return lm_fail(err, LM_ERR_DENIED, "key_known", "", "这台电脑的密钥已经登记过", "This installation's key is enrolled already");
+        return lm_fail(err, LM_ERR_DENIED, "key_known", "", "这台电脑的密钥已经登记过",
+                       "This installation's key is enrolled already");
     }
     stmt = status == LM_OK ? lm_query(store, LM_Q_KIT_USE, err) : NULL;
     if (!stmt) {
@@ -420,7 +451,8 @@ static enum lm_status use_kit(struct lm_store *store, const struct lm_kit_row *k
     return lm_query_run(store, stmt, err);
 }
 
-enum lm_status lm_store_enrol(struct lm_store *store, int64_t kit_id, const struct lm_msg_enrol *enrol, int64_t now_ms,
+enum lm_status lm_store_enrol(struct lm_store *store, int64_t kit_id,
+                              const struct lm_msg_enrol *enrol, int64_t now_ms,
                               struct lm_replica *out, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_KIT_GET, err);
@@ -450,24 +482,30 @@ enum lm_status lm_store_enrol(struct lm_store *store, int64_t kit_id, const stru
         if (used_by == number && memcmp(nonce, enrol->nonce, sizeof nonce) == 0) {
             return lm_store_replica_get(store, number, out);
         }
-        return lm_fail(err, LM_ERR_DENIED, "kit_used", "", "这个入网文件已经用过，请重新生成", "This kit was used already: make another");
+        return lm_fail(err, LM_ERR_DENIED, "kit_used", "", "这个入网文件已经用过，请重新生成",
+                       "This kit was used already: make another");
     }
     if (kit.void_ms != 0 || now_ms >= kit.expires_ms) {
-        return lm_fail(err, LM_ERR_DENIED, "kit_expired", "", "这个入网文件已经失效，请重新生成", "This kit has expired: make another");
+        return lm_fail(err, LM_ERR_DENIED, "kit_expired", "", "这个入网文件已经失效，请重新生成",
+                       "This kit has expired: make another");
     }
     status = lm_store_replica_by_key(store, enrol->public_key, out);
     if (status == LM_OK) {
-        return lm_fail(err, LM_ERR_DENIED, "key_known", "", "这台电脑的密钥已经登记过", "This installation's key is enrolled already");
+        return lm_fail(err, LM_ERR_DENIED, "key_known", "", "这台电脑的密钥已经登记过",
+                       "This installation's key is enrolled already");
     }
     status = status == LM_ERR_NOT_FOUND ? use_kit(store, &kit, enrol, number, now_ms, err) : status;
     return status == LM_OK ? lm_store_replica_get(store, number, out) : status;
 }
 
-/* ---- accounts ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- accounts
+ * -------------------------------------------------------------------------------------------------------------------------
+ */
 
 static bool known_role(const char *role)
 {
-    static const char *const roles[] = {"secretary", "clerk", "leader", "admin", "security", "auditor"};
+    static const char *const roles[] = {"secretary", "clerk",    "leader",
+                                        "admin",     "security", "auditor"};
 
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
         if (role && strcmp(role, roles[i]) == 0) {
@@ -477,28 +515,34 @@ static bool known_role(const char *role)
     return false;
 }
 
-enum lm_status lm_store_user_add(struct lm_store *store, const char *name, const char *role, const char *password,
-                                 int64_t now_ms, struct lm_error *err)
+enum lm_status lm_store_user_add(struct lm_store *store, const char *name, const char *role,
+                                 const char *password, int64_t now_ms, struct lm_error *err)
 {
     char hash[crypto_pwhash_STRBYTES], id[LM_UUID_TEXT + 1];
     struct sqlite3_stmt *stmt;
     size_t chars = 0;
     enum lm_status status;
 
-    if (!name || name[0] == '\0' || !lm_utf8_valid(name, strlen(name), &chars) || chars > LM_USER_CHARS_MAX ||
-        lm_utf8_has_control(name, strlen(name)) || strchr(name, '\n') || strchr(name, '\t')) {
-        return lm_fail(err, LM_ERR_INVALID, "bad_text", "name", "账号名应为 1 至 64 个字", "An account's name has 1 to 64 characters");
+    if (!name || name[0] == '\0' || !lm_utf8_valid(name, strlen(name), &chars) ||
+        chars > LM_USER_CHARS_MAX || lm_utf8_has_control(name, strlen(name)) ||
+        strchr(name, '\n') || strchr(name, '\t')) {
+        return lm_fail(err, LM_ERR_INVALID, "bad_text", "name", "账号名应为 1 至 64 个字",
+                       "An account's name has 1 to 64 characters");
     }
     if (!known_role(role)) {
-        return lm_fail(err, LM_ERR_INVALID, "bad_code", "role", "角色只能是 secretary、clerk、leader、admin、security、auditor",
+        return lm_fail(err, LM_ERR_INVALID, "bad_code", "role",
+                       "角色只能是 secretary、clerk、leader、admin、security、auditor",
                        "The role is one of secretary, clerk, leader, admin, security, auditor");
     }
     if (!password || strlen(password) < 8 || strlen(password) > 1024) {
-        return lm_fail(err, LM_ERR_INVALID, "password_short", "password", "密码至少 8 位", "The password needs at least 8 characters");
+        return lm_fail(err, LM_ERR_INVALID, "password_short", "password", "密码至少 8 位",
+                       "The password needs at least 8 characters");
     }
-    if (sodium_init() < 0 || crypto_pwhash_str(hash, password, strlen(password), crypto_pwhash_OPSLIMIT_INTERACTIVE,
-                                               crypto_pwhash_MEMLIMIT_INTERACTIVE) != 0) {
-        return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足，无法处理密码", "Not enough memory for the password");
+    if (sodium_init() < 0 ||
+        crypto_pwhash_str(hash, password, strlen(password), crypto_pwhash_OPSLIMIT_INTERACTIVE,
+                          crypto_pwhash_MEMLIMIT_INTERACTIVE) != 0) {
+        return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足，无法处理密码",
+                       "Not enough memory for the password");
     }
     lm_user_id(store->town.code, name, id);
     stmt = lm_query(store, LM_Q_USER_ADD, err);
@@ -512,7 +556,8 @@ enum lm_status lm_store_user_add(struct lm_store *store, const char *name, const
     (void)sqlite3_bind_int64(stmt, 5, now_ms);
     status = lm_query_run(store, stmt, err);
     if (status == LM_ERR_EXISTS) {
-        return lm_fail(err, status, "user_exists", "name", "已有账号 %s", "There is an account %s already", name);
+        return lm_fail(err, status, "user_exists", "name", "已有账号 %s",
+                       "There is an account %s already", name);
     }
     return status;
 }
@@ -528,12 +573,14 @@ enum lm_status lm_store_user_disable(struct lm_store *store, const char *name, s
     lm_bind_text(stmt, 1, name);
     status = lm_query_run(store, stmt, err);
     if (status == LM_OK && sqlite3_changes(store->sql) == 0) {
-        return lm_fail(err, LM_ERR_NOT_FOUND, "no_user", "name", "没有账号 %s", "There is no account %s", name);
+        return lm_fail(err, LM_ERR_NOT_FOUND, "no_user", "name", "没有账号 %s",
+                       "There is no account %s", name);
     }
     return status;
 }
 
-enum lm_status lm_store_users(struct lm_store *store, bool (*visit)(void *arg, const struct lm_user *user), void *arg,
+enum lm_status lm_store_users(struct lm_store *store,
+                              bool (*visit)(void *arg, const struct lm_user *user), void *arg,
                               struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = NULL;

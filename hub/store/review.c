@@ -1,4 +1,5 @@
-/* Rows for people: a record's history, what was sent back, what waits, conflicts; and settling a conflict. */
+/* Rows for people: a record's history, what was sent back, what waits, conflicts; and settling a
+ * conflict. */
 #include "hub/store/store_internal.h"
 
 #include "proto/pack.h"
@@ -39,7 +40,8 @@ static void put_replica(json_t *row, const char *name, uint64_t number)
     put_text(row, name, text);
 }
 
-/* {field: value} of a change, decimals scaled as the catalogue says; fields not known here as they are. */
+/* {field: value} of a change, decimals scaled as the catalogue says; fields not known here as they
+ * are. */
 static json_t *fields_json(const struct lm_type *type, const struct lm_value *fields)
 {
     json_t *out = json_object();
@@ -49,7 +51,8 @@ static json_t *fields_json(const struct lm_type *type, const struct lm_value *fi
         const struct lm_field *field = type ? lm_type_fieldn(type, pair->key, pair->key_len) : NULL;
 
         (void)json_object_setn_new(out, pair->key, pair->key_len,
-                                   field ? lm_field_to_json(field, &pair->value) : lm_value_to_json(&pair->value));
+                                   field ? lm_field_to_json(field, &pair->value)
+                                         : lm_value_to_json(&pair->value));
     }
     return out;
 }
@@ -77,9 +80,12 @@ static int64_t made_ms(const struct lm_jentry *e, const struct lm_change *change
     return at < e->received_ms ? at : e->received_ms;
 }
 
-/* ---- history ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- history
+ * ----------------------------------------------------------------------------------------------------------------------------
+ */
 
-static json_t *history_row(struct lm_store *store, const struct lm_jentry *e, struct lm_arena *arena)
+static json_t *history_row(struct lm_store *store, const struct lm_jentry *e,
+                           struct lm_arena *arena)
 {
     json_t *row = json_object();
     struct lm_change change;
@@ -96,11 +102,14 @@ static json_t *history_row(struct lm_store *store, const struct lm_jentry *e, st
     put_number(row, "seq", e->seq);
     put_replica(row, "hlc", e->hlc);
     put_time(row, "received_at", e->received_ms);
-    if (e->kind == LM_J_CHANGE && lm_change_read(e->body, e->body_len, arena, &change, NULL) == LM_OK) {
+    if (e->kind == LM_J_CHANGE &&
+        lm_change_read(e->body, e->body_len, arena, &change, NULL) == LM_OK) {
         put_time(row, "at", made_ms(e, &change));
         put_text(row, "user", change.user);
         put_text(row, "op", op_name(change.op));
-        (void)json_object_set_new(row, "fields", fields_json(lm_catalog_type(store->catalog, change.type), &change.fields));
+        (void)json_object_set_new(
+            row, "fields",
+            fields_json(lm_catalog_type(store->catalog, change.type), &change.fields));
     } else if (e->kind == LM_J_LATER) {
         enum lm_later what;
         uint64_t pos;
@@ -109,7 +118,10 @@ static json_t *history_row(struct lm_store *store, const struct lm_jentry *e, st
         put_time(row, "at", e->received_ms);
         if (lm_later_read(e, arena, &what, &pos, &user, &a, &b)) {
             put_text(row, "user", user);
-            put_text(row, "op", what == LM_LATER_RELEASE ? "release" : what == LM_LATER_SETTLE ? "settle" : "again");
+            put_text(row, "op",
+                     what == LM_LATER_RELEASE  ? "release"
+                     : what == LM_LATER_SETTLE ? "settle"
+                                               : "again");
             put_number(row, "of", pos);
         }
         (void)json_object_set_new(row, "fields", json_object());
@@ -124,7 +136,8 @@ static json_t *history_row(struct lm_store *store, const struct lm_jentry *e, st
 }
 
 /* Rows are read with a statement of their own: what visit does may ask the store again. */
-static enum lm_status open_list(struct lm_store *store, enum lm_query query, struct sqlite3_stmt **out, struct lm_error *err)
+static enum lm_status open_list(struct lm_store *store, enum lm_query query,
+                                struct sqlite3_stmt **out, struct lm_error *err)
 {
     return lm_db_prepare(store->db, lm_query_sql[query], out, err);
 }
@@ -135,7 +148,8 @@ static enum lm_status end_list(struct sqlite3_stmt *stmt, enum lm_status status)
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
-enum lm_status lm_store_history(struct lm_store *store, const char *id, lm_row_visit visit, void *arg, struct lm_error *err)
+enum lm_status lm_store_history(struct lm_store *store, const char *id, lm_row_visit visit,
+                                void *arg, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = NULL;
     struct lm_arena arena;
@@ -161,11 +175,14 @@ enum lm_status lm_store_history(struct lm_store *store, const char *id, lm_row_v
     }
     lm_arena_free(&arena);
     status = end_list(stmt, status);
-    return status == LM_OK && !any ? lm_fail(err, LM_ERR_NOT_FOUND, "no_such_record", "id", "没有这条记录", "There is no such record")
+    return status == LM_OK && !any ? lm_fail(err, LM_ERR_NOT_FOUND, "no_such_record", "id",
+                                             "没有这条记录", "There is no such record")
                                    : status;
 }
 
-/* ---- sent back, waiting ------------------------------------------------------------------------------------------------------------------ */
+/* ---- sent back, waiting
+ * ------------------------------------------------------------------------------------------------------------------
+ */
 
 /* The fields of the change at a position, or an empty object. */
 static json_t *fields_at(struct lm_store *store, uint64_t pos, struct lm_arena *arena)
@@ -174,13 +191,15 @@ static json_t *fields_at(struct lm_store *store, uint64_t pos, struct lm_arena *
     struct lm_change change;
 
     lm_arena_reset(arena);
-    if (lm_journal_at(store, pos, arena, &e) != LM_OK || lm_change_read(e.body, e.body_len, arena, &change, NULL) != LM_OK) {
+    if (lm_journal_at(store, pos, arena, &e) != LM_OK ||
+        lm_change_read(e.body, e.body_len, arena, &change, NULL) != LM_OK) {
         return json_object();
     }
     return fields_json(lm_catalog_type(store->catalog, change.type), &change.fields);
 }
 
-static json_t *returned_row(struct lm_store *store, struct sqlite3_stmt *stmt, struct lm_arena *arena)
+static json_t *returned_row(struct lm_store *store, struct sqlite3_stmt *stmt,
+                            struct lm_arena *arena)
 {
     json_t *row = json_object();
     char id[40];
@@ -200,7 +219,8 @@ static json_t *returned_row(struct lm_store *store, struct sqlite3_stmt *stmt, s
     put_text(row, "text_en", lm_column_str(stmt, 10));
     put_text(row, "user", lm_column_str(stmt, 11));
     put_time(row, "at", sqlite3_column_int64(stmt, 12));
-    (void)json_object_set_new(row, "fields", fields_at(store, (uint64_t)sqlite3_column_int64(stmt, 0), arena));
+    (void)json_object_set_new(row, "fields",
+                              fields_at(store, (uint64_t)sqlite3_column_int64(stmt, 0), arena));
     return row;
 }
 
@@ -227,10 +247,11 @@ static json_t *held_json(struct lm_store *store, struct sqlite3_stmt *stmt, stru
     return row;
 }
 
-typedef json_t *(*make_row)(struct lm_store *store, struct sqlite3_stmt *stmt, struct lm_arena *arena);
+typedef json_t *(*make_row)(struct lm_store *store, struct sqlite3_stmt *stmt,
+                            struct lm_arena *arena);
 
-static enum lm_status run_list(struct lm_store *store, struct sqlite3_stmt *stmt, make_row make, lm_row_visit visit, void *arg,
-                               struct lm_error *err)
+static enum lm_status run_list(struct lm_store *store, struct sqlite3_stmt *stmt, make_row make,
+                               lm_row_visit visit, void *arg, struct lm_error *err)
 {
     struct lm_arena arena;
     bool more = true;
@@ -253,7 +274,8 @@ static enum lm_status run_list(struct lm_store *store, struct sqlite3_stmt *stmt
     return end_list(stmt, status);
 }
 
-enum lm_status lm_store_returned(struct lm_store *store, const char *station, lm_row_visit visit, void *arg, struct lm_error *err)
+enum lm_status lm_store_returned(struct lm_store *store, const char *station, lm_row_visit visit,
+                                 void *arg, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = NULL;
     enum lm_status status = open_list(store, LM_Q_RETURN_LIST, &stmt, err);
@@ -265,7 +287,8 @@ enum lm_status lm_store_returned(struct lm_store *store, const char *station, lm
     return run_list(store, stmt, returned_row, visit, arg, err);
 }
 
-enum lm_status lm_store_held(struct lm_store *store, lm_row_visit visit, void *arg, struct lm_error *err)
+enum lm_status lm_store_held(struct lm_store *store, lm_row_visit visit, void *arg,
+                             struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = NULL;
     enum lm_status status = open_list(store, LM_Q_HELD_LIST, &stmt, err);
@@ -273,9 +296,12 @@ enum lm_status lm_store_held(struct lm_store *store, lm_row_visit visit, void *a
     return status == LM_OK ? run_list(store, stmt, held_json, visit, arg, err) : status;
 }
 
-/* ---- conflicts --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- conflicts
+ * ---------------------------------------------------------------------------------------------------------------------------
+ */
 
-static enum lm_status read_value(const void *data, size_t n, struct lm_arena *arena, struct lm_value *out)
+static enum lm_status read_value(const void *data, size_t n, struct lm_arena *arena,
+                                 struct lm_value *out)
 {
     struct lm_reader reader;
     enum lm_status status = lm_prescan(data, n, LM_NODES_MAX, NULL);
@@ -301,7 +327,8 @@ static const char *group_label(const struct lm_type *type, int group)
     return n > 0 && label ? label : type->groups[group].name;
 }
 
-static void put_author(struct lm_store *store, json_t *row, const char *record, struct lm_version version, struct lm_arena *arena)
+static void put_author(struct lm_store *store, json_t *row, const char *record,
+                       struct lm_version version, struct lm_arena *arena)
 {
     struct lm_jentry e;
     struct lm_change change;
@@ -318,8 +345,9 @@ static void put_author(struct lm_store *store, json_t *row, const char *record, 
     }
 }
 
-static json_t *siblings_json(struct lm_store *store, const struct lm_type *type, const struct lm_record *rec, int64_t pos,
-                             const char *group, struct lm_arena *arena)
+static json_t *siblings_json(struct lm_store *store, const struct lm_type *type,
+                             const struct lm_record *rec, int64_t pos, const char *group,
+                             struct lm_arena *arena)
 {
     struct sqlite3_stmt *stmt = NULL;
     json_t *list = json_array();
@@ -337,18 +365,22 @@ static json_t *siblings_json(struct lm_store *store, const struct lm_type *type,
                                      .replica = (uint64_t)sqlite3_column_int64(stmt, 2)};
 
         put_number(row, "n", (uint64_t)sqlite3_column_int64(stmt, 0));
-        if (read_value(sqlite3_column_blob(stmt, 3), (size_t)sqlite3_column_bytes(stmt, 3), arena, &value) == LM_OK) {
+        if (read_value(sqlite3_column_blob(stmt, 3), (size_t)sqlite3_column_bytes(stmt, 3), arena,
+                       &value) == LM_OK) {
             (void)json_object_set_new(row, "value", fields_json(type, &value));
         }
         put_author(store, row, rec->id, version, arena);
-        (void)json_object_set_new(row, "stands", json_boolean(g >= 0 && lm_version_equal(rec->stamps[g].version, version)));
+        (void)json_object_set_new(
+            row, "stands",
+            json_boolean(g >= 0 && lm_version_equal(rec->stamps[g].version, version)));
         (void)json_array_append_new(list, row);
     }
     (void)sqlite3_finalize(stmt);
     return list;
 }
 
-static json_t *conflict_row(struct lm_store *store, struct sqlite3_stmt *stmt, struct lm_arena *arena)
+static json_t *conflict_row(struct lm_store *store, struct sqlite3_stmt *stmt,
+                            struct lm_arena *arena)
 {
     json_t *row = json_object();
     int64_t pos = sqlite3_column_int64(stmt, 0);
@@ -371,12 +403,14 @@ static json_t *conflict_row(struct lm_store *store, struct sqlite3_stmt *stmt, s
     put_time(row, "at", sqlite3_column_int64(stmt, 4));
     if (type && lm_tables_get(store->tables, arena, type, record, &rec) == LM_OK) {
         put_text(row, "village_code", lm_record_text(rec, LM_C_VILLAGE_CODE));
-        (void)json_object_set_new(row, "siblings", siblings_json(store, type, rec, pos, group, arena));
+        (void)json_object_set_new(row, "siblings",
+                                  siblings_json(store, type, rec, pos, group, arena));
     }
     return row;
 }
 
-enum lm_status lm_store_conflicts(struct lm_store *store, lm_row_visit visit, void *arg, struct lm_error *err)
+enum lm_status lm_store_conflicts(struct lm_store *store, lm_row_visit visit, void *arg,
+                                  struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = NULL;
     enum lm_status status = open_list(store, LM_Q_CONFLICT_LIST, &stmt, err);
@@ -384,7 +418,9 @@ enum lm_status lm_store_conflicts(struct lm_store *store, lm_row_visit visit, vo
     return status == LM_OK ? run_list(store, stmt, conflict_row, visit, arg, err) : status;
 }
 
-/* ---- settling one ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- settling one
+ * -------------------------------------------------------------------------------------------------------------------------
+ */
 
 struct chosen {
     int64_t pos;
@@ -395,15 +431,18 @@ struct chosen {
 
 static enum lm_status no_conflict(struct lm_error *err)
 {
-    return lm_fail(err, LM_ERR_NOT_FOUND, "no_conflict", "id", "没有这条待处理的冲突", "There is no such open conflict");
+    return lm_fail(err, LM_ERR_NOT_FOUND, "no_conflict", "id", "没有这条待处理的冲突",
+                   "There is no such open conflict");
 }
 
-static enum lm_status find_conflict(struct lm_store *store, const char *id, struct chosen *out, struct lm_error *err)
+static enum lm_status find_conflict(struct lm_store *store, const char *id, struct chosen *out,
+                                    struct lm_error *err)
 {
     bool record = lm_uuid_valid(id, strlen(id));
     char *end = NULL;
     int64_t pos = record ? 0 : strtoll(id, &end, 10);
-    struct sqlite3_stmt *stmt = lm_query(store, record ? LM_Q_CONFLICT_OPEN : LM_Q_CONFLICT_GET, err);
+    struct sqlite3_stmt *stmt =
+        lm_query(store, record ? LM_Q_CONFLICT_OPEN : LM_Q_CONFLICT_GET, err);
     size_t n = 0;
     enum lm_status status;
 
@@ -420,7 +459,8 @@ static enum lm_status find_conflict(struct lm_store *store, const char *id, stru
         (void)sqlite3_reset(stmt);
         if (n != 1) {
             return n == 0 ? no_conflict(err)
-                          : lm_fail(err, LM_ERR_INVALID, "several_conflicts", "id", "这条记录有几处冲突，请指明是哪一处",
+                          : lm_fail(err, LM_ERR_INVALID, "several_conflicts", "id",
+                                    "这条记录有几处冲突，请指明是哪一处",
                                     "The record has several conflicts: name one of them");
         }
     } else {
@@ -447,7 +487,8 @@ static enum lm_status find_conflict(struct lm_store *store, const char *id, stru
     return status == LM_ERR_NOT_FOUND ? no_conflict(err) : status;
 }
 
-static enum lm_status find_sibling(struct lm_store *store, int keep, struct lm_arena *arena, struct chosen *out, struct lm_error *err)
+static enum lm_status find_sibling(struct lm_store *store, int keep, struct lm_arena *arena,
+                                   struct chosen *out, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_SIBLING_LIST, err);
     enum lm_status status;
@@ -462,7 +503,8 @@ static enum lm_status find_sibling(struct lm_store *store, int keep, struct lm_a
         if (sqlite3_column_int(stmt, 0) == keep) {
             out->version.hlc = (uint64_t)sqlite3_column_int64(stmt, 1);
             out->version.replica = (uint64_t)sqlite3_column_int64(stmt, 2);
-            status = read_value(sqlite3_column_blob(stmt, 3), (size_t)sqlite3_column_bytes(stmt, 3), arena, &out->value);
+            status = read_value(sqlite3_column_blob(stmt, 3), (size_t)sqlite3_column_bytes(stmt, 3),
+                                arena, &out->value);
             found = status == LM_OK;
             if (status != LM_OK) {
                 break;
@@ -473,14 +515,18 @@ static enum lm_status find_sibling(struct lm_store *store, int keep, struct lm_a
     if (status != LM_OK && status != LM_ERR_NOT_FOUND) {
         return status;
     }
-    return found ? LM_OK : lm_fail(err, LM_ERR_NOT_FOUND, "no_sibling", "keep", "没有编号为 %d 的值", "There is no value number %d", keep);
+    return found ? LM_OK
+                 : lm_fail(err, LM_ERR_NOT_FOUND, "no_sibling", "keep", "没有编号为 %d 的值",
+                           "There is no value number %d", keep);
 }
 
-static void set_from(const struct lm_type *type, int group, const struct lm_value *value, struct lm_fieldset *set)
+static void set_from(const struct lm_type *type, int group, const struct lm_value *value,
+                     struct lm_fieldset *set)
 {
     memset(set, 0, sizeof *set);
     for (uint32_t i = 0; value->kind == LM_MAP && i < value->len; i++) {
-        const struct lm_field *field = lm_type_fieldn(type, value->pairs[i].key, value->pairs[i].key_len);
+        const struct lm_field *field =
+            lm_type_fieldn(type, value->pairs[i].key, value->pairs[i].key_len);
 
         if (field && field->group == group && field->fill != LM_FILL_COMPUTED) {
             lm_fieldset_put(set, field->index, value->pairs[i].value);
@@ -488,8 +534,9 @@ static void set_from(const struct lm_type *type, int group, const struct lm_valu
     }
 }
 
-static enum lm_status keep_value(struct lm_store *store, const char *user, const struct chosen *c, int group,
-                                 const struct lm_record *rec, int64_t now_ms, struct lm_act_result *out, struct lm_error *err)
+static enum lm_status keep_value(struct lm_store *store, const char *user, const struct chosen *c,
+                                 int group, const struct lm_record *rec, int64_t now_ms,
+                                 struct lm_act_result *out, struct lm_error *err)
 {
     static const enum lm_author authors[] = {LM_BY_TOWN, LM_BY_SYSTEM};
     const struct lm_type *type = rec->type;
@@ -500,7 +547,8 @@ static enum lm_status keep_value(struct lm_store *store, const char *user, const
         const struct lm_value *at = lm_value_member(&c->value, "deleted_at");
         own.op = at && !lm_value_is_null(at) ? LM_OP_DELETE : LM_OP_UNDELETE;
     }
-    /* A person chose among values that are there: what the town may not type itself, the program sets on its behalf. */
+    /* A person chose among values that are there: what the town may not type itself, the program
+     * sets on its behalf. */
     for (size_t i = 0; i < 2 && (status == LM_ERR_INVALID || status == LM_ERR_DENIED); i++) {
         struct lm_fieldset set;
 
@@ -521,8 +569,8 @@ static enum lm_status keep_value(struct lm_store *store, const char *user, const
     return status;
 }
 
-enum lm_status lm_store_resolve(struct lm_store *store, const char *user, const char *id, int keep, int64_t now_ms,
-                                struct lm_act_result *out, struct lm_error *err)
+enum lm_status lm_store_resolve(struct lm_store *store, const char *user, const char *id, int keep,
+                                int64_t now_ms, struct lm_act_result *out, struct lm_error *err)
 {
     struct chosen c = {0};
     struct lm_arena arena;
@@ -542,7 +590,8 @@ enum lm_status lm_store_resolve(struct lm_store *store, const char *user, const 
     if (status == LM_OK) {
         type = lm_catalog_type(store->catalog, c.type);
         group = type ? lm_type_group(type, c.group, strlen(c.group)) : -1;
-        status = group >= 0 ? lm_tables_get(store->tables, &arena, type, c.record, &rec) : no_conflict(err);
+        status = group >= 0 ? lm_tables_get(store->tables, &arena, type, c.record, &rec)
+                            : no_conflict(err);
     }
     if (status == LM_OK) {
         (void)snprintf(out->id, sizeof out->id, "%s", c.record);
@@ -552,12 +601,14 @@ enum lm_status lm_store_resolve(struct lm_store *store, const char *user, const 
             stands = lm_record_deleted(rec) == (at && !lm_value_is_null(at));
         }
         if (stands && (group == LM_GROUP_DELETED || group == LM_GROUP_STATE)) {
-            status = lm_judge_settle(store, user ? user : "", c.record, c.type, c.group, now_ms, err);
+            status =
+                lm_judge_settle(store, user ? user : "", c.record, c.type, c.group, now_ms, err);
         } else {
             status = keep_value(store, user ? user : "", &c, group, rec, now_ms, out, err);
             if (stands && (status == LM_ERR_INVALID || status == LM_ERR_DENIED)) {
                 lm_issues_init(&out->issues);
-                status = lm_judge_settle(store, user ? user : "", c.record, c.type, c.group, now_ms, err);
+                status = lm_judge_settle(store, user ? user : "", c.record, c.type, c.group, now_ms,
+                                         err);
             }
         }
     }

@@ -1,4 +1,5 @@
-/* A station and the records that go with it: its area_unit, its office's area_unit, and its station row, all changes of the hub. */
+/* A station and the records that go with it: its area_unit, its office's area_unit, and its station
+ * row, all changes of the hub. */
 #include "hub/store/store_internal.h"
 
 #include <stdio.h>
@@ -6,11 +7,17 @@
 
 #define STATION_SUFFIX "退役军人服务站"
 
-enum { OFFICE_FIRST = 900, OFFICE_LAST = 999, NAME_CHARS_MAX = 60, SUFFIX_CHARS = 7, ROW_ARENA_MAX = 16 * 1024 * 1024 };
+enum {
+    OFFICE_FIRST = 900,
+    OFFICE_LAST = 999,
+    NAME_CHARS_MAX = 60,
+    SUFFIX_CHARS = 7,
+    ROW_ARENA_MAX = 16 * 1024 * 1024
+};
 
 struct work {
     struct lm_store *store;
-    struct lm_arena arena;     /* records looked at */
+    struct lm_arena arena; /* records looked at */
     const char *user;
     int64_t now_ms;
     struct lm_error *err;
@@ -41,13 +48,16 @@ static bool take_match(void *arg, const struct lm_record *rec)
     return false;
 }
 
-static enum lm_status find(struct work *w, const char *type, const char *field, const char *value, struct match *m)
+static enum lm_status find(struct work *w, const char *type, const char *field, const char *value,
+                           struct match *m)
 {
     m->id[0] = m->code[0] = '\0';
-    return w->store->lookup.each(w->store->lookup.ctx, &w->arena, type, field, value, take_match, m);
+    return w->store->lookup.each(w->store->lookup.ctx, &w->arena, type, field, value, take_match,
+                                 m);
 }
 
-static void put(struct lm_fieldset *set, const struct lm_type *type, const char *field, struct lm_value value)
+static void put(struct lm_fieldset *set, const struct lm_type *type, const char *field,
+                struct lm_value value)
 {
     const struct lm_field *f = lm_type_field(type, field);
 
@@ -57,8 +67,8 @@ static void put(struct lm_fieldset *set, const struct lm_type *type, const char 
 }
 
 /* Makes the row of id "" or brings the fields of the one there up to date. */
-static enum lm_status save_row(struct work *w, const struct lm_type *type, const char *id, const char *village,
-                               struct lm_fieldset *set)
+static enum lm_status save_row(struct work *w, const struct lm_type *type, const char *id,
+                               const char *village, struct lm_fieldset *set)
 {
     struct lm_own own = {.user = w->user, .by = LM_BY_TOWN};
     struct lm_act_result out = {0};
@@ -86,10 +96,12 @@ static enum lm_status save_row(struct work *w, const struct lm_type *type, const
     }
     set->n = n;
     own.op = LM_OP_EDIT;
-    return n == 0 ? LM_OK : lm_own_change(w->store, &own, type, id, before, set, w->now_ms, &out, w->err);
+    return n == 0 ? LM_OK
+                  : lm_own_change(w->store, &own, type, id, before, set, w->now_ms, &out, w->err);
 }
 
-static enum lm_status save_unit(struct work *w, const char *code, const char *name, const char *level, const char *parent)
+static enum lm_status save_unit(struct work *w, const char *code, const char *name,
+                                const char *level, const char *parent)
 {
     const struct lm_type *type = lm_catalog_type(w->store->catalog, "area_unit");
     struct match m = {.open = "valid_to"};
@@ -124,7 +136,8 @@ static enum lm_status save_station(struct work *w, const struct lm_station *stat
     char name[sizeof station->name + sizeof STATION_SUFFIX];
     size_t chars = 0;
     bool suffixed = strstr(station->name, "服务站") != NULL ||
-                    !lm_utf8_valid(station->name, strlen(station->name), &chars) || chars > NAME_CHARS_MAX - SUFFIX_CHARS;
+                    !lm_utf8_valid(station->name, strlen(station->name), &chars) ||
+                    chars > NAME_CHARS_MAX - SUFFIX_CHARS;
     enum lm_status status;
 
     if (!type) {
@@ -172,7 +185,8 @@ static enum lm_status find_office(struct work *w, const char *name, char code[16
             return save_unit(w, code, name, "office", w->store->town.code);
         }
     }
-    return lm_fail(w->err, LM_ERR_LIMIT, "too_many_offices", "office", "办事处代码已用完", "There is no free code for an office left");
+    return lm_fail(w->err, LM_ERR_LIMIT, "too_many_offices", "office", "办事处代码已用完",
+                   "There is no free code for an office left");
 }
 
 static enum lm_status put_row(struct work *w, const struct lm_station *station)
@@ -190,15 +204,18 @@ static enum lm_status put_row(struct work *w, const struct lm_station *station)
     return lm_query_run(w->store, stmt, w->err);
 }
 
-static enum lm_status check(struct lm_store *store, const struct lm_station *s, struct lm_error *err)
+static enum lm_status check(struct lm_store *store, const struct lm_station *s,
+                            struct lm_error *err)
 {
     bool town = strcmp(s->code, store->town.code) == 0;
 
     if (strlen(s->code) != 12 || strspn(s->code, "0123456789") != 12) {
-        return lm_fail(err, LM_ERR_INVALID, "bad_format", "code", "区划代码应为 12 位数字", "A division code has 12 digits");
+        return lm_fail(err, LM_ERR_INVALID, "bad_format", "code", "区划代码应为 12 位数字",
+                       "A division code has 12 digits");
     }
     if (strcmp(s->level, "village") != 0 && strcmp(s->level, "town") != 0) {
-        return lm_fail(err, LM_ERR_INVALID, "bad_code", "level", "level 只能是 village 或 town", "The level is village or town");
+        return lm_fail(err, LM_ERR_INVALID, "bad_code", "level", "level 只能是 village 或 town",
+                       "The level is village or town");
     }
     if (town != (strcmp(s->level, "town") == 0)) {
         return lm_fail(err, LM_ERR_INVALID, "bad_code", "level", "镇级站只有一个，代码与镇相同",
@@ -212,7 +229,8 @@ static enum lm_status check(struct lm_store *store, const struct lm_station *s, 
 
 static bool same_station(const struct lm_station *a, const struct lm_station *b)
 {
-    return strcmp(a->name, b->name) == 0 && strcmp(a->level, b->level) == 0 && strcmp(a->office_name, b->office_name) == 0;
+    return strcmp(a->name, b->name) == 0 && strcmp(a->level, b->level) == 0 &&
+           strcmp(a->office_name, b->office_name) == 0;
 }
 
 static enum lm_status add_records(struct work *w, struct lm_station *s)
@@ -237,8 +255,9 @@ static enum lm_status add_records(struct work *w, struct lm_station *s)
     return status == LM_OK ? save_station(w, s) : status;
 }
 
-enum lm_status lm_store_station_add(struct lm_store *store, const char *user, const struct lm_station *station,
-                                    int64_t now_ms, struct lm_error *err)
+enum lm_status lm_store_station_add(struct lm_store *store, const char *user,
+                                    const struct lm_station *station, int64_t now_ms,
+                                    struct lm_error *err)
 {
     struct work w = {.store = store, .user = user ? user : "", .now_ms = now_ms, .err = err};
     struct lm_station old, s = *station;

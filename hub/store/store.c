@@ -16,7 +16,8 @@ enum {
     PUSH_ARENA_MAX = 8 * 1024 * 1024,
     CACHE_KIB = 64 * 1024,
     READER_CACHE_KIB = 16 * 1024,
-    CHECKPOINT_PAGES = 20000, /* larger than the default: a merge touches many pages again and again */
+    CHECKPOINT_PAGES =
+        20000, /* larger than the default: a merge touches many pages again and again */
 };
 
 #define DB_FILE "hub.db"
@@ -26,9 +27,12 @@ bool lm_is_fatal(enum lm_status status)
     return status == LM_ERR_IO || status == LM_ERR_FULL || status == LM_ERR_MEMORY;
 }
 
-/* ---- meta ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- meta
+ * -----------------------------------------------------------------------------------------------------------------------
+ */
 
-enum lm_status lm_meta_put(struct lm_store *store, const char *name, const char *value, struct lm_error *err)
+enum lm_status lm_meta_put(struct lm_store *store, const char *name, const char *value,
+                           struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_META_PUT, err);
 
@@ -40,7 +44,8 @@ enum lm_status lm_meta_put(struct lm_store *store, const char *name, const char 
     return lm_query_run(store, stmt, err);
 }
 
-enum lm_status lm_meta_get(struct lm_store *store, const char *name, char *out, size_t n, struct lm_error *err)
+enum lm_status lm_meta_get(struct lm_store *store, const char *name, char *out, size_t n,
+                           struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_META_GET, err);
     enum lm_status status;
@@ -58,7 +63,9 @@ enum lm_status lm_meta_get(struct lm_store *store, const char *name, char *out, 
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
-/* ---- opening -------------------------------------------------------------------------------------------------------------------- */
+/* ---- opening
+ * --------------------------------------------------------------------------------------------------------------------
+ */
 
 enum lm_status lm_store_open_file(const char *path, const struct lm_catalog *catalog, bool create,
                                   bool read_only, struct lm_store **out, struct lm_error *err)
@@ -142,7 +149,8 @@ static enum lm_status load_town(struct lm_store *store, struct lm_error *err)
     char number[32];
     struct lm_branch_row row;
     struct sqlite3_stmt *stmt;
-    enum lm_status status = lm_meta_get(store, "town_name", store->town.name, sizeof store->town.name, err);
+    enum lm_status status =
+        lm_meta_get(store, "town_name", store->town.name, sizeof store->town.name, err);
 
     if (status == LM_OK) {
         status = lm_meta_get(store, "town_code", store->town.code, sizeof store->town.code, err);
@@ -163,7 +171,8 @@ static enum lm_status load_town(struct lm_store *store, struct lm_error *err)
         return status;
     }
     if (store->town.code[0] == '\0' || store->town.incarnation.counter == 0) {
-        return lm_fail(err, LM_ERR_CORRUPT, "not_initialised", "", "数据库没有建完，请重新运行 init",
+        return lm_fail(err, LM_ERR_CORRUPT, "not_initialised", "",
+                       "数据库没有建完，请重新运行 init",
                        "The database was not made completely: run init again");
     }
     status = lm_branch_last(store, 0, store->town.incarnation.counter, &row, err);
@@ -237,7 +246,8 @@ static enum lm_status catalog_grew(struct lm_store *store, struct lm_error *err)
     return status;
 }
 
-/* hub_id follows from the key file; a store without one (before init is done, in tests) has none. */
+/* hub_id follows from the key file; a store without one (before init is done, in tests) has none.
+ */
 static void load_hub_id(struct lm_store *store)
 {
     struct lm_hub_keys keys;
@@ -320,7 +330,9 @@ void lm_store_set_dup_key(struct lm_store *store, const uint8_t key[32])
     store->has_dup_key = true;
 }
 
-/* ---- making --------------------------------------------------------------------------------------------------------------------- */
+/* ---- making
+ * ---------------------------------------------------------------------------------------------------------------------
+ */
 
 static enum lm_status check_init(const struct lm_store_init *init, struct lm_error *err)
 {
@@ -330,7 +342,8 @@ static enum lm_status check_init(const struct lm_store_init *init, struct lm_err
         strspn(init->town_code, "0123456789") != 12 || strcmp(init->town_code + 9, "000") != 0 ||
         strcmp(init->town_code + 6, "000000") == 0) {
         return lm_fail(err, LM_ERR_INVALID, "bad_format", "code",
-                       "镇代码应为 12 位数字，后 3 位为 000", "A town's code has 12 digits and ends in 000");
+                       "镇代码应为 12 位数字，后 3 位为 000",
+                       "A town's code has 12 digits and ends in 000");
     }
     if (!init->town_name || init->town_name[0] == '\0' ||
         !lm_utf8_valid(init->town_name, strlen(init->town_name), &chars) || chars > 40 ||
@@ -341,7 +354,8 @@ static enum lm_status check_init(const struct lm_store_init *init, struct lm_err
     return LM_OK;
 }
 
-static enum lm_status put_town(struct lm_store *store, const struct lm_store_init *init, struct lm_error *err)
+static enum lm_status put_town(struct lm_store *store, const struct lm_store_init *init,
+                               struct lm_error *err)
 {
     char text[32];
     uint64_t random = 0;
@@ -369,7 +383,8 @@ static enum lm_status put_town(struct lm_store *store, const struct lm_store_ini
     return status;
 }
 
-static enum lm_status fill_new(struct lm_store *store, const struct lm_store_init *init, struct lm_error *err)
+static enum lm_status fill_new(struct lm_store *store, const struct lm_store_init *init,
+                               struct lm_error *err)
 {
     struct lm_station station = {.level = "town"};
     enum lm_status status = lm_store_begin(store, err);
@@ -381,7 +396,8 @@ static enum lm_status fill_new(struct lm_store *store, const struct lm_store_ini
         status = load_town(store, err);
     }
     if (status == LM_OK) {
-        status = lm_store_user_add(store, init->admin_name, "admin", init->admin_password, init->now_ms, err);
+        status = lm_store_user_add(store, init->admin_name, "admin", init->admin_password,
+                                   init->now_ms, err);
     }
     if (status == LM_OK) {
         (void)snprintf(station.code, sizeof station.code, "%s", init->town_code);
@@ -434,7 +450,9 @@ enum lm_status lm_store_create(const struct lm_datadir *dir, const struct lm_cat
     return status;
 }
 
-/* ---- transactions --------------------------------------------------------------------------------------------------------------- */
+/* ---- transactions
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 enum lm_status lm_store_begin(struct lm_store *store, struct lm_error *err)
 {
@@ -466,7 +484,7 @@ void lm_store_rollback(struct lm_store *store)
 
 enum lm_status lm_store_read_begin(struct lm_store *store, struct lm_error *err)
 {
-    return lm_read_enter(store, &store->reading, err);
+    return store->reading ? LM_OK : lm_read_enter(store, &store->reading, err);
 }
 
 void lm_store_read_end(struct lm_store *store)
@@ -493,7 +511,9 @@ void lm_read_leave(struct lm_store *store, bool own)
     }
 }
 
-/* ---- the journal's head ---------------------------------------------------------------------------------------------------------- */
+/* ---- the journal's head
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 enum lm_status lm_store_head(struct lm_store *store, struct lm_mark *out)
 {

@@ -20,7 +20,7 @@ enum lm_query {
     LM_Q_SAVEPOINT_PUSH, LM_Q_RELEASE_PUSH, LM_Q_BACK_PUSH,
     LM_Q_SAVEPOINT_ONE, LM_Q_RELEASE_ONE, LM_Q_BACK_ONE,
     LM_Q_META_GET, LM_Q_META_PUT,
-    LM_Q_JOURNAL_ADD, LM_Q_JOURNAL_HEAD, LM_Q_JOURNAL_AT, LM_Q_JOURNAL_OF, LM_Q_JOURNAL_HAS, LM_Q_JOURNAL_RANGE,
+    LM_Q_JOURNAL_ADD, LM_Q_JOURNAL_HEAD, LM_Q_JOURNAL_AT, LM_Q_JOURNAL_OF, LM_Q_JOURNAL_FIND, LM_Q_JOURNAL_HAS, LM_Q_JOURNAL_RANGE,
     LM_Q_JOURNAL_BODIES, LM_Q_JOURNAL_TOTALS, LM_Q_JOURNAL_TYPE,
     LM_Q_BRANCH_ADD, LM_Q_BRANCH_EXTEND, LM_Q_BRANCH_LAST, LM_Q_BRANCH_AT, LM_Q_BRANCH_HIGHEST, LM_Q_BRANCH_HLC,
     LM_Q_FEED_PUT, LM_Q_FEED_PAGE,
@@ -60,7 +60,7 @@ struct lm_store {
     bool replaying;                /* the new database of a verification: later verdicts come from the journal */
     struct lm_lookup lookup;
     struct lm_arena arena;         /* one change */
-    struct lm_store_state state, committed, batch, one; /* batch, one: as at the savepoints */
+    struct lm_store_state state, committed, batch; /* batch: as at the push's savepoint */
     struct lm_rand rnd;
     char (*redrive)[96];           /* what became available in this batch, as waits_for keys */
     size_t n_redrive, size_redrive;

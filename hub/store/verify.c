@@ -1,12 +1,14 @@
 /* Is everything here what the journal says? Three independent looks, one difference a line:
  *
- *  1. the chain of marks over every column of the journal, and every branch's chain over the bodies, against the stored stretches;
- *  2. a replay: every entry is judged again, in its order, in a new database, by the code that judged it first, and the verdict and
- *     rank must be the same;
- *  3. the new database's records, feed and review rows against the ones here, row by row, column by column.
+ *  1. the chain of marks over every column of the journal, and every branch's chain over the
+ * bodies, against the stored stretches;
+ *  2. a replay: every entry is judged again, in its order, in a new database, by the code that
+ * judged it first, and the verdict and rank must be the same;
+ *  3. the new database's records, feed and review rows against the ones here, row by row, column by
+ * column.
  *
- * It reads one snapshot and writes only its temporary file, so it runs beside a working hub. Differences name table, row and column,
- * never a value: values are personal data. */
+ * It reads one snapshot and writes only its temporary file, so it runs beside a working hub.
+ * Differences name table, row and column, never a value: values are personal data. */
 #include "hub/store/store_internal.h"
 
 #include "hub/keys.h"
@@ -20,7 +22,7 @@
 
 enum {
     COMMIT_EVERY = 5000,
-    REPORTED_MAX = 1000,   /* further differences are only counted */
+    REPORTED_MAX = 1000, /* further differences are only counted */
     ROW_ARENA_MAX = 4 * 1024 * 1024,
     COLUMNS_MAX = 160,
 };
@@ -28,7 +30,7 @@ enum {
 struct branch {
     uint64_t replica, branch, seq, hlc;
     uint8_t hash[LM_HASH_BYTES];
-    size_t stretch;            /* the stored stretch that holds the next seq */
+    size_t stretch; /* the stored stretch that holds the next seq */
 };
 
 struct verify {
@@ -63,16 +65,19 @@ static void differ(struct verify *v, const char *fmt, ...)
     v->report(v->arg, line);
 }
 
-/* ---- branches --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- branches
+ * ---------------------------------------------------------------------------------------------------------------------------
+ */
 
 static enum lm_status load_stretches(struct verify *v)
 {
     struct sqlite3_stmt *stmt = NULL;
     size_t size = 0;
-    enum lm_status status = lm_db_prepare(v->store->db,
-                                          "SELECT replica, branch, first_seq, last_seq, pos_first, hash_before, hash_after, hlc"
-                                          " FROM branches ORDER BY replica, branch, first_seq",
-                                          &stmt, v->err);
+    enum lm_status status = lm_db_prepare(
+        v->store->db,
+        "SELECT replica, branch, first_seq, last_seq, pos_first, hash_before, hash_after, hlc"
+        " FROM branches ORDER BY replica, branch, first_seq",
+        &stmt, v->err);
 
     while (status == LM_OK && (status = lm_query_step(v->store, stmt, v->err)) == LM_OK) {
         struct lm_branch_row *row;
@@ -127,8 +132,8 @@ static struct branch *branch_of(struct verify *v, uint64_t replica, uint64_t bra
     b = &v->branches[v->n_branches++];
     *b = (struct branch){.replica = replica, .branch = branch};
     lm_chain_start(replica, branch, b->hash);
-    while (b->stretch < v->n_stretches &&
-           (v->stretches[b->stretch].replica != replica || v->stretches[b->stretch].branch != branch)) {
+    while (b->stretch < v->n_stretches && (v->stretches[b->stretch].replica != replica ||
+                                           v->stretches[b->stretch].branch != branch)) {
         b->stretch++;
     }
     return b;
@@ -139,22 +144,29 @@ static void check_branch(struct verify *v, const struct lm_jentry *e, struct bra
     const struct lm_branch_row *s = b->stretch < v->n_stretches ? &v->stretches[b->stretch] : NULL;
 
     if (e->seq != b->seq + 1) {
-        differ(v, "journal %" PRIu64 ": seq %" PRIu64 " of replica %" PRIu64 " branch %" PRIu64 " does not follow %" PRIu64, e->pos,
-               e->seq, e->replica, e->branch, b->seq);
+        differ(v,
+               "journal %" PRIu64 ": seq %" PRIu64 " of replica %" PRIu64 " branch %" PRIu64
+               " does not follow %" PRIu64,
+               e->pos, e->seq, e->replica, e->branch, b->seq);
     }
-    if (!s || s->replica != e->replica || s->branch != e->branch || e->seq < s->first_seq || e->seq > s->last_seq ||
-        s->pos_first + (e->seq - s->first_seq) != e->pos) {
-        differ(v, "branches: replica %" PRIu64 " branch %" PRIu64 ": no stretch for seq %" PRIu64 " at position %" PRIu64,
+    if (!s || s->replica != e->replica || s->branch != e->branch || e->seq < s->first_seq ||
+        e->seq > s->last_seq || s->pos_first + (e->seq - s->first_seq) != e->pos) {
+        differ(v,
+               "branches: replica %" PRIu64 " branch %" PRIu64 ": no stretch for seq %" PRIu64
+               " at position %" PRIu64,
                e->replica, e->branch, e->seq, e->pos);
         s = NULL;
     }
     if (s && e->seq == s->first_seq && memcmp(s->before, b->hash, LM_HASH_BYTES) != 0) {
-        differ(v, "branches: replica %" PRIu64 " branch %" PRIu64 " seq %" PRIu64 ": hash_before", e->replica, e->branch, e->seq);
+        differ(v, "branches: replica %" PRIu64 " branch %" PRIu64 " seq %" PRIu64 ": hash_before",
+               e->replica, e->branch, e->seq);
     }
     lm_chain_next(b->hash, e->body, e->body_len, b->hash);
     if (s && e->seq == s->last_seq) {
         if (memcmp(s->after, b->hash, LM_HASH_BYTES) != 0) {
-            differ(v, "branches: replica %" PRIu64 " branch %" PRIu64 " seq %" PRIu64 ": hash_after", e->replica, e->branch, e->seq);
+            differ(v,
+                   "branches: replica %" PRIu64 " branch %" PRIu64 " seq %" PRIu64 ": hash_after",
+                   e->replica, e->branch, e->seq);
         }
         b->stretch++;
     }
@@ -169,19 +181,24 @@ static void check_ends(struct verify *v)
         const struct branch *b = branch_of(v, s->replica, s->branch);
 
         if (!b || b->seq < s->last_seq) {
-            differ(v, "branches: replica %" PRIu64 " branch %" PRIu64 ": seq %" PRIu64 " is not in the journal", s->replica,
-                   s->branch, s->last_seq);
+            differ(v,
+                   "branches: replica %" PRIu64 " branch %" PRIu64 ": seq %" PRIu64
+                   " is not in the journal",
+                   s->replica, s->branch, s->last_seq);
         }
     }
 }
 
-/* ---- replay ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- replay
+ * ------------------------------------------------------------------------------------------------------------------------------
+ */
 
-static void compare_verdict(struct verify *v, const struct lm_jentry *old, enum lm_verdict verdict, uint64_t rank, const char *code)
+static void compare_verdict(struct verify *v, const struct lm_jentry *old, enum lm_verdict verdict,
+                            uint64_t rank, const char *code)
 {
     if (old->verdict != verdict) {
-        differ(v, "journal %" PRIu64 ": verdict %s, judged again %s (catalogue %" PRIu32 ")", old->pos,
-               lm_verdict_name(old->verdict), lm_verdict_name(verdict), old->catalog);
+        differ(v, "journal %" PRIu64 ": verdict %s, judged again %s (catalogue %" PRIu32 ")",
+               old->pos, lm_verdict_name(old->verdict), lm_verdict_name(verdict), old->catalog);
     }
     if (old->rank != rank) {
         differ(v, "journal %" PRIu64 ": rank", old->pos);
@@ -204,12 +221,14 @@ static enum lm_status replay_change(struct verify *v, const struct lm_jentry *ol
     enum lm_status status = lm_judge(v->replay, &in, &judged, v->err);
 
     if (status != LM_OK && !lm_is_fatal(status)) {
-        differ(v, "journal %" PRIu64 ": cannot be judged again (%s)", old->pos, lm_status_name(status));
+        differ(v, "journal %" PRIu64 ": cannot be judged again (%s)", old->pos,
+               lm_status_name(status));
         return status;
     }
     if (status == LM_OK) {
         compare_verdict(v, old, judged.verdict, in.entry.rank, judged.reason.code);
-        if (in.entry.hlc != old->hlc || strcmp(in.entry.record, old->record) != 0 || strcmp(in.entry.type, old->type) != 0) {
+        if (in.entry.hlc != old->hlc || strcmp(in.entry.record, old->record) != 0 ||
+            strcmp(in.entry.type, old->type) != 0) {
             differ(v, "journal %" PRIu64 ": type, record or hlc is not that of the body", old->pos);
         }
         b->hlc = judged.hlc > b->hlc ? judged.hlc : b->hlc;
@@ -251,11 +270,15 @@ static enum lm_status replay_later(struct verify *v, const struct lm_jentry *old
         return LM_ERR_CORRUPT;
     }
     if (status != LM_OK && !lm_is_fatal(status)) {
-        differ(v, "journal %" PRIu64 ": cannot be judged again (%s)", old->pos, lm_status_name(status));
+        differ(v, "journal %" PRIu64 ": cannot be judged again (%s)", old->pos,
+               lm_status_name(status));
         return status;
     }
     if (status == LM_OK && !changed) {
-        differ(v, "journal %" PRIu64 ": a later verdict, but position %" PRIu64 " is still held when judged again", old->pos, pos);
+        differ(v,
+               "journal %" PRIu64 ": a later verdict, but position %" PRIu64
+               " is still held when judged again",
+               old->pos, pos);
         return LM_ERR_CORRUPT;
     }
     if (status == LM_OK) {
@@ -298,7 +321,8 @@ static enum lm_status replay_all(struct verify *v)
 {
     struct sqlite3_stmt *stmt = NULL;
     struct lm_jentry e;
-    enum lm_status status = lm_db_prepare(v->store->db, lm_query_sql[LM_Q_JOURNAL_RANGE], &stmt, v->err);
+    enum lm_status status =
+        lm_db_prepare(v->store->db, lm_query_sql[LM_Q_JOURNAL_RANGE], &stmt, v->err);
 
     if (status == LM_OK) {
         (void)sqlite3_bind_int64(stmt, 1, 0);
@@ -311,7 +335,8 @@ static enum lm_status replay_all(struct verify *v)
             status = replay_row(v, &e);
         }
         if (status == LM_OK && v->replay->state.head.position != v->pos) {
-            differ(v, "journal %" PRIu64 ": judged again it leaves another number of entries", v->pos);
+            differ(v, "journal %" PRIu64 ": judged again it leaves another number of entries",
+                   v->pos);
             status = LM_ERR_CORRUPT;
         }
         if (status == LM_OK && v->pos % COMMIT_EVERY == 0) {
@@ -329,16 +354,19 @@ static enum lm_status replay_all(struct verify *v)
     return status;
 }
 
-/* ---- tables ------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- tables
+ * -------------------------------------------------------------------------------------------------------------------------------
+ */
 
 struct table {
     const char *name;
-    const char *order;   /* key columns */
+    const char *order; /* key columns */
     int n_key;
-    const char *where;   /* or NULL */
+    const char *where; /* or NULL */
 };
 
-/* Column names of the new database: what this catalogue knows. Key columns come first, dup_key only with its key. */
+/* Column names of the new database: what this catalogue knows. Key columns come first, dup_key only
+ * with its key. */
 static enum lm_status select_text(struct verify *v, const struct table *t, struct lm_buf *sql)
 {
     struct sqlite3_stmt *stmt = NULL;
@@ -347,7 +375,9 @@ static enum lm_status select_text(struct verify *v, const struct table *t, struc
 
     lm_buf_init(&probe, 1024);
     lm_buf_printf(&probe, "SELECT * FROM \"%s\" LIMIT 0", t->name);
-    status = probe.status == LM_OK ? lm_db_prepare(v->replay->db, (const char *)probe.data, &stmt, v->err) : probe.status;
+    status = probe.status == LM_OK
+                 ? lm_db_prepare(v->replay->db, (const char *)probe.data, &stmt, v->err)
+                 : probe.status;
     lm_buf_free(&probe);
     if (status != LM_OK) {
         return status;
@@ -360,7 +390,8 @@ static enum lm_status select_text(struct verify *v, const struct table *t, struc
         }
         lm_buf_printf(sql, ", \"%s\"", name);
     }
-    lm_buf_printf(sql, " FROM \"%s\"%s%s ORDER BY %s", t->name, t->where ? " WHERE " : "", t->where ? t->where : "", t->order);
+    lm_buf_printf(sql, " FROM \"%s\"%s%s ORDER BY %s", t->name, t->where ? " WHERE " : "",
+                  t->where ? t->where : "", t->order);
     (void)sqlite3_finalize(stmt);
     return sql->status;
 }
@@ -384,7 +415,8 @@ static int compare_cell(struct sqlite3_stmt *a, struct sqlite3_stmt *b, int colu
         return 0;
     }
     const void *x = sqlite3_column_blob(a, column), *y = sqlite3_column_blob(b, column);
-    int nx = sqlite3_column_bytes(a, column), ny = sqlite3_column_bytes(b, column), n = nx < ny ? nx : ny;
+    int nx = sqlite3_column_bytes(a, column), ny = sqlite3_column_bytes(b, column),
+        n = nx < ny ? nx : ny;
     int order = n > 0 ? memcmp(x, y, (size_t)n) : 0;
     return order ? order : (nx > ny) - (nx < ny);
 }
@@ -410,11 +442,13 @@ static void key_text(struct sqlite3_stmt *stmt, int n_key, char out[200])
         if (sqlite3_column_type(stmt, i) == SQLITE_BLOB) {
             lm_column_id(stmt, i, id);
         }
-        len += (size_t)snprintf(out + len, 200 - len, "%s%.60s", i ? " " : "", id[0] ? id : lm_column_str(stmt, i));
+        len += (size_t)snprintf(out + len, 200 - len, "%s%.60s", i ? " " : "",
+                                id[0] ? id : lm_column_str(stmt, i));
     }
 }
 
-static void compare_rows(struct verify *v, const struct table *t, struct sqlite3_stmt *here, struct sqlite3_stmt *there)
+static void compare_rows(struct verify *v, const struct table *t, struct sqlite3_stmt *here,
+                         struct sqlite3_stmt *there)
 {
     char key[200];
 
@@ -426,19 +460,23 @@ static void compare_rows(struct verify *v, const struct table *t, struct sqlite3
     }
 }
 
-static enum lm_status walk(struct verify *v, const struct table *t, struct sqlite3_stmt *here, struct sqlite3_stmt *there)
+static enum lm_status walk(struct verify *v, const struct table *t, struct sqlite3_stmt *here,
+                           struct sqlite3_stmt *there)
 {
-    enum lm_status a = lm_query_step(v->store, here, v->err), b = lm_query_step(v->replay, there, v->err);
+    enum lm_status a = lm_query_step(v->store, here, v->err),
+                   b = lm_query_step(v->replay, there, v->err);
     char key[200];
 
-    while ((a == LM_OK || a == LM_ERR_NOT_FOUND) && (b == LM_OK || b == LM_ERR_NOT_FOUND) && (a == LM_OK || b == LM_OK)) {
+    while ((a == LM_OK || a == LM_ERR_NOT_FOUND) && (b == LM_OK || b == LM_ERR_NOT_FOUND) &&
+           (a == LM_OK || b == LM_OK)) {
         int order = a != LM_OK ? 1 : b != LM_OK ? -1 : compare_key(here, there, t->n_key);
 
         if (order == 0) {
             compare_rows(v, t, here, there);
         } else {
             key_text(order < 0 ? here : there, t->n_key, key);
-            differ(v, "%s %s: %s", t->name, key, order < 0 ? "row without an entry in the journal" : "row is missing");
+            differ(v, "%s %s: %s", t->name, key,
+                   order < 0 ? "row without an entry in the journal" : "row is missing");
         }
         if (order <= 0) {
             a = lm_query_step(v->store, here, v->err);
@@ -501,7 +539,9 @@ static enum lm_status compare_tables(struct verify *v)
     return status;
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- all of it
+ * ----------------------------------------------------------------------------------------------------------------------------
+ */
 
 static enum lm_status open_replay(struct verify *v, char path[PATH_MAX])
 {
@@ -509,11 +549,13 @@ static enum lm_status open_replay(struct verify *v, char path[PATH_MAX])
     struct lm_hub_keys keys;
     enum lm_status status;
 
-    (void)snprintf(name, sizeof name, "verify-%ld-%016" PRIx64 ".db", (long)getpid(), lm_rand_next(&v->store->rnd));
+    (void)snprintf(name, sizeof name, "verify-%ld-%016" PRIx64 ".db", (long)getpid(),
+                   lm_rand_next(&v->store->rnd));
     status = lm_datadir_path(&v->store->dir, name, path, PATH_MAX);
     if (status != LM_OK) {
         path[0] = '\0';
-        return lm_fail(v->err, status, "path_too_long", "", "数据目录的路径太长", "The data directory's path is too long");
+        return lm_fail(v->err, status, "path_too_long", "", "数据目录的路径太长",
+                       "The data directory's path is too long");
     }
     status = lm_store_open_file(path, v->store->catalog, true, false, &v->replay, v->err);
     if (status != LM_OK) {
@@ -544,7 +586,8 @@ static void remove_replay(const char *path)
     }
 }
 
-enum lm_status lm_store_verify(struct lm_store *store, void (*report)(void *arg, const char *difference), void *arg,
+enum lm_status lm_store_verify(struct lm_store *store,
+                               void (*report)(void *arg, const char *difference), void *arg,
                                size_t *n_out, struct lm_error *err)
 {
     struct verify v = {.store = store, .report = report, .arg = arg, .err = err};

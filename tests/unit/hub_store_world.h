@@ -1,4 +1,5 @@
-/* A hub's store in a temporary directory and village PCs that exist only as their outboxes: what the tests of the store share. */
+/* A hub's store in a temporary directory and village PCs that exist only as their outboxes: what
+ * the tests of the store share. */
 #ifndef LM_TESTS_HUB_STORE_WORLD_H
 #define LM_TESTS_HUB_STORE_WORLD_H
 
@@ -50,10 +51,12 @@ struct world {
 #define OK(call) assert_ok((call), &err_, #call, __LINE__)
 static struct lm_error err_;
 
-static inline void assert_ok(enum lm_status status, const struct lm_error *err, const char *what, int line)
+static inline void assert_ok(enum lm_status status, const struct lm_error *err, const char *what,
+                             int line)
 {
     if (status != LM_OK) {
-        fail_msg("line %d: %s: %s (%s %s %s)", line, what, lm_status_name(status), err->code, err->field, err->en);
+        fail_msg("line %d: %s: %s (%s %s %s)", line, what, lm_status_name(status), err->code,
+                 err->field, err->en);
     }
 }
 
@@ -113,8 +116,11 @@ static inline void enrol_pc(struct world *w, struct pc *pc, const char *station,
 static inline int world_setup(void **state)
 {
     struct world *w = calloc(1, sizeof *w);
-    struct lm_store_init init = {.town_name = "明月镇", .town_code = TOWN, .admin_name = "admin",
-                                 .admin_password = "a long password", .now_ms = T0};
+    struct lm_store_init init = {.town_name = "明月镇",
+                                 .town_code = TOWN,
+                                 .admin_name = "admin",
+                                 .admin_password = "a long password",
+                                 .now_ms = T0};
     struct lm_station station = {.level = "village"};
 
     assert_non_null(w);
@@ -161,10 +167,15 @@ static inline int world_teardown(void **state)
     return 0;
 }
 
-static inline struct lm_version pc_add(struct world *w, struct pc *pc, const char *type, const char *id, enum lm_op op,
-                                       const json_t *fields, struct lm_version base)
+static inline struct lm_version pc_add(struct world *w, struct pc *pc, const char *type,
+                                       const char *id, enum lm_op op, const json_t *fields,
+                                       struct lm_version base)
 {
-    struct lm_change change = {.type = type, .op = op, .user = "李明", .catalog = w->catalog->number, .offset_known = true};
+    struct lm_change change = {.type = type,
+                               .op = op,
+                               .user = "李明",
+                               .catalog = w->catalog->number,
+                               .offset_known = true};
     struct lm_buf *buf = &pc->outbox[pc->n];
 
     assert_true(pc->n < OUTBOX_MAX);
@@ -199,12 +210,13 @@ static inline json_t *person_json(const char *name, int order, const char *villa
     char number[19];
 
     idno(order, number);
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:s}", "name", name, "id_status", "valid", "id_no", number, "sex",
-                     order % 2 ? "1" : "2", "birth_on", "1953-08-01", "household_village", village, "is_resident", 1, "state",
-                     "submitted");
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:s}", "name", name, "id_status", "valid",
+                     "id_no", number, "sex", order % 2 ? "1" : "2", "birth_on", "1953-08-01",
+                     "household_village", village, "is_resident", 1, "state", "submitted");
 }
 
-static inline struct lm_version pc_person(struct world *w, struct pc *pc, const char *name, int order, char id[40])
+static inline struct lm_version pc_person(struct world *w, struct pc *pc, const char *name,
+                                          int order, char id[40])
 {
     json_t *fields = person_json(name, order, pc->replica.station);
     struct lm_version version;
@@ -216,8 +228,9 @@ static inline struct lm_version pc_person(struct world *w, struct pc *pc, const 
 }
 
 /* One field set to a text (NULL: emptied). */
-static inline struct lm_version pc_set(struct world *w, struct pc *pc, const char *type, const char *id, const char *field,
-                                       const char *text, struct lm_version base)
+static inline struct lm_version pc_set(struct world *w, struct pc *pc, const char *type,
+                                       const char *id, const char *field, const char *text,
+                                       struct lm_version base)
 {
     json_t *fields = json_object();
     struct lm_version version;

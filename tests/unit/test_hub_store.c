@@ -1,12 +1,18 @@
-/* The hub's store: what goes in through PUSH and acts, what comes out through feed and review, and what happens in between. */
+/* The hub's store: what goes in through PUSH and acts, what comes out through feed and review, and
+ * what happens in between. */
 #include "tests/unit/hub_store_world.h"
+
+#include "hub/keys.h"
 
 static void test_create_makes_town(void **state)
 {
     struct world *w = *state;
     struct lm_station station;
-    struct lm_store_init init = {.town_name = "明月镇", .town_code = TOWN, .admin_name = "admin",
-                                 .admin_password = "a long password", .now_ms = T0};
+    struct lm_store_init init = {.town_name = "明月镇",
+                                 .town_code = TOWN,
+                                 .admin_name = "admin",
+                                 .admin_password = "a long password",
+                                 .now_ms = T0};
     const struct lm_town *town = lm_store_town(w->store);
 
     assert_string_equal(town->code, TOWN);
@@ -200,8 +206,9 @@ static void test_rollback_restores_state(void **state)
 
 static json_t *visit_json(const char *person)
 {
-    return json_pack("{s:s,s:s,s:i,s:[s],s:[{s:s}],s:s,s:s,s:s}", "visit_on", "2026-09-01", "occasion", "daily", "occasion_year",
-                     2026, "persons", person, "category_at_visit", "difficulty", "none", "visitors", "李明", "visitor_level",
+    return json_pack("{s:s,s:s,s:i,s:[s],s:[{s:s}],s:s,s:s,s:s}", "visit_on", "2026-09-01",
+                     "occasion", "daily", "occasion_year", 2026, "persons", person,
+                     "category_at_visit", "difficulty", "none", "visitors", "李明", "visitor_level",
                      "village", "state", "submitted");
 }
 
@@ -252,7 +259,8 @@ static void test_refused_is_returned(void **state)
     OK(lm_store_returned(w->store, VILLAGE_B, collect, &rows, &err_));
     assert_int_equal(json_array_size(rows.all), 1);
     assert_string_equal(json_string_value(json_object_get(json_array_get(rows.all, 0), "id")), id);
-    assert_string_equal(json_string_value(json_object_get(json_array_get(rows.all, 0), "verdict")), "refused");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(rows.all, 0), "verdict")),
+                        "refused");
     json_array_clear(rows.all);
     OK(lm_store_returned(w->store, VILLAGE_A, collect, &rows, &err_));
     assert_int_equal(json_array_size(rows.all), 0);
@@ -282,7 +290,8 @@ static void test_invalid_then_corrected(void **state)
     json_t *fields = person_json("王建国", 1, VILLAGE_A);
     struct lm_version v;
 
-    json_object_set_new(fields, "birth_on", json_string("1954-08-01")); /* not what the ID number says */
+    json_object_set_new(fields, "birth_on",
+                        json_string("1954-08-01")); /* not what the ID number says */
     new_id(w, id);
     v = pc_add(w, &w->a, "person", id, LM_OP_CREATE, fields, (struct lm_version){0, 0});
     json_decref(fields);
@@ -300,9 +309,11 @@ static void test_invalid_then_corrected(void **state)
 
 static struct lm_act_result act_result;
 
-static enum lm_status act(struct world *w, const char *type, const char *id, const char *key, enum lm_op op, json_t *fields)
+static enum lm_status act(struct world *w, const char *type, const char *id, const char *key,
+                          enum lm_op op, json_t *fields)
 {
-    struct lm_act a = {.user = "张主任", .type = type, .id = id, .key = key, .fields = fields, .op = op};
+    struct lm_act a = {
+        .user = "张主任", .type = type, .id = id, .key = key, .fields = fields, .op = op};
     enum lm_status status;
 
     world_begin(w);
@@ -345,7 +356,8 @@ static void test_conflict_and_resolve(void **state)
     (void)snprintf(conflict, sizeof conflict, "%s", json_string_value(json_object_get(row, "id")));
     json_decref(rows.all);
     world_begin(w);
-    assert_int_equal(lm_store_resolve(w->store, "张主任", conflict, 9, w->now, &act_result, &err_), LM_ERR_NOT_FOUND);
+    assert_int_equal(lm_store_resolve(w->store, "张主任", conflict, 9, w->now, &act_result, &err_),
+                     LM_ERR_NOT_FOUND);
     OK(lm_store_resolve(w->store, "张主任", conflict, keep, w->now, &act_result, &err_));
     world_commit(w);
     assert_string_not_equal(text(get(w, "person", id), "phone"), before);
@@ -366,21 +378,26 @@ static void test_act_creates_edits_repeats(void **state)
     assert_string_equal(text(get(w, "person", id), "village_code"), TOWN);
     entries = totals(w).journal_entries;
     OK(act(w, NULL, id, NULL, LM_OP_EDIT, json_pack("{s:s}", "phone", "13900000009")));
-    OK(act(w, "person", NULL, "row-1", LM_OP_CREATE, json_incref(fields))); /* again, after an edit */
+    OK(act(w, "person", NULL, "row-1", LM_OP_CREATE,
+           json_incref(fields))); /* again, after an edit */
     assert_true(act_result.repeated);
     assert_string_equal(act_result.id, id);
     assert_int_equal(totals(w).journal_entries, entries + 1);
     assert_string_equal(text(get(w, "person", id), "phone"), "13900000009");
-    OK(act(w, NULL, id, NULL, LM_OP_EDIT, json_pack("{s:s}", "phone", "13900000009"))); /* nothing differs */
+    OK(act(w, NULL, id, NULL, LM_OP_EDIT,
+           json_pack("{s:s}", "phone", "13900000009"))); /* nothing differs */
     assert_int_equal(totals(w).journal_entries, entries + 1);
     json_object_set_new(fields, "name", json_string("周卫红"));
-    assert_int_equal(act(w, "person", NULL, "row-1", LM_OP_CREATE, json_incref(fields)), LM_ERR_EXISTS);
+    assert_int_equal(act(w, "person", NULL, "row-1", LM_OP_CREATE, json_incref(fields)),
+                     LM_ERR_EXISTS);
     assert_string_equal(err_.code, "key_reused");
-    assert_int_equal(act(w, "person", NULL, "row-2", LM_OP_CREATE, json_incref(fields)), LM_ERR_INVALID); /* same ID number */
+    assert_int_equal(act(w, "person", NULL, "row-2", LM_OP_CREATE, json_incref(fields)),
+                     LM_ERR_INVALID); /* same ID number */
     assert_string_equal(err_.code, "not_unique");
     assert_int_equal(totals(w).journal_entries, entries + 1);
     json_decref(fields);
-    assert_int_equal(act(w, "person", NULL, NULL, LM_OP_CREATE, json_pack("{s:s}", "name", "李四")), LM_ERR_INVALID);
+    assert_int_equal(act(w, "person", NULL, NULL, LM_OP_CREATE, json_pack("{s:s}", "name", "李四")),
+                     LM_ERR_INVALID);
     assert_int_equal(act_result.issues.n_refused > 0, 1);
     assert_int_equal(totals(w).journal_entries, entries + 1);
     OK(act(w, NULL, id, NULL, LM_OP_DELETE, json_pack("{s:s}", "delete_reason", "重复登记")));
@@ -407,7 +424,9 @@ static void test_act_with_missing_reference(void **state)
     assert_int_equal(totals(w).journal_entries, entries);
 }
 
-/* ---- feed ------------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- feed
+ * ------------------------------------------------------------------------------------------------------------------------------------
+ */
 
 static struct lm_msg_feed page;
 
@@ -458,7 +477,8 @@ static void test_feed_bodies_and_digests(void **state)
     pull(w, &w->a, &a);
     assert_int_equal(page.n_entries, 1);
     assert_int_equal(page.entries[0].kind, LM_ENTRY_BODY);
-    OK(lm_body_read(w->catalog, page.entries[0].body, page.entries[0].body_len, &w->arena, &rec, &err_));
+    OK(lm_body_read(w->catalog, page.entries[0].body, page.entries[0].body_len, &w->arena, &rec,
+                    &err_));
     assert_string_equal(text(rec, "phone"), "13900000009");
     assert_string_equal(text(rec, "dup_key"), "");
     pull(w, &w->a, &a);
@@ -479,7 +499,8 @@ static void test_feed_verdicts_and_absent(void **state)
     pull(w, &w->b, &b);
     pc_set(w, &w->b, "person", id, "phone", "13800000002", v);
     new_id(w, other);
-    mine = pc_add(w, &w->b, "person", other, LM_OP_CREATE, fields, (struct lm_version){0, 0}); /* a field of the town's */
+    mine = pc_add(w, &w->b, "person", other, LM_OP_CREATE, fields,
+                  (struct lm_version){0, 0}); /* a field of the town's */
     json_decref(fields);
     push_all(w, &w->b);
     pull(w, &w->b, &b);
@@ -552,7 +573,8 @@ static void test_feed_pages(void **state)
     push_all(w, &w->a);
     w->b.replica.branch = 0;
     do {
-        (void)snprintf(w->b.replica.station, sizeof w->b.replica.station, VILLAGE_A); /* another PC of the village */
+        (void)snprintf(w->b.replica.station, sizeof w->b.replica.station,
+                       VILLAGE_A); /* another PC of the village */
         OK(lm_store_feed(w->store, &w->b.replica, &a, 2000, &w->arena, &page, &err_));
         assert_true(page.n_entries > 0);
         a = page.next;
@@ -563,7 +585,9 @@ static void test_feed_pages(void **state)
     assert_true(pages > 5);
 }
 
-/* ---- registry -------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- registry
+ * --------------------------------------------------------------------------------------------------------------------------------
+ */
 
 static void test_kits(void **state)
 {
@@ -578,19 +602,23 @@ static void test_kits(void **state)
     world_begin(w);
     OK(lm_store_kit_add(w->store, &kit, &err_));
     OK(lm_store_kit_by_key(w->store, kit.public_key, &kit));
-    assert_int_equal(lm_store_enrol(w->store, kit.id, &enrol, w->now + 2000, &r, &err_), LM_ERR_DENIED);
+    assert_int_equal(lm_store_enrol(w->store, kit.id, &enrol, w->now + 2000, &r, &err_),
+                     LM_ERR_DENIED);
     assert_string_equal(err_.code, "kit_expired");
     OK(lm_store_enrol(w->store, kit.id, &enrol, w->now, &r, &err_));
     assert_true(r.number == lm_replica_of(enrol.public_key));
-    OK(lm_store_enrol(w->store, kit.id, &enrol, w->now + 5000, &again, &err_)); /* the answer was lost */
+    OK(lm_store_enrol(w->store, kit.id, &enrol, w->now + 5000, &again,
+                      &err_)); /* the answer was lost */
     assert_true(again.number == r.number);
     enrol.nonce[0] = 1;
-    assert_int_equal(lm_store_enrol(w->store, kit.id, &enrol, w->now, &again, &err_), LM_ERR_DENIED);
+    assert_int_equal(lm_store_enrol(w->store, kit.id, &enrol, w->now, &again, &err_),
+                     LM_ERR_DENIED);
     assert_string_equal(err_.code, "kit_used");
     memset(kit.public_key, 0x92, 32);
     OK(lm_store_kit_add(w->store, &kit, &err_));
     OK(lm_store_kit_by_key(w->store, kit.public_key, &kit));
-    assert_int_equal(lm_store_enrol(w->store, kit.id, &enrol, w->now, &again, &err_), LM_ERR_DENIED);
+    assert_int_equal(lm_store_enrol(w->store, kit.id, &enrol, w->now, &again, &err_),
+                     LM_ERR_DENIED);
     assert_string_equal(err_.code, "key_known");
     world_commit(w);
 }
@@ -609,7 +637,8 @@ static void test_revoke(void **state)
     assert_int_equal(n, 1);
     OK(lm_store_revoke(w->store, "admin", VILLAGE_A, 0, w->now, &n, &err_));
     assert_int_equal(n, 0);
-    assert_int_equal(lm_store_revoke(w->store, "admin", "999999101299", 0, w->now, &n, &err_), LM_ERR_NOT_FOUND);
+    assert_int_equal(lm_store_revoke(w->store, "admin", "999999101299", 0, w->now, &n, &err_),
+                     LM_ERR_NOT_FOUND);
     world_commit(w);
     OK(lm_store_replica_get(w->store, w->a.replica.number, &r));
     assert_true(r.revoked_ms != 0);
@@ -622,14 +651,50 @@ static void test_revoke(void **state)
     assert_int_equal(verify(w), 0);
 }
 
+static void test_key_file(void **state)
+{
+    struct world *w = *state;
+    struct lm_hub_keys made, loaded;
+    char path[128], *content = NULL;
+    size_t n = 0;
+    struct stat st;
+
+    assert_int_equal(lm_hub_keys_load(&w->dir, &loaded, &err_), LM_ERR_NOT_FOUND);
+    OK(lm_hub_keys_make(&w->dir, &made, &err_));
+    (void)snprintf(path, sizeof path, "%s/hub.key", w->path);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    OK(lm_hub_keys_load(&w->dir, &loaded, &err_));
+    assert_memory_equal(&made, &loaded, sizeof made);
+    assert_int_equal(lm_hub_keys_make(&w->dir, &made, &err_), LM_ERR_EXISTS);
+    lm_store_close(&w->store);
+    world_open(w);
+    assert_memory_equal(lm_store_town(w->store)->hub_id, loaded.hub_id, 16);
+    /* another seed: the hub's id no longer fits */
+    OK(lm_file_read(path, 8192, &content, &n, &err_));
+    char *seed = strstr(content, "sign_seed");
+    assert_non_null(seed);
+    seed += strlen("sign_seed\": \"");
+    *seed = *seed == '0' ? '1' : '0';
+    OK(lm_file_write(path, content, n, 0600, &err_));
+    free(content);
+    assert_int_equal(lm_hub_keys_load(&w->dir, &loaded, &err_), LM_ERR_CORRUPT);
+    OK(lm_file_write(path, "{}", 2, 0600, &err_));
+    assert_int_equal(lm_hub_keys_load(&w->dir, &loaded, &err_), LM_ERR_CORRUPT);
+}
+
 static void test_users(void **state)
 {
     struct world *w = *state;
 
     world_begin(w);
-    assert_int_equal(lm_store_user_add(w->store, "admin", "admin", "another password", w->now, &err_), LM_ERR_EXISTS);
-    assert_int_equal(lm_store_user_add(w->store, "x", "king", "another password", w->now, &err_), LM_ERR_INVALID);
-    assert_int_equal(lm_store_user_add(w->store, "x", "clerk", "short", w->now, &err_), LM_ERR_INVALID);
+    assert_int_equal(
+        lm_store_user_add(w->store, "admin", "admin", "another password", w->now, &err_),
+        LM_ERR_EXISTS);
+    assert_int_equal(lm_store_user_add(w->store, "x", "king", "another password", w->now, &err_),
+                     LM_ERR_INVALID);
+    assert_int_equal(lm_store_user_add(w->store, "x", "clerk", "short", w->now, &err_),
+                     LM_ERR_INVALID);
     OK(lm_store_user_add(w->store, "x", "clerk", "another password", w->now, &err_));
     OK(lm_store_user_disable(w->store, "x", &err_));
     assert_int_equal(lm_store_user_disable(w->store, "y", &err_), LM_ERR_NOT_FOUND);
@@ -650,9 +715,13 @@ static void test_duplicate_persons_and_history(void **state)
     assert_non_null(get(w, "person", id2));
     OK(lm_store_history(w->store, id, collect, &rows, &err_));
     assert_int_equal(json_array_size(rows.all), 1);
-    assert_string_equal(json_string_value(json_object_get(json_array_get(rows.all, 0), "verdict")), "applied");
-    assert_string_equal(json_string_value(json_object_get(json_array_get(rows.all, 0), "user")), "李明");
-    assert_int_equal(lm_store_history(w->store, "01900000-0000-7000-8000-000000000000", collect, &rows, &err_), LM_ERR_NOT_FOUND);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(rows.all, 0), "verdict")),
+                        "applied");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(rows.all, 0), "user")),
+                        "李明");
+    assert_int_equal(
+        lm_store_history(w->store, "01900000-0000-7000-8000-000000000000", collect, &rows, &err_),
+        LM_ERR_NOT_FOUND);
     json_decref(rows.all);
     assert_int_equal(verify(w), 0);
 }
@@ -684,6 +753,7 @@ int main(void)
         T(test_feed_pages),
         T(test_kits),
         T(test_revoke),
+        T(test_key_file),
         T(test_users),
         T(test_duplicate_persons_and_history),
     };

@@ -1,4 +1,5 @@
-/* verify: clean after everything that can happen, and telling of whatever was changed behind the journal's back. */
+/* verify: clean after everything that can happen, and telling of whatever was changed behind the
+ * journal's back. */
 #include "tests/unit/hub_store_world.h"
 
 #include "hub/store/store_internal.h"
@@ -68,7 +69,8 @@ static void edit(struct world *w, const char *id, const char *field, const char 
     json_decref(fields);
 }
 
-/* A little of everything: applied, concurrent, invalid and mended, refused, held, an act. Returns the first person's id. */
+/* A little of everything: applied, concurrent, invalid and mended, refused, held, an act. Returns
+ * the first person's id. */
 static void live(struct world *w, char id[40])
 {
     char other[40], visit[40], nobody[40];
@@ -84,9 +86,10 @@ static void live(struct world *w, char id[40])
     push_all(w, &w->a);
     new_id(w, visit);
     new_id(w, nobody);
-    fields = json_pack("{s:s,s:s,s:i,s:[s],s:[{s:s}],s:s,s:s,s:s}", "visit_on", "2026-09-01", "occasion", "daily", "occasion_year",
-                       2026, "persons", nobody, "category_at_visit", "difficulty", "none", "visitors", "李明", "visitor_level",
-                       "village", "state", "submitted");
+    fields = json_pack("{s:s,s:s,s:i,s:[s],s:[{s:s}],s:s,s:s,s:s}", "visit_on", "2026-09-01",
+                       "occasion", "daily", "occasion_year", 2026, "persons", nobody,
+                       "category_at_visit", "difficulty", "none", "visitors", "李明",
+                       "visitor_level", "village", "state", "submitted");
     pc_add(w, &w->a, "visit", visit, LM_OP_CREATE, fields, (struct lm_version){0, 0});
     json_decref(fields);
     push_all(w, &w->a);
@@ -143,7 +146,9 @@ static void test_changed_body(void **state)
     live(w, id);
     (void)snprintf(at, sizeof at, "journal 8:");
     sqlite3_stmt *stmt = NULL;
-    assert_int_equal(sqlite3_prepare_v2(w->store->sql, "SELECT body FROM journal WHERE pos = 8", -1, &stmt, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(w->store->sql, "SELECT body FROM journal WHERE pos = 8", -1,
+                                        &stmt, NULL),
+                     SQLITE_OK);
     assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
     size_t n = (size_t)sqlite3_column_bytes(stmt, 0);
     char body[2048], hex[4097];
@@ -215,7 +220,8 @@ static void test_removed_feed_row(void **state)
     char id[40];
 
     live(w, id);
-    sql(w, "DELETE FROM feed WHERE pos = %llu AND scope = " VILLAGE_A, (unsigned long long)position(w, id));
+    sql(w, "DELETE FROM feed WHERE pos = %llu AND scope = " VILLAGE_A,
+        (unsigned long long)position(w, id));
     assert_int_equal(run(w), 1);
     assert_true(told("feed " VILLAGE_A, "row is missing"));
 }
@@ -269,7 +275,8 @@ static void test_changed_stretch(void **state)
     char id[40];
 
     live(w, id);
-    sql(w, "UPDATE branches SET hash_after = zeroblob(32) WHERE replica = %lld AND first_seq = 1", (long long)w->b.replica.number);
+    sql(w, "UPDATE branches SET hash_after = zeroblob(32) WHERE replica = %lld AND first_seq = 1",
+        (long long)w->b.replica.number);
     assert_true(run(w) > 0);
     assert_true(told("branches", "hash_after"));
 }
@@ -289,7 +296,8 @@ static void test_release_and_settle(void **state)
     at = json_integer_value(json_object_get(json_array_get(rows.all, 0), "position"));
     world_begin(w);
     OK(lm_store_release(w->store, "张主任", (uint64_t)at, w->now, &err_));
-    assert_int_equal(lm_store_release(w->store, "张主任", (uint64_t)at, w->now, &err_), LM_ERR_NOT_FOUND);
+    assert_int_equal(lm_store_release(w->store, "张主任", (uint64_t)at, w->now, &err_),
+                     LM_ERR_NOT_FOUND);
     world_commit(w);
     assert_int_equal(totals(w).held, 0);
     assert_int_equal(run(w), 0);
@@ -310,7 +318,8 @@ static void test_release_and_settle(void **state)
     json_decref(rows.all);
 }
 
-/* A change that breaks the hub itself is held, the others go on; what waits for a person is released when the fault is mended. */
+/* A change that breaks the hub itself is held, the others go on; what waits for a person is
+ * released when the fault is mended. */
 static void test_internal_fault_is_held(void **state)
 {
     struct world *w = *state;
@@ -322,7 +331,8 @@ static void test_internal_fault_is_held(void **state)
     }
     char trigger[300];
     (void)snprintf(trigger, sizeof trigger,
-                   "CREATE TEMP TRIGGER fault BEFORE INSERT ON main.r_person WHEN new.id = '%s' BEGIN SELECT raise(ABORT, 'fault'); END",
+                   "CREATE TEMP TRIGGER fault BEFORE INSERT ON main.r_person WHEN new.id = '%s' "
+                   "BEGIN SELECT raise(ABORT, 'fault'); END",
                    id[1]);
     OK(lm_db_exec(w->store->db, trigger, &err_));
     push_all(w, &w->a);
@@ -338,8 +348,10 @@ static void test_internal_fault_is_held(void **state)
     assert_int_equal(run(w), 0);
     OK(lm_store_held(w->store, collect, &rows, &err_));
     world_begin(w);
-    OK(lm_store_release(w->store, "张主任",
-                        (uint64_t)json_integer_value(json_object_get(json_array_get(rows.all, 0), "position")), w->now, &err_));
+    OK(lm_store_release(
+        w->store, "张主任",
+        (uint64_t)json_integer_value(json_object_get(json_array_get(rows.all, 0), "position")),
+        w->now, &err_));
     world_commit(w);
     json_decref(rows.all);
     assert_non_null(get(w, "person", id[1]));
