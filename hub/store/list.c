@@ -1,6 +1,13 @@
 /* Records by question: one, or a list. */
 #include "hub/store/store_internal.h"
 
+const char *lm_text_of(const struct lm_record *rec, const char *field)
+{
+    const struct lm_value *value = lm_record_get(rec, field);
+
+    return value && value->kind == LM_TEXT ? value->text : "";
+}
+
 struct lm_lookup lm_store_lookup(struct lm_store *store)
 {
     return store->lookup;

@@ -153,7 +153,7 @@ enum lm_status lm_branch_add(struct lm_store *store, const struct lm_branch_row 
 enum lm_status lm_branch_hash(struct lm_store *store, uint64_t replica, uint64_t branch, uint64_t seq,
                               uint8_t out[LM_HASH_BYTES], struct lm_error *err) LM_MUST_USE;
 
-/* ---- judging (judge.c, effects.c) -------------------------------------------------------------------------------------------------------- */
+/* ---- judging (judge.c, redrive.c, effects.c) -------------------------------------------------------------------------------------------------------- */
 
 struct lm_judge_in {
     struct lm_jentry entry;        /* replica, branch, seq, station, body, received_ms, offset_ms, by; the rest is filled */
@@ -204,15 +204,24 @@ enum lm_status lm_redrive_note(struct lm_store *store, const char *key) LM_MUST_
 /* What a judgement needs to know about the record of a change (judge.c). */
 /* Whether the id was used for a record whose every creation was refused. */
 enum lm_status lm_creation_refused(struct lm_store *store, const char *record, bool *out, struct lm_error *err) LM_MUST_USE;
-/* dup_key of a person, after every merge (effects.c). */
+/* dup_key of a person, after every merge (duplicates.c). */
 enum lm_status lm_dup_key_fill(struct lm_store *store, struct lm_record *rec, struct lm_arena *arena) LM_MUST_USE;
 /* Statuses that end a commit rather than a change. */
 bool lm_is_fatal(enum lm_status status);
+/* Pairs a stored record with others of its key, or ends its pairs (duplicates.c). */
+enum lm_status lm_effect_duplicates(struct lm_store *store, const struct lm_effect *effect,
+                                    struct lm_error *err) LM_MUST_USE;
+/* A text field by name, "" when it is null or not there (list.c). */
+const char *lm_text_of(const struct lm_record *rec, const char *field);
+/* A sibling's stored value (review.c). */
+enum lm_status lm_sibling_read(const void *data, size_t n, struct lm_arena *arena, struct lm_value *out) LM_MUST_USE;
+/* Codes of refusals that are about who asks, not about what is asked (own.c). */
+bool lm_denied_code(const char *code);
 /* Opens a read transaction unless there is one; *own_out says whether lm_read_leave has to end it. */
 enum lm_status lm_read_enter(struct lm_store *store, bool *own_out, struct lm_error *err) LM_MUST_USE;
 void lm_read_leave(struct lm_store *store, bool own);
 
-/* ---- the hub's own changes (act.c) --------------------------------------------------------------------------------------------------------- */
+/* ---- the hub's own changes (own.c) --------------------------------------------------------------------------------------------------------- */
 
 struct lm_own {
     const char *user, *station;   /* station: village_code of a new record; NULL = the town's */

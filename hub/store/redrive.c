@@ -1,0 +1,194 @@
+/* Held changes whose time has come: what became available is noted while a batch is judged, and
+ * what waits for it is judged again at the batch's end, in the order of the journal, within a
+ * bound. What passes the bound stays noted in the database. */
+#include "hub/store/store_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    REDRIVE_MAX = 10000, /* held changes judged again in one commit */
+    REDRIVE_PAGE = 64,
+    REDRIVE_KEYS_MAX = 65536, /* keys kept in memory; further ones go to the table */
+};
+
+enum lm_status lm_redrive_note(struct lm_store *store, const char *key)
+{
+    if (store->n_redrive == REDRIVE_KEYS_MAX) {
+        struct sqlite3_stmt *stmt = lm_query(store, LM_Q_REDRIVE_PUT, NULL);
+        enum lm_status status;
+
+        if (!stmt) {
+            return LM_ERR_IO;
+        }
+        lm_bind_text(stmt, 1, key);
+        status = lm_query_run(store, stmt, NULL);
+        store->state.n_redrive += status == LM_OK ? sqlite3_changes(store->sql) : 0;
+        return status;
+    }
+    if (store->n_redrive == store->size_redrive) {
+        size_t size = store->size_redrive ? 2 * store->size_redrive : 64;
+        void *grown = realloc(store->redrive, size * sizeof *store->redrive);
+
+        if (!grown) {
+            return LM_ERR_MEMORY;
+        }
+        store->redrive = grown;
+        store->size_redrive = size;
+    }
+    (void)snprintf(store->redrive[store->n_redrive++], sizeof *store->redrive, "%s", key);
+    return LM_OK;
+}
+
+static enum lm_status load_noted(struct lm_store *store, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt;
+    enum lm_status status;
+
+    if (store->state.n_redrive == 0) {
+        return LM_OK;
+    }
+    stmt = lm_query(store, LM_Q_REDRIVE_LIST, err);
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    while ((status = lm_query_step(store, stmt, err)) == LM_OK) {
+        if (store->n_redrive == REDRIVE_KEYS_MAX) {
+            break;
+        }
+        status = lm_redrive_note(store, lm_column_str(stmt, 0));
+        if (status != LM_OK) {
+            break;
+        }
+    }
+    (void)sqlite3_reset(stmt);
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
+static enum lm_status run_key(struct lm_store *store, enum lm_query query, const char *key,
+                              int sign, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, query, err);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_text(stmt, 1, key);
+    status = lm_query_run(store, stmt, err);
+    if (status == LM_OK) {
+        store->state.n_redrive += sign * sqlite3_changes(store->sql);
+    }
+    return status;
+}
+
+/* Each in a SAVEPOINT: one that breaks stays held, the rest go on. */
+static enum lm_status again_safely(struct lm_store *store, uint64_t pos, int64_t now_ms,
+                                   struct lm_error *err)
+{
+    struct lm_store_state state = store->state;
+    size_t n_redrive = store->n_redrive;
+    bool changed;
+    enum lm_status status = lm_query_do(store, LM_Q_SAVEPOINT_ONE, err);
+
+    if (status != LM_OK) {
+        return status;
+    }
+    status = lm_judge_again(store, pos, LM_LATER_REDRIVE, "", now_ms, &changed, err);
+    if (status != LM_OK && !lm_is_fatal(status)) {
+        status = lm_query_do(store, LM_Q_BACK_ONE, err);
+        store->state = state;
+        store->n_redrive = n_redrive;
+    }
+    return status == LM_OK ? lm_query_do(store, LM_Q_RELEASE_ONE, err) : status;
+}
+
+static enum lm_status redrive_key(struct lm_store *store, const char *key, int64_t now_ms,
+                                  size_t *budget, struct lm_error *err)
+{
+    int64_t found[REDRIVE_PAGE], after = 0;
+
+    while (*budget > 0) {
+        struct sqlite3_stmt *stmt = lm_query(store, LM_Q_HELD_WAITING, err);
+        enum lm_status status;
+        size_t n = 0;
+
+        if (!stmt) {
+            return LM_ERR_IO;
+        }
+        lm_bind_text(stmt, 1, key);
+        (void)sqlite3_bind_int64(stmt, 2, after);
+        (void)sqlite3_bind_int(stmt, 3, REDRIVE_PAGE);
+        while ((status = lm_query_step(store, stmt, err)) == LM_OK) {
+            found[n++] = sqlite3_column_int64(stmt, 0);
+        }
+        (void)sqlite3_reset(stmt);
+        if (status != LM_OK && status != LM_ERR_NOT_FOUND) {
+            return status;
+        }
+        if (n == 0) {
+            return LM_OK;
+        }
+        for (size_t i = 0; i<n && * budget> 0; i++, (*budget)--) {
+            status = again_safely(store, (uint64_t)found[i], now_ms, err);
+            if (status != LM_OK) {
+                return status;
+            }
+            after = found[i];
+        }
+    }
+    return LM_OK;
+}
+
+enum lm_status lm_judge_redrive(struct lm_store *store, int64_t now_ms, struct lm_error *err)
+{
+    size_t budget = REDRIVE_MAX;
+    enum lm_status status = load_noted(store, err);
+
+    for (size_t i = 0; i < store->n_redrive && status == LM_OK; i++) {
+        char key[96];
+
+        (void)snprintf(key, sizeof key, "%s", store->redrive[i]); /* the list may move */
+        if (store->state.n_held > 0 && budget > 0) {
+            status = redrive_key(store, key, now_ms, &budget, err);
+        }
+        if (status == LM_OK && budget == 0) {
+            status = run_key(store, LM_Q_REDRIVE_PUT, key, 1, err);
+        } else if (status == LM_OK && store->state.n_redrive > 0) {
+            status = run_key(store, LM_Q_REDRIVE_DELETE, key, -1, err);
+        }
+    }
+    store->n_redrive = 0;
+    return status;
+}
+
+enum lm_status lm_store_release(struct lm_store *store, const char *user, uint64_t position,
+                                int64_t now_ms, struct lm_error *err)
+{
+    bool changed = false;
+    struct lm_store_state state = store->state;
+    enum lm_status status = lm_query_do(store, LM_Q_SAVEPOINT_ONE, err);
+
+    if (status != LM_OK) {
+        return status;
+    }
+    status = lm_judge_again(store, position, LM_LATER_RELEASE, user, now_ms, &changed, err);
+    if (status == LM_OK && !changed) {
+        status = lm_fail(err, LM_ERR_INVALID, "still_held", "", "仍然缺少所需内容，无法放行",
+                         "Something it cannot do without is still missing");
+    }
+    if (status == LM_OK) {
+        status = lm_judge_redrive(store, now_ms, err);
+    }
+    if (status != LM_OK && !lm_is_fatal(status)) {
+        store->state = state;
+        store->n_redrive = 0;
+        if (lm_query_do(store, LM_Q_BACK_ONE, NULL) != LM_OK ||
+            lm_query_do(store, LM_Q_RELEASE_ONE, NULL) != LM_OK) {
+            return LM_ERR_IO;
+        }
+        return status;
+    }
+    return status == LM_OK ? lm_query_do(store, LM_Q_RELEASE_ONE, err) : status;
+}
