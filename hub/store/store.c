@@ -20,8 +20,6 @@ enum {
         20000, /* larger than the default: a merge touches many pages again and again */
 };
 
-#define DB_FILE "hub.db"
-
 bool lm_is_fatal(enum lm_status status)
 {
     return status == LM_ERR_IO || status == LM_ERR_FULL || status == LM_ERR_MEMORY;
@@ -144,7 +142,7 @@ static enum lm_status load_state(struct lm_store *store, struct lm_error *err)
     return status;
 }
 
-static enum lm_status load_town(struct lm_store *store, struct lm_error *err)
+enum lm_status lm_town_load(struct lm_store *store, struct lm_error *err)
 {
     char number[32];
     struct lm_branch_row row;
@@ -199,7 +197,7 @@ enum lm_status lm_store_load(struct lm_store *store, bool with_town, struct lm_e
     enum lm_status status = load_state(store, err);
 
     if (status == LM_OK && with_town) {
-        status = load_town(store, err);
+        status = lm_town_load(store, err);
     }
     store->committed = store->state;
     return status;
@@ -263,7 +261,7 @@ enum lm_status lm_store_open(const struct lm_datadir *dir, const struct lm_catal
 {
     char path[PATH_MAX];
     struct lm_store *store = NULL;
-    enum lm_status status = lm_datadir_path(dir, DB_FILE, path, sizeof path);
+    enum lm_status status = lm_datadir_path(dir, LM_HUB_DB_FILE, path, sizeof path);
 
     *out = NULL;
     if (status != LM_OK) {
@@ -328,126 +326,6 @@ void lm_store_set_dup_key(struct lm_store *store, const uint8_t key[32])
 {
     memcpy(store->dup_key, key, sizeof store->dup_key);
     store->has_dup_key = true;
-}
-
-/* ---- making
- * ---------------------------------------------------------------------------------------------------------------------
- */
-
-static enum lm_status check_init(const struct lm_store_init *init, struct lm_error *err)
-{
-    size_t chars = 0;
-
-    if (!init->town_code || strlen(init->town_code) != 12 ||
-        strspn(init->town_code, "0123456789") != 12 || strcmp(init->town_code + 9, "000") != 0 ||
-        strcmp(init->town_code + 6, "000000") == 0) {
-        return lm_fail(err, LM_ERR_INVALID, "bad_format", "code",
-                       "镇代码应为 12 位数字，后 3 位为 000",
-                       "A town's code has 12 digits and ends in 000");
-    }
-    if (!init->town_name || init->town_name[0] == '\0' ||
-        !lm_utf8_valid(init->town_name, strlen(init->town_name), &chars) || chars > 40 ||
-        lm_utf8_has_control(init->town_name, strlen(init->town_name))) {
-        return lm_fail(err, LM_ERR_INVALID, "bad_text", "town", "镇名应为 1 至 40 个字",
-                       "The town's name has 1 to 40 characters");
-    }
-    return LM_OK;
-}
-
-static enum lm_status put_town(struct lm_store *store, const struct lm_store_init *init,
-                               struct lm_error *err)
-{
-    char text[32];
-    uint64_t random = 0;
-    enum lm_status status = lm_meta_put(store, "town_name", init->town_name, err);
-
-    if (status == LM_OK) {
-        status = lm_meta_put(store, "town_code", init->town_code, err);
-    }
-    if (status == LM_OK) {
-        status = lm_meta_put(store, "incarnation_counter", "1", err);
-    }
-    if (status == LM_OK) {
-        randombytes_buf(&random, sizeof random);
-        (void)snprintf(text, sizeof text, "%" PRIu64, random);
-        status = lm_meta_put(store, "incarnation_random", text, err);
-    }
-    if (status == LM_OK) {
-        (void)snprintf(text, sizeof text, "%" PRId64, init->now_ms);
-        status = lm_meta_put(store, "created_ms", text, err);
-    }
-    if (status == LM_OK) {
-        (void)snprintf(text, sizeof text, "%" PRIu32, store->catalog->number);
-        status = lm_meta_put(store, "catalog", text, err);
-    }
-    return status;
-}
-
-static enum lm_status fill_new(struct lm_store *store, const struct lm_store_init *init,
-                               struct lm_error *err)
-{
-    struct lm_station station = {.level = "town"};
-    enum lm_status status = lm_store_begin(store, err);
-
-    if (status == LM_OK) {
-        status = put_town(store, init, err);
-    }
-    if (status == LM_OK) {
-        status = load_town(store, err);
-    }
-    if (status == LM_OK) {
-        status = lm_store_user_add(store, init->admin_name, "admin", init->admin_password,
-                                   init->now_ms, err);
-    }
-    if (status == LM_OK) {
-        (void)snprintf(station.code, sizeof station.code, "%s", init->town_code);
-        (void)snprintf(station.name, sizeof station.name, "%s", init->town_name);
-        status = lm_store_station_add(store, "", &station, init->now_ms, err);
-    }
-    return status == LM_OK ? lm_store_commit(store, err) : status;
-}
-
-static void remove_files(const char *path)
-{
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-    char name[PATH_MAX + 8];
-
-    for (int i = 0; i < 3; i++) {
-        (void)snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
-        (void)unlink(name);
-    }
-}
-
-enum lm_status lm_store_create(const struct lm_datadir *dir, const struct lm_catalog *catalog,
-                               const struct lm_store_init *init, struct lm_error *err)
-{
-    char path[PATH_MAX];
-    struct lm_store *store = NULL;
-    enum lm_status status = lm_datadir_path(dir, DB_FILE, path, sizeof path);
-
-    if (status != LM_OK) {
-        return lm_fail(err, status, "path_too_long", "", "数据目录的路径太长",
-                       "The data directory's path is too long");
-    }
-    status = check_init(init, err);
-    if (status != LM_OK) {
-        return status;
-    }
-    if (access(path, F_OK) == 0) {
-        return lm_fail(err, LM_ERR_EXISTS, "exists", "", "这里已有数据库 %s，不会被覆盖",
-                       "There is a database %s already; it is not overwritten", path);
-    }
-    status = lm_store_open_file(path, catalog, true, false, &store, err);
-    if (status == LM_OK) {
-        store->dir = *dir;
-        store->dir.lock_fd = -1;
-        status = fill_new(store, init, err);
-    }
-    lm_store_close(&store);
-    if (status != LM_OK) {
-        remove_files(path);
-    }
-    return status;
 }
 
 /* ---- transactions
@@ -583,7 +461,8 @@ enum lm_status lm_store_totals(struct lm_store *store, struct lm_store_totals *o
         out->duplicates = (uint64_t)sqlite3_column_int64(stmt, 4);
     }
     (void)sqlite3_reset(stmt);
-    if (status == LM_OK && lm_datadir_path(&store->dir, DB_FILE, path, sizeof path) == LM_OK) {
+    if (status == LM_OK &&
+        lm_datadir_path(&store->dir, LM_HUB_DB_FILE, path, sizeof path) == LM_OK) {
         FILE *file = fopen(path, "rb");
         if (file && fseek(file, 0, SEEK_END) == 0) {
             long n = ftell(file);

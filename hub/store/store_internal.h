@@ -92,6 +92,7 @@ void lm_column_bytes(struct sqlite3_stmt *stmt, int column, uint8_t *out, size_t
 
 /* ---- schema and opening (schema.c, store.c) ------------------------------------------------------------------------------------------- */
 
+#define LM_HUB_DB_FILE "hub.db"
 extern const struct lm_migration lm_store_migrations[];
 extern const int lm_store_n_migrations;
 /* Without the directory's lock and without reading the town: for a verification's new database. */
@@ -99,6 +100,8 @@ enum lm_status lm_store_open_file(const char *path, const struct lm_catalog *cat
                                   bool read_only, struct lm_store **out, struct lm_error *err) LM_MUST_USE;
 /* Reads state (journal head, open rows) and, when with_town, the town and the hub's branch. */
 enum lm_status lm_store_load(struct lm_store *store, bool with_town, struct lm_error *err) LM_MUST_USE;
+/* Town and the hub's own branch into store->town and store->state. */
+enum lm_status lm_town_load(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_meta_put(struct lm_store *store, const char *name, const char *value, struct lm_error *err) LM_MUST_USE;
 /* Into out ("" when absent). */
 enum lm_status lm_meta_get(struct lm_store *store, const char *name, char *out, size_t n, struct lm_error *err) LM_MUST_USE;
@@ -208,6 +211,11 @@ enum lm_status lm_creation_refused(struct lm_store *store, const char *record, b
 enum lm_status lm_dup_key_fill(struct lm_store *store, struct lm_record *rec, struct lm_arena *arena) LM_MUST_USE;
 /* Statuses that end a commit rather than a change. */
 bool lm_is_fatal(enum lm_status status);
+/* Feed rows for every scope that sees the effect (effects.c). */
+enum lm_status lm_effect_feed(struct lm_store *store, const struct lm_effect *effect, struct lm_error *err) LM_MUST_USE;
+/* New siblings, and conflicts that this change ends (conflicts.c). */
+enum lm_status lm_effect_conflicts(struct lm_store *store, const struct lm_effect *effect,
+                                   struct lm_error *err) LM_MUST_USE;
 /* Pairs a stored record with others of its key, or ends its pairs (duplicates.c). */
 enum lm_status lm_effect_duplicates(struct lm_store *store, const struct lm_effect *effect,
                                     struct lm_error *err) LM_MUST_USE;
