@@ -1,6 +1,6 @@
 /* serve: the hub's loop. One thread, the writer, owns store, router and sessions.
  *
- * A round: gather messages for at most LM_GATHER_MS (or until a bound), let each session step, put every PUSH, HELLO and ENROL of
+ * A round: take messages while there are any (within bounds), let each session step, put every PUSH, HELLO and ENROL of
  * the round into one transaction; COMMIT; only then tell sessions and peers (P2). Then answer PULLs from committed state, then run
  * one command from the control socket. A COMMIT that fails for I/O or space ends the process without an answer. */
 #ifndef LM_HUB_SERVER_H
@@ -16,7 +16,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define LM_GATHER_MS 10
+#define LM_GATHER_MS 2      /* a round waits this long for more, once it has something to commit */
+#define LM_ROUND_MS 500     /* a round takes no further message after this: what waits for its ack waits no longer */
 #define LM_GATHER_MESSAGES 256
 #define LM_GATHER_CHANGES 60000
 #define LM_PEERS_MAX 4096   /* sessions in memory; the idle ones go first */

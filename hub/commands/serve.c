@@ -61,17 +61,15 @@ static void handle_message(struct lm_server *server, const struct lm_incoming *i
     lm_server_step(server, peer, &event, &in->peer);
 }
 
+/* Large rounds are what makes a drain fast: a page that many changes touch is written once. A lone message is committed at once. */
 static void gather(struct lm_server *server)
 {
-    int64_t until = lm_clock_mono_ms() + LM_GATHER_MS;
+    int64_t until = lm_clock_mono_ms() + LM_ROUND_MS;
     for (int n = 0; n < LM_GATHER_MESSAGES && !server->failed; n++) {
         struct lm_incoming in;
-        /* Waiting a moment for more pays only when there is something to commit. */
-        int64_t left = server->in_round ? until - lm_clock_mono_ms() : 0;
-        if (server->round_changes >= LM_GATHER_CHANGES || left < 0) {
-            break;
-        }
-        if (lm_router_receive(server->router, server->in_round && n < 4 ? 1 : 0, &in) != LM_OK) {
+        int wait_ms = server->in_round && n > 1 ? LM_GATHER_MS : 0;
+        if (server->round_changes >= LM_GATHER_CHANGES || lm_clock_mono_ms() > until ||
+            lm_router_receive(server->router, wait_ms, &in) != LM_OK) {
             break;
         }
         handle_message(server, &in);
