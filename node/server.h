@@ -17,7 +17,7 @@
 /* A `sync` that waits for the server to be in step. */
 struct lm_node_waiter {
     struct lm_control_request *request;
-    int64_t until_ms; /* mono */
+    int64_t asked_ms, until_ms; /* mono */
     uint64_t synced;  /* link->synced when it came */
 };
 struct lm_node_figures {

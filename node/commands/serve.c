@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define FIGURES_MS 5000
+#define TRY_FIRST_MS 5000 /* an earlier refusal may have been mended: a `sync` tries anew before it believes it */
 
 static int open_signals(struct lm_error *err)
 {
@@ -62,6 +63,7 @@ static void begin_sync(struct lm_node_server *server, struct lm_control_request 
     }
     w = &server->waiters[server->n_waiters++];
     *w = (struct lm_node_waiter){.request = request,
+                                 .asked_ms = lm_clock_mono_ms(),
                                  .until_ms = lm_clock_mono_ms() + (int64_t)timeout_s * 1000,
                                  .synced = server->link.synced};
     lm_link_hurry(&server->link);
@@ -97,10 +99,12 @@ static void serve_waiters(struct lm_node_server *server)
     for (size_t i = 0; i < server->n_waiters; i++) {
         struct lm_node_waiter *w = &server->waiters[i];
         struct lm_error why = {0};
+        int64_t now = lm_clock_mono_ms();
+        bool hopeless = lm_link_why(&server->link, &why) && now - w->asked_ms >= TRY_FIRST_MS;
 
         if (server->link.synced > w->synced) {
             lm_control_finish(w->request, LM_EXIT_OK);
-        } else if (lm_link_why(&server->link, &why) || lm_clock_mono_ms() >= w->until_ms || server->stop) {
+        } else if (hopeless || now >= w->until_ms || server->stop) {
             finish_failed(w->request, &why);
         } else {
             server->waiters[kept++] = *w;
