@@ -157,7 +157,7 @@ static void store_push(struct lm_server *server, struct lm_hub_peer *peer, const
     } else if (result.outcome == LM_TAKE_DIVERGED) {
         outcome = LM_PUSH_DIVERGED;
     } else if (result.outcome == LM_TAKE_BAD) {
-        outcome = LM_PUSH_FAILED;
+        outcome = LM_PUSH_MALFORMED;
         lm_log(LM_LOG_WARN, "serve", "replica %llu sent a batch that does not unpack: %s",
                (unsigned long long)peer->row.number, err.en);
     }

@@ -374,7 +374,8 @@ static void committed(struct step *st)
     if (s->state != LM_HS_LIVE || ev->committed.branch != s->branch) {
         return; /* WELCOME tells, or has told */
     }
-    if (ev->committed.acked.seq >= s->acked.seq && ev->committed.outcome != LM_PUSH_FAILED) {
+    if (ev->committed.acked.seq >= s->acked.seq && ev->committed.outcome != LM_PUSH_FAILED &&
+        ev->committed.outcome != LM_PUSH_MALFORMED) {
         if (ev->committed.acked.seq > 0) {
             s->acked = ev->committed.acked;
         }
@@ -398,6 +399,10 @@ static void committed(struct step *st)
     case LM_PUSH_FAILED:
         s->tail_seq = s->acked.seq;
         send_error(st, "busy", "the batch could not be stored", RETRY_STORE_S);
+        break;
+    case LM_PUSH_MALFORMED:
+        s->tail_seq = s->acked.seq;
+        send_error(st, "malformed", "the batch does not unpack", 0);
         break;
     }
 }

@@ -73,8 +73,8 @@ enum lm_push_outcome {
     LM_PUSH_OK,       /* committed (or all known already) */
     LM_PUSH_GAP,      /* first_seq > acked + 1: nothing stored; acked says from where */
     LM_PUSH_DIVERGED, /* the hash at the overlap differs: the node was rolled back */
-    LM_PUSH_FAILED    /* malformed batch or store failure: nothing stored; the node sends it again
-                         later */
+    LM_PUSH_FAILED,   /* store failure: nothing stored; the node sends it again later */
+    LM_PUSH_MALFORMED /* a batch that does not unpack: nothing stored */
 };
 
 struct lm_hub_event {

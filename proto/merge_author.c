@@ -47,6 +47,12 @@ enum lm_status merge_step_author(struct merge *m)
 {
     size_t kept = 0;
 
+    if (m->change->op == LM_OP_CREATE && (m->type->kept_by & LM_BY_VILLAGE) == 0 &&
+        m->in->author.by == LM_BY_VILLAGE) {
+        merge_refuse(m, "not_your_type", "", "这类记录由镇服务站登记",
+                     "Records of this type are kept by the town");
+        return LM_OK;
+    }
     for (size_t i = 0; i < m->set.n; i++) {
         const struct lm_field *field = &m->type->fields[m->set.index[i]];
         const char *fault = field_fault(m, m->set.index[i]);
@@ -68,11 +74,6 @@ enum lm_status merge_step_author(struct merge *m)
         m->set.value[kept++] = m->set.value[i];
     }
     m->set.n = kept;
-    if (m->change->op == LM_OP_CREATE && (m->type->kept_by & LM_BY_VILLAGE) == 0 &&
-        m->in->author.by == LM_BY_VILLAGE) {
-        merge_refuse(m, "not_your_type", "", "这类记录由镇服务站登记",
-                     "Records of this type are kept by the town");
-    }
     return LM_OK;
 }
 

@@ -5,6 +5,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* 16 characters without look-alikes, about 80 bits. */
 static void make_password(char out[20])
@@ -69,6 +70,11 @@ int lm_cmd_init(struct lm_hub *hub, struct lm_cli *cli)
     }
     if (status == LM_OK) {
         status = lm_store_create(&hub->dir, hub->catalog, &init, &err);
+        char path[PATH_MAX];
+        /* The keys of this attempt: left behind, they would bar the next one. */
+        if (status != LM_OK && lm_datadir_path(&hub->dir, "hub.key", path, sizeof path) == LM_OK) {
+            (void)unlink(path);
+        }
     }
     int exit_code = LM_EXIT_OK;
     if (status != LM_OK) {
