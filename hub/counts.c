@@ -74,7 +74,7 @@ void lm_count_display(enum lm_rounding rounding, int64_t num, int64_t den, char 
         }
         break;
     case LM_R_PCT0: {
-        /* Half up; 100 % only if all, and not 0 % if some. */
+        /* Half up; 100 % only if all. */
         int64_t percent = (200 * num + den) / (2 * den);
         if (percent >= 100 && num < den) {
             percent = 99;
@@ -193,7 +193,7 @@ static struct lm_figure find_group(const struct lm_count_groups *groups, const c
 }
 
 static enum lm_status fold_pair(const struct lm_indicator *ind, const struct lm_result *a, const struct lm_result *b,
-                                int64_t unit, struct lm_result *out)
+                                int64_t unit, struct lm_result *out, struct lm_error *err)
 {
     const struct lm_count_groups *sides[2] = {&a->groups, &b->groups};
     bool gap = ind->measure == LM_M_GAP;
@@ -204,7 +204,7 @@ static enum lm_status fold_pair(const struct lm_indicator *ind, const struct lm_
             const struct lm_count_group *from = &sides[s]->items[i];
             struct lm_count_group *group = lm_count_group(&out->groups, from->key);
             if (!group) {
-                return LM_ERR_LIMIT;
+                return lm_fail(err, LM_ERR_LIMIT, "too_many_groups", "by", "分组太多", "too many groups");
             }
             struct lm_figure top = find_group(&a->groups, from->key), bottom = find_group(&b->groups, from->key);
             snprintf(group->label, sizeof group->label, "%s", from->label);
@@ -226,7 +226,7 @@ static enum lm_status run_pair(struct counting *c, const struct lm_indicator *in
     }
     if (status == LM_OK) {
         int64_t unit = ind->measure == LM_M_GAP ? lm_count_setting(c->store, "staff_ratio", ind->arg_number) : 1;
-        status = fold_pair(ind, &side[0], &side[1], unit, out);
+        status = fold_pair(ind, &side[0], &side[1], unit, out, c->err);
     }
     lm_count_groups_free(&side[0].groups);
     lm_count_groups_free(&side[1].groups);
@@ -282,11 +282,11 @@ static json_t *indicator_json(const struct lm_indicator *ind, const struct lm_re
     char display[48];
     struct lm_figure value = result->value;
     value.num += result->opening * value.den;
-    bool reported = result->reported && value.den != 0;
+    bool known = result->reported && value.den != 0; /* entered, and something to divide by */
     lm_count_display(ind->rounding, value.num, value.den, display);
     json_t *doc = json_pack("{s:s,s:s,s:s,s:o,s:I,s:s,s:b}", "label", ind->zh, "label_en", ind->en, "unit", ind->unit, "value",
-                            reported ? figure_json(ind, value) : json_null(), "opening", (json_int_t)result->opening,
-                            "display", result->reported ? display : "(未填报)", "reported", (int)reported);
+                            known ? figure_json(ind, value) : json_null(), "opening", (json_int_t)result->opening,
+                            "display", result->reported ? display : "(未填报)", "reported", (int)result->reported);
     if (doc && ind->measure == LM_M_RATIO) {
         json_object_set_new(doc, "numerator", json_integer(value.num));
         json_object_set_new(doc, "denominator", json_integer(value.den));

@@ -44,11 +44,11 @@ static void print_counts(FILE *out, const json_t *doc)
             (long long)json_integer_value(json_object_get(coverage, "held")),
             (long long)json_integer_value(json_object_get(coverage, "conflicts")));
     json_object_foreach(json_object_get(doc, "indicators"), id, figure) {
+        const char *unit = json_string_value(json_object_get(figure, "unit"));
+        unit = strcmp(unit, "%") == 0 ? "" : unit; /* shares show it already */
         fprintf(out, "  %-5s %s: %s%s\n", id, json_string_value(json_object_get(figure, "label")),
                 json_string_value(json_object_get(figure, "display")),
-                json_is_true(json_object_get(figure, "reported"))
-                    ? json_string_value(json_object_get(figure, "unit"))
-                    : "");
+                json_is_number(json_object_get(figure, "value")) ? unit : "");
         print_groups(out, json_object_get(figure, "groups"));
     }
 }

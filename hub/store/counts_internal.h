@@ -1,4 +1,5 @@
-/* Counting: what hub/counts.c (periods, coverage, the document) and hub/store/counts_query.c (the SQL of one indicator) share. */
+/* Counting: what hub/counts.c (periods, ratios, the document), hub/store/counts_sql.c (the SQL of one indicator) and
+ * hub/store/counts_query.c (running it) share. */
 #ifndef LM_HUB_COUNTS_INTERNAL_H
 #define LM_HUB_COUNTS_INTERNAL_H
 
@@ -7,13 +8,15 @@
 #include <stdint.h>
 
 #define LM_COUNT_GROUPS_MAX 20000
+#define LM_COUNT_SQL_MAX (64 * 1024)
+#define LM_COUNT_FILLED_MAX 32
 
 /* num/den. Plain counts have den 1; ratios and means keep both so that rounding can be exact. */
 struct lm_figure {
     int64_t num, den;
 };
 struct lm_count_group {
-    char key[80];
+    char key[256]; /* a code, an id, or a text of at most 80 characters */
     char label[256];
     struct lm_figure value;
 };
@@ -43,10 +46,32 @@ struct lm_counted {
     int64_t opening;
     struct lm_count_groups groups;
 };
-/* Counts one indicator that has a record type. LM_ERR_NOT_FOUND never. */
+/* Counts one indicator that has a record type, and by groups when the scope says so. */
 enum lm_status lm_count_query_run(struct lm_store *store, const struct lm_indicator *indicator,
                                   const struct lm_count_scope *scope, struct lm_counted *out,
                                   struct lm_error *err) LM_MUST_USE;
+
+/* ---- the statement (counts_sql.c) ---- */
+
+struct lm_count_sql {
+    const struct lm_indicator *ind;
+    const struct lm_count_scope *scope;
+    const struct lm_type *child;         /* person_identity, for indicators of persons */
+    bool merged;                         /* there are persons who were merged into others */
+    bool covered;                        /* there are opening balances of this indicator */
+    const char *filled[LM_COUNT_FILLED_MAX]; /* file completeness: the fields that the setting names; none = the catalogue's */
+    size_t n_filled;
+};
+/* SELECT key, numerator, denominator … with the parameters :from :to :as_of :today :year :station :town :indicator. */
+enum lm_status lm_count_sql_put(struct lm_store *store, const struct lm_count_sql *in, struct lm_buf *sql) LM_MUST_USE;
+/* Openings take part: the indicator allows them, and nobody asked for a beginning. */
+bool lm_count_openings(const struct lm_indicator *ind, const struct lm_count_scope *scope);
+const char *lm_count_place(const struct lm_type *type);
+extern const char lm_count_no_category[];   /* key of what has no category */
+extern const char lm_count_opening_live[];  /* condition on an opening balance o */
+
+/* ---- look-ups (counts_query.c) ---- */
+
 /* Value of a setting record, or fallback when there is none or it is no number ≥ 1. */
 int64_t lm_count_setting(struct lm_store *store, const char *key, int64_t fallback);
 /* Name of an area, code itself when unknown; and the key of the office above a village (the town's code for others). */

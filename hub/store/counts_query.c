@@ -1,16 +1,9 @@
-/* The SQL of one indicator: measure, filter, period, openings and grouping over the typed tables.
- *
- * A row counts when it is not deleted, not invalid, in a state that counts (unless the filter names states), and not replaced by a
- * verified correction. Flows are dated in UTC+8. With opening balances, rows dated on or before an opening inside its area are left
- * out: the opening holds them already. A person merged into another counts as that other. */
+/* Counting one indicator: runs the statements of counts_sql.c, folds medians, adds opening balances, names the groups. */
 #include "hub/store/counts_internal.h"
 #include "hub/store/store_internal.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define SQL_MAX (64 * 1024)
 
 /* ---- groups ----------------------------------------------------------------------------------- */
 
@@ -50,212 +43,6 @@ struct lm_count_group *lm_count_group(struct lm_count_groups *groups, const char
     snprintf(group->key, sizeof group->key, "%s", key);
     group->value.den = 1;
     return group;
-}
-
-/* ---- pieces of SQL ---------------------------------------------------------------------------- */
-
-static const char no_category[] = "none";
-
-/* The calendar day in UTC+8 of a date or date-time column of t. */
-static void put_day(struct lm_buf *sql, const struct lm_field *field)
-{
-    lm_buf_printf(sql, field->ftype == LM_F_DATETIME ? "date(t.\"%s\",'+8 hours')" : "t.\"%s\"", field->name);
-}
-
-static bool has_state(const struct lm_type *type, const char *state)
-{
-    return lm_list_code(type->states, state) != NULL;
-}
-
-/* Rows that count, whatever the filter says. */
-static void put_live(struct lm_buf *sql, const struct lm_indicator *ind)
-{
-    const struct lm_type *type = ind->type;
-    lm_buf_text(sql, "t.deleted_at IS NULL AND t._invalid=0");
-    if (!ind->filter_names_state) {
-        lm_buf_text(sql, " AND t.state NOT IN ('draft','returned','cancelled','merged')");
-    }
-    if (has_state(type, "verified")) {
-        lm_buf_printf(sql,
-                      " AND (t.correction_of IS NULL OR t.state IN ('verified','locked')) AND NOT EXISTS (SELECT 1 FROM \"r_%s\" k "
-                      "WHERE k.correction_of=t.id AND k.deleted_at IS NULL AND k._invalid=0 AND k.state IN ('verified','locked'))",
-                      type->name);
-    } else {
-        lm_buf_printf(sql,
-                      " AND NOT EXISTS (SELECT 1 FROM \"r_%s\" k WHERE k.correction_of=t.id AND k.deleted_at IS NULL AND "
-                      "k._invalid=0 AND k.state NOT IN ('draft','returned','cancelled','merged'))",
-                      type->name);
-    }
-}
-
-/* Openings that hold what lies inside their area up to their day. area is t's village_code. */
-static const char opening_live[] =
-    "o.deleted_at IS NULL AND o._invalid=0 AND o.state NOT IN ('draft','returned','cancelled','merged') AND o.indicator=:indicator AND "
-    "o.as_of<=:to";
-static const char opening_covers[] =
-    "(o.area_code=:town OR o.area_code=t.village_code OR o.area_code=(SELECT a.parent_code FROM r_area_unit a WHERE a.code=t.village_code "
-    "AND a.deleted_at IS NULL ORDER BY a.valid_from DESC LIMIT 1))";
-
-static bool counts_openings(const struct lm_indicator *ind, const struct lm_count_scope *scope)
-{
-    return ind->opening && ind->flow && !scope->from;
-}
-
-static enum lm_status put_where(struct lm_buf *sql, struct lm_store *store, const struct lm_indicator *ind,
-                                const struct lm_count_scope *scope)
-{
-    enum lm_status status = LM_OK;
-    lm_buf_text(sql, " WHERE ");
-    put_live(sql, ind);
-    if (ind->filter) {
-        lm_buf_text(sql, " AND (");
-        status = lm_expr_sql(ind->filter, store->catalog, ind->type, "t", sql);
-        lm_buf_text(sql, ")");
-    }
-    if (ind->flow) {
-        const struct lm_field *date = lm_type_field(ind->type, ind->date_field);
-        LM_CHECK(date != NULL);
-        if (scope->from) {
-            lm_buf_text(sql, " AND ");
-            put_day(sql, date);
-            lm_buf_text(sql, ">=:from");
-        }
-        lm_buf_text(sql, " AND ");
-        put_day(sql, date);
-        lm_buf_text(sql, "<=:to");
-        if (counts_openings(ind, scope)) {
-            lm_buf_printf(sql, " AND NOT EXISTS (SELECT 1 FROM r_opening_balance o WHERE %s AND %s AND o.as_of>=", opening_live,
-                          opening_covers);
-            put_day(sql, date);
-            lm_buf_text(sql, ")");
-        }
-    }
-    if (scope->station) {
-        lm_buf_text(sql, " AND t.village_code=:station");
-    }
-    return status;
-}
-
-/* A person reference counts as the person it was merged into. */
-static void put_arg(struct lm_buf *sql, const struct lm_indicator *ind, const char *name)
-{
-    const struct lm_field *field = lm_type_field(ind->type, name);
-    if (field && field->ftype == LM_F_UUID && field->ref && strcmp(field->ref, "person") == 0) {
-        lm_buf_printf(sql, "coalesce((SELECT p.merged_into FROM r_person p WHERE p.id=t.\"%s\"),t.\"%s\")", name, name);
-    } else {
-        lm_buf_printf(sql, "t.\"%s\"", name);
-    }
-}
-
-static void put_distinct(struct lm_buf *sql, const struct lm_indicator *ind)
-{
-    /* distinct(dup_key,id): the first that is set, so that one person in two villages counts once. */
-    bool first_set = strcmp(ind->args[0], "dup_key") == 0;
-    lm_buf_text(sql, "count(DISTINCT ");
-    if (first_set) {
-        lm_buf_text(sql, "coalesce(");
-    }
-    for (size_t i = 0; i < ind->n_args; i++) {
-        if (i > 0) {
-            lm_buf_text(sql, first_set ? "," : "||char(31)||");
-        }
-        if (first_set || ind->n_args == 1) {
-            put_arg(sql, ind, ind->args[i]);
-        } else {
-            lm_buf_text(sql, "coalesce(");
-            put_arg(sql, ind, ind->args[i]);
-            lm_buf_text(sql, ",'')");
-        }
-    }
-    lm_buf_text(sql, first_set ? "))" : ")");
-}
-
-/* The measure as a select list of two columns: numerator and denominator. each_item: the row stands for one item of a list. */
-static void put_measure(struct lm_buf *sql, const struct lm_indicator *ind, bool each_item)
-{
-    switch (ind->measure) {
-    case LM_M_COUNT:
-        lm_buf_text(sql, "count(*),1");
-        break;
-    case LM_M_SUM:
-        lm_buf_printf(sql, "coalesce(sum(t.\"%s\"),0),1", ind->args[0]);
-        break;
-    case LM_M_SUM_LEN:
-        if (each_item) {
-            lm_buf_text(sql, "count(*),1");
-        } else {
-            lm_buf_printf(sql, "coalesce(sum(json_array_length(t.\"%s\")),0),1", ind->args[0]);
-        }
-        break;
-    case LM_M_DISTINCT:
-        put_distinct(sql, ind);
-        lm_buf_text(sql, ",1");
-        break;
-    case LM_M_FILLED:
-        lm_buf_text(sql, "coalesce(sum(0");
-        for (size_t i = 0; i < ind->n_args; i++) {
-            lm_buf_printf(sql, "+(t.\"%s\" IS NOT NULL)", ind->args[i]);
-        }
-        lm_buf_printf(sql, "),0),count(*)*%zu", ind->n_args);
-        break;
-    case LM_M_MEDIAN_DAYS: /* one row a day count; folded in fold_medians() */
-        lm_buf_printf(sql, "CAST(julianday(t.\"%s\")-julianday(t.\"%s\") AS INTEGER),1", ind->args[1], ind->args[0]);
-        break;
-    case LM_M_RATIO:
-    case LM_M_GAP:
-    case LM_M_STATIONS_WITHIN:
-        LM_CHECK(false);
-    }
-}
-
-static const char office_sql[] =
-    "coalesce((SELECT a.parent_code FROM r_area_unit a WHERE a.code=t.village_code AND a.level='village' AND a.deleted_at IS NULL ORDER BY "
-    "a.valid_from DESC LIMIT 1),:town)";
-
-/* The group's key as an SQL expression, and what must be joined for it. */
-static void put_key(struct lm_buf *key, struct lm_buf *join, bool *each_item, const struct lm_indicator *ind,
-                    const struct lm_count_scope *scope)
-{
-    const struct lm_dimension *category = scope->category;
-    *each_item = false;
-    switch (scope->by) {
-    case LM_BY_NOTHING:
-        lm_buf_text(key, "''");
-        break;
-    case LM_BY_VILLAGE_CODE:
-        lm_buf_text(key, "t.village_code");
-        break;
-    case LM_BY_OFFICE:
-        lm_buf_text(key, office_sql);
-        break;
-    case LM_BY_MONTH:
-        lm_buf_text(key, "substr(");
-        put_day(key, lm_type_field(ind->type, ind->date_field));
-        lm_buf_text(key, ",1,7)");
-        break;
-    case LM_BY_CATEGORY:
-        if (category->child) {
-            /* Through children that count: a person with two identities stands in two groups. */
-            lm_buf_printf(join,
-                          " JOIN (SELECT DISTINCT person_id AS parent,\"%s\" AS value FROM \"r_%s\" WHERE deleted_at IS NULL AND _invalid=0 "
-                          "AND state NOT IN ('draft','returned','cancelled','merged')) AS g ON g.parent=t.id",
-                          category->field, category->child);
-            lm_buf_text(key, "coalesce(g.value,'')");
-            break;
-        }
-        const struct lm_field *field = lm_type_field(ind->type, category->field);
-        if (field->is_list) {
-            /* One row an item of the measured list; the aligned category by the same index. */
-            lm_buf_printf(join, ",json_each(t.\"%s\") AS j", ind->n_args ? ind->args[0] : field->name);
-            lm_buf_printf(key,
-                          "coalesce(json_extract(t.\"%s\",'$['||j.key||'].identity'),json_extract(t.\"%s\",'$['||j.key||'].benefit'),'%s')",
-                          field->name, field->name, no_category);
-            *each_item = true;
-        } else {
-            lm_buf_printf(key, "coalesce(t.\"%s\",'%s')", field->name, no_category);
-        }
-        break;
-    }
 }
 
 /* ---- running ---------------------------------------------------------------------------------- */
@@ -318,7 +105,7 @@ static int compare_days(const void *a, const void *b)
 struct medians {
     int64_t *days;
     size_t n, size;
-    char key[80];
+    char key[256];
 };
 
 static enum lm_status end_median(struct medians *m, struct lm_counted *out)
@@ -396,77 +183,79 @@ static enum lm_status fold_rows(struct lm_store *store, sqlite3_stmt *stmt, bool
     return lm_db_status(store->db, rc, "count", err);
 }
 
-static enum lm_status run_measure(struct lm_store *store, const struct lm_indicator *ind,
-                                  const struct lm_count_scope *scope, struct lm_counted *out, struct lm_error *err)
+static enum lm_status run_measure(struct lm_store *store, const struct lm_count_sql *in, struct lm_counted *out,
+                                  struct lm_error *err)
 {
-    struct lm_buf sql, key, join;
+    bool grouped = in->scope->by != LM_BY_NOTHING;
+    struct lm_buf sql;
     sqlite3_stmt *stmt = NULL;
-    bool each_item = false, grouped = scope->by != LM_BY_NOTHING;
-    bool median = ind->measure == LM_M_MEDIAN_DAYS;
-    lm_buf_init(&sql, SQL_MAX);
-    lm_buf_init(&key, SQL_MAX);
-    lm_buf_init(&join, SQL_MAX);
-    put_key(&key, &join, &each_item, ind, scope);
-    lm_buf_text(&sql, "SELECT ");
-    lm_buf_text(&sql, (const char *)key.data);
-    lm_buf_text(&sql, " AS k,");
-    put_measure(&sql, ind, each_item);
-    lm_buf_printf(&sql, " FROM \"r_%s\" AS t%s", ind->type->name, join.data ? (const char *)join.data : "");
-    enum lm_status status = put_where(&sql, store, ind, scope);
-    lm_buf_text(&sql, median ? " ORDER BY 1" : grouped ? " GROUP BY 1" : "");
-    if (status == LM_OK) {
-        status = prepare(store, &sql, ind, scope, &stmt, err);
+
+    lm_buf_init(&sql, LM_COUNT_SQL_MAX);
+    enum lm_status status = lm_count_sql_put(store, in, &sql);
+    if (status == LM_OK || status == LM_ERR_LIMIT) {
+        status = prepare(store, &sql, in->ind, in->scope, &stmt, err);
     }
-    if (status == LM_OK) {
-        status = median ? fold_medians(store, stmt, out, err) : fold_rows(store, stmt, grouped, out, err);
+    if (status == LM_OK && in->ind->measure == LM_M_MEDIAN_DAYS) {
+        status = fold_medians(store, stmt, out, err);
+    } else if (status == LM_OK) {
+        status = fold_rows(store, stmt, grouped, out, err);
     }
     sqlite3_finalize(stmt);
     lm_buf_free(&sql);
-    lm_buf_free(&key);
-    lm_buf_free(&join);
     return status;
 }
 
+/* What the openings say, in the indicator's own unit. Of several openings of one area the newest holds the older ones. */
 static enum lm_status run_opening(struct lm_store *store, const struct lm_indicator *ind,
-                                  const struct lm_count_scope *scope, bool *any, struct lm_counted *out,
-                                  struct lm_error *err)
+                                  const struct lm_count_scope *scope, struct lm_counted *out, struct lm_error *err)
 {
-    struct lm_buf sql;
-    double sum = 0, rows = 0;
-    /* Of several openings of one area the newest holds the older ones. */
-    static const char newest[] =
-        "NOT EXISTS (SELECT 1 FROM r_opening_balance n WHERE n.indicator=o.indicator AND n.area_code=o.area_code AND n.as_of>o.as_of AND "
-        "n.as_of<=:to AND n.deleted_at IS NULL AND n._invalid=0 AND n.state NOT IN ('draft','returned','cancelled','merged'))";
-    lm_buf_init(&sql, SQL_MAX);
-    lm_buf_printf(&sql, "SELECT coalesce(sum(o.value),0) FROM r_opening_balance o WHERE %s AND %s%s", opening_live, newest,
-                  scope->station ? " AND o.area_code=:station" : "");
-    enum lm_status status = scalar(store, &sql, ind, scope, &sum, err);
-    lm_buf_reset(&sql);
-    lm_buf_printf(&sql, "SELECT count(*) FROM r_opening_balance o WHERE %s%s", opening_live,
-                  scope->station ? " AND o.area_code=:station" : "");
-    if (status == LM_OK) {
-        status = scalar(store, &sql, ind, scope, &rows, err);
-    }
-    lm_buf_free(&sql);
     bool yuan = ind->rounding == LM_R_YUAN || ind->rounding == LM_R_YU10000YUAN;
-    sum = sum * (yuan ? 100 : 1); /* openings of money are entered in yuan, counted in fen */
-    out->opening = (int64_t)(sum + 0.5);
-    *any = rows > 0;
+    struct lm_buf sql;
+    double sum = 0;
+
+    lm_buf_init(&sql, LM_COUNT_SQL_MAX);
+    lm_buf_printf(&sql,
+                  "SELECT sum(value) FROM (SELECT o.area_code,o.value,max(o.as_of) FROM r_opening_balance o WHERE %s%s GROUP BY "
+                  "o.area_code)",
+                  lm_count_opening_live, scope->station ? " AND o.area_code=:station" : "");
+    enum lm_status status = scalar(store, &sql, ind, scope, &sum, err);
+    lm_buf_free(&sql);
+    /* People enter an opening of money in yuan, as the indicator's unit says; money is counted in fen. */
+    out->opening = (int64_t)(sum * (yuan ? 100 : 1) + 0.5);
     return status;
 }
 
-/* Was anything of that type ever entered here: a row in any state but a draft, or a nil report? */
+/* Was anything ever entered that speaks of this indicator: a row of its type beyond a draft (deleted since or not), an opening balance
+ * of it, a nil report of its type? */
 static enum lm_status ever_entered(struct lm_store *store, const struct lm_indicator *ind,
                                    const struct lm_count_scope *scope, bool *out, struct lm_error *err)
 {
+    const char *name = ind->type->name, *at = scope->station ? "=:station" : " IS NOT NULL";
     struct lm_buf sql;
     double found = 0;
-    const char *at = scope->station ? " AND village_code=:station" : "";
-    lm_buf_init(&sql, SQL_MAX);
+
+    lm_buf_init(&sql, LM_COUNT_SQL_MAX);
     lm_buf_printf(&sql,
-                  "SELECT EXISTS (SELECT 1 FROM \"r_%s\" WHERE deleted_at IS NULL AND state<>'draft'%s) OR EXISTS (SELECT 1 FROM r_nil_report "
-                  "WHERE record='%s' AND deleted_at IS NULL AND _invalid=0 AND state NOT IN ('draft','returned')%s)",
-                  ind->type->name, at, ind->type->name, at);
+                  "SELECT EXISTS (SELECT 1 FROM \"r_%s\" WHERE state<>'draft' AND \"%s\"%s) OR EXISTS (SELECT 1 FROM r_nil_report "
+                  "WHERE record='%s' AND deleted_at IS NULL AND _invalid=0 AND state NOT IN ('draft','returned') AND village_code%s)",
+                  name, lm_count_place(ind->type), at, name, at);
+    if (ind->opening) {
+        lm_buf_printf(&sql, " OR EXISTS (SELECT 1 FROM r_opening_balance o WHERE %s AND o.area_code%s)", lm_count_opening_live, at);
+    }
+    enum lm_status status = scalar(store, &sql, ind, scope, &found, err);
+    *out = found > 0;
+    lm_buf_free(&sql);
+    return status;
+}
+
+static enum lm_status exists(struct lm_store *store, const char *what, const struct lm_indicator *ind,
+                             const struct lm_count_scope *scope, bool *out, struct lm_error *err)
+{
+    struct lm_buf sql;
+    double found = 0;
+
+    lm_buf_init(&sql, LM_COUNT_SQL_MAX);
+    lm_buf_printf(&sql, "SELECT EXISTS (SELECT 1 FROM %s)", what);
     enum lm_status status = scalar(store, &sql, ind, scope, &found, err);
     *out = found > 0;
     lm_buf_free(&sql);
@@ -511,7 +300,7 @@ static void label_category(struct lm_store *store, const struct lm_indicator *in
     const struct lm_type *type = category->child ? lm_catalog_type(store->catalog, category->child) : ind->type;
     const struct lm_field *field = type ? lm_type_field(type, category->field) : NULL;
     const struct lm_code *code = NULL;
-    snprintf(group->label, sizeof group->label, "%s", strcmp(group->key, no_category) == 0 ? "未分类" : group->key);
+    snprintf(group->label, sizeof group->label, "%s", strcmp(group->key, lm_count_no_category) == 0 ? "未分类" : group->key);
     if (!field) {
         return;
     }
@@ -528,10 +317,8 @@ static void label_category(struct lm_store *store, const struct lm_indicator *in
                      group->label, sizeof group->label);
         }
     }
-    if (code && strcmp(group->key, no_category) != 0) {
+    if (code && (field->list || strcmp(group->key, lm_count_no_category) != 0)) { /* a list may have a code "none" */
         snprintf(group->label, sizeof group->label, "%s", code->zh);
-    } else if (code && field->list) {
-        snprintf(group->label, sizeof group->label, "%s", code->zh); /* a list may have a code "none" */
     }
 }
 
@@ -550,41 +337,81 @@ static void label_groups(struct lm_store *store, const struct lm_indicator *ind,
     }
 }
 
+/* ---- settings --------------------------------------------------------------------------------- */
+
+static void setting_text(struct lm_store *store, const char *key, char *out, size_t n)
+{
+    out[0] = '\0';
+    one_text(store,
+             "SELECT value FROM r_setting WHERE key=?1 AND deleted_at IS NULL AND _invalid=0 AND state IN ('submitted','verified','locked') "
+             "ORDER BY id DESC LIMIT 1",
+             key, NULL, out, n);
+}
+
+int64_t lm_count_setting(struct lm_store *store, const char *key, int64_t fallback)
+{
+    char text[64], *end = NULL;
+
+    setting_text(store, key, text, sizeof text);
+    long long n = strtoll(text, &end, 10);
+    return text[0] && *end == '\0' && n >= 1 ? n : fallback;
+}
+
+/* "file_fields": names of fields with anything between them; what is no field of the type is passed over. */
+static void read_filled(struct lm_store *store, struct lm_count_sql *in)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+    char text[2048];
+
+    setting_text(store, "file_fields", text, sizeof text);
+    for (const char *p = text; *p && in->n_filled < LM_COUNT_FILLED_MAX;) {
+        size_t n = strspn(p, letters);
+        const struct lm_field *field = n ? lm_type_fieldn(in->ind->type, p, n) : NULL;
+        if (field) {
+            in->filled[in->n_filled++] = field->name;
+        }
+        p += n ? n : 1;
+    }
+}
+
 /* ---- one indicator ---------------------------------------------------------------------------- */
 
 enum lm_status lm_count_query_run(struct lm_store *store, const struct lm_indicator *indicator,
                                   const struct lm_count_scope *scope, struct lm_counted *out, struct lm_error *err)
 {
     struct lm_count_scope total = *scope;
-    bool entered = false, opened = false;
+    struct lm_count_sql in = {.ind = indicator, .scope = &total};
+    char openings[512];
+
     memset(out, 0, sizeof *out);
     out->value.den = 1;
     total.by = LM_BY_NOTHING;
-    enum lm_status status = ever_entered(store, indicator, scope, &entered, err);
-    if (status == LM_OK) {
-        status = run_measure(store, indicator, &total, out, err);
+    if (strcmp(indicator->type->name, "person") == 0) {
+        in.child = lm_catalog_type(store->catalog, "person_identity");
     }
-    if (status == LM_OK && counts_openings(indicator, scope)) {
-        status = run_opening(store, indicator, scope, &opened, out, err);
+    if (indicator->measure == LM_M_FILLED) {
+        read_filled(store, &in);
+    }
+    snprintf(openings, sizeof openings, "r_opening_balance o WHERE %s", lm_count_opening_live);
+    enum lm_status status = ever_entered(store, indicator, scope, &out->reported, err);
+    if (status == LM_OK) {
+        status = exists(store, "r_person WHERE merged_into IS NOT NULL", indicator, scope, &in.merged, err);
+    }
+    if (status == LM_OK && lm_count_openings(indicator, scope)) {
+        status = exists(store, openings, indicator, scope, &in.covered, err);
+    }
+    if (status == LM_OK) {
+        status = run_measure(store, &in, out, err);
+    }
+    if (status == LM_OK && in.covered) {
+        status = run_opening(store, indicator, scope, out, err);
     }
     if (status == LM_OK && scope->by != LM_BY_NOTHING) {
         struct lm_figure value = out->value;
-        status = run_measure(store, indicator, scope, out, err);
+        in.scope = scope;
+        status = run_measure(store, &in, out, err);
         out->value = value;
         label_groups(store, indicator, scope, &out->groups);
     }
-    out->reported = entered || opened;
     return status;
-}
-
-int64_t lm_count_setting(struct lm_store *store, const char *key, int64_t fallback)
-{
-    char text[64] = "";
-    one_text(store,
-             "SELECT value FROM r_setting WHERE key=?1 AND deleted_at IS NULL AND _invalid=0 AND state IN ('submitted','verified','locked') "
-             "ORDER BY id DESC LIMIT 1",
-             key, NULL, text, sizeof text);
-    char *end = NULL;
-    long long n = strtoll(text, &end, 10);
-    return text[0] && *end == '\0' && n >= 1 ? n : fallback;
 }
