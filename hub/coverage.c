@@ -26,7 +26,8 @@ static bool take_replica(void *arg, const struct lm_replica *r)
     bool silent = s->now_ms - r->last_contact_ms > 7 * DAY_MS;
     s->any = true;
     s->contacted = s->contacted || r->complete_ms > 0 || r->as_of_ms > 0;
-    s->gap = s->gap || r->possible_gap || (behind && (r->revoked_ms != 0 || silent));
+    /* At a revocation the store notes the gap, and a person may close it; one that is only silent may still speak. */
+    s->gap = s->gap || r->possible_gap || (r->revoked_ms == 0 && behind && silent);
     if (r->revoked_ms != 0) {
         s->revoked_ms_best = r->complete_ms > s->revoked_ms_best ? r->complete_ms : s->revoked_ms_best;
         return true;
