@@ -34,6 +34,7 @@ enum lm_status lm_node_enrol_take(struct lm_node_key *key, const struct lm_msg_e
     if (answer->station_name[0] && strlen(answer->station_name) < sizeof key->station_name) {
         memcpy(key->station_name, answer->station_name, strlen(answer->station_name) + 1);
     }
+    key->hub_offset_ms = answer->hub_time_ms - lm_clock_wall_ms();
     key->enrolled = true;
     memset(&key->kit, 0, sizeof key->kit);
     memset(key->nonce, 0, sizeof key->nonce);

@@ -29,6 +29,7 @@ struct lm_node_key {
     uint64_t replica;
     uint8_t certificate[LM_CERTIFICATE_BYTES_MAX];
     size_t certificate_len;
+    int64_t hub_offset_ms; /* hub clock minus this PC's when the answer came; not in the file */
 };
 /* LM_ERR_NOT_FOUND: no such file (err "not_enrolled"); LM_ERR_CORRUPT "bad_key_file": not such a file, or its parts do not fit
  * together; LM_ERR_DENIED, LM_ERR_IO. */

@@ -67,6 +67,9 @@ enum lm_status lm_nstore_me(struct lm_nstore *store, struct lm_me *out, struct l
 enum lm_status lm_nstore_me_make(struct lm_nstore *store, uint64_t replica, const char *station, const char *level,
                                  const char *name, struct lm_error *err) LM_MUST_USE;
 
+/* The hub's clock as told at enrolment: dates are judged by it before the first session. Inside a transaction. */
+enum lm_status lm_nstore_set_offset(struct lm_nstore *store, int64_t offset_ms, struct lm_error *err) LM_MUST_USE;
+
 /* ---- the outbox (store/outbox.c) ---- */
 
 /* Appends a packed change to the branch of me and moves me's head and HLC, in the database and in *me.

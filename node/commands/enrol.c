@@ -84,6 +84,9 @@ static enum lm_status make_database(struct lm_node *node, const struct lm_kit *k
     if (st == LM_OK) {
         st = lm_nstore_me_make(node->store, key->replica, key->station, key->level, key->station_name, err);
     }
+    if (st == LM_OK) {
+        st = lm_nstore_set_offset(node->store, key->hub_offset_ms, err);
+    }
     for (size_t i = 0; st == LM_OK && i < kit->n_records; i++) {
         st = lm_nstore_put_kit_record(node->store, kit->records[i].body, kit->records[i].len, key->level, err);
     }

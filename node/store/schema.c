@@ -96,6 +96,7 @@ const char *const ns_sql[NS_COUNT] = {
     [NS_ME_CONTACT] = "UPDATE me SET last_contact_ms = ?1",
     [NS_ME_STATE] = "UPDATE me SET state = ?1, state_code = ?2, state_zh = ?3, state_en = ?4",
     [NS_ME_CATALOG] = "UPDATE me SET catalog = ?1, catalog_hash = ?2, cursor_pos = 0, cursor_id = ''",
+    [NS_ME_OFFSET] = "UPDATE me SET offset_ms = ?1",
     [NS_OUT_ADD] = "INSERT INTO outbox(branch, seq, record, type, hlc, user, body, hash) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [NS_OUT_FROM] = "SELECT seq, body, hash FROM outbox WHERE branch = ?1 AND seq >= ?2 ORDER BY seq",
     [NS_OUT_HASH] = "SELECT hash FROM outbox WHERE branch = ?1 AND seq = ?2",

@@ -297,3 +297,11 @@ enum lm_status lm_nstore_me_make(struct lm_nstore *store, uint64_t replica, cons
     }
     return st;
 }
+
+enum lm_status lm_nstore_set_offset(struct lm_nstore *store, int64_t offset_ms, struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(store, NS_ME_OFFSET);
+
+    (void)sqlite3_bind_int64(q, 1, offset_ms);
+    return ns_run(store, q, "note the hub's clock", err);
+}
