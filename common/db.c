@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 
 enum {
     BUSY_TIMEOUT_MS = 10000,
+    PAGE_BYTES = 4096,
     CACHE_KIB_DEFAULT = 8 * 1024,
     CHECKPOINT_PAGES_DEFAULT = 4000,
     WAL_KEPT_BYTES = 64 * 1024 * 1024, /* journal_size_limit: what a large WAL is cut back to */
@@ -426,9 +428,35 @@ static enum lm_status migrate(struct lm_db *db, const struct lm_db_options *opti
     return st;
 }
 
+/* Counting every allocation takes a mutex each time, and nobody reads the sums. */
+static void configure_sqlite(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
+static pthread_once_t configured = PTHREAD_ONCE_INIT;
+
+void lm_db_reserve_pages(int n)
+{
+    static void *memory; /* SQLite's until the process ends */
+    int header = 0, size;
+
+    (void)pthread_once(&configured, configure_sqlite);
+    if (memory || n <= 0 || sqlite3_config(SQLITE_CONFIG_PCACHE_HDRSZ, &header) != SQLITE_OK) {
+        return;
+    }
+    size = (PAGE_BYTES + header + 7) / 8 * 8;
+    memory = malloc((size_t)size * (size_t)n);
+    if (memory && sqlite3_config(SQLITE_CONFIG_PAGECACHE, memory, size, n) != SQLITE_OK) {
+        free(memory);
+        memory = NULL;
+    }
+}
+
 enum lm_status lm_db_open(const struct lm_db_options *options, struct lm_db **out,
                           struct lm_error *err)
 {
+    (void)pthread_once(&configured, configure_sqlite);
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
                 (options->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
     struct lm_db *db = NULL;

@@ -37,6 +37,9 @@ enum lm_status lm_db_open(const struct lm_db_options *options, struct lm_db **ou
                           struct lm_error *err) LM_MUST_USE;
 void lm_db_close(struct lm_db **db);
 struct sqlite3 *lm_db_handle(struct lm_db *db);
+/* Sets aside memory for n pages of cache, once for the process and before the first lm_db_open: a server with a large cache then does
+ * not ask malloc for every page. Without it, or when there is no such memory, pages come from malloc. */
+void lm_db_reserve_pages(int n);
 
 /* err nullable everywhere below. */
 enum lm_status lm_db_exec(struct lm_db *db, const char *sql, struct lm_error *err) LM_MUST_USE;

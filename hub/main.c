@@ -1,6 +1,7 @@
 /* lastmile-hub: finds the command, prepares what it needs, and runs it here or inside the running server. */
 #include "common/base/util.h"
 #include "common/control.h"
+#include "common/db.h"
 #include "hub/program.h"
 
 #include <errno.h>
@@ -8,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define SERVER_CACHE_PAGES 18000 /* the writer's 64 MiB and what readers of the same process take */
 
 static void print_help(FILE *out)
 {
@@ -186,6 +189,7 @@ static int run(struct lm_hub *hub, const struct lm_hub_command *command, struct 
         status = hub_open(hub, cli, LM_STORE_READ, &err);
         return status == LM_OK ? command->run(hub, cli) : lm_hub_fail(cli, &err);
     case LM_NEEDS_SERVE:
+        lm_db_reserve_pages(SERVER_CACHE_PAGES);
         if ((status = lm_datadir_lock(&hub->dir, "hub.lock", &err)) != LM_OK ||
             (status = hub_open(hub, cli, LM_STORE_WRITE, &err)) != LM_OK) {
             return lm_hub_fail(cli, &err);

@@ -77,14 +77,27 @@ bool lm_date_parse(const char *text, size_t n, int64_t *day_out)
     return true;
 }
 
+/* The last n decimal digits, without printf: every merged change has a date or two. */
+static void put_digits(char *out, unsigned value, int n)
+{
+    while (n-- > 0) {
+        out[n] = (char)('0' + value % 10);
+        value /= 10;
+    }
+}
+
 void lm_date_format(int64_t day, char out[16])
 {
     int y;
     int m;
     int d;
     civil_of(day < DAY_MIN ? DAY_MIN : day > DAY_MAX ? DAY_MAX : day, &y, &m, &d);
-    (void)snprintf(out, 16, "%04u-%02u-%02u", (unsigned)y % 10000, (unsigned)m % 100,
-                   (unsigned)d % 100);
+    put_digits(out, (unsigned)y, 4);
+    out[4] = '-';
+    put_digits(out + 5, (unsigned)m, 2);
+    out[7] = '-';
+    put_digits(out + 8, (unsigned)d, 2);
+    out[10] = '\0';
 }
 
 /* "Z" or "±hh:mm", filling the n bytes. */
@@ -150,10 +163,17 @@ void lm_time_format(int64_t ms, char out[LM_TIME_TEXT + 8])
     ms = ms < MS_MIN ? MS_MIN : ms > MS_MAX ? MS_MAX : ms;
     int64_t day = floor_div(ms, DAY_MS);
     unsigned rest = (unsigned)(ms - day * DAY_MS);
-    char date[16];
-    lm_date_format(day, date);
-    (void)snprintf(out, LM_TIME_TEXT + 8, "%.10sT%02u:%02u:%02u.%03uZ", date, rest / 3600000 % 24,
-                   rest / 60000 % 60, rest / 1000 % 60, rest % 1000);
+    lm_date_format(day, out);
+    out[10] = 'T';
+    put_digits(out + 11, rest / 3600000, 2);
+    out[13] = ':';
+    put_digits(out + 14, rest / 60000 % 60, 2);
+    out[16] = ':';
+    put_digits(out + 17, rest / 1000 % 60, 2);
+    out[19] = '.';
+    put_digits(out + 20, rest % 1000, 3);
+    out[23] = 'Z';
+    out[24] = '\0';
 }
 
 int64_t lm_day_utc8(int64_t ms)

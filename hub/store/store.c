@@ -17,7 +17,7 @@ enum {
     CACHE_KIB = 64 * 1024,
     READER_CACHE_KIB = 16 * 1024,
     CHECKPOINT_PAGES =
-        20000, /* larger than the default: a merge touches many pages again and again */
+        50000, /* larger than the default: a merge touches many pages again and again */
 };
 
 bool lm_is_fatal(enum lm_status status)
