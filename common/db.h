@@ -1,7 +1,8 @@
-/* The one place that opens databases: SQLite with WAL and synchronous=FULL, migrations, transactions, and SQLite's
- * errors as statuses with words. One connection belongs to one thread.
+/* The one place that opens databases: SQLite with WAL and synchronous=FULL, migrations,
+ * transactions, and SQLite's errors as statuses with words. One connection belongs to one thread.
  *
- * Only stores (common/tables, hub/store, node/store) use lm_db_handle(); nobody else sees SQLite. */
+ * Only stores (common/tables, hub/store, node/store) use lm_db_handle(); nobody else sees SQLite.
+ */
 #ifndef LM_COMMON_DB_H
 #define LM_COMMON_DB_H
 
@@ -20,25 +21,27 @@ struct lm_migration {
 };
 struct lm_db_options {
     const char *path;
-    uint32_t application_id;          /* LM_APP_NODE or LM_APP_HUB; another one in the file is an error */
+    uint32_t application_id; /* LM_APP_NODE or LM_APP_HUB; another one in the file is an error */
     const struct lm_migration *migrations;
     int n_migrations;
-    bool create;                      /* else a missing file is LM_ERR_NOT_FOUND */
-    bool read_only;                   /* no migration; a reader in WAL mode */
-    int cache_kib;                    /* page cache; 0 = 8 MiB */
-    int checkpoint_pages;             /* wal_autocheckpoint; 0 = 4000 */
+    bool create;          /* else a missing file is LM_ERR_NOT_FOUND */
+    bool read_only;       /* no migration; a reader in WAL mode */
+    int cache_kib;        /* page cache; 0 = 8 MiB */
+    int checkpoint_pages; /* wal_autocheckpoint; 0 = 4000 */
 };
 #define LM_APP_NODE 0x4c4d4e31u
 #define LM_APP_HUB 0x4c4d4831u
 
-/* LM_ERR_VERSION: the file's user_version is newer than n_migrations (err says which program is needed).
- * LM_ERR_CORRUPT: not a database, another application's, or damaged. LM_ERR_IO, LM_ERR_DENIED, LM_ERR_FULL, LM_ERR_BUSY. */
+/* LM_ERR_VERSION: the file's user_version is newer than n_migrations (err says which program is
+ * needed). LM_ERR_CORRUPT: not a database, another application's, or damaged. LM_ERR_IO,
+ * LM_ERR_DENIED, LM_ERR_FULL, LM_ERR_BUSY. */
 enum lm_status lm_db_open(const struct lm_db_options *options, struct lm_db **out,
                           struct lm_error *err) LM_MUST_USE;
 void lm_db_close(struct lm_db **db);
 struct sqlite3 *lm_db_handle(struct lm_db *db);
-/* Sets aside memory for n pages of cache, once for the process and before the first lm_db_open: a server with a large cache then does
- * not ask malloc for every page. Without it, or when there is no such memory, pages come from malloc. */
+/* Sets aside memory for n pages of cache, once for the process and before the first lm_db_open: a
+ * server with a large cache then does not ask malloc for every page. Without it, or when there is
+ * no such memory, pages come from malloc. */
 void lm_db_reserve_pages(int n);
 
 /* err nullable everywhere below. */
@@ -48,12 +51,13 @@ enum lm_status lm_db_prepare(struct lm_db *db, const char *sql, struct sqlite3_s
 /* BEGIN IMMEDIATE, waiting at most busy_timeout (10 s) → LM_ERR_BUSY. */
 enum lm_status lm_db_begin(struct lm_db *db, struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_db_begin_read(struct lm_db *db, struct lm_error *err) LM_MUST_USE;
-/* After a failed commit nothing of the transaction is there. LM_ERR_FULL, LM_ERR_IO: see P2 for what a hub must do. */
+/* After a failed commit nothing of the transaction is there. LM_ERR_FULL, LM_ERR_IO: see P2 for
+ * what a hub must do. */
 enum lm_status lm_db_commit(struct lm_db *db, struct lm_error *err) LM_MUST_USE;
 void lm_db_rollback(struct lm_db *db); /* no-op outside a transaction */
 bool lm_db_in_transaction(struct lm_db *db);
-/* What an sqlite3 result code means: SQLITE_ROW, DONE and OK → LM_OK; fills err with `doing` (English verb phrase) and
- * SQLite's text. */
+/* What an sqlite3 result code means: SQLITE_ROW, DONE and OK → LM_OK; fills err with `doing`
+ * (English verb phrase) and SQLite's text. */
 enum lm_status lm_db_status(struct lm_db *db, int rc, const char *doing, struct lm_error *err);
 
 #endif

@@ -1,4 +1,5 @@
-/* NDJSON entry. See entry.h. Answers of a batch are kept until its flush: nothing is called saved before it is. */
+/* NDJSON entry. See entry.h. Answers of a batch are kept until its flush: nothing is called saved
+ * before it is. */
 #include "common/entry.h"
 
 #include "common/base/util.h"
@@ -13,8 +14,8 @@
 struct run {
     struct lm_cli *cli;
     const struct lm_entry_sink *sink;
-    json_t *refs;       /* name -> id */
-    json_t **waiting;   /* answers of this batch */
+    json_t *refs;     /* name -> id */
+    json_t **waiting; /* answers of this batch */
     size_t n_waiting;
     bool any_failed;
     size_t line_no;
@@ -29,8 +30,8 @@ enum lm_status lm_entry_hash(const char *type, const char *station, const json_t
     }
     char head[128];
     int n = snprintf(head, sizeof head, "%s|%s|", type, station ? station : "");
-    lm_hash(out, head, (size_t)n < sizeof head ? (size_t)n : sizeof head - 1, text, strlen(text), NULL,
-            0);
+    lm_hash(out, head, (size_t)n < sizeof head ? (size_t)n : sizeof head - 1, text, strlen(text),
+            NULL, 0);
     free(text);
     return LM_OK;
 }
@@ -39,8 +40,8 @@ enum lm_status lm_entry_hash(const char *type, const char *station, const json_t
 static enum lm_status resolve(struct run *run, json_t *node, const char *field, int depth,
                               struct lm_error *err);
 
-static enum lm_status resolved_text(struct run *run, const char *text, const char *field, json_t **out,
-                                    struct lm_error *err)
+static enum lm_status resolved_text(struct run *run, const char *text, const char *field,
+                                    json_t **out, struct lm_error *err)
 {
     *out = NULL;
     const char *at = text[0] == '@' ? text : NULL;
@@ -82,7 +83,8 @@ static enum lm_status resolve(struct run *run, json_t *node, const char *field, 
     if (json_is_object(node)) {
         const char *key;
         json_t *value;
-        json_object_foreach(node, key, value) {
+        json_object_foreach(node, key, value)
+        {
             const char *where = depth == 0 ? key : field;
             if (json_is_string(value)) {
                 status = resolved_text(run, json_string_value(value), where, &fresh, err);
@@ -134,7 +136,8 @@ static enum lm_status text_member(const json_t *line, const char *name, size_t m
     return LM_OK;
 }
 
-static enum lm_status flag_member(const json_t *line, const char *name, bool *out, struct lm_error *err)
+static enum lm_status flag_member(const json_t *line, const char *name, bool *out,
+                                  struct lm_error *err)
 {
     const json_t *value = json_object_get(line, name);
     if (value && !json_is_boolean(value)) {
@@ -147,11 +150,12 @@ static enum lm_status flag_member(const json_t *line, const char *name, bool *ou
 
 static enum lm_status check_members(const json_t *line, bool with_station, struct lm_error *err)
 {
-    static const char *const known[] = {"type", "id", "key", "ref", "fields", "delete", "reason",
-                                        "undelete", "station"};
+    static const char *const known[] = {"type",   "id",     "key",      "ref",    "fields",
+                                        "delete", "reason", "undelete", "station"};
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)line, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)line, key, value)
+    {
         bool found = false;
         for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
             found = found || (strcmp(key, known[i]) == 0 && (i != 8 || with_station));
@@ -165,7 +169,8 @@ static enum lm_status check_members(const json_t *line, bool with_station, struc
     return LM_OK;
 }
 
-/* Fills entry from a parsed line. *own_out receives a fields object to be released by the caller. */
+/* Fills entry from a parsed line. *own_out receives a fields object to be released by the caller.
+ */
 static enum lm_status parse_entry(struct run *run, const json_t *line, struct lm_entry *entry,
                                   const char **ref_out, json_t **own_out, struct lm_error *err)
 {
@@ -173,8 +178,7 @@ static enum lm_status parse_entry(struct run *run, const json_t *line, struct lm
     bool deleting = false, undeleting = false;
     memset(entry, 0, sizeof *entry);
     enum lm_status status = check_members(line, run->sink->with_station, err);
-    if (status != LM_OK ||
-        (status = text_member(line, "type", 40, &entry->type, err)) != LM_OK ||
+    if (status != LM_OK || (status = text_member(line, "type", 40, &entry->type, err)) != LM_OK ||
         (status = text_member(line, "id", LM_UUID_TEXT, &entry->id, err)) != LM_OK ||
         (status = text_member(line, "key", LM_KEY_CHARS_MAX, &entry->key, err)) != LM_OK ||
         (status = text_member(line, "ref", LM_KEY_CHARS_MAX, ref_out, err)) != LM_OK ||
@@ -221,7 +225,7 @@ static enum lm_status parse_entry(struct run *run, const json_t *line, struct lm
                        "“%s”只用于新增", "\"%s\" is for creations only",
                        entry->key ? "key" : "station");
     }
-    entry->op = entry->type    ? LM_OP_CREATE
+    entry->op = entry->type  ? LM_OP_CREATE
                 : deleting   ? LM_OP_DELETE
                 : undeleting ? LM_OP_UNDELETE
                              : LM_OP_EDIT;
@@ -344,8 +348,9 @@ static bool blank(const char *text, size_t n)
     return true;
 }
 
-/* True when the next line is not there yet. Whoever writes lines one by one waits for their answers, and the store's lock must
- * not be held for as long as a person types. (glibc tells what stdio has read ahead.) */
+/* True when the next line is not there yet. Whoever writes lines one by one waits for their
+ * answers, and the store's lock must not be held for as long as a person types. (glibc tells what
+ * stdio has read ahead.) */
 static bool must_wait(FILE *in)
 {
     struct pollfd fd = {.fd = fileno(in), .events = POLLIN};
@@ -404,8 +409,10 @@ int lm_entry_run(struct lm_cli *cli, const char *program, const struct lm_entry_
 out:
     if (fatal != LM_OK) {
         fprintf(cli->err,
-                "%s: 第 %zu 行起没有读入:%s / stopped at line %zu: %s; lines answered with an id are saved\n",
-                program, run.line_no + 1, lm_status_name(fatal), run.line_no, lm_status_name(fatal));
+                "%s: 第 %zu 行起没有读入:%s / stopped at line %zu: %s; lines answered with an id "
+                "are saved\n",
+                program, run.line_no + 1, lm_status_name(fatal), run.line_no,
+                lm_status_name(fatal));
     }
     free(run.waiting);
     free(line);

@@ -1,5 +1,6 @@
-/* ZeroMQ with CURVE: the hub's ROUTER with its own ZAP handler, a node's DEALER. Socket options as found necessary by running
- * libzmq 4.3.4 (the reasons stand beside each in transport.c). One thread owns a socket; the ZAP handler has its own thread. */
+/* ZeroMQ with CURVE: the hub's ROUTER with its own ZAP handler, a node's DEALER. Socket options as
+ * found necessary by running libzmq 4.3.4 (the reasons stand beside each in transport.c). One
+ * thread owns a socket; the ZAP handler has its own thread. */
 #ifndef LM_COMMON_TRANSPORT_H
 #define LM_COMMON_TRANSPORT_H
 
@@ -17,8 +18,9 @@ struct lm_keypair {
 };
 void lm_keypair_make(struct lm_keypair *pair);
 
-/* What a client's CURVE key may do; asked on the ZAP thread for every handshake. user_id_out (≤ 40 chars) comes back with every
- * message of that connection: "r<number>" for a replica, "k<n>" for a kit. False = refused (400). */
+/* What a client's CURVE key may do; asked on the ZAP thread for every handshake. user_id_out (≤ 40
+ * chars) comes back with every message of that connection: "r<number>" for a replica, "k<n>" for a
+ * kit. False = refused (400). */
 typedef bool (*lm_zap_allow)(void *arg, const uint8_t public_key[LM_KEY_BYTES], const char *address,
                              char user_id_out[41]);
 
@@ -28,11 +30,12 @@ void lm_context_destroy(struct lm_context **context);
 
 struct lm_router;
 /* endpoint "tcp://ADDR:PORT", port * or 0 = any. Starts the ZAP thread before binding. */
-enum lm_status lm_router_open(struct lm_context *context, const char *endpoint, const struct lm_keypair *keys,
-                              lm_zap_allow allow, void *allow_arg, struct lm_router **out,
-                              struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_router_open(struct lm_context *context, const char *endpoint,
+                              const struct lm_keypair *keys, lm_zap_allow allow, void *allow_arg,
+                              struct lm_router **out, struct lm_error *err) LM_MUST_USE;
 const char *lm_router_endpoint(const struct lm_router *router); /* as bound */
-int lm_router_fd(struct lm_router *router);                      /* edge-triggered: drain with receive until LM_ERR_TIMEOUT */
+int lm_router_fd(
+    struct lm_router *router); /* edge-triggered: drain with receive until LM_ERR_TIMEOUT */
 
 struct lm_peer { /* routing id: 5 bytes at libzmq */
     uint8_t id[32];
@@ -40,35 +43,39 @@ struct lm_peer { /* routing id: 5 bytes at libzmq */
 };
 struct lm_incoming {
     struct lm_peer peer;
-    char user_id[41];        /* from the last frame; "" = drop */
+    char user_id[41]; /* from the last frame; "" = drop */
     uint8_t kind;
-    const uint8_t *body;     /* valid until the next receive or lm_incoming_release */
+    const uint8_t *body; /* valid until the next receive or lm_incoming_release */
     size_t n;
-    bool hostile;            /* too many frames, wrong shape: user_id tells who; body is empty */
+    bool hostile; /* too many frames, wrong shape: user_id tells who; body is empty */
     void *internal;
 };
 /* Waits up to timeout_ms (0 = not) → LM_ERR_TIMEOUT. */
-enum lm_status lm_router_receive(struct lm_router *router, int timeout_ms, struct lm_incoming *in) LM_MUST_USE;
+enum lm_status lm_router_receive(struct lm_router *router, int timeout_ms,
+                                 struct lm_incoming *in) LM_MUST_USE;
 void lm_incoming_release(struct lm_incoming *in);
 /* LM_ERR_BUSY: its queue is full; LM_ERR_NOT_FOUND: gone. Nothing is queued then. */
 enum lm_status lm_router_send(struct lm_router *router, const struct lm_peer *peer, uint8_t kind,
                               const void *body, size_t n) LM_MUST_USE;
-/* Waits for a message or for any of fds to become readable, at most timeout_ms. ready[i] tells which. */
-enum lm_status lm_router_wait(struct lm_router *router, const int *fds, size_t n_fds, bool *ready, int timeout_ms,
-                              bool *message_ready) LM_MUST_USE;
+/* Waits for a message or for any of fds to become readable, at most timeout_ms. ready[i] tells
+ * which. */
+enum lm_status lm_router_wait(struct lm_router *router, const int *fds, size_t n_fds, bool *ready,
+                              int timeout_ms, bool *message_ready) LM_MUST_USE;
 void lm_router_close(struct lm_router **router);
 
 struct lm_dealer;
-enum lm_status lm_dealer_open(struct lm_context *context, const char *endpoint, const uint8_t hub_key[LM_KEY_BYTES],
-                              const struct lm_keypair *keys, struct lm_dealer **out,
-                              struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_dealer_open(struct lm_context *context, const char *endpoint,
+                              const uint8_t hub_key[LM_KEY_BYTES], const struct lm_keypair *keys,
+                              struct lm_dealer **out, struct lm_error *err) LM_MUST_USE;
 /* LM_ERR_BUSY: not connected or queue full; nothing is queued. */
-enum lm_status lm_dealer_send(struct lm_dealer *dealer, uint8_t kind, const void *body, size_t n) LM_MUST_USE;
-enum lm_status lm_dealer_receive(struct lm_dealer *dealer, int timeout_ms, struct lm_incoming *in) LM_MUST_USE;
-enum lm_status lm_dealer_wait(struct lm_dealer *dealer, const int *fds, size_t n_fds, bool *ready, int timeout_ms,
-                              bool *message_ready) LM_MUST_USE;
-/* What the socket's monitor saw last: "connecting", "connected", "refused by the hub (unknown or revoked key)",
- * "not a Lastmile hub", "wrong hub key", "unreachable". Never NULL. */
+enum lm_status lm_dealer_send(struct lm_dealer *dealer, uint8_t kind, const void *body,
+                              size_t n) LM_MUST_USE;
+enum lm_status lm_dealer_receive(struct lm_dealer *dealer, int timeout_ms,
+                                 struct lm_incoming *in) LM_MUST_USE;
+enum lm_status lm_dealer_wait(struct lm_dealer *dealer, const int *fds, size_t n_fds, bool *ready,
+                              int timeout_ms, bool *message_ready) LM_MUST_USE;
+/* What the socket's monitor saw last: "connecting", "connected", "refused by the hub (unknown or
+ * revoked key)", "not a Lastmile hub", "wrong hub key", "unreachable". Never NULL. */
 const char *lm_dealer_state(struct lm_dealer *dealer);
 void lm_dealer_close(struct lm_dealer **dealer);
 

@@ -76,9 +76,9 @@ const struct lm_hub_command *lm_hub_command_find(int argc, char **argv)
     return NULL;
 }
 
-enum lm_status lm_hub_options(struct lm_cli *cli, const struct lm_cli_option *options, size_t n_options,
-                              const char **positional, size_t max_positional, size_t *n_positional,
-                              struct lm_error *err)
+enum lm_status lm_hub_options(struct lm_cli *cli, const struct lm_cli_option *options,
+                              size_t n_options, const char **positional, size_t max_positional,
+                              size_t *n_positional, struct lm_error *err)
 {
     const struct lm_hub_command *command = lm_hub_command_find(cli->argc, cli->argv);
     struct lm_cli rest = *cli;

@@ -10,7 +10,8 @@ void lm_server_send_error(struct lm_server *server, const struct lm_peer *to, co
     struct lm_buf body;
     lm_buf_init(&body, 4096);
     lm_error_message(&body, code, text, retry_s);
-    if (body.status == LM_OK && lm_router_send(server->router, to, LM_MSG_ERROR, body.data, body.len) != LM_OK) {
+    if (body.status == LM_OK &&
+        lm_router_send(server->router, to, LM_MSG_ERROR, body.data, body.len) != LM_OK) {
         lm_log(LM_LOG_DEBUG, "serve", "an error message could not be sent");
     }
     server->metrics.errors++;
@@ -90,7 +91,8 @@ void lm_server_answer_enrolments(struct lm_server *server)
             answer.hub_time_ms = lm_clock_wall_ms();
             lm_enrolled_pack(&body, &answer);
             if (signed_bytes.status == LM_OK && body.status == LM_OK &&
-                lm_router_send(server->router, &done->to, LM_MSG_ENROLLED, body.data, body.len) == LM_OK) {
+                lm_router_send(server->router, &done->to, LM_MSG_ENROLLED, body.data, body.len) ==
+                    LM_OK) {
                 server->metrics.enrolments++;
                 lm_log(LM_LOG_INFO, "serve", "station %s enrolled replica %llu", station.code,
                        (unsigned long long)done->row.number);

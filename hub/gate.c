@@ -1,4 +1,5 @@
-/* The keys that ZAP lets in. See gate.h. One mutex; look-ups are a binary search over a sorted array. */
+/* The keys that ZAP lets in. See gate.h. One mutex; look-ups are a binary search over a sorted
+ * array. */
 #include "hub/gate.h"
 
 #include "common/base/log.h"
@@ -44,7 +45,8 @@ void lm_gate_destroy(struct lm_gate **gate)
     }
 }
 
-static bool add_key(struct keys *keys, const uint8_t public_key[32], char kind, unsigned long long n)
+static bool add_key(struct keys *keys, const uint8_t public_key[32], char kind,
+                    unsigned long long n)
 {
     if (keys->n == keys->size) {
         size_t size = keys->size ? keys->size * 2 : 256;
@@ -102,21 +104,23 @@ enum lm_status lm_gate_reload(struct lm_gate *gate, struct lm_store *store, stru
     return LM_OK;
 }
 
-bool lm_gate_allow(void *arg, const uint8_t public_key[32], const char *address, char user_id_out[41])
+bool lm_gate_allow(void *arg, const uint8_t public_key[32], const char *address,
+                   char user_id_out[41])
 {
     struct lm_gate *gate = arg;
     struct key wanted;
     memcpy(wanted.public_key, public_key, 32);
     pthread_mutex_lock(&gate->mutex);
-    const struct key *found = gate->keys.n ? bsearch(&wanted, gate->keys.items, gate->keys.n,
-                                                     sizeof wanted, compare_keys)
-                                           : NULL;
+    const struct key *found =
+        gate->keys.n ? bsearch(&wanted, gate->keys.items, gate->keys.n, sizeof wanted, compare_keys)
+                     : NULL;
     if (found) {
         memcpy(user_id_out, found->user_id, 41);
     }
     pthread_mutex_unlock(&gate->mutex);
     if (!found) {
-        lm_log(LM_LOG_WARN, "gate", "refused an unknown or revoked key from %s", address ? address : "?");
+        lm_log(LM_LOG_WARN, "gate", "refused an unknown or revoked key from %s",
+               address ? address : "?");
     }
     return found != NULL;
 }

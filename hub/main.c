@@ -1,4 +1,5 @@
-/* lastmile-hub: finds the command, prepares what it needs, and runs it here or inside the running server. */
+/* lastmile-hub: finds the command, prepares what it needs, and runs it here or inside the running
+ * server. */
 #include "common/base/util.h"
 #include "common/control.h"
 #include "common/db.h"
@@ -10,7 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SERVER_CACHE_PAGES 18000 /* the writer's 64 MiB and what readers of the same process take */
+#define SERVER_CACHE_PAGES                                                                         \
+    18000 /* the writer's 64 MiB and what readers of the same process take                         \
+           */
 
 static void print_help(FILE *out)
 {
@@ -35,7 +38,8 @@ static enum lm_status open_input(const struct lm_hub_command *command, struct lm
     int last = cli->argc - 1;
     bool is_user_add = strcmp(command->name, "user add") == 0;
     int first = is_user_add ? words + 1 : words;
-    if (last < first || cli->argv[last][0] == '-' || (last > 0 && strcmp(cli->argv[last - 1], "--role") == 0)) {
+    if (last < first || cli->argv[last][0] == '-' ||
+        (last > 0 && strcmp(cli->argv[last - 1], "--role") == 0)) {
         return LM_OK;
     }
     cli->in = fopen(cli->argv[last], "rb");
@@ -49,8 +53,8 @@ static enum lm_status open_input(const struct lm_hub_command *command, struct lm
     return LM_OK;
 }
 
-static enum lm_status hub_open(struct lm_hub *hub, const struct lm_cli *cli, enum lm_store_mode mode,
-                               struct lm_error *err)
+static enum lm_status hub_open(struct lm_hub *hub, const struct lm_cli *cli,
+                               enum lm_store_mode mode, struct lm_error *err)
 {
     enum lm_status status = LM_OK;
     if (mode == LM_STORE_WRITE) {
@@ -66,7 +70,8 @@ static enum lm_status hub_open(struct lm_hub *hub, const struct lm_cli *cli, enu
     return status;
 }
 
-/* enrol --out KIT: the command prints the kit, wherever it runs; the file is written here, by who asked. */
+/* enrol --out KIT: the command prints the kit, wherever it runs; the file is written here, by who
+ * asked. */
 static int write_kit(struct lm_cli *cli, const char *path, FILE *from, struct lm_error *err)
 {
     static char kit[LM_KIT_BYTES_MAX];
@@ -233,8 +238,9 @@ int main(int argc, char **argv)
     }
     const struct lm_hub_command *command = lm_hub_command_find(cli.argc, cli.argv);
     if (!command) {
-        fprintf(stderr, cli.argc > 0 ? "lastmile-hub: 没有这个命令 / no such command: %s\n"
-                                     : "lastmile-hub: 缺少命令 / no command%s\n",
+        fprintf(stderr,
+                cli.argc > 0 ? "lastmile-hub: 没有这个命令 / no such command: %s\n"
+                             : "lastmile-hub: 缺少命令 / no command%s\n",
                 cli.argc > 0 ? cli.argv[0] : "");
         fprintf(stderr, "lastmile-hub --help 列出全部命令 / lists the commands\n");
         return LM_EXIT_USAGE;
@@ -244,7 +250,8 @@ int main(int argc, char **argv)
     }
     int code = run(&hub, command, &cli);
     if (fflush(stdout) != 0 && code == LM_EXIT_OK) {
-        fprintf(stderr, "lastmile-hub: 输出写不出去 / cannot write the output: %s\n", strerror(errno));
+        fprintf(stderr, "lastmile-hub: 输出写不出去 / cannot write the output: %s\n",
+                strerror(errno));
         code = LM_EXIT_FAILED;
     }
     lm_store_close(&hub.store);

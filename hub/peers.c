@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void run_effects(struct lm_server *server, struct lm_hub_peer *peer, const struct lm_peer *from);
+static void run_effects(struct lm_server *server, struct lm_hub_peer *peer,
+                        const struct lm_peer *from);
 
-/* ---- the table of peers ----------------------------------------------------------------------- */
+/* ---- the table of peers -----------------------------------------------------------------------
+ */
 
 static size_t find_place(const struct lm_server *server, uint64_t replica)
 {
@@ -76,7 +78,8 @@ struct lm_hub_peer *lm_server_peer(struct lm_server *server, uint64_t replica, s
     return peer;
 }
 
-/* ---- one event -------------------------------------------------------------------------------- */
+/* ---- one event --------------------------------------------------------------------------------
+ */
 
 static struct lm_hub_now now_of(struct lm_server *server)
 {
@@ -136,7 +139,8 @@ bool lm_server_round(struct lm_server *server)
     return true;
 }
 
-static void store_push(struct lm_server *server, struct lm_hub_peer *peer, const struct lm_msg_push *push)
+static void store_push(struct lm_server *server, struct lm_hub_peer *peer,
+                       const struct lm_msg_push *push)
 {
     struct lm_error err = {0};
     struct lm_push_result result;
@@ -144,7 +148,8 @@ static void store_push(struct lm_server *server, struct lm_hub_peer *peer, const
     if (!lm_server_round(server)) {
         return;
     }
-    enum lm_status status = lm_store_push(server->hub->store, &peer->row, push, lm_clock_wall_ms(), &result, &err);
+    enum lm_status status =
+        lm_store_push(server->hub->store, &peer->row, push, lm_clock_wall_ms(), &result, &err);
     if (status != LM_OK) {
         /* Disk or memory: nothing of this round may be acked. */
         lm_log(LM_LOG_ERROR, "serve", "cannot store a batch: %s", err.en);
@@ -161,7 +166,8 @@ static void store_push(struct lm_server *server, struct lm_hub_peer *peer, const
         lm_log(LM_LOG_WARN, "serve", "replica %llu sent a batch that does not unpack: %s",
                (unsigned long long)peer->row.number, err.en);
     }
-    /* Verdicts of several pushes of a round are told together; the later result has the newer head. */
+    /* Verdicts of several pushes of a round are told together; the later result has the newer head.
+     */
     size_t kept = peer->n_pushes ? peer->result.n_verdicts : 0;
     for (size_t i = 0; i < result.n_verdicts && kept < LM_ACK_VERDICTS_MAX; i++) {
         peer->result.verdicts[kept++] = result.verdicts[i];
@@ -177,8 +183,8 @@ static void store_push(struct lm_server *server, struct lm_hub_peer *peer, const
     server->round_changes += result.n_new;
 }
 
-static void store_hello(struct lm_server *server, struct lm_hub_peer *peer, const struct lm_hub_effect *e,
-                        const struct lm_peer *from)
+static void store_hello(struct lm_server *server, struct lm_hub_peer *peer,
+                        const struct lm_hub_effect *e, const struct lm_peer *from)
 {
     struct lm_error err = {0};
     struct lm_replica row = peer->row;
@@ -207,8 +213,8 @@ static void store_hello(struct lm_server *server, struct lm_hub_peer *peer, cons
     peer->touched = true;
 }
 
-static void queue_read(struct lm_server *server, struct lm_hub_peer *peer, const struct lm_hub_effect *e,
-                       bool bodies)
+static void queue_read(struct lm_server *server, struct lm_hub_peer *peer,
+                       const struct lm_hub_effect *e, bool bodies)
 {
     if (server->n_reads == LM_READS_MAX) {
         return; /* the node asks again */
@@ -247,15 +253,15 @@ static void confirm_lease(struct lm_server *server, struct lm_hub_peer *peer, st
     peer->touched = true;
 }
 
-static void send_effect(struct lm_server *server, struct lm_hub_peer *peer, const struct lm_hub_effect *e,
-                        const struct lm_peer *from)
+static void send_effect(struct lm_server *server, struct lm_hub_peer *peer,
+                        const struct lm_hub_effect *e, const struct lm_peer *from)
 {
     const struct lm_peer *to = from ? from : &peer->last;
     if (to->n == 0) {
         return;
     }
-    enum lm_status status =
-        lm_router_send(server->router, to, e->send.kind, lm_hub_effect_bytes(&server->fx, e), e->send.len);
+    enum lm_status status = lm_router_send(server->router, to, e->send.kind,
+                                           lm_hub_effect_bytes(&server->fx, e), e->send.len);
     if (status != LM_OK) {
         lm_log(LM_LOG_DEBUG, "serve", "a message to replica %llu was dropped (%s): it asks again",
                (unsigned long long)peer->row.number, lm_status_name(status));
@@ -265,7 +271,8 @@ static void send_effect(struct lm_server *server, struct lm_hub_peer *peer, cons
     }
 }
 
-static void run_effects(struct lm_server *server, struct lm_hub_peer *peer, const struct lm_peer *from)
+static void run_effects(struct lm_server *server, struct lm_hub_peer *peer,
+                        const struct lm_peer *from)
 {
     for (size_t i = 0; i < server->fx.n; i++) {
         const struct lm_hub_effect *e = &server->fx.items[i];
@@ -291,17 +298,21 @@ static void run_effects(struct lm_server *server, struct lm_hub_peer *peer, cons
             break;
         case LM_HX_CLONE:
             peer->clone = true;
-            lm_log(LM_LOG_WARN, "serve", "two installations use replica %llu: the second is refused", number);
+            lm_log(LM_LOG_WARN, "serve",
+                   "two installations use replica %llu: the second is refused", number);
             break;
         case LM_HX_ROLLED_BACK:
-            lm_log(LM_LOG_WARN, "serve", "replica %llu went back in time; it opens a new branch", number);
+            lm_log(LM_LOG_WARN, "serve", "replica %llu went back in time; it opens a new branch",
+                   number);
             break;
         case LM_HX_RIVAL:
-            lm_log(LM_LOG_ERROR, "serve", "replica %llu has seen another incarnation of this hub (%llu)", number,
+            lm_log(LM_LOG_ERROR, "serve",
+                   "replica %llu has seen another incarnation of this hub (%llu)", number,
                    (unsigned long long)e->rival.counter);
             break;
         case LM_HX_HUB_BEHIND:
-            lm_log(LM_LOG_ERROR, "serve", "replica %llu has seen journal position %llu, beyond this hub's", number,
+            lm_log(LM_LOG_ERROR, "serve",
+                   "replica %llu has seen journal position %llu, beyond this hub's", number,
                    (unsigned long long)e->seen.position);
             break;
         case LM_HX_CLOSE:
@@ -314,7 +325,8 @@ static void run_effects(struct lm_server *server, struct lm_hub_peer *peer, cons
     }
 }
 
-/* ---- the end of a round ----------------------------------------------------------------------- */
+/* ---- the end of a round -----------------------------------------------------------------------
+ */
 
 static void tell_peer(struct lm_server *server, struct lm_hub_peer *peer)
 {
@@ -360,7 +372,8 @@ static void answer_read(struct lm_server *server, struct lm_hub_read *read)
     lm_arena_reset(&server->read_arena);
     if (read->bodies) {
         struct lm_msg_want want = {.ids = read->ids, .n_ids = read->n_ids};
-        status = lm_store_bodies(server->hub->store, &read->peer->row, &want, &server->read_arena, &page, &err);
+        status = lm_store_bodies(server->hub->store, &read->peer->row, &want, &server->read_arena,
+                                 &page, &err);
         page.from = page.next = read->cursor;
     } else {
         status = lm_store_feed(server->hub->store, &read->peer->row, &read->cursor, read->max_bytes,
@@ -385,7 +398,8 @@ void lm_server_end_round(struct lm_server *server)
         lm_store_rollback(server->hub->store);
         return;
     }
-    /* A session's answer may ask for more to be stored (a lease confirmed by a stray PULL): bounded, each pass ends a transaction. */
+    /* A session's answer may ask for more to be stored (a lease confirmed by a stray PULL):
+     * bounded, each pass ends a transaction. */
     for (int pass = 0; server->in_round && pass < 4; pass++) {
         if (lm_store_commit(server->hub->store, &err) != LM_OK) {
             lm_log(LM_LOG_ERROR, "serve", "COMMIT failed: %s; ending without an ack", err.en);

@@ -1,8 +1,9 @@
 /* lastmile-hub's commands: what each gets and where it runs.
  *
- * A command that writes runs under the lock "hub.lock": in its own process when no server runs, otherwise inside the server,
- * which executes it on its writer thread (common/control.h). A command that only reads opens its own read-only store.
- * So a command never touches stdin, stdout, exit() or files named by the caller: main.c prepares those. */
+ * A command that writes runs under the lock "hub.lock": in its own process when no server runs,
+ * otherwise inside the server, which executes it on its writer thread (common/control.h). A command
+ * that only reads opens its own read-only store. So a command never touches stdin, stdout, exit()
+ * or files named by the caller: main.c prepares those. */
 #ifndef LM_HUB_PROGRAM_H
 #define LM_HUB_PROGRAM_H
 
@@ -17,7 +18,8 @@ struct lm_hub {
     struct lm_catalog *catalog;
     struct lm_hub_keys keys; /* loaded for commands that write and for serve */
     struct lm_store *store;  /* NULL for init */
-    bool registry_changed;   /* set by commands that add, enrol or revoke: the server reloads what ZAP lets in */
+    bool registry_changed; /* set by commands that add, enrol or revoke: the server reloads what ZAP
+                              lets in */
 };
 
 enum lm_hub_needs { LM_NEEDS_NOTHING, LM_NEEDS_READ, LM_NEEDS_WRITE, LM_NEEDS_SERVE };
@@ -29,15 +31,17 @@ struct lm_hub_command {
     const char *does;  /* one line, English */
     int (*run)(struct lm_hub *hub, struct lm_cli *cli);
 };
-/* The command that argv (its first one or two words) names, or NULL. The two-word ones come first in the table. */
+/* The command that argv (its first one or two words) names, or NULL. The two-word ones come first
+ * in the table. */
 const struct lm_hub_command *lm_hub_command_find(int argc, char **argv);
 extern const struct lm_hub_command lm_hub_commands[];
 extern const size_t lm_hub_n_commands;
 
-/* lm_cli_options behind the command's own words, so that positional[0] is what follows "station add". */
-enum lm_status lm_hub_options(struct lm_cli *cli, const struct lm_cli_option *options, size_t n_options,
-                              const char **positional, size_t max_positional, size_t *n_positional,
-                              struct lm_error *err) LM_MUST_USE;
+/* lm_cli_options behind the command's own words, so that positional[0] is what follows "station
+ * add". */
+enum lm_status lm_hub_options(struct lm_cli *cli, const struct lm_cli_option *options,
+                              size_t n_options, const char **positional, size_t max_positional,
+                              size_t *n_positional, struct lm_error *err) LM_MUST_USE;
 /* Prints err and the command's usage when it is a usage error; returns the exit code. */
 int lm_hub_fail(struct lm_cli *cli, const struct lm_error *err);
 

@@ -1,8 +1,9 @@
 /* serve: the hub's loop. One thread, the writer, owns store, router and sessions.
  *
- * A round: take messages while there are any (within bounds), let each session step, put every PUSH, HELLO and ENROL of
- * the round into one transaction; COMMIT; only then tell sessions and peers (P2). Then answer PULLs from committed state, then run
- * one command from the control socket. A COMMIT that fails for I/O or space ends the process without an answer. */
+ * A round: take messages while there are any (within bounds), let each session step, put every
+ * PUSH, HELLO and ENROL of the round into one transaction; COMMIT; only then tell sessions and
+ * peers (P2). Then answer PULLs from committed state, then run one command from the control socket.
+ * A COMMIT that fails for I/O or space ends the process without an answer. */
 #ifndef LM_HUB_SERVER_H
 #define LM_HUB_SERVER_H
 
@@ -16,18 +17,19 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define LM_GATHER_MS 2      /* a round waits this long for more, once it has something to commit */
-#define LM_ROUND_MS 500     /* a round takes no further message after this: what waits for its ack waits no longer */
+#define LM_GATHER_MS 2 /* a round waits this long for more, once it has something to commit */
+#define LM_ROUND_MS                                                                                \
+    500 /* a round takes no further message after this: what waits for its ack waits no longer */
 #define LM_GATHER_MESSAGES 256
 #define LM_GATHER_CHANGES 60000
-#define LM_PEERS_MAX 4096   /* sessions in memory; the idle ones go first */
-#define LM_READS_MAX 512    /* PULLs and WANTs that wait for the end of a round */
+#define LM_PEERS_MAX 4096 /* sessions in memory; the idle ones go first */
+#define LM_READS_MAX 512  /* PULLs and WANTs that wait for the end of a round */
 
 /* One connected replica. */
 struct lm_hub_peer {
     struct lm_hub_session session;
-    struct lm_replica row;      /* as committed */
-    struct lm_peer last;        /* where its last accepted HELLO came from */
+    struct lm_replica row; /* as committed */
+    struct lm_peer last;   /* where its last accepted HELLO came from */
     bool clone;
     /* this round: */
     uint32_t n_pushes;
@@ -61,7 +63,7 @@ struct lm_server {
     struct lm_hub_effects fx;
     struct lm_arena message_arena, read_arena, round_arena;
     struct lm_rand rnd;
-    bool in_round;              /* the round's transaction is open */
+    bool in_round; /* the round's transaction is open */
     uint32_t round_changes;
     struct lm_hub_read reads[LM_READS_MAX];
     size_t n_reads;
@@ -73,17 +75,20 @@ struct lm_server {
     _Atomic int64_t ticked_mono_ms;
     pthread_mutex_t metrics_mutex;
     struct {
-        uint64_t commits, changes, duplicates_or_gaps, messages, hostile, feed_pages, enrolments, errors;
+        uint64_t commits, changes, duplicates_or_gaps, messages, hostile, feed_pages, enrolments,
+            errors;
         uint64_t journal_entries, returned, held, conflicts, sessions;
     } metrics;
 };
 
 /* peers.c */
-struct lm_hub_peer *lm_server_peer(struct lm_server *server, uint64_t replica, struct lm_error *err);
+struct lm_hub_peer *lm_server_peer(struct lm_server *server, uint64_t replica,
+                                   struct lm_error *err);
 void lm_server_drop_peer(struct lm_server *server, struct lm_hub_peer *peer);
 void lm_server_step(struct lm_server *server, struct lm_hub_peer *peer, struct lm_hub_event *event,
                     const struct lm_peer *from);
-/* Ends the round: COMMIT, then COMMITTED and HELLO_STORED to the sessions, ENROLLED to new replicas, then the reads. */
+/* Ends the round: COMMIT, then COMMITTED and HELLO_STORED to the sessions, ENROLLED to new
+ * replicas, then the reads. */
 void lm_server_end_round(struct lm_server *server);
 /* Opens the round's transaction when it is not open; false: failed, server->failed is set. */
 bool lm_server_round(struct lm_server *server);
@@ -94,6 +99,7 @@ void lm_server_answer_enrolments(struct lm_server *server);
 void lm_server_send_error(struct lm_server *server, const struct lm_peer *to, const char *code,
                           const char *text, uint32_t retry_s);
 /* server_http.c */
-enum lm_status lm_server_http_start(struct lm_server *server, const char *address, struct lm_error *err);
+enum lm_status lm_server_http_start(struct lm_server *server, const char *address,
+                                    struct lm_error *err);
 
 #endif

@@ -1,4 +1,5 @@
-/* /healthz and /metrics. On the HTTP thread: reads the loop's heart beat and a copy of its figures. */
+/* /healthz and /metrics. On the HTTP thread: reads the loop's heart beat and a copy of its figures.
+ */
 #include "common/base/util.h"
 #include "hub/server.h"
 
@@ -18,7 +19,8 @@ static void handle_health(void *arg, const struct lm_http_request *request,
     bool ok = able_to_save(arg);
     response->status = ok ? 200 : 503;
     response->content_type = "application/json; charset=utf-8";
-    lm_buf_text(&response->body, ok ? "{\"status\":\"ok\"}\n" : "{\"status\":\"unable to save\"}\n");
+    lm_buf_text(&response->body,
+                ok ? "{\"status\":\"ok\"}\n" : "{\"status\":\"unable to save\"}\n");
 }
 
 static void handle_metrics(void *arg, const struct lm_http_request *request,
@@ -32,16 +34,22 @@ static void handle_metrics(void *arg, const struct lm_http_request *request,
     pthread_mutex_lock(&server->metrics_mutex);
     lm_metric(out, "lastmile_hub_uptime_seconds", "gauge", "Seconds since start",
               (double)(lm_clock_wall_ms() - server->started_ms) / 1000.0);
-    lm_metric(out, "lastmile_hub_journal_entries", "gauge", "Journal entries", (double)server->metrics.journal_entries);
-    lm_metric(out, "lastmile_hub_sessions", "gauge", "Replicas in session", (double)server->metrics.sessions);
-    lm_metric(out, "lastmile_hub_returned", "gauge", "Open refused and invalid changes", (double)server->metrics.returned);
+    lm_metric(out, "lastmile_hub_journal_entries", "gauge", "Journal entries",
+              (double)server->metrics.journal_entries);
+    lm_metric(out, "lastmile_hub_sessions", "gauge", "Replicas in session",
+              (double)server->metrics.sessions);
+    lm_metric(out, "lastmile_hub_returned", "gauge", "Open refused and invalid changes",
+              (double)server->metrics.returned);
     lm_metric(out, "lastmile_hub_held", "gauge", "Held changes", (double)server->metrics.held);
-    lm_metric(out, "lastmile_hub_conflicts", "gauge", "Open conflicts", (double)server->metrics.conflicts);
-    lm_metric(out, "lastmile_hub_healthy", "gauge", "1 when able to save", able_to_save(server) ? 1 : 0);
+    lm_metric(out, "lastmile_hub_conflicts", "gauge", "Open conflicts",
+              (double)server->metrics.conflicts);
+    lm_metric(out, "lastmile_hub_healthy", "gauge", "1 when able to save",
+              able_to_save(server) ? 1 : 0);
     pthread_mutex_unlock(&server->metrics_mutex);
 }
 
-enum lm_status lm_server_http_start(struct lm_server *server, const char *address, struct lm_error *err)
+enum lm_status lm_server_http_start(struct lm_server *server, const char *address,
+                                    struct lm_error *err)
 {
     const struct lm_http_route routes[] = {
         {.method = "GET", .path = "/healthz", .handler = handle_health, .arg = server},

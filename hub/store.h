@@ -1,12 +1,15 @@
-/* The hub's store: the one narrow door to its data. SQLite behind it (hub/store/), a PostgreSQL-protocol store may follow: so no SQL
- * outside hub/store/, and no SQLite types here.
+/* The hub's store: the one narrow door to its data. SQLite behind it (hub/store/), a
+ * PostgreSQL-protocol store may follow: so no SQL outside hub/store/, and no SQLite types here.
  *
  * Invariants:
- *  - A change, its verdict, the merge, the feed rows and the replica's acked head are one transaction (P2). What the store keeps in memory
- *    (acked heads, HLC, journal head) changes after COMMIT only.
- *  - The journal is append-only and hash-chained; a verdict that changes later (held → applied) is a further journal entry.
- *  - One writer: a struct lm_store opened for writing belongs to one thread of the process that holds the data directory's lock "hub.lock"
- *    (the caller takes it before lm_store_create or a lm_store_open for writing). Readers open their own with LM_STORE_READ. */
+ *  - A change, its verdict, the merge, the feed rows and the replica's acked head are one
+ * transaction (P2). What the store keeps in memory (acked heads, HLC, journal head) changes after
+ * COMMIT only.
+ *  - The journal is append-only and hash-chained; a verdict that changes later (held → applied) is
+ * a further journal entry.
+ *  - One writer: a struct lm_store opened for writing belongs to one thread of the process that
+ * holds the data directory's lock "hub.lock" (the caller takes it before lm_store_create or a
+ * lm_store_open for writing). Readers open their own with LM_STORE_READ. */
 #ifndef LM_HUB_STORE_H
 #define LM_HUB_STORE_H
 
@@ -23,7 +26,7 @@ struct lm_store;
 
 enum lm_store_mode { LM_STORE_READ, LM_STORE_WRITE };
 
-/* ---- life cycle ------------------------------------------------------------------------------------------------------------------ */
+/* ---- life cycle ---- */
 
 struct lm_store_init {
     const char *town_name, *town_code; /* 12 digits ending in 000 */
@@ -31,12 +34,14 @@ struct lm_store_init {
     const char *admin_password;
     int64_t now_ms;
 };
-/* Makes hub.db with town, incarnation (1, random), account, and the town's own area_unit and station rows as the first journal entries.
- * LM_ERR_EXISTS when there is one already. Keys are files of their own: hub/keys.h. */
+/* Makes hub.db with town, incarnation (1, random), account, and the town's own area_unit and
+ * station rows as the first journal entries. LM_ERR_EXISTS when there is one already. Keys are
+ * files of their own: hub/keys.h. */
 enum lm_status lm_store_create(const struct lm_datadir *dir, const struct lm_catalog *catalog,
                                const struct lm_store_init *init, struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_store_open(const struct lm_datadir *dir, const struct lm_catalog *catalog,
-                             enum lm_store_mode mode, struct lm_store **out, struct lm_error *err) LM_MUST_USE;
+                             enum lm_store_mode mode, struct lm_store **out,
+                             struct lm_error *err) LM_MUST_USE;
 void lm_store_close(struct lm_store **store);
 /* Reads through one snapshot until lm_store_read_end: what a report or a feed page needs. */
 enum lm_status lm_store_read_begin(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
@@ -49,176 +54,228 @@ struct lm_town {
     int64_t created_ms;
 };
 const struct lm_town *lm_store_town(const struct lm_store *store);
-/* Key of dup_key (persons' natural key); 32 bytes, from hub/keys.h, set once after opening for writing. */
+/* Key of dup_key (persons' natural key); 32 bytes, from hub/keys.h, set once after opening for
+ * writing. */
 void lm_store_set_dup_key(struct lm_store *store, const uint8_t key[32]);
 
-/* ---- transactions ---------------------------------------------------------------------------------------------------------------- */
+/* ---- transactions ---- */
 
 enum lm_status lm_store_begin(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
 /* LM_ERR_IO and LM_ERR_FULL here: the caller ends the process without acking (P2). */
 enum lm_status lm_store_commit(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
 void lm_store_rollback(struct lm_store *store);
 
-/* ---- registry: stations, replicas, kits, accounts -------------------------------------------------------------------------------- */
+/* ---- registry: stations, replicas, kits, accounts
+ * -------------------------------------------------------------------------------- */
 
 struct lm_station {
-    char code[16], name[200], level[8]; /* "village", "town" */
+    char code[16], name[200], level[8];     /* "village", "town" */
     char office_code[16], office_name[200]; /* "" = none */
 };
-/* Adds the station and, through journaled changes of the hub, its office, area_unit and station records. The same again is no error and changes
- * nothing; another name or office updates the rows. */
-enum lm_status lm_store_station_add(struct lm_store *store, const char *user, const struct lm_station *station,
-                                    int64_t now_ms, struct lm_error *err) LM_MUST_USE;
-enum lm_status lm_store_station_get(struct lm_store *store, const char *code, struct lm_station *out) LM_MUST_USE;
-enum lm_status lm_store_stations(struct lm_store *store, bool (*visit)(void *arg, const struct lm_station *station),
+/* Adds the station and, through journaled changes of the hub, its office, area_unit and station
+ * records. The same again is no error and changes nothing; another name or office updates the rows.
+ */
+enum lm_status lm_store_station_add(struct lm_store *store, const char *user,
+                                    const struct lm_station *station, int64_t now_ms,
+                                    struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_store_station_get(struct lm_store *store, const char *code,
+                                    struct lm_station *out) LM_MUST_USE;
+enum lm_status lm_store_stations(struct lm_store *store,
+                                 bool (*visit)(void *arg, const struct lm_station *station),
                                  void *arg, struct lm_error *err) LM_MUST_USE;
 
 struct lm_replica {
     uint64_t number;
     char station[16];
     uint8_t public_key[32];
-    int64_t enrolled_ms, revoked_ms;   /* revoked_ms 0 = not */
+    int64_t enrolled_ms, revoked_ms; /* revoked_ms 0 = not */
     char machine[72], program[72];
-    uint64_t branch;                   /* highest branch known; 0 = none yet */
-    struct lm_head acked;              /* of that branch */
-    struct lm_head head;               /* newest it named */
-    int64_t as_of_ms;                  /* hub time at which it named that head; 0 = never */
-    int64_t complete_ms;               /* complete through: greatest as_of whose head is acked; 0 = never */
-    int64_t last_contact_ms;           /* 0 = never */
-    int64_t clock_offset_ms; bool clock_known; /* hub minus node at the last HELLO */
+    uint64_t branch;         /* highest branch known; 0 = none yet */
+    struct lm_head acked;    /* of that branch */
+    struct lm_head head;     /* newest it named */
+    int64_t as_of_ms;        /* hub time at which it named that head; 0 = never */
+    int64_t complete_ms;     /* complete through: greatest as_of whose head is acked; 0 = never */
+    int64_t last_contact_ms; /* 0 = never */
+    int64_t clock_offset_ms;
+    bool clock_known; /* hub minus node at the last HELLO */
     struct lm_lease lease_issued, lease_confirmed;
     uint64_t hlc_known;
-    bool in_doubt;                     /* fork or lease in doubt */
+    bool in_doubt; /* fork or lease in doubt */
     bool possible_gap;
 };
-enum lm_status lm_store_replica_get(struct lm_store *store, uint64_t number, struct lm_replica *out) LM_MUST_USE;
+enum lm_status lm_store_replica_get(struct lm_store *store, uint64_t number,
+                                    struct lm_replica *out) LM_MUST_USE;
 enum lm_status lm_store_replica_by_key(struct lm_store *store, const uint8_t public_key[32],
                                        struct lm_replica *out) LM_MUST_USE;
 enum lm_status lm_store_replicas(struct lm_store *store, const char *station /* nullable */,
-                                 bool (*visit)(void *arg, const struct lm_replica *replica), void *arg,
-                                 struct lm_error *err) LM_MUST_USE;
-/* What a HELLO told and what was issued: wall offset, program, head, as_of, lease_issued, last contact. */
-enum lm_status lm_store_replica_hello(struct lm_store *store, const struct lm_replica *replica, struct lm_error *err) LM_MUST_USE;
-enum lm_status lm_store_lease_confirm(struct lm_store *store, uint64_t replica, struct lm_lease lease,
+                                 bool (*visit)(void *arg, const struct lm_replica *replica),
+                                 void *arg, struct lm_error *err) LM_MUST_USE;
+/* What a HELLO told and what was issued: wall offset, program, head, as_of, lease_issued, last
+ * contact. */
+enum lm_status lm_store_replica_hello(struct lm_store *store, const struct lm_replica *replica,
                                       struct lm_error *err) LM_MUST_USE;
-/* number 0 = every replica of the station. Also appended to revoked.log beside the database, fsynced, before the commit. */
-enum lm_status lm_store_revoke(struct lm_store *store, const char *user, const char *station, uint64_t number,
-                               int64_t now_ms, size_t *n_out, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_store_lease_confirm(struct lm_store *store, uint64_t replica,
+                                      struct lm_lease lease, struct lm_error *err) LM_MUST_USE;
+/* number 0 = every replica of the station. Also appended to revoked.log beside the database,
+ * fsynced, before the commit. */
+enum lm_status lm_store_revoke(struct lm_store *store, const char *user, const char *station,
+                               uint64_t number, int64_t now_ms, size_t *n_out,
+                               struct lm_error *err) LM_MUST_USE;
 
 struct lm_kit_row {
     int64_t id;
     char station[16];
-    uint8_t public_key[32];            /* one-time CURVE key */
+    uint8_t public_key[32];                        /* one-time CURVE key */
     int64_t made_ms, expires_ms, used_ms, void_ms; /* 0 = not */
 };
-enum lm_status lm_store_kit_add(struct lm_store *store, const struct lm_kit_row *kit, struct lm_error *err) LM_MUST_USE;
-enum lm_status lm_store_kit_by_key(struct lm_store *store, const uint8_t public_key[32], struct lm_kit_row *out) LM_MUST_USE;
-enum lm_status lm_store_kits(struct lm_store *store, bool (*visit)(void *arg, const struct lm_kit_row *kit), void *arg,
+enum lm_status lm_store_kit_add(struct lm_store *store, const struct lm_kit_row *kit,
+                                struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_store_kit_by_key(struct lm_store *store, const uint8_t public_key[32],
+                                   struct lm_kit_row *out) LM_MUST_USE;
+enum lm_status lm_store_kits(struct lm_store *store,
+                             bool (*visit)(void *arg, const struct lm_kit_row *kit), void *arg,
                              struct lm_error *err) LM_MUST_USE;
-/* Enrols: same kit, key and nonce again → the same replica; a used kit with another key or nonce → LM_ERR_DENIED "kit_used"; expired
- * → "kit_expired"; a key known already under another kit → "key_known". The replica's number is the first 8 bytes (little-endian) of
- * BLAKE2b-256 of the public key, top bit cleared, never 0. */
-enum lm_status lm_store_enrol(struct lm_store *store, int64_t kit_id, const struct lm_msg_enrol *enrol, int64_t now_ms,
+/* Enrols: same kit, key and nonce again → the same replica; a used kit with another key or nonce →
+ * LM_ERR_DENIED "kit_used"; expired → "kit_expired"; a key known already under another kit →
+ * "key_known". The replica's number is the first 8 bytes (little-endian) of BLAKE2b-256 of the
+ * public key, top bit cleared, never 0. */
+enum lm_status lm_store_enrol(struct lm_store *store, int64_t kit_id,
+                              const struct lm_msg_enrol *enrol, int64_t now_ms,
                               struct lm_replica *out, struct lm_error *err) LM_MUST_USE;
 
-struct lm_user { char id[40], name[200], role[16]; bool disabled; int64_t created_ms; };
-enum lm_status lm_store_user_add(struct lm_store *store, const char *name, const char *role, const char *password,
-                                 int64_t now_ms, struct lm_error *err) LM_MUST_USE;
-enum lm_status lm_store_user_disable(struct lm_store *store, const char *name, struct lm_error *err) LM_MUST_USE;
-enum lm_status lm_store_users(struct lm_store *store, bool (*visit)(void *arg, const struct lm_user *user), void *arg,
+struct lm_user {
+    char id[40], name[200], role[16];
+    bool disabled;
+    int64_t created_ms;
+};
+enum lm_status lm_store_user_add(struct lm_store *store, const char *name, const char *role,
+                                 const char *password, int64_t now_ms,
+                                 struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_store_user_disable(struct lm_store *store, const char *name,
+                                     struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_store_users(struct lm_store *store,
+                              bool (*visit)(void *arg, const struct lm_user *user), void *arg,
                               struct lm_error *err) LM_MUST_USE;
 
-/* ---- up: what replicas push, what town staff do ---------------------------------------------------------------------------------- */
+/* ---- up: what replicas push, what town staff do
+ * ---------------------------------------------------------------------------------- */
 
 struct lm_push_result {
-    enum { LM_TAKE_TAKEN, LM_TAKE_GAP, LM_TAKE_DIVERGED, LM_TAKE_BAD } outcome; /* BAD: content does not unpack, or the replica is revoked; err says why */
-    struct lm_head acked;              /* after this push once committed; for GAP and DIVERGED: what the hub has */
-    uint32_t n_new;                    /* changes journaled now */
+    enum {
+        LM_TAKE_TAKEN,
+        LM_TAKE_GAP,
+        LM_TAKE_DIVERGED,
+        LM_TAKE_BAD
+    } outcome; /* BAD: content does not unpack, or the replica is revoked; err says why */
+    struct lm_head
+        acked;      /* after this push once committed; for GAP and DIVERGED: what the hub has */
+    uint32_t n_new; /* changes journaled now */
     struct lm_ack_verdict verdicts[LM_ACK_VERDICTS_MAX]; /* those that are not "applied" */
     size_t n_verdicts;
-    uint64_t position;                 /* journal head after it */
+    uint64_t position; /* journal head after it */
 };
-/* Journals and merges one PUSH inside the caller's transaction. Overlap is recognised by seq and chain hash, a change sent under another
- * branch by its identity. A change that breaks (a status instead of a verdict) is journaled as held "internal" and the rest go on (P4);
- * LM_ERR_IO, LM_ERR_FULL, LM_ERR_MEMORY are returned: roll back. Updates head, as_of and complete_ms. */
-enum lm_status lm_store_push(struct lm_store *store, const struct lm_replica *replica, const struct lm_msg_push *push,
-                             int64_t now_ms, struct lm_push_result *out, struct lm_error *err) LM_MUST_USE;
+/* Journals and merges one PUSH inside the caller's transaction. Overlap is recognised by seq and
+ * chain hash, a change sent under another branch by its identity. A change that breaks (a status
+ * instead of a verdict) is journaled as held "internal" and the rest go on (P4); LM_ERR_IO,
+ * LM_ERR_FULL, LM_ERR_MEMORY are returned: roll back. Updates head, as_of and complete_ms. */
+enum lm_status lm_store_push(struct lm_store *store, const struct lm_replica *replica,
+                             const struct lm_msg_push *push, int64_t now_ms,
+                             struct lm_push_result *out, struct lm_error *err) LM_MUST_USE;
 
-/* One thing that town staff (or, with user "", the program) do. The fields are JSON as in an add line. */
+/* One thing that town staff (or, with user "", the program) do. The fields are JSON as in an add
+ * line. */
 struct lm_act {
     const char *user;
-    const char *type;                  /* creation: type name; else NULL */
-    const char *id;                    /* creation: NULL or a UUIDv7 of the caller's; else the record */
-    const char *key;                   /* creation: idempotence key or NULL */
-    const char *station;               /* creation: village_code, NULL = the town's own */
+    const char *type;    /* creation: type name; else NULL */
+    const char *id;      /* creation: NULL or a UUIDv7 of the caller's; else the record */
+    const char *key;     /* creation: idempotence key or NULL */
+    const char *station; /* creation: village_code, NULL = the town's own */
     const json_t *fields;
     enum lm_op op;
-    bool by_system;                    /* a transition that only the program may make */
+    bool by_system; /* a transition that only the program may make */
 };
 struct lm_act_result {
     char id[40];
-    bool repeated;                     /* the same save again: nothing was done */
-    struct lm_issues issues;           /* warnings; or the refusals when the status is LM_ERR_INVALID or LM_ERR_DENIED */
+    bool repeated; /* the same save again: nothing was done */
+    struct lm_issues
+        issues; /* warnings; or the refusals when the status is LM_ERR_INVALID or LM_ERR_DENIED */
 };
-/* Validates, journals as replica 0 and merges inside the caller's transaction (in a SAVEPOINT of its own: a refused act leaves nothing).
- * Afterwards the consequences the catalogue gives to it (approved change request, verified residency event …) are the caller's. */
+/* Validates, journals as replica 0 and merges inside the caller's transaction (in a SAVEPOINT of
+ * its own: a refused act leaves nothing). Afterwards the consequences the catalogue gives to it
+ * (approved change request, verified residency event …) are the caller's. */
 enum lm_status lm_store_act(struct lm_store *store, const struct lm_act *act, int64_t now_ms,
                             struct lm_act_result *out, struct lm_error *err) LM_MUST_USE;
 
-/* ---- down -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- down ---- */
 
-/* A FEED page for the replica from cursor, within max_bytes and LM_FEED_ENTRIES_MAX, with acked and journal head of the same snapshot.
- * Everything out points to lives in arena. session is filled in by the caller. */
-enum lm_status lm_store_feed(struct lm_store *store, const struct lm_replica *replica, const struct lm_cursor *cursor,
-                             size_t max_bytes, struct lm_arena *arena, struct lm_msg_feed *out,
+/* A FEED page for the replica from cursor, within max_bytes and LM_FEED_ENTRIES_MAX, with acked and
+ * journal head of the same snapshot. Everything out points to lives in arena. session is filled in
+ * by the caller. */
+enum lm_status lm_store_feed(struct lm_store *store, const struct lm_replica *replica,
+                             const struct lm_cursor *cursor, size_t max_bytes,
+                             struct lm_arena *arena, struct lm_msg_feed *out,
                              struct lm_error *err) LM_MUST_USE;
 /* BODIES for wanted ids in the replica's scope; ids outside it come as GONE. */
-enum lm_status lm_store_bodies(struct lm_store *store, const struct lm_replica *replica, const struct lm_msg_want *want,
-                               struct lm_arena *arena, struct lm_msg_feed *out, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_store_bodies(struct lm_store *store, const struct lm_replica *replica,
+                               const struct lm_msg_want *want, struct lm_arena *arena,
+                               struct lm_msg_feed *out, struct lm_error *err) LM_MUST_USE;
 /* Journal head as of the last commit of this process (readers: as of now). */
 enum lm_status lm_store_head(struct lm_store *store, struct lm_mark *out) LM_MUST_USE;
 /* The mark at a position; LM_ERR_NOT_FOUND beyond the head. */
-enum lm_status lm_store_mark_at(struct lm_store *store, uint64_t position, struct lm_mark *out) LM_MUST_USE;
+enum lm_status lm_store_mark_at(struct lm_store *store, uint64_t position,
+                                struct lm_mark *out) LM_MUST_USE;
 
-/* ---- questions --------------------------------------------------------------------------------------------------------------------- */
+/* ---- questions ---- */
 
 const struct lm_catalog *lm_store_catalog(const struct lm_store *store);
 struct lm_lookup lm_store_lookup(struct lm_store *store);
-enum lm_status lm_store_get(struct lm_store *store, struct lm_arena *arena, const char *type, const char *id,
-                            struct lm_record **out) LM_MUST_USE;
+enum lm_status lm_store_get(struct lm_store *store, struct lm_arena *arena, const char *type,
+                            const char *id, struct lm_record **out) LM_MUST_USE;
 /* The type under which an id is known (in the master or only in the journal), or NULL. */
 const char *lm_store_type_of(struct lm_store *store, const char *id);
 
 struct lm_where;
-enum lm_status lm_store_list(struct lm_store *store, struct lm_arena *arena, const char *type, const char *village,
-                             const struct lm_where *where, size_t n_where,
+enum lm_status lm_store_list(struct lm_store *store, struct lm_arena *arena, const char *type,
+                             const char *village, const struct lm_where *where, size_t n_where,
                              bool (*visit)(void *arg, const struct lm_record *rec), void *arg,
                              struct lm_error *err) LM_MUST_USE;
 
 /* Rows for people, as JSON objects (borrowed by visit), oldest first:
- * history: {"position","replica","station","branch","seq","hlc","at","received_at","user","op","fields","verdict","code","text","rank"}
- * returned: {"id","type","station","verdict","code","field","text","text_en","at","user","fields"}   open invalid and refused
- * held:     {"position","id","type","station","code","waits_for","text","at"}
- * conflicts:{"id","record","type","group","label","at","siblings":[{"n","value","user","station","at","stands"}]} */
+ * history:
+ * {"position","replica","station","branch","seq","hlc","at","received_at","user","op","fields","verdict","code","text","rank"}
+ * returned: {"id","type","station","verdict","code","field","text","text_en","at","user","fields"}
+ * open invalid and refused held: {"position","id","type","station","code","waits_for","text","at"}
+ * conflicts:{"id","record","type","group","label","at","siblings":[{"n","value","user","station","at","stands"}]}
+ */
 typedef bool (*lm_row_visit)(void *arg, const json_t *row);
-enum lm_status lm_store_history(struct lm_store *store, const char *id, lm_row_visit visit, void *arg, struct lm_error *err) LM_MUST_USE;
-enum lm_status lm_store_returned(struct lm_store *store, const char *station, lm_row_visit visit, void *arg, struct lm_error *err) LM_MUST_USE;
-enum lm_status lm_store_held(struct lm_store *store, lm_row_visit visit, void *arg, struct lm_error *err) LM_MUST_USE;
-enum lm_status lm_store_conflicts(struct lm_store *store, lm_row_visit visit, void *arg, struct lm_error *err) LM_MUST_USE;
-/* Keeps sibling n: itself a change of the hub with the current version as base. id: the conflict's, or the record's when only one is open. */
-enum lm_status lm_store_resolve(struct lm_store *store, const char *user, const char *id, int keep, int64_t now_ms,
-                                struct lm_act_result *out, struct lm_error *err) LM_MUST_USE;
-/* Judges a held change again although what it waits for is not there. position: of its journal entry. */
-enum lm_status lm_store_release(struct lm_store *store, const char *user, uint64_t position, int64_t now_ms, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_store_history(struct lm_store *store, const char *id, lm_row_visit visit,
+                                void *arg, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_store_returned(struct lm_store *store, const char *station, lm_row_visit visit,
+                                 void *arg, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_store_held(struct lm_store *store, lm_row_visit visit, void *arg,
+                             struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_store_conflicts(struct lm_store *store, lm_row_visit visit, void *arg,
+                                  struct lm_error *err) LM_MUST_USE;
+/* Keeps sibling n: itself a change of the hub with the current version as base. id: the conflict's,
+ * or the record's when only one is open. */
+enum lm_status lm_store_resolve(struct lm_store *store, const char *user, const char *id, int keep,
+                                int64_t now_ms, struct lm_act_result *out,
+                                struct lm_error *err) LM_MUST_USE;
+/* Judges a held change again although what it waits for is not there. position: of its journal
+ * entry. */
+enum lm_status lm_store_release(struct lm_store *store, const char *user, uint64_t position,
+                                int64_t now_ms, struct lm_error *err) LM_MUST_USE;
 
 struct lm_store_totals {
     uint64_t journal_entries, journal_bytes, returned, held, conflicts, duplicates;
 };
 enum lm_status lm_store_totals(struct lm_store *store, struct lm_store_totals *out) LM_MUST_USE;
 
-/* Recomputes the journal's chain and every branch's chain, replays the journal into a new database (in memory or a temporary file beside
- * the data) and compares master, feed and review rows. report is called for each difference; LM_OK with *n_out differences. */
-enum lm_status lm_store_verify(struct lm_store *store, void (*report)(void *arg, const char *difference), void *arg,
+/* Recomputes the journal's chain and every branch's chain, replays the journal into a new database
+ * (in memory or a temporary file beside the data) and compares master, feed and review rows. report
+ * is called for each difference; LM_OK with *n_out differences. */
+enum lm_status lm_store_verify(struct lm_store *store,
+                               void (*report)(void *arg, const char *difference), void *arg,
                                size_t *n_out, struct lm_error *err) LM_MUST_USE;
 
 #endif

@@ -7,18 +7,23 @@
 #include <string.h>
 
 const struct lm_node_command lm_node_commands[] = {
-    {"enrol", LM_NODE_NEEDS_NOTHING, "enrol KIT [--timeout S]", "makes keys and enrols at the hub with a one-time kit",
-     lm_node_cmd_enrol},
+    {"enrol", LM_NODE_NEEDS_NOTHING, "enrol KIT [--timeout S]",
+     "makes keys and enrols at the hub with a one-time kit", lm_node_cmd_enrol},
     {"serve", LM_NODE_NEEDS_STORE, "serve [--http ADDR:PORT]", "synchronises in the background",
      lm_node_cmd_serve},
-    {"add", LM_NODE_NEEDS_STORE, "add [FILE|-]", "records, edits and deletions, one JSON object a line", lm_node_cmd_add},
+    {"add", LM_NODE_NEEDS_STORE, "add [FILE|-]",
+     "records, edits and deletions, one JSON object a line", lm_node_cmd_add},
     {"get", LM_NODE_NEEDS_STORE, "get ID", "one record", lm_node_cmd_get},
-    {"list", LM_NODE_NEEDS_STORE, "list TYPE [--where FIELD=VALUE]…", "records as NDJSON", lm_node_cmd_list},
-    {"history", LM_NODE_NEEDS_STORE, "history ID", "every change of one record made here, with its outcome",
-     lm_node_cmd_history},
-    {"returned", LM_NODE_NEEDS_STORE, "returned", "what needs correcting, with the reason", lm_node_cmd_returned},
-    {"sync", LM_NODE_NEEDS_STORE, "sync [--timeout S]", "sends and fetches everything, then ends", lm_node_cmd_sync},
-    {"status", LM_NODE_NEEDS_STORE, "status", "what is pending, returned, and how the link is", lm_node_cmd_status},
+    {"list", LM_NODE_NEEDS_STORE, "list TYPE [--where FIELD=VALUE]…", "records as NDJSON",
+     lm_node_cmd_list},
+    {"history", LM_NODE_NEEDS_STORE, "history ID",
+     "every change of one record made here, with its outcome", lm_node_cmd_history},
+    {"returned", LM_NODE_NEEDS_STORE, "returned", "what needs correcting, with the reason",
+     lm_node_cmd_returned},
+    {"sync", LM_NODE_NEEDS_STORE, "sync [--timeout S]", "sends and fetches everything, then ends",
+     lm_node_cmd_sync},
+    {"status", LM_NODE_NEEDS_STORE, "status", "what is pending, returned, and how the link is",
+     lm_node_cmd_status},
 };
 const size_t lm_node_n_commands = sizeof lm_node_commands / sizeof *lm_node_commands;
 
@@ -35,7 +40,8 @@ const struct lm_node_command *lm_node_command_find(const char *name)
 int lm_node_fail(struct lm_cli *cli, const struct lm_error *err)
 {
     int code = lm_cli_fail(cli, LM_NODE_NAME, err);
-    const struct lm_node_command *command = cli->argc > 0 ? lm_node_command_find(cli->argv[0]) : NULL;
+    const struct lm_node_command *command =
+        cli->argc > 0 ? lm_node_command_find(cli->argv[0]) : NULL;
 
     if (code == LM_EXIT_USAGE && command) {
         fprintf(cli->err, "usage: %s %s\n", LM_NODE_NAME, command->usage);
@@ -52,9 +58,11 @@ enum lm_status lm_node_check_user(const struct lm_cli *cli, struct lm_error *err
 {
     size_t n = strlen(cli->user), chars = 0;
 
-    if (!lm_utf8_valid(cli->user, n, &chars) || chars > LM_USER_CHARS_MAX || lm_utf8_has_control(cli->user, n)) {
+    if (!lm_utf8_valid(cli->user, n, &chars) || chars > LM_USER_CHARS_MAX ||
+        lm_utf8_has_control(cli->user, n)) {
         return lm_fail(err, LM_ERR_INVALID, "usage", "user", "--user 最多 %d 个字，不能有控制字符",
-                       "--user takes at most %d characters without control characters", LM_USER_CHARS_MAX);
+                       "--user takes at most %d characters without control characters",
+                       LM_USER_CHARS_MAX);
     }
     return LM_OK;
 }

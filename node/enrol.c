@@ -8,15 +8,16 @@
 
 #define ASK_AGAIN_MS 3000
 #define WAIT_MS 200
-#define SOCKET_MS 8000     /* a socket refused or misled once never recovers: take a new one */
-#define REFUSED_ENOUGH 2   /* sockets that the hub refused before that is believed */
+#define SOCKET_MS 8000   /* a socket refused or misled once never recovers: take a new one */
+#define REFUSED_ENOUGH 2 /* sockets that the hub refused before that is believed */
 #define ARENA_BYTES (1024 * 1024)
 
-enum lm_status lm_node_enrol_take(struct lm_node_key *key, const struct lm_msg_enrolled *answer, struct lm_error *err)
+enum lm_status lm_node_enrol_take(struct lm_node_key *key, const struct lm_msg_enrolled *answer,
+                                  struct lm_error *err)
 {
     struct lm_certificate certificate;
-    enum lm_status st = lm_certificate_check(answer->certificate, answer->certificate_len, key->hub_sign_key,
-                                             &certificate, err);
+    enum lm_status st = lm_certificate_check(answer->certificate, answer->certificate_len,
+                                             key->hub_sign_key, &certificate, err);
 
     if (st != LM_OK) {
         return st;
@@ -24,7 +25,8 @@ enum lm_status lm_node_enrol_take(struct lm_node_key *key, const struct lm_msg_e
     if (memcmp(certificate.public_key, key->own.public_key, LM_KEY_BYTES) != 0 ||
         strcmp(certificate.station, key->station) != 0 || certificate.replica != answer->replica ||
         answer->certificate_len > sizeof key->certificate) {
-        return lm_fail(err, LM_ERR_CORRUPT, "certificate_tampered", "", "镇服务器的应答与入网文件不符，没有入网。",
+        return lm_fail(err, LM_ERR_CORRUPT, "certificate_tampered", "",
+                       "镇服务器的应答与入网文件不符，没有入网。",
                        "The hub's answer does not fit the kit; not enrolled.");
     }
     memcpy(key->certificate, answer->certificate, answer->certificate_len);
@@ -46,8 +48,10 @@ static enum lm_status refused_by_hub(const struct lm_msg_error *m, struct lm_err
     static const struct {
         const char *code, *zh, *en;
     } known[] = {
-        {"kit_used", "入网文件已经用过了，请镇里另发一个。", "The kit was used already: ask the town for another."},
-        {"kit_expired", "入网文件已过期，请镇里另发一个。", "The kit has expired: ask the town for another."},
+        {"kit_used", "入网文件已经用过了，请镇里另发一个。",
+         "The kit was used already: ask the town for another."},
+        {"kit_expired", "入网文件已过期，请镇里另发一个。",
+         "The kit has expired: ask the town for another."},
         {"key_known", "本机的密钥已登记在别处，请换一个数据目录重新入网。",
          "This PC's key is enrolled already: use a fresh data directory."},
         {"protocol", "本机程序与镇服务器的版本不相容，请升级。",
@@ -56,10 +60,12 @@ static enum lm_status refused_by_hub(const struct lm_msg_error *m, struct lm_err
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(m->code, known[i].code) == 0) {
-            return lm_fail(err, LM_ERR_DENIED, m->code, "", "%s%.0s", "%.0s%s", known[i].zh, known[i].en);
+            return lm_fail(err, LM_ERR_DENIED, m->code, "", "%s%.0s", "%.0s%s", known[i].zh,
+                           known[i].en);
         }
     }
-    return lm_fail(err, LM_ERR_DENIED, m->code, "", "镇服务器拒绝了入网：%s", "The hub refused the enrolment: %s", m->text);
+    return lm_fail(err, LM_ERR_DENIED, m->code, "", "镇服务器拒绝了入网：%s",
+                   "The hub refused the enrolment: %s", m->text);
 }
 
 /* One asking. */
@@ -75,16 +81,19 @@ struct asking {
 };
 
 /* LM_ERR_TIMEOUT: nothing decided yet. */
-static enum lm_status take_answer(struct asking *a, const struct lm_incoming *in, struct lm_error *err)
+static enum lm_status take_answer(struct asking *a, const struct lm_incoming *in,
+                                  struct lm_error *err)
 {
     struct lm_msg_enrolled enrolled;
     struct lm_msg_error error;
 
     lm_arena_reset(&a->arena);
-    if (in->kind == LM_MSG_ENROLLED && lm_enrolled_read(in->body, in->n, &a->arena, &enrolled, err) == LM_OK) {
+    if (in->kind == LM_MSG_ENROLLED &&
+        lm_enrolled_read(in->body, in->n, &a->arena, &enrolled, err) == LM_OK) {
         return lm_node_enrol_take(a->key, &enrolled, err);
     }
-    if (in->kind == LM_MSG_ERROR && lm_error_read(in->body, in->n, &a->arena, &error, err) == LM_OK &&
+    if (in->kind == LM_MSG_ERROR &&
+        lm_error_read(in->body, in->n, &a->arena, &error, err) == LM_OK &&
         strcmp(error.code, "busy") != 0) {
         return refused_by_hub(&error, err);
     }
@@ -97,7 +106,8 @@ static enum lm_status open_socket(struct asking *a, struct lm_error *err)
     a->opened_ms = lm_clock_mono_ms();
     a->seen_refusal = false;
     lm_dealer_close(&a->dealer);
-    return lm_dealer_open(a->context, a->key->endpoint, a->key->hub_public_key, &a->key->kit, &a->dealer, err);
+    return lm_dealer_open(a->context, a->key->endpoint, a->key->hub_public_key, &a->key->kit,
+                          &a->dealer, err);
 }
 
 static enum lm_status ask_once(struct asking *a, struct lm_error *err)
@@ -124,11 +134,13 @@ static enum lm_status ask_once(struct asking *a, struct lm_error *err)
         a->refused++;
     }
     if (a->refused >= REFUSED_ENOUGH) {
-        return lm_fail(err, LM_ERR_DENIED, "kit_refused", "",
-                       "镇服务器不接受这个入网文件：可能已用过、已过期或已作废，请镇里另发一个。",
-                       "The hub does not accept this kit: used, expired or void. Ask the town for another.");
+        return lm_fail(
+            err, LM_ERR_DENIED, "kit_refused", "",
+            "镇服务器不接受这个入网文件：可能已用过、已过期或已作废，请镇里另发一个。",
+            "The hub does not accept this kit: used, expired or void. Ask the town for another.");
     }
-    return now - a->opened_ms >= (a->seen_refusal ? 1000 : SOCKET_MS) ? LM_ERR_BUSY : LM_ERR_TIMEOUT;
+    return now - a->opened_ms >= (a->seen_refusal ? 1000 : SOCKET_MS) ? LM_ERR_BUSY
+                                                                      : LM_ERR_TIMEOUT;
 }
 
 static enum lm_status no_answer(struct asking *a, struct lm_error *err)
@@ -136,22 +148,30 @@ static enum lm_status no_answer(struct asking *a, struct lm_error *err)
     const char *state = a->dealer ? lm_dealer_state(a->dealer) : "unreachable";
 
     if (strcmp(state, "wrong hub key") == 0) {
-        return lm_fail(err, LM_ERR_NETWORK, "wrong_hub_key", "", "%s 上的服务器不是入网文件所说的镇服务器。",
+        return lm_fail(err, LM_ERR_NETWORK, "wrong_hub_key", "",
+                       "%s 上的服务器不是入网文件所说的镇服务器。",
                        "The server at %s is not the hub of this kit.", a->key->endpoint);
     }
     if (strcmp(state, "not a Lastmile hub") == 0) {
-        return lm_fail(err, LM_ERR_NETWORK, "not_a_hub", "", "%s 上的不是镇服务器，请核对地址和网络。",
-                       "What answers at %s is not a Lastmile hub: check the address and the network.", a->key->endpoint);
+        return lm_fail(
+            err, LM_ERR_NETWORK, "not_a_hub", "", "%s 上的不是镇服务器，请核对地址和网络。",
+            "What answers at %s is not a Lastmile hub: check the address and the network.",
+            a->key->endpoint);
     }
-    return lm_fail(err, LM_ERR_TIMEOUT, "unreachable", "", "连不上镇服务器 %s（%s），请检查网络后再试；入网文件仍然有效。",
-                   "The hub at %s cannot be reached (%s): check the network and try again; the kit stays valid.",
+    return lm_fail(err, LM_ERR_TIMEOUT, "unreachable", "",
+                   "连不上镇服务器 %s（%s），请检查网络后再试；入网文件仍然有效。",
+                   "The hub at %s cannot be reached (%s): check the network and try again; the kit "
+                   "stays valid.",
                    a->key->endpoint, state);
 }
 
-enum lm_status lm_node_enrol_ask(struct lm_node_key *key, const char *program, int timeout_ms, struct lm_error *err)
+enum lm_status lm_node_enrol_ask(struct lm_node_key *key, const char *program, int timeout_ms,
+                                 struct lm_error *err)
 {
     struct asking a = {.key = key};
-    struct lm_msg_enrol m = {.protocol_min = LM_PROTOCOL_MIN, .protocol_max = LM_PROTOCOL_MAX, .machine = "",
+    struct lm_msg_enrol m = {.protocol_min = LM_PROTOCOL_MIN,
+                             .protocol_max = LM_PROTOCOL_MAX,
+                             .machine = "",
                              .program = program};
     int64_t until = lm_clock_mono_ms() + timeout_ms;
     enum lm_status st;
@@ -166,7 +186,8 @@ enum lm_status lm_node_enrol_ask(struct lm_node_key *key, const char *program, i
         st = lm_context_new(&a.context);
     }
     if (st != LM_OK) {
-        (void)lm_fail(err, st, "network", "", "网络无法启动。", "The network could not be started.");
+        (void)lm_fail(err, st, "network", "", "网络无法启动。",
+                      "The network could not be started.");
         goto out;
     }
     st = open_socket(&a, err);

@@ -1,4 +1,5 @@
-/* Reading and writing node.key. The certificate is checked at every load: a file put together from two is found out. */
+/* Reading and writing node.key. The certificate is checked at every load: a file put together from
+ * two is found out. */
 #include "node/key.h"
 
 #include "common/base/util.h"
@@ -13,13 +14,17 @@
 
 static enum lm_status damaged(struct lm_error *err, const char *path)
 {
-    return lm_fail(err, LM_ERR_CORRUPT, "bad_key_file", "", "密钥文件 %s 已损坏，请从备份恢复它，或联系镇服务站重新入网。",
-                   "The key file %s is damaged: restore it from its backup, or ask the town for a new kit.", path);
+    return lm_fail(
+        err, LM_ERR_CORRUPT, "bad_key_file", "",
+        "密钥文件 %s 已损坏，请从备份恢复它，或联系镇服务站重新入网。",
+        "The key file %s is damaged: restore it from its backup, or ask the town for a new kit.",
+        path);
 }
 
 static enum lm_status not_enrolled(struct lm_error *err, const char *dir)
 {
-    return lm_fail(err, LM_ERR_NOT_FOUND, "not_enrolled", "", "数据目录 %s 还没有入网，请先运行 lastmile-node enrol。",
+    return lm_fail(err, LM_ERR_NOT_FOUND, "not_enrolled", "",
+                   "数据目录 %s 还没有入网，请先运行 lastmile-node enrol。",
                    "%s is not enrolled yet: run `lastmile-node enrol KIT` first.", dir);
 }
 
@@ -78,8 +83,10 @@ static bool read_document(const json_t *doc, struct lm_node_key *key)
 {
     uint8_t id[16];
 
-    if (!get_key(doc, "public_key", key->own.public_key) || !get_key(doc, "secret_key", key->own.secret_key) ||
-        !get_key(doc, "hub_public_key", key->hub_public_key) || !get_hex(doc, "hub_id", key->hub_id, 16) ||
+    if (!get_key(doc, "public_key", key->own.public_key) ||
+        !get_key(doc, "secret_key", key->own.secret_key) ||
+        !get_key(doc, "hub_public_key", key->hub_public_key) ||
+        !get_hex(doc, "hub_id", key->hub_id, 16) ||
         !get_hex(doc, "hub_sign_key", key->hub_sign_key, LM_SIGN_PUBLIC_BYTES) ||
         !get_text(doc, "endpoint", key->endpoint, sizeof key->endpoint) ||
         !get_text(doc, "town", key->town, sizeof key->town) ||
@@ -98,11 +105,12 @@ static bool read_document(const json_t *doc, struct lm_node_key *key)
         return read_certificate(doc, key);
     }
     memcpy(key->kit.public_key, key->kit_public_key, LM_KEY_BYTES);
-    return get_key(doc, "kit_secret_key", key->kit.secret_key) && get_hex(doc, "nonce", key->nonce, 16) &&
-           pair_fits(&key->kit);
+    return get_key(doc, "kit_secret_key", key->kit.secret_key) &&
+           get_hex(doc, "nonce", key->nonce, 16) && pair_fits(&key->kit);
 }
 
-enum lm_status lm_node_key_load(const struct lm_datadir *dir, struct lm_node_key *out, struct lm_error *err)
+enum lm_status lm_node_key_load(const struct lm_datadir *dir, struct lm_node_key *out,
+                                struct lm_error *err)
 {
     char path[PATH_MAX], *text = NULL;
     size_t n = 0;
@@ -111,7 +119,8 @@ enum lm_status lm_node_key_load(const struct lm_datadir *dir, struct lm_node_key
 
     memset(out, 0, sizeof *out);
     if (st != LM_OK) {
-        return lm_fail(err, st, "path_too_long", "", "数据目录的路径太长。", "The data directory's path is too long.");
+        return lm_fail(err, st, "path_too_long", "", "数据目录的路径太长。",
+                       "The data directory's path is too long.");
     }
     st = lm_file_read(path, FILE_BYTES_MAX, &text, &n, err);
     if (st == LM_ERR_NOT_FOUND) {
@@ -131,7 +140,8 @@ enum lm_status lm_node_key_load(const struct lm_datadir *dir, struct lm_node_key
     return st;
 }
 
-enum lm_status lm_node_key_enrolled(const struct lm_datadir *dir, struct lm_node_key *out, struct lm_error *err)
+enum lm_status lm_node_key_enrolled(const struct lm_datadir *dir, struct lm_node_key *out,
+                                    struct lm_error *err)
 {
     enum lm_status st = lm_node_key_load(dir, out, err);
 
@@ -161,11 +171,12 @@ static bool set_hex(json_t *doc, const char *name, const uint8_t *data, size_t n
 
 static json_t *make_document(const struct lm_node_key *key)
 {
-    json_t *doc = json_pack("{s:i,s:s,s:s,s:s,s:s,s:s}", "lastmile_node_key", 1, "town", key->town, "endpoint",
-                            key->endpoint, "station", key->station, "level", key->level, "station_name",
-                            key->station_name);
+    json_t *doc = json_pack("{s:i,s:s,s:s,s:s,s:s,s:s}", "lastmile_node_key", 1, "town", key->town,
+                            "endpoint", key->endpoint, "station", key->station, "level", key->level,
+                            "station_name", key->station_name);
     bool ok = doc && set_key(doc, "public_key", key->own.public_key) &&
-              set_key(doc, "secret_key", key->own.secret_key) && set_key(doc, "hub_public_key", key->hub_public_key) &&
+              set_key(doc, "secret_key", key->own.secret_key) &&
+              set_key(doc, "hub_public_key", key->hub_public_key) &&
               set_hex(doc, "hub_id", key->hub_id, sizeof key->hub_id) &&
               set_hex(doc, "hub_sign_key", key->hub_sign_key, sizeof key->hub_sign_key) &&
               set_key(doc, "kit_public_key", key->kit_public_key);
@@ -173,7 +184,8 @@ static json_t *make_document(const struct lm_node_key *key)
     if (ok && key->enrolled) {
         ok = set_hex(doc, "certificate", key->certificate, key->certificate_len);
     } else if (ok) {
-        ok = set_key(doc, "kit_secret_key", key->kit.secret_key) && set_hex(doc, "nonce", key->nonce, sizeof key->nonce);
+        ok = set_key(doc, "kit_secret_key", key->kit.secret_key) &&
+             set_hex(doc, "nonce", key->nonce, sizeof key->nonce);
     }
     if (!ok) {
         json_decref(doc);
@@ -182,7 +194,8 @@ static json_t *make_document(const struct lm_node_key *key)
     return doc;
 }
 
-enum lm_status lm_node_key_save(const struct lm_datadir *dir, const struct lm_node_key *key, struct lm_error *err)
+enum lm_status lm_node_key_save(const struct lm_datadir *dir, const struct lm_node_key *key,
+                                struct lm_error *err)
 {
     char path[PATH_MAX];
     json_t *doc = make_document(key);
@@ -190,7 +203,8 @@ enum lm_status lm_node_key_save(const struct lm_datadir *dir, const struct lm_no
     enum lm_status st = lm_datadir_path(dir, FILE_NAME, path, sizeof path);
 
     if (st != LM_OK) {
-        st = lm_fail(err, st, "path_too_long", "", "数据目录的路径太长。", "The data directory's path is too long.");
+        st = lm_fail(err, st, "path_too_long", "", "数据目录的路径太长。",
+                     "The data directory's path is too long.");
     } else if (!text) {
         st = lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
     } else {

@@ -1,5 +1,5 @@
-/* The link's loop: events in, effects out. Effects are carried out in their order; the answers that they call for are gathered and
- * given afterwards, each in a step of its own. */
+/* The link's loop: events in, effects out. Effects are carried out in their order; the answers that
+ * they call for are gathered and given afterwards, each in a step of its own. */
 #include "node/link.h"
 
 #include "common/base/log.h"
@@ -14,7 +14,7 @@
 #define RESTART_MS 5000                /* after a failure of the database or of making a socket */
 #define TICK_MS 500
 #define MESSAGES_A_ROUND 64
-#define REFUSED_SURE_MS 3000           /* a key that the hub refuses for this long is refused */
+#define REFUSED_SURE_MS 3000 /* a key that the hub refuses for this long is refused */
 
 static int64_t now_ms(void)
 {
@@ -71,26 +71,32 @@ bool lm_link_why(struct lm_link *link, struct lm_error *err)
         return true;
     }
     if (link->refused_ms >= 0) {
-        (void)lm_fail(err, LM_ERR_DENIED, "refused", "", "镇服务器不认识本机的密钥，或已撤销本机的登记，请联系镇服务站。",
-                      "The hub does not know this PC's key, or has revoked it: ask the town station.");
+        (void)lm_fail(
+            err, LM_ERR_DENIED, "refused", "",
+            "镇服务器不认识本机的密钥，或已撤销本机的登记，请联系镇服务站。",
+            "The hub does not know this PC's key, or has revoked it: ask the town station.");
         return now_ms() - link->refused_ms >= REFUSED_SURE_MS;
     }
     if (hub_is_wrong(link)) {
-        (void)lm_fail(err, LM_ERR_NETWORK, "wrong_hub_key", "", "%s 上的服务器不是本机登记的镇服务器。",
-                      "The server at %s is not the hub that this PC is enrolled at.", link->key->endpoint);
+        (void)lm_fail(
+            err, LM_ERR_NETWORK, "wrong_hub_key", "", "%s 上的服务器不是本机登记的镇服务器。",
+            "The server at %s is not the hub that this PC is enrolled at.", link->key->endpoint);
         return false;
     }
     if (strcmp(state, "not a Lastmile hub") == 0) {
-        (void)lm_fail(err, LM_ERR_NETWORK, "not_a_hub", "", "%s 上的不是镇服务器，请核对地址和网络。",
-                      "What answers at %s is not a Lastmile hub: check the address and the network.", link->key->endpoint);
+        (void)lm_fail(
+            err, LM_ERR_NETWORK, "not_a_hub", "", "%s 上的不是镇服务器，请核对地址和网络。",
+            "What answers at %s is not a Lastmile hub: check the address and the network.",
+            link->key->endpoint);
         return false;
     }
     if (link->session.state == LM_NS_LIVE) {
         (void)lm_fail(err, LM_ERR_TIMEOUT, s->code, "", "%s%.0s", "%.0s%s", s->zh, s->en);
     } else {
-        (void)lm_fail(err, LM_ERR_TIMEOUT, "unreachable", "", "连不上镇服务器 %s（%s）。记录都在本机，联网后自动上传。",
-                      "The hub at %s cannot be reached (%s). Records are kept here and sent later.", link->key->endpoint,
-                      state[0] ? state : s->code);
+        (void)lm_fail(err, LM_ERR_TIMEOUT, "unreachable", "",
+                      "连不上镇服务器 %s（%s）。记录都在本机，联网后自动上传。",
+                      "The hub at %s cannot be reached (%s). Records are kept here and sent later.",
+                      link->key->endpoint, state[0] ? state : s->code);
     }
     return false;
 }
@@ -129,7 +135,8 @@ static void do_send(struct lm_link *link, const struct lm_node_effect *e)
     struct lm_node_event *ev;
 
     if (link->dealer) {
-        st = lm_dealer_send(link->dealer, e->send.kind, lm_node_effect_bytes(&link->fx, e), e->send.len);
+        st = lm_dealer_send(link->dealer, e->send.kind, lm_node_effect_bytes(&link->fx, e),
+                            e->send.len);
     }
     if (st != LM_OK) {
         ev = answer(link, LM_NE_SEND_REFUSED);
@@ -151,8 +158,9 @@ static void do_read_batch(struct lm_link *link, const struct lm_node_effect *e)
 {
     struct lm_error err = {0};
     struct lm_node_batch batch;
-    enum lm_status st = lm_nstore_read_batch(link->store, e->read_batch.from_seq, e->read_batch.max_changes, &link->batch,
-                                             &link->packed, &batch, &err);
+    enum lm_status st =
+        lm_nstore_read_batch(link->store, e->read_batch.from_seq, e->read_batch.max_changes,
+                             &link->batch, &link->packed, &batch, &err);
 
     if (st != LM_OK) {
         fail(link, "cannot read the outbox", &err);
@@ -180,8 +188,8 @@ static void do_store_welcome(struct lm_link *link, const struct lm_node_effect *
     uint64_t wanted = 0;
     struct lm_node_event *ev;
 
-    if (lm_nstore_welcome(link->store, e->welcome.welcome, e->welcome.hub_offset_ms, e->welcome.hub_went_back, &me,
-                          &wanted, &err) != LM_OK) {
+    if (lm_nstore_welcome(link->store, e->welcome.welcome, e->welcome.hub_offset_ms,
+                          e->welcome.hub_went_back, &me, &wanted, &err) != LM_OK) {
         fail(link, "cannot store the hub's welcome", &err);
         return;
     }
@@ -198,8 +206,8 @@ static void do_apply(struct lm_link *link, const struct lm_node_effect *e)
     uint64_t wanted = 0;
     struct lm_node_event *ev;
 
-    if (lm_nstore_apply_page(link->store, e->feed.page, e->feed.is_bodies, contact_ms(link), &cursor, &wanted, &err) !=
-        LM_OK) {
+    if (lm_nstore_apply_page(link->store, e->feed.page, e->feed.is_bodies, contact_ms(link),
+                             &cursor, &wanted, &err) != LM_OK) {
         fail(link, "cannot store a page of the feed", &err);
         return;
     }
@@ -261,8 +269,8 @@ static void do_effect(struct lm_link *link, const struct lm_node_effect *e)
         do_store_welcome(link, e);
         break;
     case LM_NX_SET_ACKED:
-        if (lm_nstore_set_acked(link->store, link->session.config.branch, &e->acked.head, e->acked.safe_seq,
-                                contact_ms(link), &err) != LM_OK) {
+        if (lm_nstore_set_acked(link->store, link->session.config.branch, &e->acked.head,
+                                e->acked.safe_seq, contact_ms(link), &err) != LM_OK) {
             lm_log(LM_LOG_WARN, "link", "cannot note what is acked: %s", err.en);
         }
         break;
@@ -353,8 +361,8 @@ static enum lm_status begin_session(struct lm_link *link, struct lm_error *err)
     return LM_OK;
 }
 
-enum lm_status lm_link_open(struct lm_link *link, struct lm_nstore *store, const struct lm_node_key *key,
-                            struct lm_error *err)
+enum lm_status lm_link_open(struct lm_link *link, struct lm_nstore *store,
+                            const struct lm_node_key *key, struct lm_error *err)
 {
     enum lm_status st;
 
@@ -372,7 +380,8 @@ enum lm_status lm_link_open(struct lm_link *link, struct lm_nstore *store, const
     }
     st = lm_context_new(&link->context);
     if (st != LM_OK) {
-        return lm_fail(err, st, "network", "", "网络无法启动。", "The network could not be started.");
+        return lm_fail(err, st, "network", "", "网络无法启动。",
+                       "The network could not be started.");
     }
     return begin_session(link, err);
 }
@@ -382,7 +391,8 @@ void lm_link_close(struct lm_link *link)
     struct lm_error err = {0};
 
     if (link->store && link->shown[0] && link->session.state == LM_NS_LIVE) {
-        (void)!lm_nstore_set_state(link->store, "offline", "stopped", "同步已停止。", "Synchronisation has been stopped.", &err);
+        (void)!lm_nstore_set_state(link->store, "offline", "stopped", "同步已停止。",
+                                   "Synchronisation has been stopped.", &err);
     }
     lm_dealer_close(&link->dealer);
     lm_context_destroy(&link->context);
@@ -401,8 +411,8 @@ static void open_socket(struct lm_link *link)
 
     link->open_at_ms = -1;
     lm_dealer_close(&link->dealer);
-    if (lm_dealer_open(link->context, link->key->endpoint, link->key->hub_public_key, &link->key->own, &link->dealer,
-                       &err) != LM_OK) {
+    if (lm_dealer_open(link->context, link->key->endpoint, link->key->hub_public_key,
+                       &link->key->own, &link->dealer, &err) != LM_OK) {
         lm_log(LM_LOG_ERROR, "link", "cannot make a socket: %s", err.en);
         link->open_at_ms = now_ms() + RESTART_MS;
         return;
@@ -483,7 +493,8 @@ void lm_link_round(struct lm_link *link, const int *fds, size_t n_fds, bool *rea
     int64_t now = now_ms();
     int wait_ms = timeout_ms > LM_LINK_POLL_MS ? LM_LINK_POLL_MS : timeout_ms;
 
-    if (link->restart_at_ms >= 0 && now >= link->restart_at_ms && begin_session(link, &err) != LM_OK) {
+    if (link->restart_at_ms >= 0 && now >= link->restart_at_ms &&
+        begin_session(link, &err) != LM_OK) {
         fail(link, "cannot begin a session", &err);
     }
     if (link->restart_at_ms < 0 && link->open_at_ms >= 0 && now >= link->open_at_ms) {

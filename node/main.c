@@ -91,7 +91,8 @@ int main(int argc, char **argv)
     }
     code = run(&node, command, &cli);
     if (fflush(stdout) != 0 && code == LM_EXIT_OK) {
-        fprintf(stderr, "lastmile-node: 输出写不出去 / cannot write the output: %s\n", strerror(errno));
+        fprintf(stderr, "lastmile-node: 输出写不出去 / cannot write the output: %s\n",
+                strerror(errno));
         code = LM_EXIT_FAILED;
     }
     lm_nstore_close(&node.store);

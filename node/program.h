@@ -1,5 +1,6 @@
-/* lastmile-node's commands: what each gets. They run in their own process: saving needs no server, since every process writes the
- * database under SQLite's lock. Only the link with the hub has one holder (the lock "node.lock"). */
+/* lastmile-node's commands: what each gets. They run in their own process: saving needs no server,
+ * since every process writes the database under SQLite's lock. Only the link with the hub has one
+ * holder (the lock "node.lock"). */
 #ifndef LM_NODE_PROGRAM_H
 #define LM_NODE_PROGRAM_H
 

@@ -1,5 +1,5 @@
-/* Saving: see save.h. What a save depends on (sequence number, HLC, the present record) is read inside its transaction, since
- * other processes save into the same database. */
+/* Saving: see save.h. What a save depends on (sequence number, HLC, the present record) is read
+ * inside its transaction, since other processes save into the same database. */
 #include "node/save.h"
 
 #include "common/base/util.h"
@@ -23,10 +23,11 @@ struct save {
     struct lm_fieldset set;
     struct lm_change change;
     struct lm_lookup lookup;
-    bool again;                      /* a refused creation is sent again, corrected */
+    bool again; /* a refused creation is sent again, corrected */
 };
 
-void lm_node_saver_init(struct lm_node_saver *saver, struct lm_nstore *store, const char *dir, const char *user)
+void lm_node_saver_init(struct lm_node_saver *saver, struct lm_nstore *store, const char *dir,
+                        const char *user)
 {
     memset(saver, 0, sizeof *saver);
     saver->store = store;
@@ -47,7 +48,8 @@ void lm_node_saver_free(struct lm_node_saver *saver)
 
 static enum lm_status out_of_memory(struct save *s)
 {
-    return lm_fail(s->err, LM_ERR_MEMORY, "memory", "", "内存不足，没有保存。", "Out of memory; nothing was saved.");
+    return lm_fail(s->err, LM_ERR_MEMORY, "memory", "", "内存不足，没有保存。",
+                   "Out of memory; nothing was saved.");
 }
 
 /* set → the change's map, in the order of the set. Nulls say something in edits only. */
@@ -70,8 +72,8 @@ static enum lm_status fill_fields(struct save *s)
         if (s->change.op == LM_OP_CREATE && lm_value_is_null(&s->set.value[i])) {
             continue;
         }
-        fields->pairs[fields->len++] =
-            (struct lm_pair){.key = name, .key_len = (uint32_t)strlen(name), .value = s->set.value[i]};
+        fields->pairs[fields->len++] = (struct lm_pair){
+            .key = name, .key_len = (uint32_t)strlen(name), .value = s->set.value[i]};
     }
     if (fields->len > 0) {
         fields->kind = LM_MAP;
@@ -93,7 +95,8 @@ static enum lm_status fill_change(struct save *s, enum lm_op op, const char *id)
     c->op = op;
     c->user = s->saver->user;
     c->catalog = s->catalog->number;
-    st = lm_change_see(s->type, op == LM_OP_CREATE ? NULL : s->current, &s->set, c, &s->saver->arena, &highest);
+    st = lm_change_see(s->type, op == LM_OP_CREATE ? NULL : s->current, &s->set, c,
+                       &s->saver->arena, &highest);
     if (st != LM_OK) {
         return out_of_memory(s);
     }
@@ -152,9 +155,11 @@ static enum lm_status judge(struct save *s)
     enum lm_status st = lm_validate(&in, &s->saver->arena, &s->result->issues);
 
     if (st == LM_OK && !in.deleting) {
-        st = lm_node_check_references(s->saver->store, s->type, before, &s->set, s->change.id, &s->result->issues);
+        st = lm_node_check_references(s->saver->store, s->type, before, &s->set, s->change.id,
+                                      &s->result->issues);
     }
-    if (st == LM_OK && !in.deleting && (!before || in.undeleting || lm_node_touches_key(s->type, &s->set))) {
+    if (st == LM_OK && !in.deleting &&
+        (!before || in.undeleting || lm_node_touches_key(s->type, &s->set))) {
         st = lm_node_check_key(s->saver->store, s->after, s->saver->me.station, &s->result->issues);
     }
     return st == LM_OK ? refused(s) : st;
@@ -170,10 +175,12 @@ static enum lm_status commit_change(struct save *s, enum lm_op op, const char *i
     enum lm_status st = fill_change(s, op, id);
 
     if (st == LM_OK) {
-        st = lm_change_apply_local(s->catalog, base, &s->change, &s->set, author, &s->saver->arena, &s->after);
+        st = lm_change_apply_local(s->catalog, base, &s->change, &s->set, author, &s->saver->arena,
+                                   &s->after);
     }
     if (st == LM_OK) {
-        st = lm_compute(s->catalog, s->after, base == NULL, s->saver->me.level, &s->lookup, &s->saver->arena);
+        st = lm_compute(s->catalog, s->after, base == NULL, s->saver->me.level, &s->lookup,
+                        &s->saver->arena);
     }
     if (st == LM_OK) {
         st = judge(s);
@@ -190,7 +197,8 @@ static enum lm_status commit_change(struct save *s, enum lm_op op, const char *i
         st = out_of_memory(s);
     }
     if (st == LM_OK) {
-        st = lm_nstore_append(s->saver->store, &s->saver->me, &s->change, body.data, body.len, s->err);
+        st = lm_nstore_append(s->saver->store, &s->saver->me, &s->change, body.data, body.len,
+                              s->err);
     }
     if (st == LM_OK) {
         if (s->current) { /* what the hub said of it stays until the hub says otherwise */
@@ -207,13 +215,14 @@ static enum lm_status commit_change(struct save *s, enum lm_op op, const char *i
 
 static enum lm_status read_fields(struct save *s)
 {
-    enum lm_status st = lm_fields_from_json(s->catalog, s->type, s->entry->fields, &s->saver->arena, &s->set,
-                                            &s->result->issues);
+    enum lm_status st = lm_fields_from_json(s->catalog, s->type, s->entry->fields, &s->saver->arena,
+                                            &s->set, &s->result->issues);
 
     return st == LM_OK ? refused(s) : st;
 }
 
-/* Whether a record that is there already is what this save asks for: then it is the same save, whose note was lost. */
+/* Whether a record that is there already is what this save asks for: then it is the same save,
+ * whose note was lost. */
 static bool says_the_same(const struct save *s, const struct lm_record *rec)
 {
     for (size_t i = 0; i < s->set.n; i++) {
@@ -226,14 +235,17 @@ static bool says_the_same(const struct save *s, const struct lm_record *rec)
 
 static enum lm_status key_reused(struct save *s)
 {
-    return s->entry->id ? lm_fail(s->err, LM_ERR_EXISTS, "key_reused", "id", "这个 id 已用于另一条内容不同的记录。",
+    return s->entry->id ? lm_fail(s->err, LM_ERR_EXISTS, "key_reused", "id",
+                                  "这个 id 已用于另一条内容不同的记录。",
                                   "This id was used for a record with other content.")
-                        : lm_fail(s->err, LM_ERR_EXISTS, "key_reused", "key", "这个 key 已用于另一条内容不同的记录。",
+                        : lm_fail(s->err, LM_ERR_EXISTS, "key_reused", "key",
+                                  "这个 key 已用于另一条内容不同的记录。",
                                   "This key was used for a record with other content.");
 }
 
 /* *done_out: the save was made before, or cannot be made. */
-static enum lm_status repeated(struct save *s, const char *key, const uint8_t hash[32], bool *done_out)
+static enum lm_status repeated(struct save *s, const char *key, const uint8_t hash[32],
+                               bool *done_out)
 {
     char id[40];
     uint8_t known[32];
@@ -282,8 +294,10 @@ static enum lm_status own_id(struct save *s, char id[LM_UUID_TEXT + 1])
         lm_uuid_v7(&rnd, lm_clock_wall_ms(), id);
         return LM_OK;
     }
-    if (!lm_uuid_is_v7(s->entry->id, strlen(s->entry->id)) || !lm_uuid_parse(s->entry->id, strlen(s->entry->id), bytes)) {
-        return lm_fail(s->err, LM_ERR_INVALID, "bad_uuid", "id", "自带的 id 应为 UUIDv7。", "An own id must be a UUIDv7.");
+    if (!lm_uuid_is_v7(s->entry->id, strlen(s->entry->id)) ||
+        !lm_uuid_parse(s->entry->id, strlen(s->entry->id), bytes)) {
+        return lm_fail(s->err, LM_ERR_INVALID, "bad_uuid", "id", "自带的 id 应为 UUIDv7。",
+                       "An own id must be a UUIDv7.");
     }
     lm_uuid_format(bytes, id);
     return LM_OK;
@@ -298,19 +312,21 @@ static enum lm_status create(struct save *s)
 
     s->type = lm_catalog_type(s->catalog, s->entry->type);
     if (!s->type) {
-        return lm_fail(s->err, LM_ERR_INVALID, "unknown_type", "type", "没有记录类型“%.40s”。", "No record type \"%.40s\".",
-                       s->entry->type);
+        return lm_fail(s->err, LM_ERR_INVALID, "unknown_type", "type", "没有记录类型“%.40s”。",
+                       "No record type \"%.40s\".", s->entry->type);
     }
     if (!(s->type->kept_by & LM_BY_VILLAGE)) {
-        return lm_fail(s->err, LM_ERR_DENIED, "not_your_type", "type", "“%s”由镇服务站登记，请联系镇里。%.0s",
-                       "%.0sRecords of type %s are kept by the town station.", s->type->zh, s->type->name);
+        return lm_fail(
+            s->err, LM_ERR_DENIED, "not_your_type", "type", "“%s”由镇服务站登记，请联系镇里。%.0s",
+            "%.0sRecords of type %s are kept by the town station.", s->type->zh, s->type->name);
     }
     st = own_id(s, id);
     if (st == LM_OK) {
         st = lm_entry_hash(s->type->name, NULL, s->entry->fields, hash);
     }
     if (st == LM_OK && (s->entry->id || s->entry->key)) {
-        (void)snprintf(key, sizeof key, s->entry->id ? "id:%s" : "key:%s", s->entry->id ? id : s->entry->key);
+        (void)snprintf(key, sizeof key, s->entry->id ? "id:%s" : "key:%s",
+                       s->entry->id ? id : s->entry->key);
         st = repeated(s, key, hash, &done);
     }
     if (st == LM_OK && !done) {
@@ -352,8 +368,9 @@ static void take_whole(struct save *s)
 {
     for (size_t f = 0; f < s->type->n_fields; f++) {
         const struct lm_field *field = &s->type->fields[f];
-        bool sent = field->fill == LM_FILL_PROGRAM ||
-                    (field->fill == LM_FILL_USER && (field->edit_by & LM_BY_VILLAGE) && !field->retired);
+        bool sent =
+            field->fill == LM_FILL_PROGRAM ||
+            (field->fill == LM_FILL_USER && (field->edit_by & LM_BY_VILLAGE) && !field->retired);
 
         if (sent && field->group != LM_GROUP_DELETED && !lm_value_is_null(&s->current->fields[f]) &&
             !lm_fieldset_get(&s->set, (int)f) && s->set.n < LM_CHANGE_FIELDS_MAX) {
@@ -403,8 +420,8 @@ static enum lm_status give_up(struct save *s)
         return out_of_memory(s);
     }
     if (!reason) {
-        return lm_fail(s->err, LM_ERR_INVALID, "required", "delete_reason", "删除要写明原因（\"reason\"）。",
-                       "A deletion needs its \"reason\".");
+        return lm_fail(s->err, LM_ERR_INVALID, "required", "delete_reason",
+                       "删除要写明原因（\"reason\"）。", "A deletion needs its \"reason\".");
     }
     lm_time_format(lm_clock_wall_ms() + s->saver->me.offset_ms, at);
     rec->fields[LM_C_DELETED_AT] = lm_value_text(at);
@@ -442,13 +459,14 @@ static enum lm_status change_existing(struct save *s)
     enum lm_status st;
 
     if (!lm_uuid_parse(s->entry->id, strlen(s->entry->id), bytes)) {
-        return lm_fail(s->err, LM_ERR_INVALID, "bad_uuid", "id", "“id”不是合法的 UUID。", "\"id\" is not a UUID.");
+        return lm_fail(s->err, LM_ERR_INVALID, "bad_uuid", "id", "“id”不是合法的 UUID。",
+                       "\"id\" is not a UUID.");
     }
     lm_uuid_format(bytes, id);
     s->type = lm_nstore_type_of(s->saver->store, id);
     if (!s->type) {
-        return lm_fail(s->err, LM_ERR_NOT_FOUND, "not_found", "id", "本站没有这条记录：%s。", "There is no record %s here.",
-                       id);
+        return lm_fail(s->err, LM_ERR_NOT_FOUND, "not_found", "id", "本站没有这条记录：%s。",
+                       "There is no record %s here.", id);
     }
     st = lm_tables_get(lm_nstore_tables(s->saver->store), &s->saver->arena, s->type, id, &rec);
     if (st != LM_OK) {
@@ -469,7 +487,8 @@ static bool ends_batch(enum lm_status st)
            st == LM_ERR_CORRUPT;
 }
 
-static enum lm_status break_batch(struct lm_node_saver *saver, enum lm_status st, const struct lm_error *err)
+static enum lm_status break_batch(struct lm_node_saver *saver, enum lm_status st,
+                                  const struct lm_error *err)
 {
     lm_nstore_rollback(saver->store);
     saver->open = false;
@@ -489,8 +508,10 @@ static enum lm_status begin(struct lm_node_saver *saver, struct lm_error *err)
     enum lm_status st;
 
     if (free_bytes >= 0 && free_bytes < LM_FREE_BYTES_MIN) {
-        return lm_fail(err, LM_ERR_FULL, "disk_full", "", "磁盘剩余空间不足 50 MB，没有保存。请清理磁盘后重试。",
-                       "Less than 50 MB of disk space is left; nothing was saved. Free some space and try again.");
+        return lm_fail(err, LM_ERR_FULL, "disk_full", "",
+                       "磁盘剩余空间不足 50 MB，没有保存。请清理磁盘后重试。",
+                       "Less than 50 MB of disk space is left; nothing was saved. Free some space "
+                       "and try again.");
     }
     st = lm_nstore_begin(saver->store, err);
     if (st == LM_OK) {

@@ -1,7 +1,8 @@
-/* Saving at a node: one entry becomes one change, its outbox row and its effect on the typed row, in one transaction (P1).
+/* Saving at a node: one entry becomes one change, its outbox row and its effect on the typed row,
+ * in one transaction (P1).
  *
- * A saver gathers entries into a transaction; the batch is durable after lm_node_saver_flush. An entry that is refused
- * leaves nothing behind and does not touch the others. */
+ * A saver gathers entries into a transaction; the batch is durable after lm_node_saver_flush. An
+ * entry that is refused leaves nothing behind and does not touch the others. */
 #ifndef LM_NODE_SAVE_H
 #define LM_NODE_SAVE_H
 
@@ -20,12 +21,13 @@ struct lm_node_saver {
     enum lm_status broken; /* what ended the batch: its flush fails with it */
     struct lm_error why;
 };
-void lm_node_saver_init(struct lm_node_saver *saver, struct lm_nstore *store, const char *dir, const char *user);
+void lm_node_saver_init(struct lm_node_saver *saver, struct lm_nstore *store, const char *dir,
+                        const char *user);
 void lm_node_saver_free(struct lm_node_saver *saver); /* rolls back what was not flushed */
 
 /* The two callbacks of struct lm_entry_sink; ctx is the saver. wall clock: the system's.
- * Refusals (LM_ERR_INVALID, EXISTS, DENIED, NOT_FOUND, LIMIT) concern the entry alone. LM_ERR_FULL "disk_full", IO, BUSY,
- * MEMORY and CORRUPT end the batch: nothing since the last flush is kept. */
+ * Refusals (LM_ERR_INVALID, EXISTS, DENIED, NOT_FOUND, LIMIT) concern the entry alone. LM_ERR_FULL
+ * "disk_full", IO, BUSY, MEMORY and CORRUPT end the batch: nothing since the last flush is kept. */
 enum lm_status lm_node_save(void *ctx, const struct lm_entry *entry, struct lm_entry_result *result,
                             struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_node_saver_flush(void *ctx, struct lm_error *err) LM_MUST_USE;

@@ -14,8 +14,8 @@ struct references {
     struct lm_issues *issues;
 };
 
-static void complain(struct references *r, enum lm_level level, const char *code, const struct lm_field *field,
-                     const char *zh, const char *en)
+static void complain(struct references *r, enum lm_level level, const char *code,
+                     const struct lm_field *field, const char *zh, const char *en)
 {
     char text_zh[400], text_en[400];
 
@@ -24,13 +24,15 @@ static void complain(struct references *r, enum lm_level level, const char *code
     lm_issue_add(r->issues, level, code, field->name, text_zh, text_en);
 }
 
-static void check_one(struct references *r, const struct lm_field *field, const char *type_name, const char *id)
+static void check_one(struct references *r, const struct lm_field *field, const char *type_name,
+                      const char *id)
 {
     const struct lm_type *type = lm_catalog_type(lm_nstore_catalog(r->store), type_name);
     const struct lm_type *other;
 
     if (strcmp(id, r->self) == 0) {
-        complain(r, LM_REFUSE, "bad_reference", field, "不能指向本记录。", "cannot name the record itself.");
+        complain(r, LM_REFUSE, "bad_reference", field, "不能指向本记录。",
+                 "cannot name the record itself.");
         return;
     }
     if (!type || lm_tables_exists(lm_nstore_tables(r->store), type, id)) {
@@ -38,7 +40,8 @@ static void check_one(struct references *r, const struct lm_field *field, const 
     }
     other = lm_nstore_type_of(r->store, id);
     if (other) {
-        complain(r, LM_REFUSE, "bad_reference", field, "所指的不是应有的一类记录。", "names a record of the wrong type.");
+        complain(r, LM_REFUSE, "bad_reference", field, "所指的不是应有的一类记录。",
+                 "names a record of the wrong type.");
     } else if (type->feed == LM_FEED_OWN) {
         complain(r, LM_REFUSE, "unknown_reference", field, "所指的记录在本站不存在，请先登记。",
                  "names a record that is not at this station: enter it first.");
@@ -48,7 +51,8 @@ static void check_one(struct references *r, const struct lm_field *field, const 
     }
 }
 
-static void check_value(struct references *r, const struct lm_field *field, const struct lm_value *v)
+static void check_value(struct references *r, const struct lm_field *field,
+                        const struct lm_value *v)
 {
     char text[128], *colon;
 
@@ -85,8 +89,10 @@ static bool was_there(const struct lm_value *before, const struct lm_value *v)
     return before && lm_value_equal(before, v);
 }
 
-enum lm_status lm_node_check_references(struct lm_nstore *store, const struct lm_type *type, const struct lm_record *before,
-                                        const struct lm_fieldset *set, const char *id, struct lm_issues *issues)
+enum lm_status lm_node_check_references(struct lm_nstore *store, const struct lm_type *type,
+                                        const struct lm_record *before,
+                                        const struct lm_fieldset *set, const char *id,
+                                        struct lm_issues *issues)
 {
     struct references r = {.store = store, .self = id, .issues = issues};
 
@@ -132,7 +138,8 @@ struct namesake {
 
 static bool over(const char *state)
 {
-    return strcmp(state, "cancelled") == 0 || strcmp(state, "merged") == 0 || strcmp(state, "withdrawn") == 0;
+    return strcmp(state, "cancelled") == 0 || strcmp(state, "merged") == 0 ||
+           strcmp(state, "withdrawn") == 0;
 }
 
 static bool take_namesake(void *arg, const struct lm_record *other)
@@ -167,7 +174,8 @@ bool lm_node_touches_key(const struct lm_type *type, const struct lm_fieldset *s
     return false;
 }
 
-static void refuse_same(const struct lm_type *type, const struct same *same, struct lm_issues *issues)
+static void refuse_same(const struct lm_type *type, const struct same *same,
+                        struct lm_issues *issues)
 {
     bool refuses = type->key_mode == LM_KEY_UNIQUE;
     const char *field = type->n_natural_key > 0 ? type->fields[type->natural_key[0]].name : "";
@@ -175,16 +183,19 @@ static void refuse_same(const struct lm_type *type, const struct same *same, str
 
     (void)snprintf(zh, sizeof zh, "本村已有同样的“%s”（%s）%s", type->zh, same->id,
                    refuses ? "，请修改那一条。" : "，请核对是否重复。");
-    (void)snprintf(en, sizeof en, "There is such a %s in this village already (%s)%s", type->name, same->id,
+    (void)snprintf(en, sizeof en, "There is such a %s in this village already (%s)%s", type->name,
+                   same->id,
                    refuses ? ": edit that one." : ": check that it is not entered twice.");
-    lm_issue_add(issues, refuses ? LM_REFUSE : LM_WARN, refuses ? "not_unique" : "near_duplicate", field, zh, en);
+    lm_issue_add(issues, refuses ? LM_REFUSE : LM_WARN, refuses ? "not_unique" : "near_duplicate",
+                 field, zh, en);
 }
 
 /* Two persons of one name born on one day are probably one, whatever their ID numbers say. */
-static enum lm_status check_namesakes(struct lm_nstore *store, const struct lm_record *rec, const char *station,
-                                      struct lm_issues *issues)
+static enum lm_status check_namesakes(struct lm_nstore *store, const struct lm_record *rec,
+                                      const char *station, struct lm_issues *issues)
 {
-    const struct lm_value *name = lm_record_get(rec, "name"), *birth = lm_record_get(rec, "birth_on");
+    const struct lm_value *name = lm_record_get(rec, "name"),
+                          *birth = lm_record_get(rec, "birth_on");
     struct namesake n = {.self = rec->id};
     char zh[400], en[400];
     enum lm_status st;
@@ -192,11 +203,16 @@ static enum lm_status check_namesakes(struct lm_nstore *store, const struct lm_r
     if (!name || !birth || name->kind != LM_TEXT || birth->kind != LM_TEXT) {
         return LM_OK;
     }
-    const struct lm_where where[] = {{.field = "name", .value = name->text}, {.field = "birth_on", .value = birth->text}};
-    st = lm_tables_list(lm_nstore_tables(store), NULL, rec->type, station, where, 2, false, take_namesake, &n, NULL);
+    const struct lm_where where[] = {{.field = "name", .value = name->text},
+                                     {.field = "birth_on", .value = birth->text}};
+    st = lm_tables_list(lm_nstore_tables(store), NULL, rec->type, station, where, 2, false,
+                        take_namesake, &n, NULL);
     if (st == LM_OK && n.same.found) {
-        (void)snprintf(zh, sizeof zh, "本村已有同名同日出生的人（%s），请核对是否重复登记。", n.same.id);
-        (void)snprintf(en, sizeof en, "A person of this name and date of birth is there already (%s): check for a double entry.",
+        (void)snprintf(zh, sizeof zh, "本村已有同名同日出生的人（%s），请核对是否重复登记。",
+                       n.same.id);
+        (void)snprintf(en, sizeof en,
+                       "A person of this name and date of birth is there already (%s): check for a "
+                       "double entry.",
                        n.same.id);
         lm_issue_add(issues, LM_WARN, "near_duplicate", "name", zh, en);
     }
@@ -218,7 +234,8 @@ enum lm_status lm_node_check_key(struct lm_nstore *store, const struct lm_record
     if (st == LM_OK && same.found) {
         refuse_same(rec->type, &same, issues);
     }
-    if (st == LM_OK && strcmp(rec->type->name, "person") == 0 && !(same.found && rec->type->key_mode == LM_KEY_UNIQUE)) {
+    if (st == LM_OK && strcmp(rec->type->name, "person") == 0 &&
+        !(same.found && rec->type->key_mode == LM_KEY_UNIQUE)) {
         st = check_namesakes(store, rec, station, issues);
     }
     return st;

@@ -5,14 +5,18 @@
 #include "node/store.h"
 #include "proto/validate.h"
 
-/* Every reference that the set newly makes. A record of this station must be there ("unknown_reference"); one of the town's may still
- * be on its way (a warning); accounts, devices and files are not looked for. before NULL: creation. id: the record itself. */
-enum lm_status lm_node_check_references(struct lm_nstore *store, const struct lm_type *type, const struct lm_record *before,
+/* Every reference that the set newly makes. A record of this station must be there
+ * ("unknown_reference"); one of the town's may still be on its way (a warning); accounts, devices
+ * and files are not looked for. before NULL: creation. id: the record itself. */
+enum lm_status lm_node_check_references(struct lm_nstore *store, const struct lm_type *type,
+                                        const struct lm_record *before,
                                         const struct lm_fieldset *set, const char *id,
                                         struct lm_issues *issues) LM_MUST_USE;
-/* Whether the set holds a field of the type's natural key, of what decides whether the key applies, or (persons) of name and birth. */
+/* Whether the set holds a field of the type's natural key, of what decides whether the key applies,
+ * or (persons) of name and birth. */
 bool lm_node_touches_key(const struct lm_type *type, const struct lm_fieldset *set);
-/* Another record of the same village with the same key: refused ("not_unique") or warned of ("near_duplicate"). */
+/* Another record of the same village with the same key: refused ("not_unique") or warned of
+ * ("near_duplicate"). */
 enum lm_status lm_node_check_key(struct lm_nstore *store, const struct lm_record *rec,
                                  const char *station, struct lm_issues *issues) LM_MUST_USE;
 

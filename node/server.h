@@ -1,4 +1,5 @@
-/* serve: one thread runs the link and answers the control socket; the HTTP thread reads a copy of the figures. */
+/* serve: one thread runs the link and answers the control socket; the HTTP thread reads a copy of
+ * the figures. */
 #ifndef LM_NODE_SERVER_H
 #define LM_NODE_SERVER_H
 
@@ -18,7 +19,7 @@
 struct lm_node_waiter {
     struct lm_control_request *request;
     int64_t asked_ms, until_ms; /* mono */
-    uint64_t synced;  /* link->synced when it came */
+    uint64_t synced;            /* link->synced when it came */
 };
 struct lm_node_figures {
     double pending, acked, returned, held, online, offset_ms, last_contact_s;
@@ -37,10 +38,12 @@ struct lm_node_server {
     pthread_mutex_t mutex;       /* guards figures */
     struct lm_node_figures figures;
 };
-enum lm_status lm_node_http_start(struct lm_node_server *server, const char *address, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_node_http_start(struct lm_node_server *server, const char *address,
+                                  struct lm_error *err) LM_MUST_USE;
 /* Copies what the metrics tell from the database. */
 void lm_node_figures_update(struct lm_node_server *server);
 /* --timeout of `sync`. */
-enum lm_status lm_node_sync_options(struct lm_cli *cli, int *timeout_s, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_node_sync_options(struct lm_cli *cli, int *timeout_s,
+                                    struct lm_error *err) LM_MUST_USE;
 
 #endif

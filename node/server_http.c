@@ -1,4 +1,5 @@
-/* /healthz and /metrics. On the HTTP thread: reads the loop's heart beat and a copy of its figures. */
+/* /healthz and /metrics. On the HTTP thread: reads the loop's heart beat and a copy of its figures.
+ */
 #include "common/base/util.h"
 #include "node/server.h"
 
@@ -14,17 +15,20 @@ static bool able_to_save(struct lm_node_server *server)
     return silent_ms < STUCK_MS && (free_bytes < 0 || free_bytes >= LM_FREE_BYTES_MIN);
 }
 
-static void handle_health(void *arg, const struct lm_http_request *request, struct lm_http_response *response)
+static void handle_health(void *arg, const struct lm_http_request *request,
+                          struct lm_http_response *response)
 {
     bool ok = able_to_save(arg);
 
     (void)request;
     response->status = ok ? 200 : 503;
     response->content_type = "application/json; charset=utf-8";
-    lm_buf_text(&response->body, ok ? "{\"status\":\"ok\"}\n" : "{\"status\":\"unable to save\"}\n");
+    lm_buf_text(&response->body,
+                ok ? "{\"status\":\"ok\"}\n" : "{\"status\":\"unable to save\"}\n");
 }
 
-static void handle_metrics(void *arg, const struct lm_http_request *request, struct lm_http_response *response)
+static void handle_metrics(void *arg, const struct lm_http_request *request,
+                           struct lm_http_response *response)
 {
     struct lm_node_server *server = arg;
     struct lm_buf *out = &response->body;
@@ -39,14 +43,18 @@ static void handle_metrics(void *arg, const struct lm_http_request *request, str
     lm_metric(out, "lastmile_node_uptime_seconds", "gauge", "Seconds since start",
               (double)(lm_clock_wall_ms() - server->started_ms) / 1000.0);
     lm_metric(out, "lastmile_node_pending", "gauge", "Changes not yet acked", f.pending);
-    lm_metric(out, "lastmile_node_acked", "gauge", "Changes of this branch that the hub has made durable", f.acked);
-    lm_metric(out, "lastmile_node_returned", "gauge", "Records and changes to be corrected", f.returned);
+    lm_metric(out, "lastmile_node_acked", "gauge",
+              "Changes of this branch that the hub has made durable", f.acked);
+    lm_metric(out, "lastmile_node_returned", "gauge", "Records and changes to be corrected",
+              f.returned);
     lm_metric(out, "lastmile_node_held", "gauge", "Changes that wait at the hub", f.held);
     lm_metric(out, "lastmile_node_online", "gauge", "1 while in session with the hub", f.online);
-    lm_metric(out, "lastmile_node_clock_offset_ms", "gauge", "Hub clock minus this PC's clock", f.offset_ms);
-    lm_metric(out, "lastmile_node_last_contact_seconds", "gauge", "Hub time of its last answer, seconds since 1970",
-              f.last_contact_s);
-    lm_metric(out, "lastmile_node_healthy", "gauge", "1 when able to save", able_to_save(server) ? 1 : 0);
+    lm_metric(out, "lastmile_node_clock_offset_ms", "gauge", "Hub clock minus this PC's clock",
+              f.offset_ms);
+    lm_metric(out, "lastmile_node_last_contact_seconds", "gauge",
+              "Hub time of its last answer, seconds since 1970", f.last_contact_s);
+    lm_metric(out, "lastmile_node_healthy", "gauge", "1 when able to save",
+              able_to_save(server) ? 1 : 0);
 }
 
 void lm_node_figures_update(struct lm_node_server *server)
@@ -56,22 +64,25 @@ void lm_node_figures_update(struct lm_node_server *server)
     struct lm_me me;
     size_t returned = 0, held = 0;
 
-    if (lm_nstore_me(store, &me, &err) != LM_OK || lm_nstore_returned(store, NULL, NULL, &returned, &err) != LM_OK ||
+    if (lm_nstore_me(store, &me, &err) != LM_OK ||
+        lm_nstore_returned(store, NULL, NULL, &returned, &err) != LM_OK ||
         lm_nstore_count_open(store, LM_V_HELD, &held, &err) != LM_OK) {
         return; /* the figures stay; the heart beat goes on */
     }
     pthread_mutex_lock(&server->mutex);
-    server->figures = (struct lm_node_figures){.pending = (double)(me.head.seq - me.acked.seq),
-                                               .acked = (double)me.acked.seq,
-                                               .returned = (double)returned,
-                                               .held = (double)held,
-                                               .online = strcmp(me.state, "online") == 0 ? 1 : 0,
-                                               .offset_ms = (double)me.offset_ms,
-                                               .last_contact_s = (double)me.last_contact_ms / 1000.0};
+    server->figures =
+        (struct lm_node_figures){.pending = (double)(me.head.seq - me.acked.seq),
+                                 .acked = (double)me.acked.seq,
+                                 .returned = (double)returned,
+                                 .held = (double)held,
+                                 .online = strcmp(me.state, "online") == 0 ? 1 : 0,
+                                 .offset_ms = (double)me.offset_ms,
+                                 .last_contact_s = (double)me.last_contact_ms / 1000.0};
     pthread_mutex_unlock(&server->mutex);
 }
 
-enum lm_status lm_node_http_start(struct lm_node_server *server, const char *address, struct lm_error *err)
+enum lm_status lm_node_http_start(struct lm_node_server *server, const char *address,
+                                  struct lm_error *err)
 {
     const struct lm_http_route routes[] = {
         {.method = "GET", .path = "/healthz", .handler = handle_health, .arg = server},

@@ -1,10 +1,13 @@
-/* A node's database, node.db: typed tables, the outbox, the position of this replica, and what the hub said.
+/* A node's database, node.db: typed tables, the outbox, the position of this replica, and what the
+ * hub said.
  *
- * Several processes write it (serve, add, sync): whatever depends on the present (sequence number, HLC, branch) is read
- * inside BEGIN IMMEDIATE. One struct belongs to one thread. Nobody but node/store/ sees SQLite.
+ * Several processes write it (serve, add, sync): whatever depends on the present (sequence number,
+ * HLC, branch) is read inside BEGIN IMMEDIATE. One struct belongs to one thread. Nobody but
+ * node/store/ sees SQLite.
  *
- * Invariants: in each branch seq is contiguous from 1 and the row of seq n carries the chain's hash after n; `me` names
- * the newest branch and its head; a change's outbox row and its effect on the typed row are in one transaction. */
+ * Invariants: in each branch seq is contiguous from 1 and the row of seq n carries the chain's hash
+ * after n; `me` names the newest branch and its head; a change's outbox row and its effect on the
+ * typed row are in one transaction. */
 #ifndef LM_NODE_STORE_H
 #define LM_NODE_STORE_H
 
@@ -23,32 +26,33 @@
 struct lm_me {
     uint64_t replica;
     char station[16];
-    char level[8];              /* "village" or "town" */
+    char level[8]; /* "village" or "town" */
     char name[LM_NSTATE_TEXT_MAX * 2];
     uint64_t branch;
     struct lm_head head, acked; /* of that branch; seq 0: the chain's start */
     uint64_t safe_seq;          /* of that branch: in a backup of the hub too */
-    uint64_t hlc;               /* highest HLC ever made here, or known to the hub as this replica's */
+    uint64_t hlc; /* highest HLC ever made here, or known to the hub as this replica's */
     struct lm_cursor cursor;
     struct lm_lease lease;
     struct lm_incarnation incarnation;
-    struct lm_mark seen;        /* highest journal position and mark ever seen */
+    struct lm_mark seen; /* highest journal position and mark ever seen */
     bool offset_known;
-    int64_t offset_ms;          /* hub clock minus this PC's wall clock, as of the last WELCOME */
-    int64_t last_contact_ms;    /* hub time of the last answer; 0 = never */
+    int64_t offset_ms;       /* hub clock minus this PC's wall clock, as of the last WELCOME */
+    int64_t last_contact_ms; /* hub time of the last answer; 0 = never */
     char state[LM_NSTATE_CODE_MAX];      /* "online", "offline", "refused" */
     char state_code[LM_NSTATE_CODE_MAX]; /* the session's word */
     char state_zh[LM_NSTATE_TEXT_MAX], state_en[LM_NSTATE_TEXT_MAX];
-    uint32_t catalog;           /* number and hash of the catalogue that the feed was taken in with */
+    uint32_t catalog; /* number and hash of the catalogue that the feed was taken in with */
     uint8_t catalog_hash[32];
 };
 
 struct lm_nstore;
-/* Opens dir/node.db and brings its tables to the catalogue; create: makes it when it is not there. The catalogue must outlive the
- * store. With another catalogue than before the feed starts over, so that what was unknown then is taken in now.
- * Statuses as lm_db_open. */
-enum lm_status lm_nstore_open(const struct lm_datadir *dir, const struct lm_catalog *catalog, bool create,
-                              struct lm_nstore **out, struct lm_error *err) LM_MUST_USE;
+/* Opens dir/node.db and brings its tables to the catalogue; create: makes it when it is not there.
+ * The catalogue must outlive the store. With another catalogue than before the feed starts over, so
+ * that what was unknown then is taken in now. Statuses as lm_db_open. */
+enum lm_status lm_nstore_open(const struct lm_datadir *dir, const struct lm_catalog *catalog,
+                              bool create, struct lm_nstore **out,
+                              struct lm_error *err) LM_MUST_USE;
 void lm_nstore_close(struct lm_nstore **store);
 struct lm_tables *lm_nstore_tables(struct lm_nstore *store);
 const struct lm_catalog *lm_nstore_catalog(const struct lm_nstore *store);
@@ -59,86 +63,107 @@ enum lm_status lm_nstore_commit(struct lm_nstore *store, struct lm_error *err) L
 void lm_nstore_rollback(struct lm_nstore *store);
 /* One save inside a transaction: undone alone when it fails. */
 enum lm_status lm_nstore_savepoint(struct lm_nstore *store, struct lm_error *err) LM_MUST_USE;
-enum lm_status lm_nstore_release(struct lm_nstore *store, bool keep, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_nstore_release(struct lm_nstore *store, bool keep,
+                                 struct lm_error *err) LM_MUST_USE;
 
 /* LM_ERR_NOT_FOUND "not_enrolled" when there is no row yet. */
-enum lm_status lm_nstore_me(struct lm_nstore *store, struct lm_me *out, struct lm_error *err) LM_MUST_USE;
-/* The first row, with branch 1 empty; the same replica again changes nothing. Inside a transaction. */
-enum lm_status lm_nstore_me_make(struct lm_nstore *store, uint64_t replica, const char *station, const char *level,
-                                 const char *name, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_nstore_me(struct lm_nstore *store, struct lm_me *out,
+                            struct lm_error *err) LM_MUST_USE;
+/* The first row, with branch 1 empty; the same replica again changes nothing. Inside a transaction.
+ */
+enum lm_status lm_nstore_me_make(struct lm_nstore *store, uint64_t replica, const char *station,
+                                 const char *level, const char *name,
+                                 struct lm_error *err) LM_MUST_USE;
 
-/* The hub's clock as told at enrolment: dates are judged by it before the first session. Inside a transaction. */
-enum lm_status lm_nstore_set_offset(struct lm_nstore *store, int64_t offset_ms, struct lm_error *err) LM_MUST_USE;
+/* The hub's clock as told at enrolment: dates are judged by it before the first session. Inside a
+ * transaction. */
+enum lm_status lm_nstore_set_offset(struct lm_nstore *store, int64_t offset_ms,
+                                    struct lm_error *err) LM_MUST_USE;
 
 /* ---- the outbox (store/outbox.c) ---- */
 
-/* Appends a packed change to the branch of me and moves me's head and HLC, in the database and in *me.
- * Inside a transaction in which *me was read. */
-enum lm_status lm_nstore_append(struct lm_nstore *store, struct lm_me *me, const struct lm_change *change,
-                                const uint8_t *body, size_t n, struct lm_error *err) LM_MUST_USE;
-/* Fills out from from_seq on within the limits; packed content goes into packed, the changes pass through batch. In a
- * read transaction of its own. */
-enum lm_status lm_nstore_read_batch(struct lm_nstore *store, uint64_t from_seq, uint32_t max_changes,
-                                    struct lm_batch *batch, struct lm_buf *packed, struct lm_node_batch *out,
+/* Appends a packed change to the branch of me and moves me's head and HLC, in the database and in
+ * *me. Inside a transaction in which *me was read. */
+enum lm_status lm_nstore_append(struct lm_nstore *store, struct lm_me *me,
+                                const struct lm_change *change, const uint8_t *body, size_t n,
+                                struct lm_error *err) LM_MUST_USE;
+/* Fills out from from_seq on within the limits; packed content goes into packed, the changes pass
+ * through batch. In a read transaction of its own. */
+enum lm_status lm_nstore_read_batch(struct lm_nstore *store, uint64_t from_seq,
+                                    uint32_t max_changes, struct lm_batch *batch,
+                                    struct lm_buf *packed, struct lm_node_batch *out,
                                     struct lm_error *err) LM_MUST_USE;
 /* Whether the branch's chain hash after head->seq is head->hash. */
 enum lm_status lm_nstore_hash_is(struct lm_nstore *store, const struct lm_head *head, bool *out,
                                  struct lm_error *err) LM_MUST_USE;
-/* Closes the branch: a new one, numbered at least branch_min, carries the changes above acked in their order, byte for
- * byte. *me is what is true then. In a transaction of its own. */
+/* Closes the branch: a new one, numbered at least branch_min, carries the changes above acked in
+ * their order, byte for byte. *me is what is true then. In a transaction of its own. */
 enum lm_status lm_nstore_fork(struct lm_nstore *store, uint64_t branch_min, struct lm_me *me,
                               struct lm_error *err) LM_MUST_USE;
 /* True when a change of this record lies above acked. */
-bool lm_nstore_unacked(struct lm_nstore *store, const char *id, uint64_t branch, uint64_t acked_seq);
-/* pending[g] of type->n_groups: whether the record's unacked changes touch the group. any_out: some do. */
-enum lm_status lm_nstore_pending(struct lm_nstore *store, const struct lm_type *type, const char *id, uint64_t branch,
-                                 uint64_t acked_seq, bool *pending, bool *any_out, struct lm_error *err) LM_MUST_USE;
+bool lm_nstore_unacked(struct lm_nstore *store, const char *id, uint64_t branch,
+                       uint64_t acked_seq);
+/* pending[g] of type->n_groups: whether the record's unacked changes touch the group. any_out: some
+ * do. */
+enum lm_status lm_nstore_pending(struct lm_nstore *store, const struct lm_type *type,
+                                 const char *id, uint64_t branch, uint64_t acked_seq, bool *pending,
+                                 bool *any_out, struct lm_error *err) LM_MUST_USE;
 
 /* ---- what synchronisation writes (store/sync.c, store/feed.c) ---- */
 
-/* Makes a WELCOME durable; went_back: the feed starts over. *me is what is true then, *wanted the ids still to be asked for. */
-enum lm_status lm_nstore_welcome(struct lm_nstore *store, const struct lm_msg_welcome *welcome, int64_t offset_ms,
-                                 bool went_back, struct lm_me *me, uint64_t *wanted,
-                                 struct lm_error *err) LM_MUST_USE;
-enum lm_status lm_nstore_set_acked(struct lm_nstore *store, uint64_t branch, const struct lm_head *acked,
-                                   uint64_t safe_seq, int64_t contact_ms, struct lm_error *err) LM_MUST_USE;
+/* Makes a WELCOME durable; went_back: the feed starts over. *me is what is true then, *wanted the
+ * ids still to be asked for. */
+enum lm_status lm_nstore_welcome(struct lm_nstore *store, const struct lm_msg_welcome *welcome,
+                                 int64_t offset_ms, bool went_back, struct lm_me *me,
+                                 uint64_t *wanted, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_nstore_set_acked(struct lm_nstore *store, uint64_t branch,
+                                   const struct lm_head *acked, uint64_t safe_seq,
+                                   int64_t contact_ms, struct lm_error *err) LM_MUST_USE;
 /* For `status`: state is "online", "offline" or "refused". */
-enum lm_status lm_nstore_set_state(struct lm_nstore *store, const char *state, const char *code, const char *zh,
-                                   const char *en, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_nstore_set_state(struct lm_nstore *store, const char *state, const char *code,
+                                   const char *zh, const char *en,
+                                   struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_nstore_verdict_hints(struct lm_nstore *store, const struct lm_msg_ack *ack,
                                        struct lm_error *err) LM_MUST_USE;
-/* A FEED or BODIES page in one transaction: records, verdicts, wanted list and, for a FEED, cursor and mark. *cursor and *wanted are
- * what is true then. Entries that can't be read are logged and wanted again never: they are of a newer catalogue. */
-enum lm_status lm_nstore_apply_page(struct lm_nstore *store, const struct lm_msg_feed *page, bool is_bodies,
-                                    int64_t contact_ms, struct lm_cursor *cursor, uint64_t *wanted,
-                                    struct lm_error *err) LM_MUST_USE;
+/* A FEED or BODIES page in one transaction: records, verdicts, wanted list and, for a FEED, cursor
+ * and mark. *cursor and *wanted are what is true then. Entries that can't be read are logged and
+ * wanted again never: they are of a newer catalogue. */
+enum lm_status lm_nstore_apply_page(struct lm_nstore *store, const struct lm_msg_feed *page,
+                                    bool is_bodies, int64_t contact_ms, struct lm_cursor *cursor,
+                                    uint64_t *wanted, struct lm_error *err) LM_MUST_USE;
 /* Up to max ids of the wanted list, the longest waiting first. */
 enum lm_status lm_nstore_wanted(struct lm_nstore *store, char (*ids)[40], size_t max, size_t *n_out,
                                 struct lm_error *err) LM_MUST_USE;
 /* A record as the hub gave it in a kit: stored unless it is there. Inside a transaction. */
-enum lm_status lm_nstore_put_kit_record(struct lm_nstore *store, const uint8_t *body, size_t n, const char *level,
-                                        struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_nstore_put_kit_record(struct lm_nstore *store, const uint8_t *body, size_t n,
+                                        const char *level, struct lm_error *err) LM_MUST_USE;
 
 /* ---- reading (store/read.c) ---- */
 
 /* The type under which an id is known here, or NULL. */
 const struct lm_type *lm_nstore_type_of(struct lm_nstore *store, const char *id);
 /* Repeated saves: key is "id:UUID" or "key:TEXT". LM_ERR_NOT_FOUND when it was not saved yet. */
-enum lm_status lm_nstore_saved(struct lm_nstore *store, const char *key, char id_out[40], uint8_t hash_out[32],
-                               struct lm_error *err) LM_MUST_USE;
-enum lm_status lm_nstore_save_key(struct lm_nstore *store, const char *key, const char *id, const uint8_t hash[32],
-                                  struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_nstore_saved(struct lm_nstore *store, const char *key, char id_out[40],
+                               uint8_t hash_out[32], struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_nstore_save_key(struct lm_nstore *store, const char *key, const char *id,
+                                  const uint8_t hash[32], struct lm_error *err) LM_MUST_USE;
 /* True while the hub's refusal of the change with this HLC is open. */
 bool lm_nstore_refused(struct lm_nstore *store, uint64_t hlc);
-bool lm_nstore_has_refusal(struct lm_nstore *store, const char *id); /* any open refusal of this record */
-/* A record whose creation was refused is given up here: nothing about it needs correcting any more. */
-enum lm_status lm_nstore_close_verdicts(struct lm_nstore *store, const char *id, struct lm_error *err) LM_MUST_USE;
-/* Changes of one record made here, oldest first: calls print with a row of its own each. *n_out (nullable) counts. */
-enum lm_status lm_nstore_history(struct lm_nstore *store, const char *id, void (*print)(void *arg, json_t *row),
-                                 void *arg, size_t *n_out, struct lm_error *err) LM_MUST_USE;
-/* What needs correcting here: open refusals, invalid records, records sent back. print NULL: only counted. */
-enum lm_status lm_nstore_returned(struct lm_nstore *store, void (*print)(void *arg, json_t *row), void *arg,
-                                  size_t *n_out, struct lm_error *err) LM_MUST_USE;
+bool lm_nstore_has_refusal(struct lm_nstore *store,
+                           const char *id); /* any open refusal of this record */
+/* A record whose creation was refused is given up here: nothing about it needs correcting any more.
+ */
+enum lm_status lm_nstore_close_verdicts(struct lm_nstore *store, const char *id,
+                                        struct lm_error *err) LM_MUST_USE;
+/* Changes of one record made here, oldest first: calls print with a row of its own each. *n_out
+ * (nullable) counts. */
+enum lm_status lm_nstore_history(struct lm_nstore *store, const char *id,
+                                 void (*print)(void *arg, json_t *row), void *arg, size_t *n_out,
+                                 struct lm_error *err) LM_MUST_USE;
+/* What needs correcting here: open refusals, invalid records, records sent back. print NULL: only
+ * counted. */
+enum lm_status lm_nstore_returned(struct lm_nstore *store, void (*print)(void *arg, json_t *row),
+                                  void *arg, size_t *n_out, struct lm_error *err) LM_MUST_USE;
 /* Open verdicts of one kind. */
 enum lm_status lm_nstore_count_open(struct lm_nstore *store, enum lm_verdict verdict, size_t *n_out,
                                     struct lm_error *err) LM_MUST_USE;

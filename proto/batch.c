@@ -1,7 +1,8 @@
 /* Batches: the changes of one PUSH, gathered and packed with zstd. Pure; PROTOCOL.md "Batch".
  *
- * Content before zstd: one msgpack bin for each change, end to end. zstd keeps blocks that do not shrink as
- * they are, so 768 KiB of noise grow by a few bytes per 128 KiB block and the frame stays under 1 MiB. */
+ * Content before zstd: one msgpack bin for each change, end to end. zstd keeps blocks that do not
+ * shrink as they are, so 768 KiB of noise grow by a few bytes per 128 KiB block and the frame stays
+ * under 1 MiB. */
 #include "proto/message.h"
 
 #include "proto/pack.h"
@@ -83,8 +84,9 @@ static enum lm_status malformed(struct lm_error *err, const char *what)
                    "The batch is malformed (%s).", what);
 }
 
-/* One frame, nothing after it, that says it is raw_bytes long: then memory is bounded by raw_bytes, for
- * the content is written straight to its place. The window cap is for what a later zstd may do otherwise. */
+/* One frame, nothing after it, that says it is raw_bytes long: then memory is bounded by raw_bytes,
+ * for the content is written straight to its place. The window cap is for what a later zstd may do
+ * otherwise. */
 static enum lm_status decompress(const uint8_t *packed, size_t packed_len, uint8_t *raw,
                                  uint32_t raw_bytes, struct lm_error *err)
 {
@@ -102,9 +104,10 @@ static enum lm_status decompress(const uint8_t *packed, size_t packed_len, uint8
     return status;
 }
 
-enum lm_status lm_batch_unpack(const uint8_t *packed, size_t packed_len, uint32_t raw_bytes, uint32_t count,
-                               struct lm_arena *arena,
-                               enum lm_status (*each)(void *arg, uint32_t i, const uint8_t *body, size_t n),
+enum lm_status lm_batch_unpack(const uint8_t *packed, size_t packed_len, uint32_t raw_bytes,
+                               uint32_t count, struct lm_arena *arena,
+                               enum lm_status (*each)(void *arg, uint32_t i, const uint8_t *body,
+                                                      size_t n),
                                void *arg, struct lm_error *err)
 {
     if (count == 0) {

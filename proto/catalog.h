@@ -1,8 +1,8 @@
 /* The catalogue: record types, fields, code lists, life cycles and indicators as data.
  *
- * It is read from JSON files (proto/catalog/, embedded in both programs), checked once for soundness when
- * loaded, and is then immutable and shared by all threads. Everything it points to lives in its own arena.
- * proto/catalog/README.md describes the files. */
+ * It is read from JSON files (proto/catalog/, embedded in both programs), checked once for
+ * soundness when loaded, and is then immutable and shared by all threads. Everything it points to
+ * lives in its own arena. proto/catalog/README.md describes the files. */
 #ifndef LM_PROTO_CATALOG_H
 #define LM_PROTO_CATALOG_H
 
@@ -21,30 +21,39 @@ struct lm_type;
 enum lm_author { LM_BY_VILLAGE = 1, LM_BY_TOWN = 2, LM_BY_SYSTEM = 4 };
 
 enum lm_ftype {
-    LM_F_TEXT,     /* string(n), text(n): max_chars */
-    LM_F_CODE,     /* a code of list */
-    LM_F_CHAR,     /* exactly max_chars ASCII characters (12 = division code, 18 = ID number, 15 = old one) */
-    LM_F_INT,      /* min … max */
-    LM_F_DECIMAL,  /* 4 places, min … max in ten-thousandths */
+    LM_F_TEXT, /* string(n), text(n): max_chars */
+    LM_F_CODE, /* a code of list */
+    LM_F_CHAR, /* exactly max_chars ASCII characters (12 = division code, 18 = ID number, 15 = old
+                  one) */
+    LM_F_INT,  /* min … max */
+    LM_F_DECIMAL, /* 4 places, min … max in ten-thousandths */
     LM_F_BOOL,
     LM_F_DATE,
     LM_F_DATETIME,
-    LM_F_UUID,     /* reference to a record of type ref (NULL: a user account or device, not checked) */
-    LM_F_REF,      /* "type:uuid", type among ref_types */
-    LM_F_FILE,     /* uuid of an attachment, which may follow days later: never checked for existence */
+    LM_F_UUID, /* reference to a record of type ref (NULL: a user account or device, not checked) */
+    LM_F_REF,  /* "type:uuid", type among ref_types */
+    LM_F_FILE, /* uuid of an attachment, which may follow days later: never checked for existence */
     LM_F_HEX,
-    LM_F_MAP,      /* only as an element: has members */
+    LM_F_MAP, /* only as an element: has members */
 };
 
-/* Where a system field's value comes from. A change may carry LM_FILL_USER and LM_FILL_PROGRAM fields. */
+/* Where a system field's value comes from. A change may carry LM_FILL_USER and LM_FILL_PROGRAM
+ * fields. */
 enum lm_fill {
-    LM_FILL_USER,     /* a person enters it (edit_by says who) */
-    LM_FILL_PROGRAM,  /* filled by the program that saves and sent in the change (category_at_visit, mime …) */
-    LM_FILL_HUB,      /* set at the hub by merge or town acts only (registered_on, dup_key, merged_into …) */
-    LM_FILL_COMPUTED, /* computed by both sides from other fields, never sent (accept_due, next_due, level) */
+    LM_FILL_USER,    /* a person enters it (edit_by says who) */
+    LM_FILL_PROGRAM, /* filled by the program that saves and sent in the change (category_at_visit,
+                        mime …) */
+    LM_FILL_HUB, /* set at the hub by merge or town acts only (registered_on, dup_key, merged_into
+                    …) */
+    LM_FILL_COMPUTED, /* computed by both sides from other fields, never sent (accept_due, next_due,
+                         level) */
 };
 
-enum lm_level { LM_REFUSE, LM_ENTER, LM_WARN }; /* at saving; on being in the states named; never refuses */
+enum lm_level {
+    LM_REFUSE,
+    LM_ENTER,
+    LM_WARN
+}; /* at saving; on being in the states named; never refuses */
 enum lm_required { LM_OPTIONAL, LM_REQUIRED, LM_CONDITIONAL };
 
 struct lm_code {
@@ -67,35 +76,37 @@ struct lm_condition {
 struct lm_field {
     const char *name, *zh, *en;
     enum lm_ftype ftype;
-    bool is_list;            /* LM_LIST of elements of ftype; else a single value */
+    bool is_list; /* LM_LIST of elements of ftype; else a single value */
     size_t min_items, max_items;
-    bool unique_items;       /* no repeats */
-    size_t max_chars;        /* LM_F_TEXT, LM_F_CHAR */
-    int64_t min, max;        /* LM_F_INT, LM_F_DECIMAL; INT64_MIN/MAX when unbounded */
-    bool not_future;         /* dates and times: <= now (a warning while the clock is not confirmed) */
-    /* A named check or NULL, one of lm_catalog_formats: "name", "phone", "idno", "division", "area_code" (a division
-     * code that fits its level), "digits", "month" (YYYY-MM, not after this month), "record_type" (a type's name),
-     * and across fields "person_or_name" (each petitioner), "late_materials" (numbers of the matter's materials that
-     * may be late), "stage_dates" (not falling, the last stage = state), "aligned_persons" (as many as persons). */
+    bool unique_items; /* no repeats */
+    size_t max_chars;  /* LM_F_TEXT, LM_F_CHAR */
+    int64_t min, max;  /* LM_F_INT, LM_F_DECIMAL; INT64_MIN/MAX when unbounded */
+    bool not_future;   /* dates and times: <= now (a warning while the clock is not confirmed) */
+    /* A named check or NULL, one of lm_catalog_formats: "name", "phone", "idno", "division",
+     * "area_code" (a division code that fits its level), "digits", "month" (YYYY-MM, not after this
+     * month), "record_type" (a type's name), and across fields "person_or_name" (each petitioner),
+     * "late_materials" (numbers of the matter's materials that may be late), "stage_dates" (not
+     * falling, the last stage = state), "aligned_persons" (as many as persons). */
     const char *format;
-    const struct lm_list *list;   /* LM_F_CODE; NULL otherwise */
-    const char *ref;              /* LM_F_UUID: type name, or NULL */
-    const char **ref_types;       /* LM_F_REF: NULL-terminated; NULL = any type */
-    struct lm_field *members;     /* LM_F_MAP elements */
+    const struct lm_list *list; /* LM_F_CODE; NULL otherwise */
+    const char *ref;            /* LM_F_UUID: type name, or NULL */
+    const char **ref_types;     /* LM_F_REF: NULL-terminated; NULL = any type */
+    struct lm_field *members;   /* LM_F_MAP elements */
     size_t n_members;
     enum lm_required required;
     struct lm_condition *conditions;
     size_t n_conditions;
-    struct lm_value preset;       /* default when absent at creation; LM_NULL = none */
-    int sensitivity;              /* 0, 1, 2 */
-    unsigned edit_by;             /* mask of enum lm_author */
+    struct lm_value preset; /* default when absent at creation; LM_NULL = none */
+    int sensitivity;        /* 0, 1, 2 */
+    unsigned edit_by;       /* mask of enum lm_author */
     enum lm_fill fill;
-    const char *compute;          /* LM_FILL_COMPUTED: name of the rule, e.g. "petition.accept_due" */
-    const char **frozen_in;       /* NULL-terminated states in which a village may not edit it; NULL = none */
+    const char *compute; /* LM_FILL_COMPUTED: name of the rule, e.g. "petition.accept_due" */
+    const char *
+        *frozen_in; /* NULL-terminated states in which a village may not edit it; NULL = none */
     bool retired;
-    bool common;                  /* one of the fields that every record has */
-    int group;                    /* index in type->groups */
-    int index;                    /* own index in type->fields */
+    bool common; /* one of the fields that every record has */
+    int group;   /* index in type->groups */
+    int index;   /* own index in type->fields */
 };
 
 /* Fields that only make sense together are versioned as one. Every field is in exactly one group.
@@ -110,14 +121,14 @@ struct lm_rule { /* cross-field rule: need must hold whenever when holds (NULL =
     const char *code, *field, *zh, *en;
     const struct lm_expr *when, *need;
     const char *when_text, *need_text; /* as written; when_text may be NULL */
-    enum lm_level level; /* LM_REFUSE or LM_WARN */
+    enum lm_level level;               /* LM_REFUSE or LM_WARN */
 };
 
 struct lm_transition {
     const char *from; /* NULL = creation */
     const char *to;
-    unsigned by;                /* mask of enum lm_author */
-    struct lm_rule *rules;      /* checked when this transition is made */
+    unsigned by;           /* mask of enum lm_author */
+    struct lm_rule *rules; /* checked when this transition is made */
     size_t n_rules;
 };
 
@@ -126,8 +137,8 @@ enum lm_feed { LM_FEED_OWN, LM_FEED_ALL, LM_FEED_HUB };
 
 struct lm_type {
     const char *name, *zh, *en;
-    unsigned kept_by;            /* mask: LM_BY_VILLAGE | LM_BY_TOWN */
-    struct lm_field *fields;     /* the common fields first, in the same order in every type */
+    unsigned kept_by;        /* mask: LM_BY_VILLAGE | LM_BY_TOWN */
+    struct lm_field *fields; /* the common fields first, in the same order in every type */
     size_t n_fields;
     struct lm_group *groups;
     size_t n_groups;
@@ -135,69 +146,99 @@ struct lm_type {
     const char *default_state;
     struct lm_transition *transitions;
     size_t n_transitions;
-    const char **village_edits_in; /* states in which a village may edit; NULL-terminated; NULL = every state */
-    int *natural_key;            /* field indexes */
+    const char **village_edits_in; /* states in which a village may edit; NULL-terminated; NULL =
+                                      every state */
+    int *natural_key;              /* field indexes */
     size_t n_natural_key;
     enum lm_key_mode key_mode;
-    const struct lm_expr *key_when; /* rows that the key speaks of (one plan without end_on …), or NULL */
-    const char *key_when_text;      /* as written */
-    int reporting_date;          /* field index */
+    const struct lm_expr
+        *key_when; /* rows that the key speaks of (one plan without end_on …), or NULL */
+    const char *key_when_text; /* as written */
+    int reporting_date;        /* field index */
     enum lm_feed feed;
     int *list_columns;
     size_t n_list_columns;
     struct lm_rule *rules;
     size_t n_rules;
-    int sensitivity_max;         /* of its own fields */
+    int sensitivity_max; /* of its own fields */
     int index;
     const uint16_t *fields_by_name, *groups_by_name; /* positions in name order, for look-ups */
 };
 
 /* Indexes of the common fields, the same in every type. */
 enum {
-    LM_C_ID, LM_C_VILLAGE_CODE, LM_C_STATION, LM_C_STATE, LM_C_CREATED_BY, LM_C_CREATED_AT, LM_C_DEVICE_ID,
-    LM_C_DELETED_AT, LM_C_CORRECTION_OF, LM_C_DELETE_REASON, LM_C_RETURN_NOTE, LM_C_CLOSE_NOTE, LM_C_COUNT
+    LM_C_ID,
+    LM_C_VILLAGE_CODE,
+    LM_C_STATION,
+    LM_C_STATE,
+    LM_C_CREATED_BY,
+    LM_C_CREATED_AT,
+    LM_C_DEVICE_ID,
+    LM_C_DELETED_AT,
+    LM_C_CORRECTION_OF,
+    LM_C_DELETE_REASON,
+    LM_C_RETURN_NOTE,
+    LM_C_CLOSE_NOTE,
+    LM_C_COUNT
 };
 
 enum lm_measure {
-    LM_M_COUNT, LM_M_SUM, LM_M_SUM_LEN, LM_M_DISTINCT, LM_M_RATIO, LM_M_GAP, LM_M_FILLED, LM_M_MEDIAN_DAYS,
+    LM_M_COUNT,
+    LM_M_SUM,
+    LM_M_SUM_LEN,
+    LM_M_DISTINCT,
+    LM_M_RATIO,
+    LM_M_GAP,
+    LM_M_FILLED,
+    LM_M_MEDIAN_DAYS,
     LM_M_STATIONS_WITHIN
 };
 enum lm_rounding {
-    LM_R_EXACT, LM_R_YU10, LM_R_YU100, LM_R_YU1000, LM_R_YU10000YUAN, LM_R_PCT0, LM_R_YUAN
+    LM_R_EXACT,
+    LM_R_YU10,
+    LM_R_YU100,
+    LM_R_YU1000,
+    LM_R_YU10000YUAN,
+    LM_R_PCT0,
+    LM_R_YUAN
 };
 
-struct lm_dimension { /* category and further groupings: "category=person_identity.code", "age=band(birth_on)" */
-    const char *name;       /* "village", "office", "month", "category", or another name */
-    const char *text;       /* right of "=", or NULL */
-    const char *child;      /* type name when through a child ("person_identity"), else NULL */
-    const char *field;      /* field of the type or of the child, or NULL */
+struct lm_dimension {  /* category and further groupings: "category=person_identity.code",
+                          "age=band(birth_on)" */
+    const char *name;  /* "village", "office", "month", "category", or another name */
+    const char *text;  /* right of "=", or NULL */
+    const char *child; /* type name when through a child ("person_identity"), else NULL */
+    const char *field; /* field of the type or of the child, or NULL */
 };
 
 struct lm_indicator {
     const char *id, *zh, *en, *unit, *source_figure;
-    const struct lm_type *type;     /* NULL for ratio, gap and @coverage */
+    const struct lm_type *type; /* NULL for ratio, gap and @coverage */
     enum lm_measure measure;
-    const char **args;              /* fields, or ids of the indicators that ratio and gap use; NULL-terminated */
+    const char *
+        *args; /* fields, or ids of the indicators that ratio and gap use; NULL-terminated */
     size_t n_args;
-    int64_t arg_number;             /* gap: 500; stations_within: days */
-    const struct lm_expr *filter;   /* NULL = none */
-    bool filter_names_state;        /* else draft, returned, cancelled, merged, invalid, held are left out */
+    int64_t arg_number;           /* gap: 500; stations_within: days */
+    const struct lm_expr *filter; /* NULL = none */
+    bool filter_names_state; /* else draft, returned, cancelled, merged, invalid, held are left out
+                              */
     const char *filter_text;
-    const char *date_field;         /* NULL for ratios; "@as_of" for stocks */
+    const char *date_field; /* NULL for ratios; "@as_of" for stocks */
     struct lm_dimension *dimensions;
     size_t n_dimensions;
     enum lm_rounding rounding;
-    bool flow;                      /* else a stock */
-    bool opening;                   /* opening balances allowed */
+    bool flow;    /* else a stock */
+    bool opening; /* opening balances allowed */
 };
 
 struct lm_catalog {
     struct lm_arena arena;
-    uint32_t number;         /* rises with every published edit */
-    uint8_t hash[32];        /* BLAKE2b-256 of the files' bytes, name and length included, in name order */
+    uint32_t number;  /* rises with every published edit */
+    uint8_t hash[32]; /* BLAKE2b-256 of the files' bytes, name and length included, in name order */
     struct lm_list *lists;
     size_t n_lists;
-    struct lm_type *types;   /* parents before children where the source has them so; index = position */
+    struct lm_type
+        *types; /* parents before children where the source has them so; index = position */
     size_t n_types;
     struct lm_indicator *indicators;
     size_t n_indicators;

@@ -1,7 +1,7 @@
 /* The bytes of a change, and the hash chain over them. Pure; PROTOCOL.md "Change" and "Chain".
  *
- * What the reader lets through is bounded in every part, whether or not a catalogue knows the field:
- * the rest of the hub relies on that for fields that are only kept and forwarded. */
+ * What the reader lets through is bounded in every part, whether or not a catalogue knows the
+ * field: the rest of the hub relies on that for fields that are only kept and forwarded. */
 #include "proto/change.h"
 
 #include "proto/message_in.h"
@@ -72,7 +72,8 @@ static bool format_is_newer(const uint8_t *data, size_t n)
     return lm_read_array(&reader, &count) && lm_read_uint(&reader, &format) && format > FORMAT;
 }
 
-/* Bounds that hold for any value, known to a catalogue or not. Nesting is bounded by the prescan. */
+/* Bounds that hold for any value, known to a catalogue or not. Nesting is bounded by the prescan.
+ */
 static bool value_in_bounds(const struct lm_value *v)
 {
     size_t chars = 0;
@@ -95,7 +96,8 @@ static bool value_in_bounds(const struct lm_value *v)
             return false;
         }
         for (uint32_t i = 0; i < v->len; i++) {
-            if (v->pairs[i].key_len > LM_IN_NAME_BYTES_MAX || !value_in_bounds(&v->pairs[i].value)) {
+            if (v->pairs[i].key_len > LM_IN_NAME_BYTES_MAX ||
+                !value_in_bounds(&v->pairs[i].value)) {
                 return false;
             }
         }

@@ -67,8 +67,8 @@ void lm_certificate_make(struct lm_buf *out, const struct lm_certificate *certif
 
 static enum lm_status not_a_certificate(struct lm_error *err)
 {
-    return lm_fail(err, LM_ERR_INVALID, "not_a_certificate", "certificate", "这不是有效的站点证书。",
-                   "This is not a station certificate.");
+    return lm_fail(err, LM_ERR_INVALID, "not_a_certificate", "certificate",
+                   "这不是有效的站点证书。", "This is not a station certificate.");
 }
 
 static enum lm_status tampered(struct lm_error *err)

@@ -1,8 +1,9 @@
 /* Record bodies of the feed, and what a node makes of one. Pure; PROTOCOL.md "Body".
  *
- * The hub's bytes are trusted no more than others': every value has the shape that its field's type asks for, or
- * the body is refused, because everything that reads records relies on it. Ranges and rules are not judged
- * again: the hub has done so, by a catalogue that may be newer than this one. */
+ * The hub's bytes are trusted no more than others': every value has the shape that its field's type
+ * asks for, or the body is refused, because everything that reads records relies on it. Ranges and
+ * rules are not judged again: the hub has done so, by a catalogue that may be newer than this one.
+ */
 #include "proto/feed.h"
 
 #include "proto/message_in.h"
@@ -129,7 +130,8 @@ static bool has_key(const struct lm_value *map, const char *key, size_t n)
     return false;
 }
 
-/* A field that this catalogue lacks: kept as it came. rec->unknown.pairs has room for LM_MAP_PAIRS_MAX. */
+/* A field that this catalogue lacks: kept as it came. rec->unknown.pairs has room for
+ * LM_MAP_PAIRS_MAX. */
 static void keep_unknown(struct lm_in *in, struct lm_record *rec, const char *name, size_t n,
                          struct lm_value value)
 {
@@ -155,8 +157,8 @@ static void keep_unknown(struct lm_in *in, struct lm_record *rec, const char *na
         (struct lm_pair){.key = key, .key_len = (uint32_t)n, .value = value};
 }
 
-/* Either map of a body. A name from `unknown` that this catalogue does know (the hub's is older) becomes a field
- * too, unless the body has that field already. */
+/* Either map of a body. A name from `unknown` that this catalogue does know (the hub's is older)
+ * becomes a field too, unless the body has that field already. */
 static void read_values(struct lm_in *in, const char *element, struct lm_record *rec)
 {
     size_t n = 0;
@@ -272,8 +274,8 @@ enum lm_status lm_body_read(const struct lm_catalog *catalog, const uint8_t *dat
 
 /* ---- taking in ---- */
 
-enum lm_status lm_feed_take(const struct lm_record *local, const struct lm_record *hub, const bool *pending,
-                            struct lm_arena *arena, struct lm_record **out)
+enum lm_status lm_feed_take(const struct lm_record *local, const struct lm_record *hub,
+                            const bool *pending, struct lm_arena *arena, struct lm_record **out)
 {
     *out = NULL;
     if (local && (local->type != hub->type || strcmp(local->id, hub->id) != 0)) {

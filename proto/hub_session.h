@@ -28,9 +28,10 @@
 
 #define LM_HUB_EFFECTS_MAX 8
 #define LM_HUB_FX_BYTES_MAX (LM_FRAME_BYTES_MAX + 16 * 1024)
-#define LM_HUB_PUSHES_MAX (2 * LM_WINDOW_MAX) /* pushes of one session that wait for their commit  \
-                                               */
-#define LM_HUB_IDLE_MS 300000                 /* nothing heard → CLOSE */
+#define LM_HUB_PUSHES_MAX                                                                          \
+    (2 * LM_WINDOW_MAX)       /* pushes of one session that wait for their commit                  \
+                               */
+#define LM_HUB_IDLE_MS 300000 /* nothing heard → CLOSE */
 #define LM_HUB_STRAY_MS                                                                            \
     30000 /* messages of an older peer are late ones for this long after HELLO */
 #define LM_HUB_STRAY_AGAIN_MS                                                                      \
@@ -114,11 +115,12 @@ struct lm_hub_event {
 enum lm_hub_effect_kind {
     LM_HX_SEND,            /* .send */
     LM_HX_STORE_HELLO,     /* .hello: lease issued, clock, program, catalogue, head named; a branch
-                              higher than known is     opened. Durable → HELLO_STORED. Remember the sender
-                              as the replica's peer. */
+                              higher than known is     opened. Durable → HELLO_STORED. Remember the
+                              sender     as the replica's peer. */
     LM_HX_LEASE_CONFIRMED, /* .lease: the replica holds it; no answer */
     LM_HX_STORE_PUSH,      /* .push: add to the group commit (also with count 0: head and as_of) →
-                              COMMITTED.      It points into the message: copy it or keep message and arena.
+                              COMMITTED.      It points into the message: copy it or keep message and
+                              arena.
                             */
     LM_HX_READ_FEED,       /* .feed → PAGE */
     LM_HX_READ_BODIES,     /* .want → PAGE with is_bodies; from = next = .want.cursor */

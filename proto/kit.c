@@ -1,8 +1,8 @@
 /* The enrolment kit as a JSON file, signed by the hub. Pure; PROTOCOL.md "Kit".
  *
- * The signature is over the members' texts as they stand in the file, so reading never depends on how a value
- * would be written again. No member may hold a control character: a line break in one can't pass for the
- * next member's line. */
+ * The signature is over the members' texts as they stand in the file, so reading never depends on
+ * how a value would be written again. No member may hold a control character: a line break in one
+ * can't pass for the next member's line. */
 #include "proto/credential.h"
 
 #include "common/base/util.h"
@@ -17,17 +17,28 @@ enum { BASE64 = sodium_base64_VARIANT_ORIGINAL, RECORD_BYTES_MAX = 64 * 1024 };
 
 /* The text members in the order in which they are signed, between lastmile_kit and records. */
 enum member {
-    M_HUB_ID, M_TOWN, M_ENDPOINT, M_HUB_PUBLIC_KEY, M_HUB_SIGN_KEY, M_STATION, M_STATION_NAME, M_LEVEL,
-    M_ENROL_PUBLIC_KEY, M_ENROL_SECRET_KEY, M_EXPIRES, M_COUNT
+    M_HUB_ID,
+    M_TOWN,
+    M_ENDPOINT,
+    M_HUB_PUBLIC_KEY,
+    M_HUB_SIGN_KEY,
+    M_STATION,
+    M_STATION_NAME,
+    M_LEVEL,
+    M_ENROL_PUBLIC_KEY,
+    M_ENROL_SECRET_KEY,
+    M_EXPIRES,
+    M_COUNT
 };
 static const char *const member_names[M_COUNT] = {
-    "hub_id", "town", "endpoint", "hub_public_key", "hub_sign_key", "station", "station_name", "level",
-    "enrol_public_key", "enrol_secret_key", "expires",
+    "hub_id",       "town",  "endpoint",         "hub_public_key",   "hub_sign_key", "station",
+    "station_name", "level", "enrol_public_key", "enrol_secret_key", "expires",
 };
 
 static enum lm_status not_a_kit(struct lm_error *err, const char *member)
 {
-    return lm_fail(err, LM_ERR_INVALID, "not_a_kit", member, "这不是接入包文件，或内容不完整（%s）。",
+    return lm_fail(err, LM_ERR_INVALID, "not_a_kit", member,
+                   "这不是接入包文件，或内容不完整（%s）。",
                    "This is not an enrolment kit, or not a whole one (%s).", member);
 }
 
@@ -131,14 +142,16 @@ static enum lm_status encode_records(const struct lm_kit *kit, struct kit_texts 
         if (!texts->records[i]) {
             return LM_ERR_MEMORY;
         }
-        sodium_bin2base64(texts->records[i], size, kit->records[i].body, kit->records[i].len, BASE64);
+        sodium_bin2base64(texts->records[i], size, kit->records[i].body, kit->records[i].len,
+                          BASE64);
     }
     return LM_OK;
 }
 
-/* Adds the file's text to out. LM_ERR_MEMORY also for a limit of jansson's own, which has none here. */
-static enum lm_status dump(const char *const members[M_COUNT], char *const *records, size_t n_records,
-                           const char *signature, struct lm_buf *out)
+/* Adds the file's text to out. LM_ERR_MEMORY also for a limit of jansson's own, which has none
+ * here. */
+static enum lm_status dump(const char *const members[M_COUNT], char *const *records,
+                           size_t n_records, const char *signature, struct lm_buf *out)
 {
     enum lm_status status = LM_ERR_MEMORY;
     char *text = NULL;
@@ -164,8 +177,9 @@ static enum lm_status dump(const char *const members[M_COUNT], char *const *reco
     return status;
 }
 
-enum lm_status lm_kit_write(const struct lm_kit *kit, const uint8_t sign_secret[LM_SIGN_SECRET_BYTES],
-                            struct lm_buf *out, struct lm_error *err)
+enum lm_status lm_kit_write(const struct lm_kit *kit,
+                            const uint8_t sign_secret[LM_SIGN_SECRET_BYTES], struct lm_buf *out,
+                            struct lm_error *err)
 {
     struct kit_texts texts = {.records = {NULL}};
     uint8_t sign_public[LM_SIGN_PUBLIC_BYTES];
@@ -180,13 +194,14 @@ enum lm_status lm_kit_write(const struct lm_kit *kit, const uint8_t sign_secret[
     crypto_sign_ed25519_sk_to_pk(sign_public, sign_secret);
     lm_hub_id_of(sign_public, hub_id);
     lm_hex_encode(hub_id, sizeof hub_id, texts.hub_id);
-    sodium_bin2base64(texts.hub_sign_key, sizeof texts.hub_sign_key, sign_public, sizeof sign_public,
-                      BASE64);
+    sodium_bin2base64(texts.hub_sign_key, sizeof texts.hub_sign_key, sign_public,
+                      sizeof sign_public, BASE64);
     lm_time_format(kit->expires_ms, texts.expires);
     const char *const members[M_COUNT] = {
-        texts.hub_id, kit->town,         kit->endpoint, kit->hub_public_key,   texts.hub_sign_key,
-        kit->station, kit->station_name, kit->level,    kit->enrol_public_key, kit->enrol_secret_key,
-        texts.expires,
+        texts.hub_id,          kit->town,          kit->endpoint,
+        kit->hub_public_key,   texts.hub_sign_key, kit->station,
+        kit->station_name,     kit->level,         kit->enrol_public_key,
+        kit->enrol_secret_key, texts.expires,
     };
     lm_buf_init(&canonical, 4 * LM_KIT_BYTES_MAX);
     enum lm_status status = encode_records(kit, &texts);
@@ -195,16 +210,18 @@ enum lm_status lm_kit_write(const struct lm_kit *kit, const uint8_t sign_secret[
         status = canonical.status;
     }
     if (status == LM_OK && canonical.len > LM_KIT_BYTES_MAX / 2) {
-        status = LM_ERR_LIMIT; /* room for quotation marks and escapes: what is written can be read */
+        status =
+            LM_ERR_LIMIT; /* room for quotation marks and escapes: what is written can be read */
     }
     if (status == LM_OK) {
         crypto_sign_detached(signature, NULL, canonical.data, canonical.len, sign_secret);
-        sodium_bin2base64(signature_text, sizeof signature_text, signature, sizeof signature, BASE64);
+        sodium_bin2base64(signature_text, sizeof signature_text, signature, sizeof signature,
+                          BASE64);
         status = dump(members, texts.records, kit->n_records, signature_text, out);
     }
     if (status != LM_OK) {
-        status = status == LM_ERR_LIMIT ? lm_fail(err, status, "too_large", "records", "接入包过大。",
-                                                  "The kit is too large.")
+        status = status == LM_ERR_LIMIT ? lm_fail(err, status, "too_large", "records",
+                                                  "接入包过大。", "The kit is too large.")
                                         : no_memory(err);
     }
     for (size_t i = 0; i < LM_KIT_RECORDS_MAX; i++) {
@@ -305,8 +322,8 @@ static enum lm_status verify(const struct parsed *p, struct lm_kit *kit, struct 
     return status;
 }
 
-static enum lm_status decode_records(const struct parsed *p, struct lm_arena *arena, struct lm_kit *kit,
-                                     struct lm_error *err)
+static enum lm_status decode_records(const struct parsed *p, struct lm_arena *arena,
+                                     struct lm_kit *kit, struct lm_error *err)
 {
     if (p->n_records == 0) {
         return LM_OK;
@@ -349,8 +366,10 @@ static enum lm_status fill(const struct parsed *p, struct lm_arena *arena, struc
     copy_member(kit->hub_public_key, sizeof kit->hub_public_key, p->members[M_HUB_PUBLIC_KEY]);
     copy_member(kit->station, sizeof kit->station, p->members[M_STATION]);
     copy_member(kit->level, sizeof kit->level, p->members[M_LEVEL]);
-    copy_member(kit->enrol_public_key, sizeof kit->enrol_public_key, p->members[M_ENROL_PUBLIC_KEY]);
-    copy_member(kit->enrol_secret_key, sizeof kit->enrol_secret_key, p->members[M_ENROL_SECRET_KEY]);
+    copy_member(kit->enrol_public_key, sizeof kit->enrol_public_key,
+                p->members[M_ENROL_PUBLIC_KEY]);
+    copy_member(kit->enrol_secret_key, sizeof kit->enrol_secret_key,
+                p->members[M_ENROL_SECRET_KEY]);
     kit->town = lm_arena_text(arena, p->members[M_TOWN], strlen(p->members[M_TOWN]));
     kit->endpoint = lm_arena_text(arena, p->members[M_ENDPOINT], strlen(p->members[M_ENDPOINT]));
     kit->station_name =
@@ -388,7 +407,7 @@ enum lm_status lm_kit_read(const char *text, size_t n, struct lm_arena *arena, s
     json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &json_error);
     if (!root) {
         return json_error_code(&json_error) == json_error_out_of_memory ? no_memory(err)
-                                                                         : not_a_kit(err, "JSON");
+                                                                        : not_a_kit(err, "JSON");
     }
     enum lm_status status = take_members(root, &parsed, err);
     if (status == LM_OK) {

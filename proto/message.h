@@ -1,7 +1,8 @@
-/* Messages: frames ↔ structs. A message is two frames, [kind: 1 byte][body: one msgpack array]. Pure.
- * PROTOCOL.md is the description; this file follows it field by field. Every reader is strict: element count, types,
- * ranges, limits, nothing trailing; unknown further elements at the end of an array are an error in protocol 1.
- * Byte strings in structs read from a message point into its body; texts are NUL-terminated in the arena. */
+/* Messages: frames ↔ structs. A message is two frames, [kind: 1 byte][body: one msgpack array].
+ * Pure. PROTOCOL.md is the description; this file follows it field by field. Every reader is
+ * strict: element count, types, ranges, limits, nothing trailing; unknown further elements at the
+ * end of an array are an error in protocol 1. Byte strings in structs read from a message point
+ * into its body; texts are NUL-terminated in the arena. */
 #ifndef LM_PROTO_MESSAGE_H
 #define LM_PROTO_MESSAGE_H
 
@@ -12,113 +13,176 @@
 #include "proto/limits.h"
 
 enum lm_kind_msg {
-    LM_MSG_ENROL = 1, LM_MSG_ENROLLED = 2, LM_MSG_HELLO = 3, LM_MSG_WELCOME = 4, LM_MSG_PUSH = 5,
-    LM_MSG_ACK = 6, LM_MSG_PULL = 7, LM_MSG_FEED = 8, LM_MSG_WANT = 9, LM_MSG_BODIES = 10,
-    LM_MSG_NEWS = 14, LM_MSG_ERROR = 15
+    LM_MSG_ENROL = 1,
+    LM_MSG_ENROLLED = 2,
+    LM_MSG_HELLO = 3,
+    LM_MSG_WELCOME = 4,
+    LM_MSG_PUSH = 5,
+    LM_MSG_ACK = 6,
+    LM_MSG_PULL = 7,
+    LM_MSG_FEED = 8,
+    LM_MSG_WANT = 9,
+    LM_MSG_BODIES = 10,
+    LM_MSG_NEWS = 14,
+    LM_MSG_ERROR = 15
 };
 
 enum lm_verdict { /* numbers are on the wire and in the journal */
-    LM_V_APPLIED = 1, LM_V_CONCURRENT = 2, LM_V_INVALID = 3, LM_V_HELD = 4, LM_V_REFUSED = 5, LM_V_DUPLICATE = 6
+                  LM_V_APPLIED = 1,
+                  LM_V_CONCURRENT = 2,
+                  LM_V_INVALID = 3,
+                  LM_V_HELD = 4,
+                  LM_V_REFUSED = 5,
+                  LM_V_DUPLICATE = 6
 };
 const char *lm_verdict_name(enum lm_verdict verdict); /* "applied", … */
 
-struct lm_head { uint64_t seq; uint8_t hash[LM_HASH_BYTES]; };   /* a log position and its chain hash; seq 0: chain start */
-struct lm_mark { uint64_t position; uint8_t hash[LM_HASH_BYTES]; }; /* a journal position and the chain's hash there */
-struct lm_lease { uint64_t counter; uint64_t random; };           /* zero: none yet */
-struct lm_incarnation { uint64_t counter; uint64_t random; };
-struct lm_cursor { uint64_t position; char id[40]; };             /* (0, "") = the beginning */
+struct lm_head {
+    uint64_t seq;
+    uint8_t hash[LM_HASH_BYTES];
+}; /* a log position and its chain hash; seq 0: chain start */
+struct lm_mark {
+    uint64_t position;
+    uint8_t hash[LM_HASH_BYTES];
+}; /* a journal position and the chain's hash there */
+struct lm_lease {
+    uint64_t counter;
+    uint64_t random;
+}; /* zero: none yet */
+struct lm_incarnation {
+    uint64_t counter;
+    uint64_t random;
+};
+struct lm_cursor {
+    uint64_t position;
+    char id[40];
+}; /* (0, "") = the beginning */
 
-struct lm_msg_enrol {      /* over the kit's one-time CURVE key */
+struct lm_msg_enrol { /* over the kit's one-time CURVE key */
     uint64_t protocol_min, protocol_max;
     uint8_t public_key[32]; /* the node's own CURVE public key */
-    uint8_t nonce[16];      /* made once per enrolment: same kit, key and nonce again = same answer */
-    const char *machine;    /* machine id, ≤ 64 chars, may be "" */
-    const char *program;    /* "lastmile-node 0.1.0" */
+    uint8_t nonce[16];   /* made once per enrolment: same kit, key and nonce again = same answer */
+    const char *machine; /* machine id, ≤ 64 chars, may be "" */
+    const char *program; /* "lastmile-node 0.1.0" */
 };
 struct lm_msg_enrolled {
     uint64_t replica;
-    const char *station;        /* 12 digits */
+    const char *station;              /* 12 digits */
     const char *station_name, *level; /* level: "village" or "town" */
-    const uint8_t *certificate; size_t certificate_len; /* signed by the hub: PROTOCOL.md "Certificate" */
+    const uint8_t *certificate;
+    size_t certificate_len; /* signed by the hub: PROTOCOL.md "Certificate" */
     int64_t hub_time_ms;
 };
 struct lm_msg_hello {
     uint64_t protocol_min, protocol_max;
-    uint64_t branch;            /* from 1 */
-    struct lm_head head;        /* newest change in the outbox of that branch */
-    struct lm_lease lease;      /* last held */
+    uint64_t branch;       /* from 1 */
+    struct lm_head head;   /* newest change in the outbox of that branch */
+    struct lm_lease lease; /* last held */
     struct lm_cursor cursor;
-    struct lm_mark seen;        /* highest journal position and mark ever seen */
+    struct lm_mark seen;               /* highest journal position and mark ever seen */
     struct lm_incarnation incarnation; /* last seen; zero = none */
-    uint32_t catalog; uint8_t catalog_hash[32];
+    uint32_t catalog;
+    uint8_t catalog_hash[32];
     int64_t wall_ms;
     const char *program;
 };
 struct lm_msg_welcome {
-    uint64_t protocol;          /* chosen */
-    uint64_t session;           /* random, names this session in PULL and FEED */
+    uint64_t protocol; /* chosen */
+    uint64_t session;  /* random, names this session in PULL and FEED */
     uint8_t hub_id[16];
     struct lm_incarnation incarnation;
-    uint64_t branch;            /* the branch acked speaks of: the one in HELLO */
+    uint64_t branch; /* the branch acked speaks of: the one in HELLO */
     struct lm_head acked;
     uint64_t safe_seq;
-    struct lm_lease lease;      /* new; to be stored before the first PUSH */
-    struct lm_mark head;        /* journal head */
-    uint32_t catalog; uint8_t catalog_hash[32];
+    struct lm_lease lease; /* new; to be stored before the first PUSH */
+    struct lm_mark head;   /* journal head */
+    uint32_t catalog;
+    uint8_t catalog_hash[32];
     int64_t hub_time_ms;
-    uint64_t hlc_known;         /* highest HLC of this replica in the journal */
-    uint32_t credit;            /* PUSH messages that may be under way, 1 … LM_WINDOW_MAX */
+    uint64_t hlc_known; /* highest HLC of this replica in the journal */
+    uint32_t credit;    /* PUSH messages that may be under way, 1 … LM_WINDOW_MAX */
 };
 struct lm_msg_push {
     uint64_t branch, first_seq;
     uint8_t before[LM_HASH_BYTES]; /* chain hash before first_seq */
-    uint32_t count;             /* 0 … LM_BATCH_CHANGES_MAX; 0 = only head and as_of */
-    uint32_t raw_bytes;         /* size of the unpacked content */
-    const uint8_t *packed; size_t packed_len; /* one zstd frame of `count` msgpack bin objects; empty when count is 0 */
-    struct lm_head head;        /* newest change at the node when this was made */
-    int64_t as_of_ms;           /* hub time by the node's reckoning when head was read; 0 = unknown */
+    uint32_t count;                /* 0 … LM_BATCH_CHANGES_MAX; 0 = only head and as_of */
+    uint32_t raw_bytes;            /* size of the unpacked content */
+    const uint8_t *packed;
+    size_t packed_len;   /* one zstd frame of `count` msgpack bin objects; empty when count is 0 */
+    struct lm_head head; /* newest change at the node when this was made */
+    int64_t as_of_ms;    /* hub time by the node's reckoning when head was read; 0 = unknown */
 };
 struct lm_ack_verdict {
-    uint64_t seq; uint8_t verdict; const char *code;
+    uint64_t seq;
+    uint8_t verdict;
+    const char *code;
 };
 struct lm_msg_ack {
     uint64_t branch;
     struct lm_head acked;
     uint64_t safe_seq;
     uint32_t credit;
-    struct lm_ack_verdict *verdicts; size_t n_verdicts; /* a hint: the feed carries them for sure */
+    struct lm_ack_verdict *verdicts;
+    size_t n_verdicts; /* a hint: the feed carries them for sure */
 };
-struct lm_msg_pull { uint64_t session; struct lm_cursor cursor; uint32_t max_bytes; };
+struct lm_msg_pull {
+    uint64_t session;
+    struct lm_cursor cursor;
+    uint32_t max_bytes;
+};
 
-struct lm_feed_verdict {        /* a change of the pulling replica that was not applied as sent */
-    uint64_t hlc; uint8_t verdict; const char *code, *field, *zh, *en;
+struct lm_feed_verdict { /* a change of the pulling replica that was not applied as sent */
+    uint64_t hlc;
+    uint8_t verdict;
+    const char *code, *field, *zh, *en;
 };
-enum lm_entry_kind { LM_ENTRY_BODY = 0, LM_ENTRY_DIGEST = 1, LM_ENTRY_GONE = 2, LM_ENTRY_ABSENT = 3 };
+enum lm_entry_kind {
+    LM_ENTRY_BODY = 0,
+    LM_ENTRY_DIGEST = 1,
+    LM_ENTRY_GONE = 2,
+    LM_ENTRY_ABSENT = 3
+};
 struct lm_feed_entry {
     enum lm_entry_kind kind;
-    char id[40]; const char *type; uint64_t position;
-    uint64_t digest;            /* DIGEST */
-    const uint8_t *body; size_t body_len; /* BODY: a packed record, proto/feed.h */
-    struct lm_feed_verdict *verdicts; size_t n_verdicts; /* open verdicts on this record */
+    char id[40];
+    const char *type;
+    uint64_t position;
+    uint64_t digest; /* DIGEST */
+    const uint8_t *body;
+    size_t body_len; /* BODY: a packed record, proto/feed.h */
+    struct lm_feed_verdict *verdicts;
+    size_t n_verdicts; /* open verdicts on this record */
 };
-struct lm_msg_feed {            /* FEED; BODIES has the same shape with from = next = the cursor asked with */
+struct lm_msg_feed { /* FEED; BODIES has the same shape with from = next = the cursor asked with */
     uint64_t session;
     struct lm_cursor from, next;
     uint64_t branch;
-    struct lm_head acked;       /* as of the same read transaction as the entries */
+    struct lm_head acked; /* as of the same read transaction as the entries */
     struct lm_mark head;
-    bool done;                  /* nothing after next at that moment */
-    uint64_t scope_sum; bool has_scope_sum;
-    struct lm_feed_entry *entries; size_t n_entries;
+    bool done; /* nothing after next at that moment */
+    uint64_t scope_sum;
+    bool has_scope_sum;
+    struct lm_feed_entry *entries;
+    size_t n_entries;
 };
-struct lm_msg_want { uint64_t session; char (*ids)[40]; size_t n_ids; };
-struct lm_msg_news { uint64_t position; };
-struct lm_msg_error { const char *code, *text; uint32_t retry_after_s; };
+struct lm_msg_want {
+    uint64_t session;
+    char (*ids)[40];
+    size_t n_ids;
+};
+struct lm_msg_news {
+    uint64_t position;
+};
+struct lm_msg_error {
+    const char *code, *text;
+    uint32_t retry_after_s;
+};
 
-/* One reader and one writer each: lm_enrol_pack(buf, &m), lm_enrol_read(data, n, arena, &m, err), and so on. */
-#define LM_MESSAGE(name) \
-    void lm_##name##_pack(struct lm_buf *buf, const struct lm_msg_##name *m); \
-    enum lm_status lm_##name##_read(const uint8_t *data, size_t n, struct lm_arena *arena, \
+/* One reader and one writer each: lm_enrol_pack(buf, &m), lm_enrol_read(data, n, arena, &m, err),
+ * and so on. */
+#define LM_MESSAGE(name)                                                                           \
+    void lm_##name##_pack(struct lm_buf *buf, const struct lm_msg_##name *m);                      \
+    enum lm_status lm_##name##_read(const uint8_t *data, size_t n, struct lm_arena *arena,         \
                                     struct lm_msg_##name *m, struct lm_error *err) LM_MUST_USE
 LM_MESSAGE(enrol);
 LM_MESSAGE(enrolled);
@@ -134,20 +198,23 @@ LM_MESSAGE(error);
 
 /* Batches: gathers changes until a limit says stop, then packs them. */
 struct lm_batch {
-    struct lm_buf raw;   /* msgpack bin objects, ≤ LM_BATCH_BYTES_MAX */
+    struct lm_buf raw; /* msgpack bin objects, ≤ LM_BATCH_BYTES_MAX */
     uint32_t count;
 };
 void lm_batch_init(struct lm_batch *batch);
 void lm_batch_free(struct lm_batch *batch);
 /* False when the change does not fit any more (batch unchanged). */
 bool lm_batch_add(struct lm_batch *batch, const uint8_t *body, size_t n);
-/* zstd level 3 into out (max LM_FRAME_BYTES_MAX); falls back to a stored frame when incompressible. */
+/* zstd level 3 into out (max LM_FRAME_BYTES_MAX); falls back to a stored frame when incompressible.
+ */
 enum lm_status lm_batch_pack(const struct lm_batch *batch, struct lm_buf *out) LM_MUST_USE;
-/* Unpacks after checking the declared size against raw_bytes and LM_BATCH_BYTES_MAX. Calls each for every body, in
- * order; stops at the first status other than LM_OK. Exactly count bodies must be there. */
-enum lm_status lm_batch_unpack(const uint8_t *packed, size_t packed_len, uint32_t raw_bytes, uint32_t count,
-                               struct lm_arena *arena,
-                               enum lm_status (*each)(void *arg, uint32_t i, const uint8_t *body, size_t n),
+/* Unpacks after checking the declared size against raw_bytes and LM_BATCH_BYTES_MAX. Calls each for
+ * every body, in order; stops at the first status other than LM_OK. Exactly count bodies must be
+ * there. */
+enum lm_status lm_batch_unpack(const uint8_t *packed, size_t packed_len, uint32_t raw_bytes,
+                               uint32_t count, struct lm_arena *arena,
+                               enum lm_status (*each)(void *arg, uint32_t i, const uint8_t *body,
+                                                      size_t n),
                                void *arg, struct lm_error *err) LM_MUST_USE;
 
 #endif

@@ -153,7 +153,8 @@ static void read_verdicts(struct lm_in *in, struct lm_feed_entry *entry)
 static void read_entry(struct lm_in *in, struct lm_feed_entry *entry)
 {
     lm_in_array_of(in, "entries", 6);
-    entry->kind = (enum lm_entry_kind)lm_in_uint(in, "entries.kind", LM_ENTRY_BODY, LM_ENTRY_ABSENT);
+    entry->kind =
+        (enum lm_entry_kind)lm_in_uint(in, "entries.kind", LM_ENTRY_BODY, LM_ENTRY_ABSENT);
     lm_in_uuid(in, "entries.id", entry->id);
     /* What never came to be need not have a type: its change may have been unreadable. */
     entry->type = lm_in_name(in, "entries.type", entry->kind == LM_ENTRY_ABSENT);

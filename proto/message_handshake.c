@@ -114,8 +114,7 @@ enum lm_status lm_enrolled_read(const uint8_t *data, size_t n, struct lm_arena *
         m->station = read_station(&in);
         m->station_name = read_text(&in, "station_name", STATION_NAME_CHARS_MAX);
         m->level = read_level(&in);
-        m->certificate =
-            lm_in_bin(&in, "certificate", CERTIFICATE_BYTES_MAX, &m->certificate_len);
+        m->certificate = lm_in_bin(&in, "certificate", CERTIFICATE_BYTES_MAX, &m->certificate_len);
         m->hub_time_ms = lm_in_int(&in, "hub_time_ms", 0, LM_IN_TIME_MAX);
     }
     return lm_in_end(&in, err);

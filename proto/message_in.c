@@ -40,8 +40,8 @@ static enum lm_status complain(const struct lm_in *in, struct lm_error *err)
     }
     switch ((int)in->status) {
     case LM_ERR_MEMORY:
-        return lm_fail(err, LM_ERR_MEMORY, "memory", field, "内存不足（%s）。", "Out of memory (%s).",
-                       field);
+        return lm_fail(err, LM_ERR_MEMORY, "memory", field, "内存不足（%s）。",
+                       "Out of memory (%s).", field);
     case LM_ERR_LIMIT:
         return lm_fail(err, LM_ERR_LIMIT, "too_large", field, "数据超出限制（%s）。",
                        "A limit was passed (%s).", field);
@@ -54,8 +54,8 @@ static enum lm_status complain(const struct lm_in *in, struct lm_error *err)
     }
 }
 
-bool lm_in_begin(struct lm_in *in, const char *what, const uint8_t *data, size_t n, size_t bytes_max,
-                 size_t elements, struct lm_arena *arena, struct lm_error *err)
+bool lm_in_begin(struct lm_in *in, const char *what, const uint8_t *data, size_t n,
+                 size_t bytes_max, size_t elements, struct lm_arena *arena, struct lm_error *err)
 {
     *in = (struct lm_in){.arena = arena, .what = what, .status = LM_OK};
     if (n > bytes_max) {
@@ -142,7 +142,8 @@ const char *lm_in_text(struct lm_in *in, const char *element, size_t bytes_max, 
     if (!took(in, element)) {
         return "";
     }
-    if (n > bytes_max || (n > chars_max && (!lm_utf8_valid(text, n, &chars) || chars > chars_max))) {
+    if (n > bytes_max ||
+        (n > chars_max && (!lm_utf8_valid(text, n, &chars) || chars > chars_max))) {
         lm_in_fail(in, element, LM_ERR_LIMIT);
     } else if (n > 0 && lm_utf8_has_control(text, n)) {
         lm_in_fail(in, element, LM_ERR_INVALID);
@@ -209,7 +210,8 @@ void lm_in_array_of(struct lm_in *in, const char *element, size_t count)
     took(in, element);
 }
 
-void *lm_in_items(struct lm_in *in, const char *element, size_t max, size_t item_bytes, size_t *n_out)
+void *lm_in_items(struct lm_in *in, const char *element, size_t max, size_t item_bytes,
+                  size_t *n_out)
 {
     size_t n = 0;
     *n_out = 0;

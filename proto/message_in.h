@@ -1,17 +1,17 @@
-/* Reading one message body or change element by element, each with its name and range, so that an error can
- * name what was wrong. Private to the codecs of proto/: change, message_*, credential.
+/* Reading one message body or change element by element, each with its name and range, so that an
+ * error can name what was wrong. Private to the codecs of proto/: change, message_*, credential.
  *
- * The first failure is kept; from then on every lm_in_* gives zero, "" or NULL, and lm_in_end() tells.
- * Texts are copied into the arena with a NUL; byte strings stay in the message. */
+ * The first failure is kept; from then on every lm_in_* gives zero, "" or NULL, and lm_in_end()
+ * tells. Texts are copied into the arena with a NUL; byte strings stay in the message. */
 #ifndef LM_PROTO_MESSAGE_IN_H
 #define LM_PROTO_MESSAGE_IN_H
 
 #include "proto/message.h"
 #include "proto/prescan.h"
 
-#define LM_IN_NUMBER_MAX ((uint64_t)INT64_MAX)     /* sequence numbers, positions, HLCs, replicas */
-#define LM_IN_TIME_MAX (((int64_t)1 << 53) - 1)    /* milliseconds, either way */
-#define LM_IN_NAME_BYTES_MAX 40                    /* type, field and group names */
+#define LM_IN_NUMBER_MAX ((uint64_t)INT64_MAX)  /* sequence numbers, positions, HLCs, replicas */
+#define LM_IN_TIME_MAX (((int64_t)1 << 53) - 1) /* milliseconds, either way */
+#define LM_IN_NAME_BYTES_MAX 40                 /* type, field and group names */
 
 struct lm_in {
     struct lm_reader reader;
@@ -21,10 +21,10 @@ struct lm_in {
     enum lm_status status;
 };
 
-/* Prescan, then the outer array of exactly `elements`. False: lm_in_end() gives the reason, which is in
- * err already. n above bytes_max is LM_ERR_LIMIT. */
-bool lm_in_begin(struct lm_in *in, const char *what, const uint8_t *data, size_t n, size_t bytes_max,
-                 size_t elements, struct lm_arena *arena, struct lm_error *err);
+/* Prescan, then the outer array of exactly `elements`. False: lm_in_end() gives the reason, which
+ * is in err already. n above bytes_max is LM_ERR_LIMIT. */
+bool lm_in_begin(struct lm_in *in, const char *what, const uint8_t *data, size_t n,
+                 size_t bytes_max, size_t elements, struct lm_arena *arena, struct lm_error *err);
 /* LM_OK when every read succeeded and nothing is left; else fills err and gives the status. */
 enum lm_status lm_in_end(struct lm_in *in, struct lm_error *err) LM_MUST_USE;
 /* Fails for a reason of the caller's. Returns false. */
@@ -39,12 +39,14 @@ bool lm_in_nil(struct lm_in *in); /* takes a nil if one comes next */
 const char *lm_in_text(struct lm_in *in, const char *element, size_t bytes_max, size_t chars_max);
 /* [a-z_0-9], 1 … 40 bytes; "" too when may_be_empty. */
 const char *lm_in_name(struct lm_in *in, const char *element, bool may_be_empty);
-void lm_in_bytes(struct lm_in *in, const char *element, uint8_t *out, size_t n); /* a bin of exactly n */
+void lm_in_bytes(struct lm_in *in, const char *element, uint8_t *out,
+                 size_t n); /* a bin of exactly n */
 const uint8_t *lm_in_bin(struct lm_in *in, const char *element, size_t bytes_max, size_t *n_out);
 void lm_in_uuid(struct lm_in *in, const char *element, char out[40]); /* bin 16 → text */
 void lm_in_array_of(struct lm_in *in, const char *element, size_t count);
 /* Items, and zeroed room for them in the arena (NULL when there are none). */
-void *lm_in_items(struct lm_in *in, const char *element, size_t max, size_t item_bytes, size_t *n_out);
+void *lm_in_items(struct lm_in *in, const char *element, size_t max, size_t item_bytes,
+                  size_t *n_out);
 void lm_in_value(struct lm_in *in, const char *element, struct lm_value *out);
 
 /* Pairs that several messages share. */

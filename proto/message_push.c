@@ -64,8 +64,8 @@ enum lm_status lm_ack_read(const uint8_t *data, size_t n, struct lm_arena *arena
         m->acked = lm_in_head(&in, "acked");
         m->safe_seq = lm_in_uint(&in, "safe_seq", 0, LM_IN_NUMBER_MAX);
         m->credit = (uint32_t)lm_in_uint(&in, "credit", 0, LM_WINDOW_MAX);
-        m->verdicts = lm_in_items(&in, "verdicts", LM_ACK_VERDICTS_MAX, sizeof *m->verdicts,
-                                  &m->n_verdicts);
+        m->verdicts =
+            lm_in_items(&in, "verdicts", LM_ACK_VERDICTS_MAX, sizeof *m->verdicts, &m->n_verdicts);
         for (size_t i = 0; i < m->n_verdicts && lm_in_ok(&in); i++) {
             struct lm_ack_verdict *v = &m->verdicts[i];
             lm_in_array_of(&in, "verdicts", 3);

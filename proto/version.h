@@ -1,7 +1,8 @@
 /* Hybrid logical clock and versions (Kulkarni et al., "Logical Physical Clocks", 2014). Pure.
  *
- * hlc = milliseconds since 1970 << 16 | counter. A replica's HLCs rise strictly and exceed every base that
- * the change builds on. A version names the change that last set a field or group: (hlc, replica). */
+ * hlc = milliseconds since 1970 << 16 | counter. A replica's HLCs rise strictly and exceed every
+ * base that the change builds on. A version names the change that last set a field or group: (hlc,
+ * replica). */
 #ifndef LM_PROTO_VERSION_H
 #define LM_PROTO_VERSION_H
 

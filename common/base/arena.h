@@ -10,13 +10,14 @@
 struct lm_arena_block;
 struct lm_arena {
     struct lm_arena_block *head;
-    size_t used;     /* bytes handed out since init or the last reset */
-    size_t cap;      /* bytes; passing it makes alloc return NULL */
+    size_t used; /* bytes handed out since init or the last reset */
+    size_t cap;  /* bytes; passing it makes alloc return NULL */
 };
 
 /* cap: bytes this arena may hand out in all. Allocates nothing yet. */
 void lm_arena_init(struct lm_arena *arena, size_t cap);
-/* Zeroed memory aligned to 16, or NULL when out of memory or past the cap. n = 0 gives a pointer. */
+/* Zeroed memory aligned to 16, or NULL when out of memory or past the cap. n = 0 gives a pointer.
+ */
 void *lm_arena_alloc(struct lm_arena *arena, size_t n) LM_MUST_USE;
 /* A NUL-terminated copy of n bytes, or NULL. */
 char *lm_arena_text(struct lm_arena *arena, const char *text, size_t n) LM_MUST_USE;

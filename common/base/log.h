@@ -1,5 +1,5 @@
-/* Logs: one line an event on stderr: time, level, area, text. No personal data may enter a log line:
- * ids, codes and counts only. Thread-safe (one write per line). */
+/* Logs: one line an event on stderr: time, level, area, text. No personal data may enter a log
+ * line: ids, codes and counts only. Thread-safe (one write per line). */
 #ifndef LM_BASE_LOG_H
 #define LM_BASE_LOG_H
 

@@ -1,8 +1,8 @@
 /* Outcomes. Every function that can fail returns enum lm_status; functions at a boundary (a file, a
  * peer, a person) also fill a caller-owned struct lm_error with words for people.
  *
- * LM_CHECK is for our own mistakes only and stays on in release. What a peer, a file, a user, a disk
- * or the memory does is a status, never a check. */
+ * LM_CHECK is for our own mistakes only and stays on in release. What a peer, a file, a user, a
+ * disk or the memory does is a status, never a check. */
 #ifndef LM_BASE_STATUS_H
 #define LM_BASE_STATUS_H
 
@@ -40,8 +40,8 @@ struct lm_error {
 };
 
 /* Fills *err (nullable) and returns status, so that a caller can `return lm_fail(err, …)`.
- * zh and en share one argument list: both formats take the same arguments in the same order. Texts that
- * are data (of the catalogue, of a library) go through "%s". */
+ * zh and en share one argument list: both formats take the same arguments in the same order. Texts
+ * that are data (of the catalogue, of a library) go through "%s". */
 enum lm_status lm_fail(struct lm_error *err, enum lm_status status, const char *code,
                        const char *field, const char *zh, const char *en, ...) LM_PRINTF(5, 7)
     LM_PRINTF(6, 7);

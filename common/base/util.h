@@ -23,13 +23,13 @@ void lm_hex_encode(const uint8_t *data, size_t n, char *out);
 bool lm_hex_decode(const char *text, uint8_t *out, size_t n);
 
 /* UUIDs (RFC 9562), canonical lower-case text. */
-bool lm_uuid_valid(const char *text, size_t n);   /* any version, 36 chars, lower or upper hex */
+bool lm_uuid_valid(const char *text, size_t n); /* any version, 36 chars, lower or upper hex */
 bool lm_uuid_is_v7(const char *text, size_t n);
 bool lm_uuid_parse(const char *text, size_t n, uint8_t out[16]);
 void lm_uuid_format(const uint8_t id[16], char out[LM_UUID_TEXT + 1]);
 
-/* xoshiro256** seeded by splitmix64: the same seed gives the same numbers everywhere. Programs seed it
- * from the system; simulations from their seed. Not for keys: those come from libsodium. */
+/* xoshiro256** seeded by splitmix64: the same seed gives the same numbers everywhere. Programs seed
+ * it from the system; simulations from their seed. Not for keys: those come from libsodium. */
 struct lm_rand {
     uint64_t s[4];
 };

@@ -1,4 +1,5 @@
-/* enrol: a one-time kit, printed. It holds a one-time CURVE key, the hub's public keys and the station's own area and station rows, signed. */
+/* enrol: a one-time kit, printed. It holds a one-time CURVE key, the hub's public keys and the
+ * station's own area and station rows, signed. */
 #include "common/base/util.h"
 #include "common/tables.h"
 #include "common/transport.h"
@@ -37,7 +38,8 @@ static bool take_row(void *arg, const struct lm_record *rec)
 static enum lm_status own_rows(struct lm_hub *hub, const char *code, struct rows *rows,
                                struct lm_arena *arena, struct lm_error *err)
 {
-    struct lm_where area = {.field = "code", .value = code}, station = {.field = "area_code", .value = code};
+    struct lm_where area = {.field = "code", .value = code},
+                    station = {.field = "area_code", .value = code};
     enum lm_status status =
         lm_store_list(hub->store, arena, "area_unit", NULL, &area, 1, take_row, rows, err);
     return status == LM_OK
@@ -47,7 +49,8 @@ static enum lm_status own_rows(struct lm_hub *hub, const char *code, struct rows
 
 int lm_cmd_enrol(struct lm_hub *hub, struct lm_cli *cli)
 {
-    const char *out_path = NULL, *endpoint = "tcp://127.0.0.1:5800", *hours_text = NULL, *positional[1];
+    const char *out_path = NULL, *endpoint = "tcp://127.0.0.1:5800", *hours_text = NULL,
+               *positional[1];
     const struct lm_cli_option options[] = {{.name = "--out", .value = &out_path},
                                             {.name = "--endpoint", .value = &endpoint},
                                             {.name = "--expires", .value = &hours_text}};
@@ -65,7 +68,8 @@ int lm_cmd_enrol(struct lm_hub *hub, struct lm_cli *cli)
     lm_buf_init(&text, LM_KIT_BYTES_MAX);
     enum lm_status status = lm_hub_options(cli, options, 3, positional, 1, &n, &err);
     if (status == LM_OK && n != 1) {
-        status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "缺少区划代码", "a division code is missing");
+        status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "缺少区划代码",
+                         "a division code is missing");
     }
     if (status == LM_OK && hours_text) {
         char *end = NULL;
@@ -77,8 +81,9 @@ int lm_cmd_enrol(struct lm_hub *hub, struct lm_cli *cli)
         }
     }
     if (status == LM_OK && strncmp(endpoint, "tcp://", 6) != 0) {
-        status = lm_fail(&err, LM_ERR_INVALID, "bad_format", "endpoint", "--endpoint 应为 tcp://地址:端口",
-                         "--endpoint must be tcp://ADDRESS:PORT");
+        status =
+            lm_fail(&err, LM_ERR_INVALID, "bad_format", "endpoint",
+                    "--endpoint 应为 tcp://地址:端口", "--endpoint must be tcp://ADDRESS:PORT");
     }
     if (status == LM_OK) {
         status = lm_store_station_get(hub->store, positional[0], &station);

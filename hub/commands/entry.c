@@ -1,4 +1,5 @@
-/* add, approve, send-back: what town staff do to records. Each is a journaled change of replica 0. */
+/* add, approve, send-back: what town staff do to records. Each is a journaled change of replica 0.
+ */
 #include "common/entry.h"
 #include "common/base/util.h"
 #include "common/tables.h"
@@ -11,7 +12,8 @@
 #define BATCH_LINES 200
 #define APPROVE_MAX 200000
 
-/* ---- add -------------------------------------------------------------------------------------- */
+/* ---- add --------------------------------------------------------------------------------------
+ */
 
 struct add_run {
     struct lm_hub *hub;
@@ -21,7 +23,8 @@ struct add_run {
     struct lm_error why;
 };
 
-static enum lm_status break_batch(struct add_run *run, enum lm_status status, const struct lm_error *err)
+static enum lm_status break_batch(struct add_run *run, enum lm_status status,
+                                  const struct lm_error *err)
 {
     lm_store_rollback(run->hub->store);
     run->open = false;
@@ -30,8 +33,8 @@ static enum lm_status break_batch(struct add_run *run, enum lm_status status, co
     return status;
 }
 
-static enum lm_status add_save(void *ctx, const struct lm_entry *entry, struct lm_entry_result *result,
-                               struct lm_error *err)
+static enum lm_status add_save(void *ctx, const struct lm_entry *entry,
+                               struct lm_entry_result *result, struct lm_error *err)
 {
     struct add_run *run = ctx;
     struct lm_act act = {.user = run->user,
@@ -54,7 +57,8 @@ static enum lm_status add_save(void *ctx, const struct lm_entry *entry, struct l
     status = lm_store_act(run->hub->store, &act, lm_clock_wall_ms(), &done, err);
     snprintf(result->id, sizeof result->id, "%s", done.id);
     result->issues = done.issues;
-    if (status == LM_ERR_IO || status == LM_ERR_FULL || status == LM_ERR_MEMORY || status == LM_ERR_CORRUPT) {
+    if (status == LM_ERR_IO || status == LM_ERR_FULL || status == LM_ERR_MEMORY ||
+        status == LM_ERR_CORRUPT) {
         return break_batch(run, status, err);
     }
     return status;
@@ -87,12 +91,16 @@ int lm_cmd_add(struct lm_hub *hub, struct lm_cli *cli)
         return lm_hub_fail(cli, &err);
     }
     struct add_run run = {.hub = hub, .user = cli->user};
-    const struct lm_entry_sink sink = {
-        .ctx = &run, .save = add_save, .flush = add_flush, .batch = BATCH_LINES, .with_station = true};
+    const struct lm_entry_sink sink = {.ctx = &run,
+                                       .save = add_save,
+                                       .flush = add_flush,
+                                       .batch = BATCH_LINES,
+                                       .with_station = true};
     return lm_entry_run(cli, LM_HUB_NAME, &sink);
 }
 
-/* ---- approve ---------------------------------------------------------------------------------- */
+/* ---- approve ----------------------------------------------------------------------------------
+ */
 
 static enum lm_status parse_where(const char *const *texts, size_t n, struct lm_where *where,
                                   char storage[][512], struct lm_error *err)
@@ -134,7 +142,8 @@ static bool take_id(void *arg, const struct lm_record *rec)
     return ids->n < APPROVE_MAX;
 }
 
-/* The state that verifying brings a submitted record to, or NULL when this type is not verified in bulk. */
+/* The state that verifying brings a submitted record to, or NULL when this type is not verified in
+ * bulk. */
 static const char *approved_state(const struct lm_type *type)
 {
     static const char *const targets[] = {"active", "verified"};
@@ -191,7 +200,8 @@ int lm_cmd_approve(struct lm_hub *hub, struct lm_cli *cli)
     enum lm_status status = lm_hub_options(cli, options, 2, positional, 1, &n, &err);
     const struct lm_type *type = NULL;
     if (status == LM_OK && n != 1) {
-        status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "缺少记录类型", "a record type is missing");
+        status =
+            lm_fail(&err, LM_ERR_INVALID, "usage", "", "缺少记录类型", "a record type is missing");
     }
     if (status == LM_OK && !(type = lm_catalog_type(hub->catalog, positional[0]))) {
         status = lm_fail(&err, LM_ERR_INVALID, "unknown_type", "type", "没有记录类型 %.40s",
@@ -199,15 +209,16 @@ int lm_cmd_approve(struct lm_hub *hub, struct lm_cli *cli)
     }
     if (status == LM_OK && !(run.state = approved_state(type))) {
         status = lm_fail(&err, LM_ERR_INVALID, "not_approvable", "type",
-                         "%s 不能批量核定,请用 add 逐条写 state", "%s is not verified in bulk; use `add` with a state",
-                         type->name);
+                         "%s 不能批量核定,请用 add 逐条写 state",
+                         "%s is not verified in bulk; use `add` with a state", type->name);
     }
     if (status == LM_OK) {
         status = parse_where(where_text, n_where, where, storage, &err);
     }
     if (status == LM_OK) {
         where[n_where] = (struct lm_where){.field = "state", .value = "submitted"};
-        status = lm_store_list(hub->store, NULL, type->name, station, where, n_where + 1, take_id, &ids, &err);
+        status = lm_store_list(hub->store, NULL, type->name, station, where, n_where + 1, take_id,
+                               &ids, &err);
         if (status == LM_OK && ids.out_of_memory) {
             status = LM_ERR_MEMORY;
         }
@@ -230,8 +241,8 @@ int lm_cmd_approve(struct lm_hub *hub, struct lm_cli *cli)
     if (status != LM_OK) {
         code = lm_hub_fail(cli, &err);
     } else if (cli->json) {
-        json_t *doc = json_pack("{s:s,s:I,s:O}", "type", type->name, "approved", (json_int_t)run.approved,
-                                "left", run.left);
+        json_t *doc = json_pack("{s:s,s:I,s:O}", "type", type->name, "approved",
+                                (json_int_t)run.approved, "left", run.left);
         lm_json_print(cli->out, doc);
         json_decref(doc);
     } else {
@@ -249,7 +260,8 @@ int lm_cmd_approve(struct lm_hub *hub, struct lm_cli *cli)
     return code;
 }
 
-/* ---- send-back -------------------------------------------------------------------------------- */
+/* ---- send-back --------------------------------------------------------------------------------
+ */
 
 int lm_cmd_send_back(struct lm_hub *hub, struct lm_cli *cli)
 {
@@ -270,10 +282,13 @@ int lm_cmd_send_back(struct lm_hub *hub, struct lm_cli *cli)
     }
     if (status == LM_OK) {
         json_t *fields = json_pack("{s:s,s:s}", "state", "returned", "return_note", note);
-        struct lm_act act = {.user = cli->user, .id = positional[0], .fields = fields, .op = LM_OP_EDIT};
-        status = fields ? lm_store_act(hub->store, &act, lm_clock_wall_ms(), &done, &err) : LM_ERR_INVALID;
+        struct lm_act act = {
+            .user = cli->user, .id = positional[0], .fields = fields, .op = LM_OP_EDIT};
+        status = fields ? lm_store_act(hub->store, &act, lm_clock_wall_ms(), &done, &err)
+                        : LM_ERR_INVALID;
         if (!fields) {
-            (void)lm_fail(&err, status, "bad_utf8", "note", "说明不是合法的文字", "the note is not valid text");
+            (void)lm_fail(&err, status, "bad_utf8", "note", "说明不是合法的文字",
+                          "the note is not valid text");
         }
         json_decref(fields);
     }

@@ -83,16 +83,16 @@ int lm_cmd_init(struct lm_hub *hub, struct lm_cli *cli)
         char hub_id[33];
         lm_hex_encode(hub->keys.hub_id, 16, hub_id);
         if (cli->json) {
-            json_t *doc = json_pack("{s:s,s:s,s:s,s:s,s:s}", "data", hub->dir.path, "town", town, "code",
-                                    code, "hub_id", hub_id, "admin", admin);
+            json_t *doc = json_pack("{s:s,s:s,s:s,s:s,s:s}", "data", hub->dir.path, "town", town,
+                                    "code", code, "hub_id", hub_id, "admin", admin);
             if (!file) {
                 json_object_set_new(doc, "password", json_string(made));
             }
             lm_json_print(cli->out, doc);
             json_decref(doc);
         } else {
-            fprintf(cli->out, "%s: 已建立 %s (%s) 的中心 / hub made, id %s\n", hub->dir.path, town, code,
-                    hub_id);
+            fprintf(cli->out, "%s: 已建立 %s (%s) 的中心 / hub made, id %s\n", hub->dir.path, town,
+                    code, hub_id);
             if (!file) {
                 fprintf(cli->out,
                         "账号 %s 的密码(只显示这一次)/ password of %s, shown only now: %s\n", admin,

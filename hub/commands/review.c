@@ -1,4 +1,5 @@
-/* records, history, returned, held, conflicts, verify: what is there and what waits for a person. */
+/* records, history, returned, held, conflicts, verify: what is there and what waits for a person.
+ */
 #include "common/base/util.h"
 #include "common/tables.h"
 #include "hub/program.h"
@@ -59,8 +60,8 @@ int lm_cmd_records(struct lm_hub *hub, struct lm_cli *cli)
                          "no record type %.40s", positional[0]);
     }
     if (status == LM_OK) {
-        status = lm_store_list(hub->store, NULL, positional[0], station, where, n_where, print_record, cli,
-                               &err);
+        status = lm_store_list(hub->store, NULL, positional[0], station, where, n_where,
+                               print_record, cli, &err);
     }
     return status == LM_OK ? LM_EXIT_OK : lm_hub_fail(cli, &err);
 }
@@ -82,8 +83,8 @@ int lm_cmd_history(struct lm_hub *hub, struct lm_cli *cli)
         status = usage(&err, "缺少记录编号", "the record's id is missing");
     }
     if (status == LM_OK && !lm_uuid_valid(positional[0], strlen(positional[0]))) {
-        status = lm_fail(&err, LM_ERR_INVALID, "bad_uuid", "id", "不是合法的编号:%.60s", "not a UUID: %.60s",
-                         positional[0]);
+        status = lm_fail(&err, LM_ERR_INVALID, "bad_uuid", "id", "不是合法的编号:%.60s",
+                         "not a UUID: %.60s", positional[0]);
     }
     if (status == LM_OK) {
         status = lm_store_history(hub->store, positional[0], print_row, cli, &err);
@@ -130,7 +131,8 @@ int lm_cmd_conflicts(struct lm_hub *hub, struct lm_cli *cli)
 
 /* Commits what one writing command did, or undoes it; prints the outcome. */
 static int finish(struct lm_hub *hub, struct lm_cli *cli, enum lm_status status,
-                  const struct lm_act_result *done, struct lm_error *err, const char *key, const char *value)
+                  const struct lm_act_result *done, struct lm_error *err, const char *key,
+                  const char *value)
 {
     if (status == LM_OK) {
         status = lm_store_commit(hub->store, err);
@@ -160,7 +162,8 @@ int lm_cmd_conflicts_resolve(struct lm_hub *hub, struct lm_cli *cli)
     memset(&done, 0, sizeof done);
     lm_issues_init(&done.issues);
     enum lm_status status = lm_hub_options(cli, options, 1, positional, 1, &n, &err);
-    if (status == LM_OK && (n != 1 || !keep || !isdigit((unsigned char)keep[0]) || strlen(keep) > 6)) {
+    if (status == LM_OK &&
+        (n != 1 || !keep || !isdigit((unsigned char)keep[0]) || strlen(keep) > 6)) {
         status = usage(&err, "要写冲突编号和 --keep 序号", "needs the conflict's id and --keep N");
     }
     if (status == LM_OK) {
@@ -183,9 +186,12 @@ int lm_cmd_held_release(struct lm_hub *hub, struct lm_cli *cli)
     enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 1, &n, &err);
     if (status == LM_OK) {
         char *end = NULL;
-        position = n == 1 && isdigit((unsigned char)positional[0][0]) ? strtoull(positional[0], &end, 10) : 0;
+        position = n == 1 && isdigit((unsigned char)positional[0][0])
+                       ? strtoull(positional[0], &end, 10)
+                       : 0;
         if (position == 0 || *end) {
-            status = usage(&err, "缺少序号(见 held 的 position)", "needs the position that `held` shows");
+            status = usage(&err, "缺少序号(见 held 的 position)",
+                           "needs the position that `held` shows");
         }
     }
     if (status == LM_OK) {
@@ -223,9 +229,9 @@ int lm_cmd_verify(struct lm_hub *hub, struct lm_cli *cli)
     } else {
         code = differences == 0 ? LM_EXIT_OK : LM_EXIT_FAILED;
         if (cli->json) {
-            json_t *doc = json_pack("{s:b,s:I,s:I,s:O}", "clean", (int)(differences == 0), "entries",
-                                    (json_int_t)head.position, "differences", (json_int_t)differences, "list",
-                                    list);
+            json_t *doc = json_pack("{s:b,s:I,s:I,s:O}", "clean", (int)(differences == 0),
+                                    "entries", (json_int_t)head.position, "differences",
+                                    (json_int_t)differences, "list", list);
             lm_json_print(cli->out, doc);
             json_decref(doc);
         } else {
@@ -233,8 +239,9 @@ int lm_cmd_verify(struct lm_hub *hub, struct lm_cli *cli)
                 fprintf(cli->out, "%s\n", json_string_value(json_array_get(list, i)));
             }
             fprintf(cli->out,
-                    differences == 0 ? "核对无误:%llu 条日志 / clean: %llu journal entries\n"
-                                     : "核对发现差异(日志 %llu 条)/ differences found in %llu entries\n",
+                    differences == 0
+                        ? "核对无误:%llu 条日志 / clean: %llu journal entries\n"
+                        : "核对发现差异(日志 %llu 条)/ differences found in %llu entries\n",
                     (unsigned long long)head.position, (unsigned long long)head.position);
         }
     }

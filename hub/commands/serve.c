@@ -19,9 +19,12 @@ static int open_signals(struct lm_error *err)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
     signal(SIGPIPE, SIG_IGN);
-    int fd = sigprocmask(SIG_BLOCK, &set, NULL) == 0 ? signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
+    int fd = sigprocmask(SIG_BLOCK, &set, NULL) == 0
+                 ? signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)
+                 : -1;
     if (fd < 0) {
-        (void)lm_fail(err, LM_ERR_INTERNAL, "internal", "", "无法接收信号", "cannot receive signals");
+        (void)lm_fail(err, LM_ERR_INTERNAL, "internal", "", "无法接收信号",
+                      "cannot receive signals");
     }
     return fd;
 }
@@ -61,7 +64,8 @@ static void handle_message(struct lm_server *server, const struct lm_incoming *i
     lm_server_step(server, peer, &event, &in->peer);
 }
 
-/* Large rounds are what makes a drain fast: a page that many changes touch is written once. A lone message is committed at once. */
+/* Large rounds are what makes a drain fast: a page that many changes touch is written once. A lone
+ * message is committed at once. */
 static void gather(struct lm_server *server)
 {
     int64_t until = lm_clock_mono_ms() + LM_ROUND_MS;
@@ -92,7 +96,8 @@ static void run_command(struct lm_server *server, struct lm_control_request *req
     if (status != LM_OK) {
         code = lm_hub_fail(&cli, &err);
     } else if (!command || command->needs != LM_NEEDS_WRITE) {
-        fprintf(cli.err, "%s: 服务器不执行这个命令 / the server does not run this command\n", LM_HUB_NAME);
+        fprintf(cli.err, "%s: 服务器不执行这个命令 / the server does not run this command\n",
+                LM_HUB_NAME);
     } else {
         server->hub->registry_changed = false;
         code = command->run(server->hub, &cli);
@@ -101,9 +106,11 @@ static void run_command(struct lm_server *server, struct lm_control_request *req
             lm_log(LM_LOG_ERROR, "serve", "cannot reload the registry: %s", err.en);
         }
         if (server->hub->registry_changed) {
-            for (size_t i = 0; i < server->n_peers; i++) { /* a revocation holds from the next message on */
+            for (size_t i = 0; i < server->n_peers;
+                 i++) { /* a revocation holds from the next message on */
                 struct lm_hub_peer *peer = server->peers[i];
-                if (lm_store_replica_get(server->hub->store, peer->row.number, &peer->row) != LM_OK) {
+                if (lm_store_replica_get(server->hub->store, peer->row.number, &peer->row) !=
+                    LM_OK) {
                     lm_log(LM_LOG_ERROR, "serve", "a replica's row cannot be read");
                 }
             }
@@ -148,8 +155,8 @@ static void serve(struct lm_server *server, int signals)
         int fds[2] = {signals, lm_control_fd(server->control)};
         bool ready[2] = {false, false}, message = false;
         int64_t wait = next_tick - lm_clock_mono_ms();
-        enum lm_status status = lm_router_wait(server->router, fds, 2, ready,
-                                               wait < 0 ? 0 : (int)wait, &message);
+        enum lm_status status =
+            lm_router_wait(server->router, fds, 2, ready, wait < 0 ? 0 : (int)wait, &message);
         if (status != LM_OK && status != LM_ERR_TIMEOUT) {
             lm_log(LM_LOG_ERROR, "serve", "waiting failed: %s", lm_status_name(status));
             server->failed = true;
@@ -182,9 +189,10 @@ static enum lm_status write_serving(struct lm_server *server, struct lm_error *e
 {
     char path[PATH_MAX];
     enum lm_status status = lm_datadir_path(&server->hub->dir, "serving.json", path, sizeof path);
-    json_t *doc = json_pack("{s:I,s:I,s:s,s:s}", "pid", (json_int_t)getpid(), "started_ms",
-                            (json_int_t)server->started_ms, "sync", lm_router_endpoint(server->router), "http",
-                            lm_http_address(server->http));
+    json_t *doc =
+        json_pack("{s:I,s:I,s:s,s:s}", "pid", (json_int_t)getpid(), "started_ms",
+                  (json_int_t)server->started_ms, "sync", lm_router_endpoint(server->router),
+                  "http", lm_http_address(server->http));
     char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
     if (status == LM_OK) {
         status = text ? lm_file_write(path, text, strlen(text), 0600, err) : LM_ERR_MEMORY;
@@ -232,8 +240,8 @@ int lm_cmd_serve(struct lm_hub *hub, struct lm_cli *cli)
         status = lm_context_new(&server->context);
     }
     if (status == LM_OK) {
-        status = lm_router_open(server->context, sync, &hub->keys.curve, lm_gate_allow, server->gate,
-                                &server->router, &err);
+        status = lm_router_open(server->context, sync, &hub->keys.curve, lm_gate_allow,
+                                server->gate, &server->router, &err);
     }
     if (status == LM_OK) {
         status = lm_control_open(hub->dir.path, &server->control, &err);
@@ -250,7 +258,9 @@ int lm_cmd_serve(struct lm_hub *hub, struct lm_cli *cli)
         fflush(cli->out);
         serve(server, signals);
     }
-    int code = status != LM_OK ? lm_hub_fail(cli, &err) : server->failed ? LM_EXIT_FAILED : LM_EXIT_OK;
+    int code = status != LM_OK  ? lm_hub_fail(cli, &err)
+               : server->failed ? LM_EXIT_FAILED
+                                : LM_EXIT_OK;
     lm_http_stop(&server->http);
     lm_control_close(&server->control);
     lm_router_close(&server->router);

@@ -41,8 +41,9 @@ static enum lm_status make_station(struct lm_station *out, const char *code, con
     snprintf(out->code, sizeof out->code, "%s", code);
     snprintf(out->level, sizeof out->level, "%s", level);
     enum lm_status status = set_text(out->name, sizeof out->name, name, "name", err);
-    return status == LM_OK ? set_text(out->office_name, sizeof out->office_name, office, "office", err)
-                           : status;
+    return status == LM_OK
+               ? set_text(out->office_name, sizeof out->office_name, office, "office", err)
+               : status;
 }
 
 int lm_cmd_station_add(struct lm_hub *hub, struct lm_cli *cli)
@@ -76,8 +77,8 @@ int lm_cmd_station_add(struct lm_hub *hub, struct lm_cli *cli)
     }
     hub->registry_changed = true;
     if (cli->json) {
-        json_t *doc = json_pack("{s:s,s:s,s:s}", "code", station.code, "name", station.name, "level",
-                                station.level);
+        json_t *doc = json_pack("{s:s,s:s,s:s}", "code", station.code, "name", station.name,
+                                "level", station.level);
         lm_json_print(cli->out, doc);
         json_decref(doc);
     } else {
@@ -86,7 +87,8 @@ int lm_cmd_station_add(struct lm_hub *hub, struct lm_cli *cli)
     return LM_EXIT_OK;
 }
 
-/* RFC 4180 within one line: quotes, doubled quotes, commas. Cells point into the line. -1: unbalanced quotes or too many cells. */
+/* RFC 4180 within one line: quotes, doubled quotes, commas. Cells point into the line. -1:
+ * unbalanced quotes or too many cells. */
 static int split_csv(char *line, char *cells[CSV_COLUMNS_MAX])
 {
     int n = 0;
@@ -127,7 +129,8 @@ static int split_csv(char *line, char *cells[CSV_COLUMNS_MAX])
 
 enum { COL_CODE, COL_NAME, COL_LEVEL, COL_OFFICE, COL_COUNT };
 
-static enum lm_status read_header(char *cells[], int n, int columns[COL_COUNT], struct lm_error *err)
+static enum lm_status read_header(char *cells[], int n, int columns[COL_COUNT],
+                                  struct lm_error *err)
 {
     static const char *const names[] = {"code", "name", "level", "office"};
     for (int c = 0; c < COL_COUNT; c++) {
@@ -139,7 +142,8 @@ static enum lm_status read_header(char *cells[], int n, int columns[COL_COUNT], 
         }
     }
     if (columns[COL_CODE] < 0 || columns[COL_NAME] < 0) {
-        return lm_fail(err, LM_ERR_INVALID, "bad_header", "", "第一行应为表头 code,name,level,office",
+        return lm_fail(err, LM_ERR_INVALID, "bad_header", "",
+                       "第一行应为表头 code,name,level,office",
                        "the first line must be the header code,name,level,office");
     }
     return LM_OK;
@@ -155,10 +159,11 @@ static enum lm_status import_row(struct lm_hub *hub, struct lm_cli *cli, char *c
         }
     }
     struct lm_station station;
-    enum lm_status status = make_station(&station, value[COL_CODE], value[COL_NAME], value[COL_LEVEL],
-                                         value[COL_OFFICE], err);
-    return status == LM_OK ? lm_store_station_add(hub->store, cli->user, &station, lm_clock_wall_ms(), err)
-                           : status;
+    enum lm_status status = make_station(&station, value[COL_CODE], value[COL_NAME],
+                                         value[COL_LEVEL], value[COL_OFFICE], err);
+    return status == LM_OK
+               ? lm_store_station_add(hub->store, cli->user, &station, lm_clock_wall_ms(), err)
+               : status;
 }
 
 /* All or nothing: a list of stations with a wrong line is mended and imported again. */
@@ -184,7 +189,8 @@ int lm_cmd_station_import(struct lm_hub *hub, struct lm_cli *cli)
         line_no++;
         size_t n = strlen(line);
         if (n + 1 == sizeof line && line[n - 1] != '\n') {
-            status = lm_fail(&err, LM_ERR_LIMIT, "line_too_long", "", "一行太长", "a line is too long");
+            status =
+                lm_fail(&err, LM_ERR_LIMIT, "line_too_long", "", "一行太长", "a line is too long");
             break;
         }
         line[strcspn(line, "\r\n")] = '\0';
@@ -203,8 +209,8 @@ int lm_cmd_station_import(struct lm_hub *hub, struct lm_cli *cli)
             status = read_header(cells, n_cells, columns, &err);
             header = true;
         } else if (rows == CSV_ROWS_MAX) {
-            status = lm_fail(&err, LM_ERR_LIMIT, "too_many_rows", "", "最多 %d 行", "at most %d rows",
-                             CSV_ROWS_MAX);
+            status = lm_fail(&err, LM_ERR_LIMIT, "too_many_rows", "", "最多 %d 行",
+                             "at most %d rows", CSV_ROWS_MAX);
         } else {
             status = import_row(hub, cli, cells, n_cells, columns, &err);
             rows++;
@@ -278,9 +284,9 @@ static bool list_station(void *arg, const struct lm_station *s)
         return false;
     }
     if (run->cli->json) {
-        json_array_append_new(run->array,
-                              json_pack("{s:s,s:s,s:s,s:s,s:o}", "code", s->code, "name", s->name, "level",
-                                        s->level, "office", s->office_name, "replicas", run->replicas));
+        json_array_append_new(run->array, json_pack("{s:s,s:s,s:s,s:s,s:o}", "code", s->code,
+                                                    "name", s->name, "level", s->level, "office",
+                                                    s->office_name, "replicas", run->replicas));
         return true;
     }
     fprintf(run->cli->out, "%s  %-8s %s%s%s  %zu 台电脑 / PCs\n", s->code, s->level, s->name,
@@ -315,7 +321,8 @@ int lm_cmd_station_revoke(struct lm_hub *hub, struct lm_cli *cli)
     uint64_t number = 0;
     enum lm_status status = lm_hub_options(cli, options, 1, positional, 1, &n, &err);
     if (status == LM_OK && n != 1) {
-        status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "缺少区划代码", "a division code is missing");
+        status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "缺少区划代码",
+                         "a division code is missing");
     }
     if (status == LM_OK && replica) {
         char *end = NULL;
@@ -341,7 +348,8 @@ int lm_cmd_station_revoke(struct lm_hub *hub, struct lm_cli *cli)
     }
     hub->registry_changed = true;
     if (cli->json) {
-        json_t *doc = json_pack("{s:s,s:I}", "station", positional[0], "revoked", (json_int_t)revoked);
+        json_t *doc =
+            json_pack("{s:s,s:I}", "station", positional[0], "revoked", (json_int_t)revoked);
         lm_json_print(cli->out, doc);
         json_decref(doc);
     } else {

@@ -26,10 +26,12 @@ int lm_cmd_user_add(struct lm_hub *hub, struct lm_cli *cli)
     bool made = false;
     enum lm_status status = lm_hub_options(cli, options, 1, positional, 2, &n, &err);
     if (status == LM_OK && (n < 1 || !role)) {
-        status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "要写账号名和 --role", "needs a name and --role");
+        status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "要写账号名和 --role",
+                         "needs a name and --role");
     }
     if (status == LM_OK && !known_role(role)) {
-        status = lm_fail(&err, LM_ERR_INVALID, "bad_code", "role", "没有角色 %.40s", "no role %.40s", role);
+        status = lm_fail(&err, LM_ERR_INVALID, "bad_code", "role", "没有角色 %.40s",
+                         "no role %.40s", role);
     }
     if (status == LM_OK && n == 2) {
         if (!fgets(password, sizeof password, cli->in)) {
@@ -43,14 +45,16 @@ int lm_cmd_user_add(struct lm_hub *hub, struct lm_cli *cli)
     } else if (status == LM_OK) {
         uint8_t random[12];
         randombytes_buf(random, sizeof random);
-        sodium_bin2base64(password, sizeof password, random, sizeof random, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+        sodium_bin2base64(password, sizeof password, random, sizeof random,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING);
         made = true;
     }
     if (status == LM_OK) {
         status = lm_store_begin(hub->store, &err);
     }
     if (status == LM_OK) {
-        status = lm_store_user_add(hub->store, positional[0], role, password, lm_clock_wall_ms(), &err);
+        status =
+            lm_store_user_add(hub->store, positional[0], role, password, lm_clock_wall_ms(), &err);
     }
     if (status == LM_OK) {
         status = lm_store_commit(hub->store, &err);
@@ -68,7 +72,8 @@ int lm_cmd_user_add(struct lm_hub *hub, struct lm_cli *cli)
         json_decref(doc);
     } else {
         fprintf(cli->out, "%s (%s)%s%s\n", positional[0], role,
-                made ? " 密码(只显示这一次)/ password, shown only now: " : "", made ? password : "");
+                made ? " 密码(只显示这一次)/ password, shown only now: " : "",
+                made ? password : "");
     }
     sodium_memzero(password, sizeof password);
     return code;
@@ -76,8 +81,8 @@ int lm_cmd_user_add(struct lm_hub *hub, struct lm_cli *cli)
 
 static bool list_user(void *arg, const struct lm_user *user)
 {
-    json_t *row = json_pack("{s:s,s:s,s:s,s:b}", "id", user->id, "name", user->name, "role", user->role, "disabled",
-                            (int)user->disabled);
+    json_t *row = json_pack("{s:s,s:s,s:s,s:b}", "id", user->id, "name", user->name, "role",
+                            user->role, "disabled", (int)user->disabled);
     json_array_append_new(arg, row);
     return true;
 }
@@ -95,7 +100,8 @@ int lm_cmd_user_list(struct lm_hub *hub, struct lm_cli *cli)
     if (status == LM_OK && cli->json) {
         lm_json_print(cli->out, list);
     } else if (status == LM_OK) {
-        json_array_foreach(list, i, row) {
+        json_array_foreach(list, i, row)
+        {
             fprintf(cli->out, "%s  %s%s\n", json_string_value(json_object_get(row, "name")),
                     json_string_value(json_object_get(row, "role")),
                     json_is_true(json_object_get(row, "disabled")) ? "  已停用 / disabled" : "");

@@ -9,9 +9,7 @@
 
 enum { ACT_ARENA_MAX = 32 * 1024 * 1024 };
 
-/* ---- saves: the same one again
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- saves: the same one again ---- */
 
 static enum lm_status save_look(struct lm_store *store, const char *key, const uint8_t hash[32],
                                 char id[40], bool *found, struct lm_error *err)
@@ -81,9 +79,7 @@ static enum lm_status content_hash(const struct lm_type *type, const char *stati
     return status;
 }
 
-/* ---- acts
- * -----------------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- acts ---- */
 
 static enum lm_status fill_visit(struct lm_store *store, const struct lm_type *type,
                                  struct lm_fieldset *set, struct lm_arena *arena)

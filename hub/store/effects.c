@@ -12,9 +12,7 @@
 
 enum { SCOPES_MAX = 12 };
 
-/* ---- scopes
- * ----------------------------------------------------------------------------------------------------------------------
- */
+/* ---- scopes ---- */
 
 struct scopes {
     int64_t code[SCOPES_MAX];
@@ -147,9 +145,7 @@ struct lm_record *lm_record_for_feed(struct lm_arena *arena, const struct lm_rec
     return copy;
 }
 
-/* ---- sent back
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* ---- sent back ---- */
 
 static enum lm_status put_return(struct lm_store *store, const struct lm_effect *f,
                                  struct lm_error *err)
@@ -231,9 +227,7 @@ static enum lm_status settle_returns(struct lm_store *store, const struct lm_eff
     return status;
 }
 
-/* ---- what waits
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* ---- what waits ---- */
 
 static enum lm_status put_held(struct lm_store *store, const struct lm_effect *f,
                                struct lm_error *err)
@@ -298,9 +292,7 @@ static enum lm_status note_available(struct lm_store *store, const struct lm_jen
     return status;
 }
 
-/* ---- all of it
- * --------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- all of it ---- */
 
 enum lm_status lm_effect_apply(struct lm_store *store, const struct lm_effect *f,
                                struct lm_error *err)

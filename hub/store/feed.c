@@ -19,9 +19,7 @@ struct row {
     char type[48];
 };
 
-/* ---- one entry
- * --------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- one entry ---- */
 
 struct page {
     struct lm_store *store;
@@ -161,9 +159,7 @@ static enum lm_status make_entry(struct page *p, const struct row *row, bool wan
     return put_body(p, shown, e);
 }
 
-/* ---- what a page says besides
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- what a page says besides ---- */
 
 static enum lm_status put_frame(struct lm_store *store, const struct lm_replica *replica,
                                 struct lm_msg_feed *out, struct lm_error *err)
@@ -192,9 +188,7 @@ static enum lm_status put_frame(struct lm_store *store, const struct lm_replica 
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
-/* ---- a page
- * ------------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- a page ---- */
 
 struct scope_reader {
     struct row *rows;

@@ -261,9 +261,7 @@ bool lm_later_read(const struct lm_jentry *e, struct lm_arena *arena, enum lm_la
     return *user && *a && *b && lm_reader_done(&reader);
 }
 
-/* ---- branches
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* ---- branches ---- */
 
 static void branch_row(struct sqlite3_stmt *stmt, struct lm_branch_row *out)
 {

@@ -12,9 +12,7 @@
 
 enum { CREATIONS_MAX = 16 };
 
-/* ---- reasons
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* ---- reasons ---- */
 
 const char *lm_reason_text(struct lm_arena *arena, const struct lm_error *reason,
                            const char *waits_for)
@@ -60,9 +58,7 @@ void lm_reason_read(const char *text, struct lm_error *out, char waits_for[96])
     json_decref(doc);
 }
 
-/* ---- what is there
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- what is there ---- */
 
 static enum lm_status known(void *ctx, struct lm_arena *arena, const char *id,
                             struct lm_version version, struct lm_known_change *out)
@@ -405,9 +401,7 @@ enum lm_status lm_judge(struct lm_store *store, struct lm_judge_in *in, struct l
     return status == LM_OK ? finish(store, e, 0, &change, &s, &merge, out, err) : status;
 }
 
-/* ---- again
- * -----------------------------------------------------------------------------------------------------------------------
- */
+/* ---- again ---- */
 
 static enum lm_status held_row(struct lm_store *store, uint64_t pos, char waits_for[96],
                                char code[32], struct lm_error *err)

@@ -3,15 +3,18 @@
 
 #include <string.h>
 
-#define JOURNAL_COLUMNS \
-    "pos, kind, replica, branch, seq, station, type, record, hlc, body, verdict, code, reason, rank, received_ms, " \
+#define JOURNAL_COLUMNS                                                                            \
+    "pos, kind, replica, branch, seq, station, type, record, hlc, body, verdict, code, reason, "   \
+    "rank, received_ms, "                                                                          \
     "offset_ms, catalog, author, mark"
-#define REPLICA_COLUMNS \
-    "number, station, public_key, enrolled_ms, revoked_ms, machine, program, branch, head_seq, head_hash, as_of_ms, " \
-    "complete_ms, contact_ms, clock_offset_ms, clock_known, issued_counter, issued_random, confirmed_counter, " \
+#define REPLICA_COLUMNS                                                                            \
+    "number, station, public_key, enrolled_ms, revoked_ms, machine, program, branch, head_seq, "   \
+    "head_hash, as_of_ms, "                                                                        \
+    "complete_ms, contact_ms, clock_offset_ms, clock_known, issued_counter, issued_random, "       \
+    "confirmed_counter, "                                                                          \
     "confirmed_random, hlc_known, in_doubt, possible_gap"
 #define KIT_COLUMNS "id, station, public_key, made_ms, expires_ms, used_ms, void_ms, replica, nonce"
-#define RETURN_COLUMNS \
+#define RETURN_COLUMNS                                                                             \
     "pos, replica, hlc, record, type, station, verdict, code, field, zh, en, user, at_ms"
 #define HELD_COLUMNS "pos, replica, hlc, record, type, station, code, zh, en, waits_for, at_ms"
 
@@ -23,104 +26,143 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
     [LM_Q_RELEASE_ONE] = "RELEASE one",
     [LM_Q_BACK_ONE] = "ROLLBACK TO one",
     [LM_Q_META_GET] = "SELECT value FROM meta WHERE name = ?1",
-    [LM_Q_META_PUT] = "INSERT INTO meta(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = ?2",
+    [LM_Q_META_PUT] =
+        "INSERT INTO meta(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = ?2",
 
-    [LM_Q_JOURNAL_ADD] = "INSERT INTO journal(" JOURNAL_COLUMNS ") "
-                         "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)",
+    [LM_Q_JOURNAL_ADD] =
+        "INSERT INTO journal(" JOURNAL_COLUMNS ") "
+        "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)",
     [LM_Q_JOURNAL_HEAD] = "SELECT pos, mark FROM journal ORDER BY pos DESC LIMIT 1",
     [LM_Q_JOURNAL_AT] = "SELECT " JOURNAL_COLUMNS " FROM journal WHERE pos = ?1",
-    [LM_Q_JOURNAL_OF] = "SELECT " JOURNAL_COLUMNS " FROM journal WHERE record = ?1 AND record <> x'' ORDER BY pos",
-    [LM_Q_JOURNAL_FIND] = "SELECT " JOURNAL_COLUMNS " FROM journal WHERE record = ?1 AND record <> x'' AND replica = ?2"
+    [LM_Q_JOURNAL_OF] =
+        "SELECT " JOURNAL_COLUMNS " FROM journal WHERE record = ?1 AND record <> x'' ORDER BY pos",
+    [LM_Q_JOURNAL_FIND] = "SELECT " JOURNAL_COLUMNS
+                          " FROM journal WHERE record = ?1 AND record <> x'' AND replica = ?2"
                           " AND hlc = ?3 ORDER BY pos",
     [LM_Q_JOURNAL_HAS] = "SELECT 1 FROM journal WHERE record = ?1 AND record <> x'' LIMIT 1",
     [LM_Q_JOURNAL_RANGE] = "SELECT " JOURNAL_COLUMNS " FROM journal WHERE pos > ?1 ORDER BY pos",
     [LM_Q_JOURNAL_BODIES] = "SELECT body FROM journal WHERE pos BETWEEN ?1 AND ?2 ORDER BY pos",
-    [LM_Q_JOURNAL_TOTALS] = "SELECT (SELECT ifnull(max(pos), 0) FROM journal),"
-                            " (SELECT count(*) FROM returns WHERE open = 1), (SELECT count(*) FROM held),"
-                            " (SELECT count(*) FROM conflicts WHERE open = 1),"
-                            " (SELECT count(*) FROM duplicates WHERE open = 1), (SELECT count(*) FROM redrive)",
-    [LM_Q_JOURNAL_TYPE] = "SELECT type FROM journal WHERE record = ?1 AND record <> x'' AND kind = 0"
-                          " AND (verdict < 5 OR ?2) ORDER BY (verdict = 5), pos LIMIT 1",
+    [LM_Q_JOURNAL_TOTALS] =
+        "SELECT (SELECT ifnull(max(pos), 0) FROM journal),"
+        " (SELECT count(*) FROM returns WHERE open = 1), (SELECT count(*) FROM held),"
+        " (SELECT count(*) FROM conflicts WHERE open = 1),"
+        " (SELECT count(*) FROM duplicates WHERE open = 1), (SELECT count(*) FROM redrive)",
+    [LM_Q_JOURNAL_TYPE] =
+        "SELECT type FROM journal WHERE record = ?1 AND record <> x'' AND kind = 0"
+        " AND (verdict < 5 OR ?2) ORDER BY (verdict = 5), pos LIMIT 1",
 
-    [LM_Q_BRANCH_ADD] = "INSERT INTO branches(replica, branch, first_seq, last_seq, pos_first, hash_before,"
-                        " hash_after, hlc) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
+    [LM_Q_BRANCH_ADD] =
+        "INSERT INTO branches(replica, branch, first_seq, last_seq, pos_first, hash_before,"
+        " hash_after, hlc) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
     [LM_Q_BRANCH_EXTEND] = "UPDATE branches SET last_seq = ?4, hash_after = ?5, hlc = ?6"
                            " WHERE replica = ?1 AND branch = ?2 AND first_seq = ?3",
-    [LM_Q_BRANCH_LAST] = "SELECT first_seq, last_seq, pos_first, hash_before, hash_after, hlc FROM branches"
-                         " WHERE replica = ?1 AND branch = ?2 ORDER BY first_seq DESC LIMIT 1",
-    [LM_Q_BRANCH_AT] = "SELECT first_seq, last_seq, pos_first, hash_before, hash_after, hlc FROM branches"
-                       " WHERE replica = ?1 AND branch = ?2 AND first_seq <= ?3 ORDER BY first_seq DESC LIMIT 1",
+    [LM_Q_BRANCH_LAST] =
+        "SELECT first_seq, last_seq, pos_first, hash_before, hash_after, hlc FROM branches"
+        " WHERE replica = ?1 AND branch = ?2 ORDER BY first_seq DESC LIMIT 1",
+    [LM_Q_BRANCH_AT] =
+        "SELECT first_seq, last_seq, pos_first, hash_before, hash_after, hlc FROM branches"
+        " WHERE replica = ?1 AND branch = ?2 AND first_seq <= ?3 ORDER BY first_seq DESC LIMIT 1",
     [LM_Q_BRANCH_HIGHEST] = "SELECT max(branch) FROM branches WHERE replica = ?1",
 
     [LM_Q_BRANCH_HLC] = "SELECT ifnull(max(hlc), 0) FROM branches WHERE replica = ?1",
 
     [LM_Q_FEED_PUT] = "INSERT INTO feed(scope, record, type, pos) VALUES(?1,?2,?3,?4)"
                       " ON CONFLICT(scope, record) DO UPDATE SET pos = ?4",
-    [LM_Q_FEED_PAGE] = "SELECT pos, record, type FROM feed WHERE scope = ?1 AND (pos, record) > (?2, ?3)"
-                       " ORDER BY pos, record LIMIT ?4",
+    [LM_Q_FEED_PAGE] =
+        "SELECT pos, record, type FROM feed WHERE scope = ?1 AND (pos, record) > (?2, ?3)"
+        " ORDER BY pos, record LIMIT ?4",
 
-    [LM_Q_RETURN_PUT] = "INSERT INTO returns(" RETURN_COLUMNS ", open) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,1)"
-                        " ON CONFLICT(pos) DO UPDATE SET verdict = ?7, code = ?8, field = ?9, zh = ?10, en = ?11, open = 1",
-    [LM_Q_RETURN_CLOSE_VALID] = "UPDATE returns SET open = 0 WHERE record = ?1 AND open = 1 AND verdict = 3",
-    [LM_Q_RETURN_CLOSE_STATION] = "UPDATE returns SET open = 0 WHERE record = ?1 AND open = 1 AND verdict = 3 AND station = ?2"
+    [LM_Q_RETURN_PUT] = "INSERT INTO returns(" RETURN_COLUMNS
+                        ", open) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,1)"
+                        " ON CONFLICT(pos) DO UPDATE SET verdict = ?7, code = ?8, field = ?9, zh = "
+                        "?10, en = ?11, open = 1",
+    [LM_Q_RETURN_CLOSE_VALID] =
+        "UPDATE returns SET open = 0 WHERE record = ?1 AND open = 1 AND verdict = 3",
+    [LM_Q_RETURN_CLOSE_STATION] = "UPDATE returns SET open = 0 WHERE record = ?1 AND open = 1 AND "
+                                  "verdict = 3 AND station = ?2"
                                   " AND pos <> ?3",
-    [LM_Q_RETURN_CLOSE_REFUSED] = "UPDATE returns SET open = 0 WHERE record = ?1 AND open = 1 AND verdict = 5 AND replica = ?2"
+    [LM_Q_RETURN_CLOSE_REFUSED] = "UPDATE returns SET open = 0 WHERE record = ?1 AND open = 1 AND "
+                                  "verdict = 5 AND replica = ?2"
                                   " AND pos < ?3",
-    [LM_Q_RETURN_OF] = "SELECT " RETURN_COLUMNS " FROM returns WHERE record = ?1 AND open = 1 ORDER BY pos",
-    [LM_Q_RETURN_LIST] = "SELECT " RETURN_COLUMNS " FROM returns WHERE open = 1 AND (?1 IS NULL OR station = ?1) ORDER BY pos",
+    [LM_Q_RETURN_OF] =
+        "SELECT " RETURN_COLUMNS " FROM returns WHERE record = ?1 AND open = 1 ORDER BY pos",
+    [LM_Q_RETURN_LIST] =
+        "SELECT " RETURN_COLUMNS
+        " FROM returns WHERE open = 1 AND (?1 IS NULL OR station = ?1) ORDER BY pos",
 
-    [LM_Q_HELD_PUT] = "INSERT INTO held(" HELD_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)"
-                      " ON CONFLICT(pos) DO UPDATE SET code = ?7, zh = ?8, en = ?9, waits_for = ?10",
+    [LM_Q_HELD_PUT] =
+        "INSERT INTO held(" HELD_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)"
+        " ON CONFLICT(pos) DO UPDATE SET code = ?7, zh = ?8, en = ?9, waits_for = ?10",
     [LM_Q_HELD_DELETE] = "DELETE FROM held WHERE pos = ?1",
-    [LM_Q_HELD_WAITING] = "SELECT pos FROM held WHERE waits_for = ?1 AND pos > ?2 ORDER BY pos LIMIT ?3",
+    [LM_Q_HELD_WAITING] =
+        "SELECT pos FROM held WHERE waits_for = ?1 AND pos > ?2 ORDER BY pos LIMIT ?3",
     [LM_Q_HELD_OF] = "SELECT " HELD_COLUMNS " FROM held WHERE record = ?1 ORDER BY pos",
     [LM_Q_HELD_LIST] = "SELECT " HELD_COLUMNS " FROM held ORDER BY pos",
     [LM_Q_HELD_AT] = "SELECT waits_for, code FROM held WHERE pos = ?1",
-    [LM_Q_HELD_KEYS] = "SELECT DISTINCT waits_for FROM held WHERE waits_for GLOB 'type:*' OR waits_for GLOB 'catalog*'"
+    [LM_Q_HELD_KEYS] = "SELECT DISTINCT waits_for FROM held WHERE waits_for GLOB 'type:*' OR "
+                       "waits_for GLOB 'catalog*'"
                        " ORDER BY waits_for",
     [LM_Q_REDRIVE_PUT] = "INSERT OR IGNORE INTO redrive(waits_for) VALUES(?1)",
     [LM_Q_REDRIVE_DELETE] = "DELETE FROM redrive WHERE waits_for = ?1",
     [LM_Q_REDRIVE_LIST] = "SELECT waits_for FROM redrive LIMIT 1000",
 
     [LM_Q_CONFLICT_OPEN] = "SELECT pos, grp FROM conflicts WHERE record = ?1 AND open = 1",
-    [LM_Q_CONFLICT_ADD] = "INSERT INTO conflicts(pos, record, type, grp, at_ms, open) VALUES(?1,?2,?3,?4,?5,1)"
-                          " ON CONFLICT(pos, grp) DO NOTHING",
+    [LM_Q_CONFLICT_ADD] =
+        "INSERT INTO conflicts(pos, record, type, grp, at_ms, open) VALUES(?1,?2,?3,?4,?5,1)"
+        " ON CONFLICT(pos, grp) DO NOTHING",
     [LM_Q_CONFLICT_CLOSE] = "UPDATE conflicts SET open = 0 WHERE pos = ?1 AND grp = ?2",
-    [LM_Q_CONFLICT_LIST] = "SELECT pos, record, type, grp, at_ms FROM conflicts WHERE open = 1 ORDER BY pos, grp",
-    [LM_Q_CONFLICT_GET] = "SELECT pos, record, type, grp, open FROM conflicts WHERE pos = ?1 AND grp = ?2",
-    [LM_Q_SIBLING_PUT] = "INSERT INTO siblings(pos, grp, n, hlc, replica, value) VALUES(?1,?2,?3,?4,?5,?6)",
-    [LM_Q_SIBLING_LIST] = "SELECT n, hlc, replica, value FROM siblings WHERE pos = ?1 AND grp = ?2 ORDER BY n",
-    [LM_Q_SIBLING_NEXT] = "SELECT ifnull(max(n), 0), ifnull(max(hlc = ?3 AND replica = ?4), 0) FROM siblings"
-                          " WHERE pos = ?1 AND grp = ?2",
+    [LM_Q_CONFLICT_LIST] =
+        "SELECT pos, record, type, grp, at_ms FROM conflicts WHERE open = 1 ORDER BY pos, grp",
+    [LM_Q_CONFLICT_GET] =
+        "SELECT pos, record, type, grp, open FROM conflicts WHERE pos = ?1 AND grp = ?2",
+    [LM_Q_SIBLING_PUT] =
+        "INSERT INTO siblings(pos, grp, n, hlc, replica, value) VALUES(?1,?2,?3,?4,?5,?6)",
+    [LM_Q_SIBLING_LIST] =
+        "SELECT n, hlc, replica, value FROM siblings WHERE pos = ?1 AND grp = ?2 ORDER BY n",
+    [LM_Q_SIBLING_NEXT] =
+        "SELECT ifnull(max(n), 0), ifnull(max(hlc = ?3 AND replica = ?4), 0) FROM siblings"
+        " WHERE pos = ?1 AND grp = ?2",
 
     [LM_Q_DUPLICATE_PUT] = "INSERT INTO duplicates(a, b, type, pos, open) VALUES(?1,?2,?3,?4,1)"
                            " ON CONFLICT(a, b) DO NOTHING",
     [LM_Q_DUPLICATE_CLOSE] = "UPDATE duplicates SET open = 0 WHERE (a = ?1 OR b = ?1) AND open = 1",
-    [LM_Q_DUPLICATE_PERSON] = "SELECT id FROM r_person WHERE dup_key = ?1 AND id <> ?2 AND deleted_at IS NULL"
-                              " AND state NOT IN ('cancelled', 'merged', 'withdrawn') ORDER BY id LIMIT 100",
+    [LM_Q_DUPLICATE_PERSON] =
+        "SELECT id FROM r_person WHERE dup_key = ?1 AND id <> ?2 AND deleted_at IS NULL"
+        " AND state NOT IN ('cancelled', 'merged', 'withdrawn') ORDER BY id LIMIT 100",
 
     [LM_Q_SAVE_GET] = "SELECT id, hash FROM saves WHERE key = ?1",
     [LM_Q_SAVE_PUT] = "INSERT INTO saves(key, id, hash) VALUES(?1,?2,?3)",
 
-    [LM_Q_STATION_PUT] = "INSERT INTO stations(code, name, level, office_code, office_name) VALUES(?1,?2,?3,?4,?5)"
-                         " ON CONFLICT(code) DO UPDATE SET name = ?2, level = ?3, office_code = ?4, office_name = ?5",
-    [LM_Q_STATION_GET] = "SELECT code, name, level, office_code, office_name FROM stations WHERE code = ?1",
-    [LM_Q_STATION_LIST] = "SELECT code, name, level, office_code, office_name FROM stations ORDER BY code",
+    [LM_Q_STATION_PUT] =
+        "INSERT INTO stations(code, name, level, office_code, office_name) VALUES(?1,?2,?3,?4,?5)"
+        " ON CONFLICT(code) DO UPDATE SET name = ?2, level = ?3, office_code = ?4, office_name = "
+        "?5",
+    [LM_Q_STATION_GET] =
+        "SELECT code, name, level, office_code, office_name FROM stations WHERE code = ?1",
+    [LM_Q_STATION_LIST] =
+        "SELECT code, name, level, office_code, office_name FROM stations ORDER BY code",
 
-    [LM_Q_REPLICA_ADD] = "INSERT INTO replicas(number, station, public_key, enrolled_ms, machine, program)"
-                         " VALUES(?1,?2,?3,?4,?5,?6)",
+    [LM_Q_REPLICA_ADD] =
+        "INSERT INTO replicas(number, station, public_key, enrolled_ms, machine, program)"
+        " VALUES(?1,?2,?3,?4,?5,?6)",
     [LM_Q_REPLICA_GET] = "SELECT " REPLICA_COLUMNS " FROM replicas WHERE number = ?1",
     [LM_Q_REPLICA_BY_KEY] = "SELECT " REPLICA_COLUMNS " FROM replicas WHERE public_key = ?1",
-    [LM_Q_REPLICA_LIST] = "SELECT " REPLICA_COLUMNS " FROM replicas WHERE ?1 IS NULL OR station = ?1"
-                          " ORDER BY station, enrolled_ms, number",
-    [LM_Q_REPLICA_HELLO] = "UPDATE replicas SET program = ?2, branch = ?3, head_seq = ?4, head_hash = ?5, as_of_ms = ?6,"
-                           " complete_ms = ?7, contact_ms = ?8, clock_offset_ms = ?9, clock_known = ?10,"
-                           " issued_counter = ?11, issued_random = ?12, in_doubt = ?13, possible_gap = ?14"
-                           " WHERE number = ?1",
-    [LM_Q_REPLICA_PUSHED] = "UPDATE replicas SET branch = ?2, head_seq = ?3, head_hash = ?4, as_of_ms = ?5,"
-                            " complete_ms = ?6, contact_ms = ?7, hlc_known = ?8 WHERE number = ?1",
-    [LM_Q_REPLICA_LEASE] = "UPDATE replicas SET confirmed_counter = ?2, confirmed_random = ?3 WHERE number = ?1",
-    [LM_Q_REPLICA_REVOKE] = "UPDATE replicas SET revoked_ms = ?2, possible_gap = ?3 WHERE number = ?1",
+    [LM_Q_REPLICA_LIST] =
+        "SELECT " REPLICA_COLUMNS " FROM replicas WHERE ?1 IS NULL OR station = ?1"
+        " ORDER BY station, enrolled_ms, number",
+    [LM_Q_REPLICA_HELLO] =
+        "UPDATE replicas SET program = ?2, branch = ?3, head_seq = ?4, head_hash = ?5, as_of_ms = "
+        "?6,"
+        " complete_ms = ?7, contact_ms = ?8, clock_offset_ms = ?9, clock_known = ?10,"
+        " issued_counter = ?11, issued_random = ?12, in_doubt = ?13, possible_gap = ?14"
+        " WHERE number = ?1",
+    [LM_Q_REPLICA_PUSHED] =
+        "UPDATE replicas SET branch = ?2, head_seq = ?3, head_hash = ?4, as_of_ms = ?5,"
+        " complete_ms = ?6, contact_ms = ?7, hlc_known = ?8 WHERE number = ?1",
+    [LM_Q_REPLICA_LEASE] =
+        "UPDATE replicas SET confirmed_counter = ?2, confirmed_random = ?3 WHERE number = ?1",
+    [LM_Q_REPLICA_REVOKE] =
+        "UPDATE replicas SET revoked_ms = ?2, possible_gap = ?3 WHERE number = ?1",
 
     [LM_Q_KIT_ADD] = "INSERT INTO kits(station, public_key, made_ms, expires_ms, used_ms, void_ms)"
                      " VALUES(?1,?2,?3,?4,?5,?6)",
@@ -129,10 +171,13 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
     [LM_Q_KIT_LIST] = "SELECT " KIT_COLUMNS " FROM kits ORDER BY id",
     [LM_Q_KIT_USE] = "UPDATE kits SET used_ms = ?2, replica = ?3, nonce = ?4 WHERE id = ?1",
 
-    [LM_Q_USER_ADD] = "INSERT INTO users(name, id, role, password, disabled, created_ms) VALUES(?1,?2,?3,?4,0,?5)",
-    [LM_Q_USER_GET] = "SELECT name, id, role, password, disabled, created_ms FROM users WHERE name = ?1",
+    [LM_Q_USER_ADD] = "INSERT INTO users(name, id, role, password, disabled, created_ms) "
+                      "VALUES(?1,?2,?3,?4,0,?5)",
+    [LM_Q_USER_GET] =
+        "SELECT name, id, role, password, disabled, created_ms FROM users WHERE name = ?1",
     [LM_Q_USER_DISABLE] = "UPDATE users SET disabled = 1 WHERE name = ?1",
-    [LM_Q_USER_LIST] = "SELECT name, id, role, password, disabled, created_ms FROM users ORDER BY created_ms, name",
+    [LM_Q_USER_LIST] = "SELECT name, id, role, password, disabled, created_ms FROM users ORDER BY "
+                       "created_ms, name",
 };
 
 struct sqlite3_stmt *lm_query(struct lm_store *store, enum lm_query query, struct lm_error *err)
@@ -161,7 +206,8 @@ enum lm_status lm_query_run(struct lm_store *store, struct sqlite3_stmt *stmt, s
     return status;
 }
 
-enum lm_status lm_query_step(struct lm_store *store, struct sqlite3_stmt *stmt, struct lm_error *err)
+enum lm_status lm_query_step(struct lm_store *store, struct sqlite3_stmt *stmt,
+                             struct lm_error *err)
 {
     int rc = sqlite3_step(stmt);
 

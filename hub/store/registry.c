@@ -71,9 +71,7 @@ enum lm_status lm_store_stations(struct lm_store *store,
     return list_end(stmt, status);
 }
 
-/* ---- replicas
- * -------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- replicas ---- */
 
 static enum lm_status fill_acked(struct lm_store *store, struct lm_replica *r)
 {
@@ -241,9 +239,7 @@ enum lm_status lm_store_lease_confirm(struct lm_store *store, uint64_t replica,
     return lm_query_run(store, stmt, err);
 }
 
-/* ---- revocation
- * -----------------------------------------------------------------------------------------------------------------------
- */
+/* ---- revocation ---- */
 
 /* A restore of an older database must not let a revoked installation in again: hence a file of its
  * own, append-only. */
@@ -344,9 +340,7 @@ enum lm_status lm_store_revoke(struct lm_store *store, const char *user, const c
     return status;
 }
 
-/* ---- kits
- * --------------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- kits ---- */
 
 static void kit_row(struct sqlite3_stmt *stmt, struct lm_kit_row *out)
 {

@@ -80,9 +80,7 @@ static int64_t made_ms(const struct lm_jentry *e, const struct lm_change *change
     return at < e->received_ms ? at : e->received_ms;
 }
 
-/* ---- history
- * ----------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- history ---- */
 
 static json_t *history_row(struct lm_store *store, const struct lm_jentry *e,
                            struct lm_arena *arena)
@@ -180,9 +178,7 @@ enum lm_status lm_store_history(struct lm_store *store, const char *id, lm_row_v
                                    : status;
 }
 
-/* ---- sent back, waiting
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* ---- sent back, waiting ---- */
 
 /* The fields of the change at a position, or an empty object. */
 static json_t *fields_at(struct lm_store *store, uint64_t pos, struct lm_arena *arena)
@@ -296,9 +292,7 @@ enum lm_status lm_store_held(struct lm_store *store, lm_row_visit visit, void *a
     return status == LM_OK ? run_list(store, stmt, held_json, visit, arg, err) : status;
 }
 
-/* ---- conflicts
- * ---------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- conflicts ---- */
 
 enum lm_status lm_sibling_read(const void *data, size_t n, struct lm_arena *arena,
                                struct lm_value *out)

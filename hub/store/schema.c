@@ -1,8 +1,9 @@
-/* The hub's tables, as numbered migrations: never edited once released, only added to. The record tables r_<type> are made from
- * the catalogue by common/tables.
+/* The hub's tables, as numbered migrations: never edited once released, only added to. The record
+ * tables r_<type> are made from the catalogue by common/tables.
  *
- * Ids are 16 bytes, scopes are division codes as numbers (0 = every station): they are in every key, and a merge pays for keys.
- * What `verify` can rebuild from the journal is marked (R); the rest is told by people and machines, once. */
+ * Ids are 16 bytes, scopes are division codes as numbers (0 = every station): they are in every
+ * key, and a merge pays for keys. What `verify` can rebuild from the journal is marked (R); the
+ * rest is told by people and machines, once. */
 #include "hub/store/store_internal.h"
 
 static const char journal[] =
@@ -13,42 +14,44 @@ static const char journal[] =
 
     /* The journal: every change ever received and every later verdict, append-only. */
     "CREATE TABLE journal("
-    "  pos INTEGER PRIMARY KEY,"       /* position, from 1 without gaps; the feed's positions are these */
-    "  kind INTEGER NOT NULL,"         /* 0 a change; 1 a later verdict on the entry that body names */
-    "  replica INTEGER NOT NULL,"      /* author; 0 the hub */
-    "  branch INTEGER NOT NULL,"       /* the author's log; 0 for kind 1 */
-    "  seq INTEGER NOT NULL,"          /* place in that log; 0 for kind 1 */
-    "  station TEXT NOT NULL,"         /* the author's station at that time */
-    "  type TEXT NOT NULL,"            /* record type as the change says; '' when unreadable */
-    "  record BLOB NOT NULL,"          /* record id; empty when unreadable */
-    "  hlc INTEGER NOT NULL,"          /* with replica: the change's identity */
-    "  body BLOB NOT NULL,"            /* the exact bytes received */
-    "  verdict INTEGER NOT NULL,"      /* enum lm_verdict */
-    "  code TEXT NOT NULL,"            /* why, for programs; '' = applied */
-    "  reason TEXT,"                   /* why, for people: JSON {code,field,zh,en,waits_for} */
-    "  rank INTEGER NOT NULL,"         /* decides between concurrent versions */
-    "  received_ms INTEGER NOT NULL,"  /* hub clock at receipt */
-    "  offset_ms INTEGER NOT NULL,"    /* hub clock minus the author's, as used */
-    "  catalog INTEGER NOT NULL,"      /* number of the catalogue it was judged with */
-    "  author INTEGER NOT NULL,"       /* enum lm_author: 1 village, 2 town, 4 system */
-    "  mark BLOB NOT NULL) STRICT;"    /* BLAKE2b-256 of the mark before and every column of this row */
+    "  pos INTEGER PRIMARY KEY," /* position, from 1 without gaps; the feed's positions are these */
+    "  kind INTEGER NOT NULL,"   /* 0 a change; 1 a later verdict on the entry that body names */
+    "  replica INTEGER NOT NULL,"     /* author; 0 the hub */
+    "  branch INTEGER NOT NULL,"      /* the author's log; 0 for kind 1 */
+    "  seq INTEGER NOT NULL,"         /* place in that log; 0 for kind 1 */
+    "  station TEXT NOT NULL,"        /* the author's station at that time */
+    "  type TEXT NOT NULL,"           /* record type as the change says; '' when unreadable */
+    "  record BLOB NOT NULL,"         /* record id; empty when unreadable */
+    "  hlc INTEGER NOT NULL,"         /* with replica: the change's identity */
+    "  body BLOB NOT NULL,"           /* the exact bytes received */
+    "  verdict INTEGER NOT NULL,"     /* enum lm_verdict */
+    "  code TEXT NOT NULL,"           /* why, for programs; '' = applied */
+    "  reason TEXT,"                  /* why, for people: JSON {code,field,zh,en,waits_for} */
+    "  rank INTEGER NOT NULL,"        /* decides between concurrent versions */
+    "  received_ms INTEGER NOT NULL," /* hub clock at receipt */
+    "  offset_ms INTEGER NOT NULL,"   /* hub clock minus the author's, as used */
+    "  catalog INTEGER NOT NULL,"     /* number of the catalogue it was judged with */
+    "  author INTEGER NOT NULL,"      /* enum lm_author: 1 village, 2 town, 4 system */
+    "  mark BLOB NOT NULL) STRICT;"   /* BLAKE2b-256 of the mark before and every column of this row
+                                       */
     "CREATE INDEX journal_record ON journal(record) WHERE record <> x'';"
 
-    /* (R) Stretches of branches whose changes lie at contiguous positions: seq s is at pos_first + s - first_seq. */
+    /* (R) Stretches of branches whose changes lie at contiguous positions: seq s is at pos_first +
+       s - first_seq. */
     "CREATE TABLE branches("
     "  replica INTEGER NOT NULL,"
     "  branch INTEGER NOT NULL,"
     "  first_seq INTEGER NOT NULL,"
     "  last_seq INTEGER NOT NULL,"
-    "  pos_first INTEGER NOT NULL,"    /* journal position of first_seq */
-    "  hash_before BLOB NOT NULL,"     /* chain hash before first_seq */
-    "  hash_after BLOB NOT NULL,"      /* chain hash after last_seq */
-    "  hlc INTEGER NOT NULL,"          /* highest HLC of the branch up to last_seq */
+    "  pos_first INTEGER NOT NULL," /* journal position of first_seq */
+    "  hash_before BLOB NOT NULL,"  /* chain hash before first_seq */
+    "  hash_after BLOB NOT NULL,"   /* chain hash after last_seq */
+    "  hlc INTEGER NOT NULL,"       /* highest HLC of the branch up to last_seq */
     "  PRIMARY KEY(replica, branch, first_seq)) STRICT, WITHOUT ROWID;"
 
     /* (R) Each record once a scope, at the position where it last changed for that scope. */
     "CREATE TABLE feed("
-    "  scope INTEGER NOT NULL,"        /* division code as a number; 0 = every station */
+    "  scope INTEGER NOT NULL," /* division code as a number; 0 = every station */
     "  record BLOB NOT NULL,"
     "  type TEXT NOT NULL,"
     "  pos INTEGER NOT NULL,"
@@ -57,7 +60,7 @@ static const char journal[] =
 
     /* (R) Changes sent back to their authors: invalid and refused ones. */
     "CREATE TABLE returns("
-    "  pos INTEGER PRIMARY KEY,"       /* of the change's own entry */
+    "  pos INTEGER PRIMARY KEY," /* of the change's own entry */
     "  replica INTEGER NOT NULL,"
     "  hlc INTEGER NOT NULL,"
     "  record BLOB NOT NULL,"
@@ -76,7 +79,7 @@ static const char journal[] =
 
     /* (R) Changes that wait for something. */
     "CREATE TABLE held("
-    "  pos INTEGER PRIMARY KEY,"       /* of the change's own entry */
+    "  pos INTEGER PRIMARY KEY," /* of the change's own entry */
     "  replica INTEGER NOT NULL,"
     "  hlc INTEGER NOT NULL,"
     "  record BLOB NOT NULL,"
@@ -85,7 +88,7 @@ static const char journal[] =
     "  code TEXT NOT NULL,"
     "  zh TEXT NOT NULL,"
     "  en TEXT NOT NULL,"
-    "  waits_for TEXT NOT NULL,"       /* 'record:…', 'base:…', 'type:…', or '' = a person */
+    "  waits_for TEXT NOT NULL," /* 'record:…', 'base:…', 'type:…', or '' = a person */
     "  at_ms INTEGER NOT NULL) STRICT;"
     "CREATE INDEX held_waits ON held(waits_for, pos);"
     "CREATE INDEX held_record ON held(record);"
@@ -95,7 +98,7 @@ static const char journal[] =
 
     /* (R) Concurrent edits of one merge group of one record: siblings are all kept, one stands. */
     "CREATE TABLE conflicts("
-    "  pos INTEGER NOT NULL,"          /* where it was found */
+    "  pos INTEGER NOT NULL," /* where it was found */
     "  record BLOB NOT NULL,"
     "  type TEXT NOT NULL,"
     "  grp TEXT NOT NULL,"
@@ -104,12 +107,12 @@ static const char journal[] =
     "  PRIMARY KEY(pos, grp)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX conflicts_record ON conflicts(record) WHERE open = 1;"
     "CREATE TABLE siblings("
-    "  pos INTEGER NOT NULL,"          /* the conflict's */
+    "  pos INTEGER NOT NULL," /* the conflict's */
     "  grp TEXT NOT NULL,"
-    "  n INTEGER NOT NULL,"            /* from 1, as people name it */
-    "  hlc INTEGER NOT NULL,"          /* version: the change that set it */
+    "  n INTEGER NOT NULL,"   /* from 1, as people name it */
+    "  hlc INTEGER NOT NULL," /* version: the change that set it */
     "  replica INTEGER NOT NULL,"
-    "  value BLOB NOT NULL,"           /* msgpack map of the group's fields */
+    "  value BLOB NOT NULL," /* msgpack map of the group's fields */
     "  PRIMARY KEY(pos, grp, n)) STRICT, WITHOUT ROWID;"
 
     /* (R) Pairs of records with the same natural key, a < b. */
@@ -117,7 +120,7 @@ static const char journal[] =
     "  a BLOB NOT NULL,"
     "  b BLOB NOT NULL,"
     "  type TEXT NOT NULL,"
-    "  pos INTEGER NOT NULL,"          /* where it was found */
+    "  pos INTEGER NOT NULL," /* where it was found */
     "  open INTEGER NOT NULL,"
     "  PRIMARY KEY(a, b)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX duplicates_b ON duplicates(b);";
@@ -125,7 +128,7 @@ static const char journal[] =
 static const char registry[] =
     /* Saves by id and by key, so that a repeated one is the same one. */
     "CREATE TABLE saves("
-    "  key TEXT PRIMARY KEY,"          /* 'id:UUID' or 'key:TEXT' */
+    "  key TEXT PRIMARY KEY," /* 'id:UUID' or 'key:TEXT' */
     "  id TEXT NOT NULL,"
     "  hash BLOB NOT NULL) STRICT, WITHOUT ROWID;"
 
@@ -133,7 +136,7 @@ static const char registry[] =
     "CREATE TABLE stations("
     "  code TEXT PRIMARY KEY,"
     "  name TEXT NOT NULL,"
-    "  level TEXT NOT NULL,"           /* 'village' or 'town' */
+    "  level TEXT NOT NULL," /* 'village' or 'town' */
     "  office_code TEXT NOT NULL,"
     "  office_name TEXT NOT NULL) STRICT, WITHOUT ROWID;"
 
@@ -146,10 +149,10 @@ static const char registry[] =
     "  revoked_ms INTEGER NOT NULL DEFAULT 0,"
     "  machine TEXT NOT NULL DEFAULT '',"
     "  program TEXT NOT NULL DEFAULT '',"
-    "  branch INTEGER NOT NULL DEFAULT 0,"     /* highest it named */
-    "  head_seq INTEGER NOT NULL DEFAULT 0,"   /* newest it named, of that branch */
+    "  branch INTEGER NOT NULL DEFAULT 0,"   /* highest it named */
+    "  head_seq INTEGER NOT NULL DEFAULT 0," /* newest it named, of that branch */
     "  head_hash BLOB NOT NULL DEFAULT x'',"
-    "  as_of_ms INTEGER NOT NULL DEFAULT 0,"   /* hub time at which it named that head */
+    "  as_of_ms INTEGER NOT NULL DEFAULT 0," /* hub time at which it named that head */
     "  complete_ms INTEGER NOT NULL DEFAULT 0,"
     "  contact_ms INTEGER NOT NULL DEFAULT 0,"
     "  clock_offset_ms INTEGER NOT NULL DEFAULT 0,"
@@ -158,7 +161,7 @@ static const char registry[] =
     "  issued_random INTEGER NOT NULL DEFAULT 0,"
     "  confirmed_counter INTEGER NOT NULL DEFAULT 0,"
     "  confirmed_random INTEGER NOT NULL DEFAULT 0,"
-    "  hlc_known INTEGER NOT NULL DEFAULT 0,"  /* highest HLC of it in the journal */
+    "  hlc_known INTEGER NOT NULL DEFAULT 0," /* highest HLC of it in the journal */
     "  in_doubt INTEGER NOT NULL DEFAULT 0,"
     "  possible_gap INTEGER NOT NULL DEFAULT 0) STRICT;"
     "CREATE INDEX replicas_station ON replicas(station);"
@@ -172,7 +175,7 @@ static const char registry[] =
     "  expires_ms INTEGER NOT NULL,"
     "  used_ms INTEGER NOT NULL,"
     "  void_ms INTEGER NOT NULL,"
-    "  replica INTEGER NOT NULL DEFAULT 0," /* whom it enrolled */
+    "  replica INTEGER NOT NULL DEFAULT 0,"      /* whom it enrolled */
     "  nonce BLOB NOT NULL DEFAULT x'') STRICT;" /* of that enrolment */
 
     /* Accounts at the hub. */
@@ -180,7 +183,7 @@ static const char registry[] =
     "  name TEXT PRIMARY KEY,"
     "  id TEXT NOT NULL,"
     "  role TEXT NOT NULL,"
-    "  password TEXT NOT NULL,"        /* argon2id */
+    "  password TEXT NOT NULL," /* argon2id */
     "  disabled INTEGER NOT NULL,"
     "  created_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 

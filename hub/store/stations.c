@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The registry is not told since when a village exists; it did before its first record, and figures of years past count it.
- * Town staff may set the true date. */
+/* The registry is not told since when a village exists; it did before its first record, and figures
+ * of years past count it. Town staff may set the true date. */
 #define SINCE_LONG "2000-01-01"
 #define STATION_SUFFIX "退役军人服务站"
 

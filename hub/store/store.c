@@ -25,9 +25,7 @@ bool lm_is_fatal(enum lm_status status)
     return status == LM_ERR_IO || status == LM_ERR_FULL || status == LM_ERR_MEMORY;
 }
 
-/* ---- meta
- * -----------------------------------------------------------------------------------------------------------------------
- */
+/* ---- meta ---- */
 
 enum lm_status lm_meta_put(struct lm_store *store, const char *name, const char *value,
                            struct lm_error *err)
@@ -61,9 +59,7 @@ enum lm_status lm_meta_get(struct lm_store *store, const char *name, char *out, 
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
-/* ---- opening
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* ---- opening ---- */
 
 enum lm_status lm_store_open_file(const char *path, const struct lm_catalog *catalog, bool create,
                                   bool read_only, struct lm_store **out, struct lm_error *err)
@@ -328,9 +324,7 @@ void lm_store_set_dup_key(struct lm_store *store, const uint8_t key[32])
     store->has_dup_key = true;
 }
 
-/* ---- transactions
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- transactions ---- */
 
 enum lm_status lm_store_begin(struct lm_store *store, struct lm_error *err)
 {
@@ -389,9 +383,7 @@ void lm_read_leave(struct lm_store *store, bool own)
     }
 }
 
-/* ---- the journal's head
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the journal's head ---- */
 
 enum lm_status lm_store_head(struct lm_store *store, struct lm_mark *out)
 {

@@ -1,10 +1,12 @@
-/* What the files of hub/store/ share: the connection, its prepared statements, and the parts of one journal entry's way through the
- * store. Nobody outside hub/store/ includes it.
+/* What the files of hub/store/ share: the connection, its prepared statements, and the parts of one
+ * journal entry's way through the store. Nobody outside hub/store/ includes it.
  *
  * Invariants:
- *  - store->state is what the open transaction sees, store->committed what the last commit left; a rollback copies it back (P2).
- *  - Whatever a verdict depends on is in the journal or follows from it: received_ms, offset_ms, station and author travel with the
- *    entry, never from the registry. That is what makes `verify` possible.
+ *  - store->state is what the open transaction sees, store->committed what the last commit left; a
+ * rollback copies it back (P2).
+ *  - Whatever a verdict depends on is in the journal or follows from it: received_ms, offset_ms,
+ * station and author travel with the entry, never from the registry. That is what makes `verify`
+ * possible.
  *  - store->arena is reset for each change; nothing that outlives one change may point into it. */
 #ifndef LM_HUB_STORE_INTERNAL_H
 #define LM_HUB_STORE_INTERNAL_H
@@ -17,186 +19,280 @@
 
 /* Every statement of the store, in queries.c; prepared at first use and kept until close. */
 enum lm_query {
-    LM_Q_SAVEPOINT_PUSH, LM_Q_RELEASE_PUSH, LM_Q_BACK_PUSH,
-    LM_Q_SAVEPOINT_ONE, LM_Q_RELEASE_ONE, LM_Q_BACK_ONE,
-    LM_Q_META_GET, LM_Q_META_PUT,
-    LM_Q_JOURNAL_ADD, LM_Q_JOURNAL_HEAD, LM_Q_JOURNAL_AT, LM_Q_JOURNAL_OF, LM_Q_JOURNAL_FIND, LM_Q_JOURNAL_HAS, LM_Q_JOURNAL_RANGE,
-    LM_Q_JOURNAL_BODIES, LM_Q_JOURNAL_TOTALS, LM_Q_JOURNAL_TYPE,
-    LM_Q_BRANCH_ADD, LM_Q_BRANCH_EXTEND, LM_Q_BRANCH_LAST, LM_Q_BRANCH_AT, LM_Q_BRANCH_HIGHEST, LM_Q_BRANCH_HLC,
-    LM_Q_FEED_PUT, LM_Q_FEED_PAGE,
-    LM_Q_RETURN_PUT, LM_Q_RETURN_CLOSE_VALID, LM_Q_RETURN_CLOSE_STATION, LM_Q_RETURN_CLOSE_REFUSED, LM_Q_RETURN_OF, LM_Q_RETURN_LIST,
-    LM_Q_HELD_PUT, LM_Q_HELD_DELETE, LM_Q_HELD_WAITING, LM_Q_HELD_OF, LM_Q_HELD_LIST, LM_Q_HELD_AT, LM_Q_HELD_KEYS,
-    LM_Q_REDRIVE_PUT, LM_Q_REDRIVE_DELETE, LM_Q_REDRIVE_LIST,
-    LM_Q_CONFLICT_OPEN, LM_Q_CONFLICT_ADD, LM_Q_CONFLICT_CLOSE, LM_Q_CONFLICT_LIST, LM_Q_CONFLICT_GET,
-    LM_Q_SIBLING_PUT, LM_Q_SIBLING_LIST, LM_Q_SIBLING_NEXT,
-    LM_Q_DUPLICATE_PUT, LM_Q_DUPLICATE_CLOSE, LM_Q_DUPLICATE_PERSON,
-    LM_Q_SAVE_GET, LM_Q_SAVE_PUT,
-    LM_Q_STATION_PUT, LM_Q_STATION_GET, LM_Q_STATION_LIST,
-    LM_Q_REPLICA_ADD, LM_Q_REPLICA_GET, LM_Q_REPLICA_BY_KEY, LM_Q_REPLICA_LIST, LM_Q_REPLICA_HELLO, LM_Q_REPLICA_PUSHED,
-    LM_Q_REPLICA_LEASE, LM_Q_REPLICA_REVOKE,
-    LM_Q_KIT_ADD, LM_Q_KIT_GET, LM_Q_KIT_BY_KEY, LM_Q_KIT_LIST, LM_Q_KIT_USE,
-    LM_Q_USER_ADD, LM_Q_USER_GET, LM_Q_USER_DISABLE, LM_Q_USER_LIST,
+    LM_Q_SAVEPOINT_PUSH,
+    LM_Q_RELEASE_PUSH,
+    LM_Q_BACK_PUSH,
+    LM_Q_SAVEPOINT_ONE,
+    LM_Q_RELEASE_ONE,
+    LM_Q_BACK_ONE,
+    LM_Q_META_GET,
+    LM_Q_META_PUT,
+    LM_Q_JOURNAL_ADD,
+    LM_Q_JOURNAL_HEAD,
+    LM_Q_JOURNAL_AT,
+    LM_Q_JOURNAL_OF,
+    LM_Q_JOURNAL_FIND,
+    LM_Q_JOURNAL_HAS,
+    LM_Q_JOURNAL_RANGE,
+    LM_Q_JOURNAL_BODIES,
+    LM_Q_JOURNAL_TOTALS,
+    LM_Q_JOURNAL_TYPE,
+    LM_Q_BRANCH_ADD,
+    LM_Q_BRANCH_EXTEND,
+    LM_Q_BRANCH_LAST,
+    LM_Q_BRANCH_AT,
+    LM_Q_BRANCH_HIGHEST,
+    LM_Q_BRANCH_HLC,
+    LM_Q_FEED_PUT,
+    LM_Q_FEED_PAGE,
+    LM_Q_RETURN_PUT,
+    LM_Q_RETURN_CLOSE_VALID,
+    LM_Q_RETURN_CLOSE_STATION,
+    LM_Q_RETURN_CLOSE_REFUSED,
+    LM_Q_RETURN_OF,
+    LM_Q_RETURN_LIST,
+    LM_Q_HELD_PUT,
+    LM_Q_HELD_DELETE,
+    LM_Q_HELD_WAITING,
+    LM_Q_HELD_OF,
+    LM_Q_HELD_LIST,
+    LM_Q_HELD_AT,
+    LM_Q_HELD_KEYS,
+    LM_Q_REDRIVE_PUT,
+    LM_Q_REDRIVE_DELETE,
+    LM_Q_REDRIVE_LIST,
+    LM_Q_CONFLICT_OPEN,
+    LM_Q_CONFLICT_ADD,
+    LM_Q_CONFLICT_CLOSE,
+    LM_Q_CONFLICT_LIST,
+    LM_Q_CONFLICT_GET,
+    LM_Q_SIBLING_PUT,
+    LM_Q_SIBLING_LIST,
+    LM_Q_SIBLING_NEXT,
+    LM_Q_DUPLICATE_PUT,
+    LM_Q_DUPLICATE_CLOSE,
+    LM_Q_DUPLICATE_PERSON,
+    LM_Q_SAVE_GET,
+    LM_Q_SAVE_PUT,
+    LM_Q_STATION_PUT,
+    LM_Q_STATION_GET,
+    LM_Q_STATION_LIST,
+    LM_Q_REPLICA_ADD,
+    LM_Q_REPLICA_GET,
+    LM_Q_REPLICA_BY_KEY,
+    LM_Q_REPLICA_LIST,
+    LM_Q_REPLICA_HELLO,
+    LM_Q_REPLICA_PUSHED,
+    LM_Q_REPLICA_LEASE,
+    LM_Q_REPLICA_REVOKE,
+    LM_Q_KIT_ADD,
+    LM_Q_KIT_GET,
+    LM_Q_KIT_BY_KEY,
+    LM_Q_KIT_LIST,
+    LM_Q_KIT_USE,
+    LM_Q_USER_ADD,
+    LM_Q_USER_GET,
+    LM_Q_USER_DISABLE,
+    LM_Q_USER_LIST,
     LM_Q_COUNT
 };
 
-/* Numbers that follow from the database and are kept beside it: changed in a transaction, kept by its commit. */
+/* Numbers that follow from the database and are kept beside it: changed in a transaction, kept by
+ * its commit. */
 struct lm_store_state {
-    struct lm_mark head;           /* of the journal */
-    struct lm_head hub;            /* the hub's own branch */
-    uint64_t hub_hlc;              /* highest HLC the hub gave out */
-    int64_t n_held, n_returns, n_conflicts, n_duplicates, n_redrive; /* open rows: 0 spares a look-up for each change */
+    struct lm_mark head; /* of the journal */
+    struct lm_head hub;  /* the hub's own branch */
+    uint64_t hub_hlc;    /* highest HLC the hub gave out */
+    int64_t n_held, n_returns, n_conflicts, n_duplicates,
+        n_redrive; /* open rows: 0 spares a look-up for each change */
 };
 
 struct lm_store {
     struct lm_db *db;
-    struct sqlite3 *sql;           /* lm_db_handle(db) */
+    struct sqlite3 *sql; /* lm_db_handle(db) */
     struct lm_tables *tables;
     const struct lm_catalog *catalog;
-    struct lm_datadir dir;         /* with the lock when it was opened for writing */
+    struct lm_datadir dir; /* with the lock when it was opened for writing */
     enum lm_store_mode mode;
     struct lm_town town;
     uint8_t dup_key[32];
     bool has_dup_key;
-    bool replaying;                /* the new database of a verification: later verdicts come from the journal */
+    bool replaying; /* the new database of a verification: later verdicts come from the journal */
     struct lm_lookup lookup;
-    struct lm_arena arena;         /* one change */
+    struct lm_arena arena;                         /* one change */
     struct lm_store_state state, committed, batch; /* batch: as at the push's savepoint */
     struct lm_rand rnd;
-    char (*redrive)[96];           /* what became available in this batch, as waits_for keys */
+    char (*redrive)[96]; /* what became available in this batch, as waits_for keys */
     size_t n_redrive, size_redrive;
-    struct lm_arena push_arena;    /* one PUSH: its unpacked changes */
-    char (*codes)[32];             /* verdict codes told so far: they outlive the push that told them */
+    struct lm_arena push_arena; /* one PUSH: its unpacked changes */
+    char (*codes)[32]; /* verdict codes told so far: they outlive the push that told them */
     size_t n_codes;
-    bool reading;                  /* inside lm_store_read_begin */
+    bool reading; /* inside lm_store_read_begin */
     struct sqlite3_stmt *stmt[LM_Q_COUNT];
 };
 
-/* ---- statements (queries.c) --------------------------------------------------------------------------------------------------------- */
+/* ---- statements (queries.c) ---- */
 
 extern const char *const lm_query_sql[LM_Q_COUNT];
-/* The statement, reset and unbound, or NULL (err says why; LM_ERR_IO or LM_ERR_MEMORY is meant by NULL). */
+/* The statement, reset and unbound, or NULL (err says why; LM_ERR_IO or LM_ERR_MEMORY is meant by
+ * NULL). */
 struct sqlite3_stmt *lm_query(struct lm_store *store, enum lm_query query, struct lm_error *err);
 /* Runs a statement that gives no rows, and resets it. */
-enum lm_status lm_query_run(struct lm_store *store, struct sqlite3_stmt *stmt, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_query_run(struct lm_store *store, struct sqlite3_stmt *stmt,
+                            struct lm_error *err) LM_MUST_USE;
 /* Steps once: LM_OK with a row, LM_ERR_NOT_FOUND (err untouched) without; the caller resets. */
-enum lm_status lm_query_step(struct lm_store *store, struct sqlite3_stmt *stmt, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_query_step(struct lm_store *store, struct sqlite3_stmt *stmt,
+                             struct lm_error *err) LM_MUST_USE;
 /* Simple commands such as savepoints. */
-enum lm_status lm_query_do(struct lm_store *store, enum lm_query query, struct lm_error *err) LM_MUST_USE;
-void lm_bind_text(struct sqlite3_stmt *stmt, int index, const char *text);          /* NULL → null; text must live until the step */
+enum lm_status lm_query_do(struct lm_store *store, enum lm_query query,
+                           struct lm_error *err) LM_MUST_USE;
+void lm_bind_text(struct sqlite3_stmt *stmt, int index,
+                  const char *text); /* NULL → null; text must live until the step */
 void lm_bind_blob(struct sqlite3_stmt *stmt, int index, const void *data, size_t n);
-void lm_bind_id(struct sqlite3_stmt *stmt, int index, const char *id);              /* UUID text → 16 bytes; "" → empty blob */
-void lm_column_id(struct sqlite3_stmt *stmt, int column, char out[40]);              /* "" for an empty blob */
-const char *lm_column_str(struct sqlite3_stmt *stmt, int column);                    /* never NULL */
+void lm_bind_id(struct sqlite3_stmt *stmt, int index,
+                const char *id); /* UUID text → 16 bytes; "" → empty blob */
+void lm_column_id(struct sqlite3_stmt *stmt, int column, char out[40]); /* "" for an empty blob */
+const char *lm_column_str(struct sqlite3_stmt *stmt, int column);       /* never NULL */
 void lm_column_copy(struct sqlite3_stmt *stmt, int column, char *out, size_t n);
-void lm_column_bytes(struct sqlite3_stmt *stmt, int column, uint8_t *out, size_t n); /* zeroed when the size differs */
+void lm_column_bytes(struct sqlite3_stmt *stmt, int column, uint8_t *out,
+                     size_t n); /* zeroed when the size differs */
 
-/* ---- schema and opening (schema.c, store.c) ------------------------------------------------------------------------------------------- */
+/* ---- schema and opening (schema.c, store.c)
+ * ------------------------------------------------------------------------------------------- */
 
 #define LM_HUB_DB_FILE "hub.db"
 extern const struct lm_migration lm_store_migrations[];
 extern const int lm_store_n_migrations;
 /* Without the directory's lock and without reading the town: for a verification's new database. */
 enum lm_status lm_store_open_file(const char *path, const struct lm_catalog *catalog, bool create,
-                                  bool read_only, struct lm_store **out, struct lm_error *err) LM_MUST_USE;
+                                  bool read_only, struct lm_store **out,
+                                  struct lm_error *err) LM_MUST_USE;
 /* Reads state (journal head, open rows) and, when with_town, the town and the hub's branch. */
-enum lm_status lm_store_load(struct lm_store *store, bool with_town, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_store_load(struct lm_store *store, bool with_town,
+                             struct lm_error *err) LM_MUST_USE;
 /* Town and the hub's own branch into store->town and store->state. */
 enum lm_status lm_town_load(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
-enum lm_status lm_meta_put(struct lm_store *store, const char *name, const char *value, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_meta_put(struct lm_store *store, const char *name, const char *value,
+                           struct lm_error *err) LM_MUST_USE;
 /* Into out ("" when absent). */
-enum lm_status lm_meta_get(struct lm_store *store, const char *name, char *out, size_t n, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_meta_get(struct lm_store *store, const char *name, char *out, size_t n,
+                           struct lm_error *err) LM_MUST_USE;
 
-/* ---- journal (journal.c) ---------------------------------------------------------------------------------------------------------------- */
+/* ---- journal (journal.c) ---- */
 
 enum lm_jentry_kind { LM_J_CHANGE = 0, LM_J_LATER = 1 };
 /* What a later verdict is for; number stored in its body [what, position, user, text, text]. */
-enum lm_later { LM_LATER_REDRIVE = 1, LM_LATER_RELEASE = 2, LM_LATER_REVOKE = 3, LM_LATER_SETTLE = 4 };
+enum lm_later {
+    LM_LATER_REDRIVE = 1,
+    LM_LATER_RELEASE = 2,
+    LM_LATER_REVOKE = 3,
+    LM_LATER_SETTLE = 4
+};
 
 struct lm_jentry {
     uint64_t pos;
     int kind;
     uint64_t replica, branch, seq;
-    const char *station, *type;   /* type "" when it could not be read */
-    char record[40];              /* "" when it could not be read */
+    const char *station, *type; /* type "" when it could not be read */
+    char record[40];            /* "" when it could not be read */
     uint64_t hlc;
     const uint8_t *body;
     size_t body_len;
     enum lm_verdict verdict;
-    const char *code;             /* "" = none */
-    const char *reason;           /* JSON or NULL */
+    const char *code;   /* "" = none */
+    const char *reason; /* JSON or NULL */
     uint64_t rank;
     int64_t received_ms, offset_ms;
-    uint32_t catalog;             /* number of the hub's catalogue when it was judged */
-    unsigned by;                  /* one bit of enum lm_author */
+    uint32_t catalog; /* number of the hub's catalogue when it was judged */
+    unsigned by;      /* one bit of enum lm_author */
     uint8_t mark[LM_HASH_BYTES];
 };
 /* Appends as position head + 1, filling pos and mark, and moves state.head. */
-enum lm_status lm_journal_append(struct lm_store *store, struct lm_jentry *entry, struct lm_error *err) LM_MUST_USE;
-void lm_journal_mark(const uint8_t before[LM_HASH_BYTES], const struct lm_jentry *entry, uint8_t out[LM_HASH_BYTES]);
+enum lm_status lm_journal_append(struct lm_store *store, struct lm_jentry *entry,
+                                 struct lm_error *err) LM_MUST_USE;
+void lm_journal_mark(const uint8_t before[LM_HASH_BYTES], const struct lm_jentry *entry,
+                     uint8_t out[LM_HASH_BYTES]);
 /* A row of LM_Q_JOURNAL_AT, _OF or _RANGE; texts and body are copied into arena. */
-enum lm_status lm_journal_row(struct sqlite3_stmt *stmt, struct lm_arena *arena, struct lm_jentry *out) LM_MUST_USE;
-enum lm_status lm_journal_at(struct lm_store *store, uint64_t pos, struct lm_arena *arena, struct lm_jentry *out) LM_MUST_USE;
-/* The entry of a change by identity, with the verdict, code, reason and rank that stand now. LM_ERR_NOT_FOUND. */
+enum lm_status lm_journal_row(struct sqlite3_stmt *stmt, struct lm_arena *arena,
+                              struct lm_jentry *out) LM_MUST_USE;
+enum lm_status lm_journal_at(struct lm_store *store, uint64_t pos, struct lm_arena *arena,
+                             struct lm_jentry *out) LM_MUST_USE;
+/* The entry of a change by identity, with the verdict, code, reason and rank that stand now.
+ * LM_ERR_NOT_FOUND. */
 enum lm_status lm_journal_find(struct lm_store *store, struct lm_arena *arena, const char *record,
                                struct lm_version version, struct lm_jentry *out) LM_MUST_USE;
-void lm_later_pack(struct lm_buf *buf, enum lm_later what, uint64_t pos, const char *user, const char *a, const char *b);
-bool lm_later_read(const struct lm_jentry *entry, struct lm_arena *arena, enum lm_later *what, uint64_t *pos,
-                   const char **user, const char **a, const char **b);
+void lm_later_pack(struct lm_buf *buf, enum lm_later what, uint64_t pos, const char *user,
+                   const char *a, const char *b);
+bool lm_later_read(const struct lm_jentry *entry, struct lm_arena *arena, enum lm_later *what,
+                   uint64_t *pos, const char **user, const char **a, const char **b);
 
 struct lm_branch_row {
     uint64_t replica, branch, first_seq, last_seq, pos_first, hlc;
     uint8_t before[LM_HASH_BYTES], after[LM_HASH_BYTES];
 };
 /* The newest stretch of a branch; none: seq 0 and the chain's start. */
-enum lm_status lm_branch_last(struct lm_store *store, uint64_t replica, uint64_t branch, struct lm_branch_row *out,
-                              struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_branch_last(struct lm_store *store, uint64_t replica, uint64_t branch,
+                              struct lm_branch_row *out, struct lm_error *err) LM_MUST_USE;
 /* Adds a stretch, or lengthens the last one when the positions go on without a gap. */
-enum lm_status lm_branch_add(struct lm_store *store, const struct lm_branch_row *row, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_branch_add(struct lm_store *store, const struct lm_branch_row *row,
+                             struct lm_error *err) LM_MUST_USE;
 /* Chain hash after seq (≤ last). */
-enum lm_status lm_branch_hash(struct lm_store *store, uint64_t replica, uint64_t branch, uint64_t seq,
-                              uint8_t out[LM_HASH_BYTES], struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_branch_hash(struct lm_store *store, uint64_t replica, uint64_t branch,
+                              uint64_t seq, uint8_t out[LM_HASH_BYTES],
+                              struct lm_error *err) LM_MUST_USE;
 
-/* ---- judging (judge.c, redrive.c, effects.c) -------------------------------------------------------------------------------------------------------- */
+/* ---- judging (judge.c, redrive.c, effects.c) ---- */
 
 struct lm_judge_in {
-    struct lm_jentry entry;        /* replica, branch, seq, station, body, received_ms, offset_ms, by; the rest is filled */
-    uint64_t hlc_floor;           /* HLC of the change before it in its branch */
-    uint64_t hlc_known;           /* highest HLC journaled of this replica: above it nothing can be a repetition */
-    bool offset_given;            /* offset_ms is to be used as it is (replay, the hub); else the change's own when it knows one */
-    bool held_internal;           /* journal it as held "internal" without trying */
+    struct lm_jentry entry; /* replica, branch, seq, station, body, received_ms, offset_ms, by; the
+                               rest is filled */
+    uint64_t hlc_floor;     /* HLC of the change before it in its branch */
+    uint64_t
+        hlc_known; /* highest HLC journaled of this replica: above it nothing can be a repetition */
+    bool offset_given;  /* offset_ms is to be used as it is (replay, the hub); else the change's own
+                           when it knows one */
+    bool held_internal; /* journal it as held "internal" without trying */
 };
 struct lm_judge_out {
     enum lm_verdict verdict;
     struct lm_error reason;
     uint64_t hlc;
-    struct lm_record *record;     /* as stored, in store->arena; NULL when nothing was */
+    struct lm_record *record; /* as stored, in store->arena; NULL when nothing was */
 };
 /* One change of a branch: verdict, journal entry, effects. Does not move the branch's head. */
 enum lm_status lm_judge(struct lm_store *store, struct lm_judge_in *in, struct lm_judge_out *out,
                         struct lm_error *err) LM_MUST_USE;
-/* A held change again. *changed_out false: still held for the same reason, nothing was journaled. */
-enum lm_status lm_judge_again(struct lm_store *store, uint64_t pos, enum lm_later what, const char *user,
-                              int64_t now_ms, bool *changed_out, struct lm_error *err) LM_MUST_USE;
-/* Judges again what waits for what became available, within a bound; the rest stays noted for the next call. */
-enum lm_status lm_judge_redrive(struct lm_store *store, int64_t now_ms, struct lm_error *err) LM_MUST_USE;
+/* A held change again. *changed_out false: still held for the same reason, nothing was journaled.
+ */
+enum lm_status lm_judge_again(struct lm_store *store, uint64_t pos, enum lm_later what,
+                              const char *user, int64_t now_ms, bool *changed_out,
+                              struct lm_error *err) LM_MUST_USE;
+/* Judges again what waits for what became available, within a bound; the rest stays noted for the
+ * next call. */
+enum lm_status lm_judge_redrive(struct lm_store *store, int64_t now_ms,
+                                struct lm_error *err) LM_MUST_USE;
 /* Closes a conflict whose standing value is to stay, where no change can say so. */
-enum lm_status lm_judge_settle(struct lm_store *store, const char *user, const char *record, const char *type,
-                               const char *group, int64_t now_ms, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_judge_settle(struct lm_store *store, const char *user, const char *record,
+                               const char *type, const char *group, int64_t now_ms,
+                               struct lm_error *err) LM_MUST_USE;
 /* {"code","field","zh","en","waits_for"} of a reason; NULL for code "". In arena. */
-const char *lm_reason_text(struct lm_arena *arena, const struct lm_error *reason, const char *waits_for);
+const char *lm_reason_text(struct lm_arena *arena, const struct lm_error *reason,
+                           const char *waits_for);
 void lm_reason_read(const char *text, struct lm_error *out, char waits_for[96]);
 
-/* What a stored record, or a change without one, leaves in feed, returns, held, conflicts and duplicates. */
+/* What a stored record, or a change without one, leaves in feed, returns, held, conflicts and
+ * duplicates. */
 struct lm_effect {
-    const struct lm_jentry *entry; /* at whose position it counts */
+    const struct lm_jentry *entry;  /* at whose position it counts */
     const struct lm_change *change; /* NULL: could not be read */
     const struct lm_record *before; /* NULL: new */
     struct lm_merge_out *merge;
-    uint64_t target;              /* position of the change's own entry */
+    uint64_t target; /* position of the change's own entry */
 };
-enum lm_status lm_effect_apply(struct lm_store *store, const struct lm_effect *effect, struct lm_error *err) LM_MUST_USE;
-enum lm_status lm_feed_touch(struct lm_store *store, const char *scope, const char *record, const char *type,
-                             uint64_t pos, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_effect_apply(struct lm_store *store, const struct lm_effect *effect,
+                               struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_feed_touch(struct lm_store *store, const char *scope, const char *record,
+                             const char *type, uint64_t pos, struct lm_error *err) LM_MUST_USE;
 /* Whether the station's replicas see the record at all. */
 bool lm_in_scope(const struct lm_record *rec, const char *station);
 /* Without what does not leave the hub (dup_key): a shallow copy in arena. */
@@ -206,13 +302,16 @@ enum lm_status lm_redrive_note(struct lm_store *store, const char *key) LM_MUST_
 
 /* What a judgement needs to know about the record of a change (judge.c). */
 /* Whether the id was used for a record whose every creation was refused. */
-enum lm_status lm_creation_refused(struct lm_store *store, const char *record, bool *out, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_creation_refused(struct lm_store *store, const char *record, bool *out,
+                                   struct lm_error *err) LM_MUST_USE;
 /* dup_key of a person, after every merge (duplicates.c). */
-enum lm_status lm_dup_key_fill(struct lm_store *store, struct lm_record *rec, struct lm_arena *arena) LM_MUST_USE;
+enum lm_status lm_dup_key_fill(struct lm_store *store, struct lm_record *rec,
+                               struct lm_arena *arena) LM_MUST_USE;
 /* Statuses that end a commit rather than a change. */
 bool lm_is_fatal(enum lm_status status);
 /* Feed rows for every scope that sees the effect (effects.c). */
-enum lm_status lm_effect_feed(struct lm_store *store, const struct lm_effect *effect, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_effect_feed(struct lm_store *store, const struct lm_effect *effect,
+                              struct lm_error *err) LM_MUST_USE;
 /* New siblings, and conflicts that this change ends (conflicts.c). */
 enum lm_status lm_effect_conflicts(struct lm_store *store, const struct lm_effect *effect,
                                    struct lm_error *err) LM_MUST_USE;
@@ -222,23 +321,28 @@ enum lm_status lm_effect_duplicates(struct lm_store *store, const struct lm_effe
 /* A text field by name, "" when it is null or not there (list.c). */
 const char *lm_text_of(const struct lm_record *rec, const char *field);
 /* A sibling's stored value (review.c). */
-enum lm_status lm_sibling_read(const void *data, size_t n, struct lm_arena *arena, struct lm_value *out) LM_MUST_USE;
+enum lm_status lm_sibling_read(const void *data, size_t n, struct lm_arena *arena,
+                               struct lm_value *out) LM_MUST_USE;
 /* Codes of refusals that are about who asks, not about what is asked (own.c). */
 bool lm_denied_code(const char *code);
-/* Opens a read transaction unless there is one; *own_out says whether lm_read_leave has to end it. */
-enum lm_status lm_read_enter(struct lm_store *store, bool *own_out, struct lm_error *err) LM_MUST_USE;
+/* Opens a read transaction unless there is one; *own_out says whether lm_read_leave has to end it.
+ */
+enum lm_status lm_read_enter(struct lm_store *store, bool *own_out,
+                             struct lm_error *err) LM_MUST_USE;
 void lm_read_leave(struct lm_store *store, bool own);
 
-/* ---- the hub's own changes (own.c) --------------------------------------------------------------------------------------------------------- */
+/* ---- the hub's own changes (own.c) ---- */
 
 struct lm_own {
-    const char *user, *station;   /* station: village_code of a new record; NULL = the town's */
+    const char *user, *station; /* station: village_code of a new record; NULL = the town's */
     enum lm_author by;
     enum lm_op op;
 };
 /* Makes, journals and merges one change of the hub. before NULL: creation of id. */
-enum lm_status lm_own_change(struct lm_store *store, const struct lm_own *own, const struct lm_type *type,
-                             const char *id, const struct lm_record *before, struct lm_fieldset *set,
-                             int64_t now_ms, struct lm_act_result *out, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_own_change(struct lm_store *store, const struct lm_own *own,
+                             const struct lm_type *type, const char *id,
+                             const struct lm_record *before, struct lm_fieldset *set,
+                             int64_t now_ms, struct lm_act_result *out,
+                             struct lm_error *err) LM_MUST_USE;
 
 #endif

@@ -65,9 +65,7 @@ static void differ(struct verify *v, const char *fmt, ...)
     v->report(v->arg, line);
 }
 
-/* ---- branches
- * ---------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- branches ---- */
 
 static enum lm_status load_stretches(struct verify *v)
 {
@@ -189,9 +187,7 @@ static void check_ends(struct verify *v)
     }
 }
 
-/* ---- replay
- * ------------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- replay ---- */
 
 static void compare_verdict(struct verify *v, const struct lm_jentry *old, enum lm_verdict verdict,
                             uint64_t rank, const char *code)
@@ -354,9 +350,7 @@ static enum lm_status replay_all(struct verify *v)
     return status;
 }
 
-/* ---- tables
- * -------------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- tables ---- */
 
 struct table {
     const char *name;
@@ -539,9 +533,7 @@ static enum lm_status compare_tables(struct verify *v)
     return status;
 }
 
-/* ---- all of it
- * ----------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- all of it ---- */
 
 static enum lm_status open_replay(struct verify *v, char path[PATH_MAX])
 {

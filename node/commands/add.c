@@ -9,7 +9,8 @@
 #define BATCH_LINES 100
 #define POKE_TIMEOUT_S 2
 
-/* Tells a running server at once; without one, or when it is busy, it sees the outbox by itself within half a second. */
+/* Tells a running server at once; without one, or when it is busy, it sees the outbox by itself
+ * within half a second. */
 static void poke(const struct lm_node *node)
 {
     char changed[] = "changed", *argv[] = {changed};
@@ -18,7 +19,8 @@ static void poke(const struct lm_node *node)
     int code;
 
     if (nowhere) {
-        (void)!lm_control_call_to(node->dir.path, 1, argv, NULL, POKE_TIMEOUT_S, nowhere, nowhere, &code, &ignored);
+        (void)!lm_control_call_to(node->dir.path, 1, argv, NULL, POKE_TIMEOUT_S, nowhere, nowhere,
+                                  &code, &ignored);
         (void)fclose(nowhere);
     }
 }
@@ -41,8 +43,8 @@ int lm_node_cmd_add(struct lm_node *node, struct lm_cli *cli)
     if (st == LM_OK && n == 1 && strcmp(positional[0], "-") != 0) {
         file = fopen(positional[0], "rbe");
         if (!file) {
-            st = lm_fail(&err, LM_ERR_IO, "no_file", "", "打不开文件 %s：%s", "Cannot open %s: %s", positional[0],
-                         strerror(errno));
+            st = lm_fail(&err, LM_ERR_IO, "no_file", "", "打不开文件 %s：%s", "Cannot open %s: %s",
+                         positional[0], strerror(errno));
         } else {
             cli->in = file;
         }

@@ -1,9 +1,10 @@
 /* enrol: from a kit to a data directory that can save and synchronise.
  *
- * Order, so that a power cut at any point leaves an enrolment that the same command finishes: the new key and the nonce are on disk
- * before the hub hears of them; the database is whole before the key file says that the enrolment is answered. */
-#include "common/base/util.h"
+ * Order, so that a power cut at any point leaves an enrolment that the same command finishes: the
+ * new key and the nonce are on disk before the hub hears of them; the database is whole before the
+ * key file says that the enrolment is answered. */
 #include "node/enrol.h"
+#include "common/base/util.h"
 #include "node/program.h"
 
 #include <sodium.h>
@@ -18,18 +19,21 @@ static bool same_kit(const struct lm_node_key *key, const struct lm_kit *kit)
 {
     uint8_t public_key[LM_KEY_BYTES];
 
-    return strcmp(key->station, kit->station) == 0 && memcmp(key->hub_id, kit->hub_id, sizeof key->hub_id) == 0 &&
+    return strcmp(key->station, kit->station) == 0 &&
+           memcmp(key->hub_id, kit->hub_id, sizeof key->hub_id) == 0 &&
            lm_key_from_z85(kit->enrol_public_key, public_key) &&
            memcmp(key->kit_public_key, public_key, sizeof public_key) == 0;
 }
 
 static enum lm_status bad_kit(struct lm_error *err)
 {
-    return lm_fail(err, LM_ERR_INVALID, "not_a_kit", "", "入网文件的内容不合规则。", "The kit's content breaks the rules.");
+    return lm_fail(err, LM_ERR_INVALID, "not_a_kit", "", "入网文件的内容不合规则。",
+                   "The kit's content breaks the rules.");
 }
 
 /* A fresh pending enrolment by this kit. */
-static enum lm_status new_key(const struct lm_kit *kit, struct lm_node_key *key, struct lm_error *err)
+static enum lm_status new_key(const struct lm_kit *kit, struct lm_node_key *key,
+                              struct lm_error *err)
 {
     memset(key, 0, sizeof *key);
     lm_keypair_make(&key->own);
@@ -51,8 +55,8 @@ static enum lm_status new_key(const struct lm_kit *kit, struct lm_node_key *key,
 }
 
 /* What is in the directory already, or a new pending enrolment, saved. */
-static enum lm_status prepare(struct lm_node *node, const struct lm_kit *kit, struct lm_node_key *key,
-                              struct lm_error *err)
+static enum lm_status prepare(struct lm_node *node, const struct lm_kit *kit,
+                              struct lm_node_key *key, struct lm_error *err)
 {
     struct lm_error ignored;
     enum lm_status st = lm_node_key_load(&node->dir, key, &ignored);
@@ -63,7 +67,8 @@ static enum lm_status prepare(struct lm_node *node, const struct lm_kit *kit, st
     }
     if (st == LM_OK && key->enrolled && !same_kit(key, kit)) {
         return lm_fail(err, LM_ERR_EXISTS, "already_enrolled", "",
-                       "数据目录 %s 已入网（服务站 %s），请换一个目录。", "%s is enrolled already (station %s): use another directory.",
+                       "数据目录 %s 已入网（服务站 %s），请换一个目录。",
+                       "%s is enrolled already (station %s): use another directory.",
                        node->dir.path, key->station);
     }
     if (st == LM_OK && same_kit(key, kit)) {
@@ -73,8 +78,8 @@ static enum lm_status prepare(struct lm_node *node, const struct lm_kit *kit, st
     return st == LM_OK ? lm_node_key_save(&node->dir, key, err) : st;
 }
 
-static enum lm_status make_database(struct lm_node *node, const struct lm_kit *kit, const struct lm_node_key *key,
-                                    struct lm_error *err)
+static enum lm_status make_database(struct lm_node *node, const struct lm_kit *kit,
+                                    const struct lm_node_key *key, struct lm_error *err)
 {
     enum lm_status st = lm_nstore_open(&node->dir, node->catalog, true, &node->store, err);
 
@@ -82,13 +87,15 @@ static enum lm_status make_database(struct lm_node *node, const struct lm_kit *k
         st = lm_nstore_begin(node->store, err);
     }
     if (st == LM_OK) {
-        st = lm_nstore_me_make(node->store, key->replica, key->station, key->level, key->station_name, err);
+        st = lm_nstore_me_make(node->store, key->replica, key->station, key->level,
+                               key->station_name, err);
     }
     if (st == LM_OK) {
         st = lm_nstore_set_offset(node->store, key->hub_offset_ms, err);
     }
     for (size_t i = 0; st == LM_OK && i < kit->n_records; i++) {
-        st = lm_nstore_put_kit_record(node->store, kit->records[i].body, kit->records[i].len, key->level, err);
+        st = lm_nstore_put_kit_record(node->store, kit->records[i].body, kit->records[i].len,
+                                      key->level, err);
     }
     if (st == LM_OK) {
         st = lm_nstore_commit(node->store, err);
@@ -99,7 +106,8 @@ static enum lm_status make_database(struct lm_node *node, const struct lm_kit *k
     return st;
 }
 
-static enum lm_status read_options(struct lm_cli *cli, const char **path, int *timeout_ms, struct lm_error *err)
+static enum lm_status read_options(struct lm_cli *cli, const char **path, int *timeout_ms,
+                                   struct lm_error *err)
 {
     const char *seconds = NULL, *positional[1];
     const struct lm_cli_option options[] = {{.name = "--timeout", .value = &seconds}};
@@ -114,7 +122,8 @@ static enum lm_status read_options(struct lm_cli *cli, const char **path, int *t
     if (st == LM_OK && seconds) {
         s = strtol(seconds, &end, 10);
         if (end == seconds || *end || s < 1 || s > TIMEOUT_S_MAX) {
-            st = lm_node_usage(err, "--timeout 应为 1 至 3600 秒", "--timeout takes 1 to 3600 seconds");
+            st = lm_node_usage(err, "--timeout 应为 1 至 3600 秒",
+                               "--timeout takes 1 to 3600 seconds");
         }
     }
     if (st == LM_OK) {
@@ -132,7 +141,7 @@ static void print_done(struct lm_cli *cli, const struct lm_node_key *key)
 
         (void)snprintf(replica, sizeof replica, "%llu", (unsigned long long)key->replica);
         doc = json_pack("{s:s,s:s,s:s}", "station", key->station, "replica", replica, "name",
-                                key->station_name);
+                        key->station_name);
 
         if (doc) {
             lm_json_print(cli->out, doc);
@@ -169,15 +178,20 @@ int lm_node_cmd_enrol(struct lm_node *node, struct lm_cli *cli)
     }
     if (st == LM_OK) {
         st = lm_datadir_lock(&node->dir, LM_NODE_LOCK, &err);
-        if (st == LM_ERR_BUSY) { /* serve runs: it is enrolled, and only the answer is wanted again */
-            st = lm_node_key_enrolled(&node->dir, &key, &err) == LM_OK && same_kit(&key, &kit) ? LM_OK : LM_ERR_BUSY;
+        if (st ==
+            LM_ERR_BUSY) { /* serve runs: it is enrolled, and only the answer is wanted again */
+            st = lm_node_key_enrolled(&node->dir, &key, &err) == LM_OK && same_kit(&key, &kit)
+                     ? LM_OK
+                     : LM_ERR_BUSY;
         } else if (st == LM_OK) {
             st = prepare(node, &kit, &key, &err);
         }
     }
     if (st == LM_OK && !key.enrolled) {
         if (kit.expires_ms < lm_clock_wall_ms()) {
-            fprintf(cli->err, "%s: 按本机时钟，入网文件已过期；以镇服务器为准 / by this PC's clock the kit has expired; the hub decides\n",
+            fprintf(cli->err,
+                    "%s: 按本机时钟，入网文件已过期；以镇服务器为准 / by this PC's clock the kit "
+                    "has expired; the hub decides\n",
                     LM_NODE_NAME);
         }
         st = lm_node_enrol_ask(&key, LM_NODE_NAME " " LM_PROGRAM_VERSION, timeout_ms, &err);

@@ -23,7 +23,8 @@ static enum lm_status take_id(struct lm_cli *cli, char id[LM_UUID_TEXT + 1], str
         return lm_node_usage(err, "缺少记录编号", "the record's id is missing");
     }
     if (!lm_uuid_parse(positional[0], strlen(positional[0]), bytes)) {
-        return lm_fail(err, LM_ERR_INVALID, "bad_uuid", "id", "不是合法的编号。", "This is not a record's id.");
+        return lm_fail(err, LM_ERR_INVALID, "bad_uuid", "id", "不是合法的编号。",
+                       "This is not a record's id.");
     }
     lm_uuid_format(bytes, id);
     return LM_OK;
@@ -31,11 +32,13 @@ static enum lm_status take_id(struct lm_cli *cli, char id[LM_UUID_TEXT + 1], str
 
 static enum lm_status not_found(struct lm_error *err, const char *id)
 {
-    return lm_fail(err, LM_ERR_NOT_FOUND, "not_found", "id", "本站没有这条记录：%s。", "There is no record %s here.", id);
+    return lm_fail(err, LM_ERR_NOT_FOUND, "not_found", "id", "本站没有这条记录：%s。",
+                   "There is no record %s here.", id);
 }
 
 /* A record with what this node knows besides: changes not yet acked, a refusal. */
-static json_t *record_row(struct lm_nstore *store, const struct lm_me *me, const struct lm_record *rec)
+static json_t *record_row(struct lm_nstore *store, const struct lm_me *me,
+                          const struct lm_record *rec)
 {
     json_t *row = lm_record_to_json(rec);
 
@@ -75,7 +78,8 @@ int lm_node_cmd_get(struct lm_node *node, struct lm_cli *cli)
     if (st == LM_OK) {
         st = lm_tables_get(lm_nstore_tables(node->store), &arena, type, id, &rec);
         if (st != LM_OK) {
-            (void)lm_fail(&err, st, lm_status_name(st), "", "读取记录失败。", "The record could not be read.");
+            (void)lm_fail(&err, st, lm_status_name(st), "", "读取记录失败。",
+                          "The record could not be read.");
         }
     }
     if (st == LM_OK && !(row = record_row(node->store, &me, rec))) {
@@ -146,8 +150,8 @@ int lm_node_cmd_list(struct lm_node *node, struct lm_cli *cli)
         st = lm_node_usage(&err, "缺少记录类型", "a record type is missing");
     }
     if (st == LM_OK && !(type = lm_catalog_type(node->catalog, positional[0]))) {
-        st = lm_fail(&err, LM_ERR_INVALID, "unknown_type", "type", "没有记录类型“%.40s”。", "No record type \"%.40s\".",
-                     positional[0]);
+        st = lm_fail(&err, LM_ERR_INVALID, "unknown_type", "type", "没有记录类型“%.40s”。",
+                     "No record type \"%.40s\".", positional[0]);
     }
     if (st == LM_OK) {
         st = parse_where(texts, n_where, where, storage, &err);
@@ -156,14 +160,15 @@ int lm_node_cmd_list(struct lm_node *node, struct lm_cli *cli)
         st = lm_nstore_me(node->store, &run.me, &err);
     }
     if (st == LM_OK) {
-        st = lm_tables_list(lm_nstore_tables(node->store), NULL, type, NULL, where, n_where, false, print_record, &run,
-                            &err);
+        st = lm_tables_list(lm_nstore_tables(node->store), NULL, type, NULL, where, n_where, false,
+                            print_record, &run, &err);
     }
     if (st == LM_OK && run.out_of_memory) {
         st = lm_fail(&err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
     }
     if (st != LM_OK && !err.code[0]) {
-        (void)lm_fail(&err, st, lm_status_name(st), "", "读取记录失败。", "The records could not be read.");
+        (void)lm_fail(&err, st, lm_status_name(st), "", "读取记录失败。",
+                      "The records could not be read.");
     }
     return st == LM_OK ? LM_EXIT_OK : lm_node_fail(cli, &err);
 }

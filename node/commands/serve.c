@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 #define FIGURES_MS 5000
-#define TRY_FIRST_MS 5000 /* an earlier refusal may have been mended: a `sync` tries anew before it believes it */
+#define TRY_FIRST_MS                                                                               \
+    5000 /* an earlier refusal may have been mended: a `sync` tries anew before it believes it */
 
 static int open_signals(struct lm_error *err)
 {
@@ -21,9 +22,11 @@ static int open_signals(struct lm_error *err)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
-    fd = sigprocmask(SIG_BLOCK, &set, NULL) == 0 ? signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
+    fd = sigprocmask(SIG_BLOCK, &set, NULL) == 0 ? signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)
+                                                 : -1;
     if (fd < 0) {
-        (void)lm_fail(err, LM_ERR_INTERNAL, "internal", "", "无法接收信号。", "Signals cannot be received.");
+        (void)lm_fail(err, LM_ERR_INTERNAL, "internal", "", "无法接收信号。",
+                      "Signals cannot be received.");
     }
     return fd;
 }
@@ -46,7 +49,8 @@ static void finish_failed(struct lm_control_request *request, const struct lm_er
     lm_control_finish(request, lm_cli_fail(&cli, LM_NODE_NAME, why));
 }
 
-static void begin_sync(struct lm_node_server *server, struct lm_control_request *request, struct lm_cli *cli)
+static void begin_sync(struct lm_node_server *server, struct lm_control_request *request,
+                       struct lm_cli *cli)
 {
     struct lm_error err = {0};
     int timeout_s = 0;
@@ -57,7 +61,8 @@ static void begin_sync(struct lm_node_server *server, struct lm_control_request 
         return;
     }
     if (server->n_waiters == LM_NODE_WAITERS_MAX) {
-        (void)lm_fail(&err, LM_ERR_BUSY, "busy", "", "等待同步的命令太多。", "Too many commands wait for synchronisation.");
+        (void)lm_fail(&err, LM_ERR_BUSY, "busy", "", "等待同步的命令太多。",
+                      "Too many commands wait for synchronisation.");
         finish_failed(request, &err);
         return;
     }
@@ -86,7 +91,8 @@ static void take_request(struct lm_node_server *server, struct lm_control_reques
     } else if (cli.argc > 0 && strcmp(cli.argv[0], "sync") == 0) {
         begin_sync(server, request, &cli);
     } else {
-        fprintf(request->err, "%s: 服务器不执行这个命令 / the server does not run this command\n", LM_NODE_NAME);
+        fprintf(request->err, "%s: 服务器不执行这个命令 / the server does not run this command\n",
+                LM_NODE_NAME);
         lm_control_finish(request, LM_EXIT_USAGE);
     }
 }

@@ -22,22 +22,26 @@ static bool link_held(const struct lm_node *node)
 
 static json_t *document(const struct lm_me *me, size_t returned, size_t held, size_t conflicts)
 {
-    char at[LM_TIME_TEXT + 8], replica[24]; /* as text: 63 bits are more than many readers of JSON keep */
+    char at[LM_TIME_TEXT + 8],
+        replica[24]; /* as text: 63 bits are more than many readers of JSON keep */
     json_t *doc;
 
     (void)snprintf(replica, sizeof replica, "%llu", (unsigned long long)me->replica);
-    doc = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "station", me->station, "name", me->name,
-                            "replica", replica, "branch", (json_int_t)me->branch, "pending",
-                            (json_int_t)(me->head.seq - me->acked.seq), "acked", (json_int_t)me->acked.seq, "safe",
-                            (json_int_t)me->safe_seq, "returned", (json_int_t)returned, "held", (json_int_t)held,
-                            "conflicts", (json_int_t)conflicts, "cursor", (json_int_t)me->cursor.position);
+    doc = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "station", me->station, "name",
+                    me->name, "replica", replica, "branch", (json_int_t)me->branch, "pending",
+                    (json_int_t)(me->head.seq - me->acked.seq), "acked", (json_int_t)me->acked.seq,
+                    "safe", (json_int_t)me->safe_seq, "returned", (json_int_t)returned, "held",
+                    (json_int_t)held, "conflicts", (json_int_t)conflicts, "cursor",
+                    (json_int_t)me->cursor.position);
 
     if (!doc) {
         return NULL;
     }
     lm_time_format(me->last_contact_ms, at);
-    (void)json_object_set_new(doc, "last_contact", me->last_contact_ms ? json_string(at) : json_null());
-    (void)json_object_set_new(doc, "clock_offset_ms", me->offset_known ? json_integer(me->offset_ms) : json_null());
+    (void)json_object_set_new(doc, "last_contact",
+                              me->last_contact_ms ? json_string(at) : json_null());
+    (void)json_object_set_new(doc, "clock_offset_ms",
+                              me->offset_known ? json_integer(me->offset_ms) : json_null());
     (void)json_object_set_new(doc, "state", json_string(me->state));
     (void)json_object_set_new(doc, "state_code", json_string(me->state_code));
     (void)json_object_set_new(doc, "state_text", json_string(me->state_zh));
@@ -45,7 +49,8 @@ static json_t *document(const struct lm_me *me, size_t returned, size_t held, si
     return doc;
 }
 
-static void print_text(FILE *out, const struct lm_me *me, size_t returned, size_t held, size_t conflicts)
+static void print_text(FILE *out, const struct lm_me *me, size_t returned, size_t held,
+                       size_t conflicts)
 {
     char at[LM_TIME_TEXT + 8] = "—";
 
@@ -53,7 +58,8 @@ static void print_text(FILE *out, const struct lm_me *me, size_t returned, size_
         lm_time_format(me->last_contact_ms, at);
     }
     fprintf(out, "服务站 / station:      %s %s\n", me->station, me->name);
-    fprintf(out, "待上传 / pending:      %llu\n", (unsigned long long)(me->head.seq - me->acked.seq));
+    fprintf(out, "待上传 / pending:      %llu\n",
+            (unsigned long long)(me->head.seq - me->acked.seq));
     fprintf(out, "退回 / returned:       %zu\n", returned);
     fprintf(out, "等待 / held:           %zu\n", held);
     fprintf(out, "冲突 / conflicts:      %zu\n", conflicts);
@@ -87,8 +93,10 @@ int lm_node_cmd_status(struct lm_node *node, struct lm_cli *cli)
     if (strcmp(me.state, "online") == 0 && !link_held(node)) {
         (void)snprintf(me.state, sizeof me.state, "offline");
         (void)snprintf(me.state_code, sizeof me.state_code, "not_running");
-        (void)snprintf(me.state_zh, sizeof me.state_zh, "后台同步没有运行（lastmile-node serve）。");
-        (void)snprintf(me.state_en, sizeof me.state_en, "No server runs here (lastmile-node serve).");
+        (void)snprintf(me.state_zh, sizeof me.state_zh,
+                       "后台同步没有运行（lastmile-node serve）。");
+        (void)snprintf(me.state_en, sizeof me.state_en,
+                       "No server runs here (lastmile-node serve).");
     }
     if (cli->json) {
         json_t *doc = document(&me, returned, held, conflicts);

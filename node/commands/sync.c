@@ -21,7 +21,8 @@ enum lm_status lm_node_sync_options(struct lm_cli *cli, int *timeout_s, struct l
     if (st == LM_OK && seconds) {
         s = strtol(seconds, &end, 10);
         if (end == seconds || *end || s < 1 || s > LM_SYNC_TIMEOUT_S_MAX) {
-            st = lm_node_usage(err, "--timeout 应为 1 至 86400 秒", "--timeout takes 1 to 86400 seconds");
+            st = lm_node_usage(err, "--timeout 应为 1 至 86400 秒",
+                               "--timeout takes 1 to 86400 seconds");
         }
     }
     *timeout_s = (int)s;
@@ -61,13 +62,15 @@ static enum lm_status run_link(struct lm_node *node, int64_t until_ms, struct lm
 }
 
 /* LM_ERR_NOT_FOUND: no server to ask. */
-static enum lm_status ask_server(struct lm_node *node, struct lm_cli *cli, int timeout_s, int *code, struct lm_error *err)
+static enum lm_status ask_server(struct lm_node *node, struct lm_cli *cli, int timeout_s, int *code,
+                                 struct lm_error *err)
 {
     char sync[] = "sync", option[] = "--timeout", seconds[16];
     char *argv[] = {sync, option, seconds};
 
     (void)snprintf(seconds, sizeof seconds, "%d", timeout_s);
-    return lm_control_call_to(node->dir.path, 3, argv, NULL, timeout_s + ANSWER_EXTRA_S, cli->out, cli->err, code, err);
+    return lm_control_call_to(node->dir.path, 3, argv, NULL, timeout_s + ANSWER_EXTRA_S, cli->out,
+                              cli->err, code, err);
 }
 
 static int done(struct lm_node *node, struct lm_cli *cli)
@@ -79,16 +82,17 @@ static int done(struct lm_node *node, struct lm_cli *cli)
         return lm_node_fail(cli, &err);
     }
     if (cli->json) {
-        json_t *doc = json_pack("{s:b,s:I,s:I,s:I}", "synced", 1, "pending", (json_int_t)(me.head.seq - me.acked.seq),
-                                "acked", (json_int_t)me.acked.seq, "cursor", (json_int_t)me.cursor.position);
+        json_t *doc = json_pack("{s:b,s:I,s:I,s:I}", "synced", 1, "pending",
+                                (json_int_t)(me.head.seq - me.acked.seq), "acked",
+                                (json_int_t)me.acked.seq, "cursor", (json_int_t)me.cursor.position);
 
         if (doc) {
             lm_json_print(cli->out, doc);
         }
         json_decref(doc);
     } else {
-        fprintf(cli->out, "已同步 / in step: acked %llu, cursor %llu\n", (unsigned long long)me.acked.seq,
-                (unsigned long long)me.cursor.position);
+        fprintf(cli->out, "已同步 / in step: acked %llu, cursor %llu\n",
+                (unsigned long long)me.acked.seq, (unsigned long long)me.cursor.position);
     }
     return LM_EXIT_OK;
 }

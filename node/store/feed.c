@@ -1,7 +1,9 @@
-/* Taking in a page of the feed: one transaction that holds records, verdicts, the wanted list and the cursor together.
+/* Taking in a page of the feed: one transaction that holds records, verdicts, the wanted list and
+ * the cursor together.
  *
- * A page is judged by its own acked position: a group of fields that an own change above it touches keeps the local value,
- * everything else becomes the hub's (design "Applying at the node"). So a page may be applied any number of times. */
+ * A page is judged by its own acked position: a group of fields that an own change above it touches
+ * keeps the local value, everything else becomes the hub's (design "Applying at the node"). So a
+ * page may be applied any number of times. */
 #include "node/store/store_internal.h"
 
 #include "common/base/log.h"
@@ -29,7 +31,8 @@ static enum lm_status want(struct page *p, const char *id, bool wanted)
     return ns_run(p->s, q, "note what is wanted", p->err);
 }
 
-static enum lm_status get_local(struct page *p, const struct lm_type *type, const char *id, struct lm_record **out)
+static enum lm_status get_local(struct page *p, const struct lm_type *type, const char *id,
+                                struct lm_record **out)
 {
     enum lm_status st = lm_tables_get(p->s->tables, &p->arena, type, id, out);
 
@@ -39,7 +42,8 @@ static enum lm_status get_local(struct page *p, const struct lm_type *type, cons
 static const char *level_of(const struct page *p, const struct lm_record *rec)
 {
     const char *code = lm_record_text(rec, LM_C_VILLAGE_CODE);
-    const char *level = strcmp(code, p->me.station) == 0 ? p->me.level : p->lookup.area_level(p->lookup.ctx, code);
+    const char *level =
+        strcmp(code, p->me.station) == 0 ? p->me.level : p->lookup.area_level(p->lookup.ctx, code);
 
     return level ? level : p->me.level;
 }
@@ -52,7 +56,8 @@ static enum lm_status take_body(struct page *p, const struct lm_feed_entry *e)
     enum lm_status st = lm_body_read(p->s->catalog, e->body, e->body_len, &p->arena, &hub, &why);
 
     if (st == LM_ERR_NOT_FOUND || st == LM_ERR_INVALID || st == LM_ERR_VERSION) {
-        /* Of a newer catalogue, then the feed starts over with it; or malformed, then asking again gives the same. */
+        /* Of a newer catalogue, then the feed starts over with it; or malformed, then asking again
+         * gives the same. */
         lm_log(LM_LOG_WARN, "feed", "record %s cannot be read: %s", e->id, why.code);
         return want(p, e->id, false);
     }
@@ -65,7 +70,8 @@ static enum lm_status take_body(struct page *p, const struct lm_feed_entry *e)
     }
     st = get_local(p, hub->type, hub->id, &local);
     if (st == LM_OK) {
-        st = lm_nstore_pending(p->s, hub->type, hub->id, p->msg->branch, p->msg->acked.seq, pending, &any, p->err);
+        st = lm_nstore_pending(p->s, hub->type, hub->id, p->msg->branch, p->msg->acked.seq, pending,
+                               &any, p->err);
     }
     if (st == LM_OK) {
         st = lm_feed_take(local, hub, pending, &p->arena, &rec);
@@ -120,7 +126,8 @@ static enum lm_status delete_row(struct page *p, const struct lm_type *type, con
     return st;
 }
 
-/* The record left this scope. What was changed here and is not acked is kept until it is: then the hub is asked again. */
+/* The record left this scope. What was changed here and is not acked is kept until it is: then the
+ * hub is asked again. */
 static enum lm_status take_gone(struct page *p, const struct lm_feed_entry *e)
 {
     const struct lm_type *type = lm_catalog_type(p->s->catalog, e->type);
@@ -133,7 +140,8 @@ static enum lm_status take_gone(struct page *p, const struct lm_feed_entry *e)
     return st == LM_OK ? want(p, e->id, false) : st;
 }
 
-/* The open verdicts that an entry brings are all that are open of this record, as far as the page knows our changes. */
+/* The open verdicts that an entry brings are all that are open of this record, as far as the page
+ * knows our changes. */
 static enum lm_status take_verdicts(struct page *p, const struct lm_feed_entry *e)
 {
     sqlite3_stmt *q = ns_stmt(p->s, NS_VERDICT_CLOSE);
@@ -175,7 +183,8 @@ static enum lm_status take_entry(struct page *p, const struct lm_feed_entry *e)
     case LM_ENTRY_GONE:
         st = take_gone(p, e);
         break;
-    case LM_ENTRY_ABSENT: /* the hub has no such record; what is here is ours, with the verdicts that tell why */
+    case LM_ENTRY_ABSENT: /* the hub has no such record; what is here is ours, with the verdicts
+                             that tell why */
         st = want(p, e->id, false);
         break;
     }
@@ -201,9 +210,9 @@ static enum lm_status move_cursor(struct page *p, int64_t contact_ms)
     return ns_run(p->s, q, "move the cursor", p->err);
 }
 
-enum lm_status lm_nstore_apply_page(struct lm_nstore *store, const struct lm_msg_feed *page, bool is_bodies,
-                                    int64_t contact_ms, struct lm_cursor *cursor, uint64_t *wanted,
-                                    struct lm_error *err)
+enum lm_status lm_nstore_apply_page(struct lm_nstore *store, const struct lm_msg_feed *page,
+                                    bool is_bodies, int64_t contact_ms, struct lm_cursor *cursor,
+                                    uint64_t *wanted, struct lm_error *err)
 {
     struct page p = {.s = store, .msg = page, .is_bodies = is_bodies, .err = err};
     enum lm_status st;
@@ -214,7 +223,8 @@ enum lm_status lm_nstore_apply_page(struct lm_nstore *store, const struct lm_msg
     if (st == LM_OK) {
         st = lm_nstore_me(store, &p.me, err);
     }
-    /* The cursor may have been set back by another process's WELCOME since this page was asked for: drop it then. */
+    /* The cursor may have been set back by another process's WELCOME since this page was asked for:
+     * drop it then. */
     if (st == LM_OK && (page->branch != p.me.branch ||
                         (!is_bodies && (page->from.position != p.me.cursor.position ||
                                         strcmp(page->from.id, p.me.cursor.id) != 0)))) {
@@ -237,13 +247,14 @@ enum lm_status lm_nstore_apply_page(struct lm_nstore *store, const struct lm_msg
     lm_nstore_rollback(store);
     lm_arena_free(&p.arena);
     if (st != LM_OK && err && !err->code[0]) {
-        (void)lm_fail(err, st, lm_status_name(st), "", "同步来的记录无法写入。", "A page of the feed could not be stored.");
+        (void)lm_fail(err, st, lm_status_name(st), "", "同步来的记录无法写入。",
+                      "A page of the feed could not be stored.");
     }
     return st;
 }
 
-enum lm_status lm_nstore_put_kit_record(struct lm_nstore *store, const uint8_t *body, size_t n, const char *level,
-                                        struct lm_error *err)
+enum lm_status lm_nstore_put_kit_record(struct lm_nstore *store, const uint8_t *body, size_t n,
+                                        const char *level, struct lm_error *err)
 {
     struct lm_arena arena;
     struct lm_record *rec = NULL;

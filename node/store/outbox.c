@@ -1,4 +1,5 @@
-/* The outbox: appending to the chain, batches for PUSH, forks, and which groups have changes under way. */
+/* The outbox: appending to the chain, batches for PUSH, forks, and which groups have changes under
+ * way. */
 #include "node/store/store_internal.h"
 
 #include "common/base/log.h"
@@ -6,8 +7,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum lm_status lm_nstore_append(struct lm_nstore *store, struct lm_me *me, const struct lm_change *change,
-                                const uint8_t *body, size_t n, struct lm_error *err)
+enum lm_status lm_nstore_append(struct lm_nstore *store, struct lm_me *me,
+                                const struct lm_change *change, const uint8_t *body, size_t n,
+                                struct lm_error *err)
 {
     sqlite3_stmt *q = ns_stmt(store, NS_OUT_ADD);
     struct lm_head head = {.seq = me->head.seq + 1};
@@ -61,7 +63,8 @@ static enum lm_status hash_after(struct lm_nstore *store, const struct lm_me *me
 }
 
 static enum lm_status gather(struct lm_nstore *store, const struct lm_me *me, uint32_t max_changes,
-                             struct lm_batch *batch, struct lm_node_batch *out, struct lm_error *err)
+                             struct lm_batch *batch, struct lm_node_batch *out,
+                             struct lm_error *err)
 {
     sqlite3_stmt *q = ns_stmt(store, NS_OUT_FROM);
     enum lm_status st;
@@ -73,7 +76,8 @@ static enum lm_status gather(struct lm_nstore *store, const struct lm_me *me, ui
 
         if (ns_column_u64(q, 0) != out->first_seq + batch->count) {
             ns_done(q);
-            return lm_fail(err, LM_ERR_CORRUPT, "corrupt", "", "待发队列在第 %" PRIu64 " 条处有缺口。",
+            return lm_fail(err, LM_ERR_CORRUPT, "corrupt", "",
+                           "待发队列在第 %" PRIu64 " 条处有缺口。",
                            "The outbox has a hole at %" PRIu64 ".", out->first_seq + batch->count);
         }
         if (!lm_batch_add(batch, body, (size_t)sqlite3_column_bytes(q, 1))) {
@@ -89,8 +93,9 @@ static enum lm_status gather(struct lm_nstore *store, const struct lm_me *me, ui
     return LM_OK;
 }
 
-enum lm_status lm_nstore_read_batch(struct lm_nstore *store, uint64_t from_seq, uint32_t max_changes,
-                                    struct lm_batch *batch, struct lm_buf *packed, struct lm_node_batch *out,
+enum lm_status lm_nstore_read_batch(struct lm_nstore *store, uint64_t from_seq,
+                                    uint32_t max_changes, struct lm_batch *batch,
+                                    struct lm_buf *packed, struct lm_node_batch *out,
                                     struct lm_error *err)
 {
     struct lm_me me;
@@ -204,7 +209,8 @@ enum lm_status lm_nstore_fork(struct lm_nstore *store, uint64_t branch_min, stru
         st = lm_nstore_commit(store, err);
     }
     if (st == LM_OK) {
-        lm_log(LM_LOG_WARN, "store", "branch %" PRIu64 " closed; %" PRIu64 " carries %" PRIu64 " unsent changes",
+        lm_log(LM_LOG_WARN, "store",
+               "branch %" PRIu64 " closed; %" PRIu64 " carries %" PRIu64 " unsent changes",
                me->branch, branch, head.seq);
         me->branch = branch;
         me->head = head;
@@ -251,8 +257,9 @@ static void mark_groups(const struct lm_type *type, const struct lm_change *chan
     }
 }
 
-enum lm_status lm_nstore_pending(struct lm_nstore *store, const struct lm_type *type, const char *id, uint64_t branch,
-                                 uint64_t acked_seq, bool *pending, bool *any_out, struct lm_error *err)
+enum lm_status lm_nstore_pending(struct lm_nstore *store, const struct lm_type *type,
+                                 const char *id, uint64_t branch, uint64_t acked_seq, bool *pending,
+                                 bool *any_out, struct lm_error *err)
 {
     sqlite3_stmt *q = ns_stmt(store, NS_OUT_RECORD);
     struct lm_arena arena;
@@ -267,7 +274,8 @@ enum lm_status lm_nstore_pending(struct lm_nstore *store, const struct lm_type *
     ns_bind_u64(q, 3, acked_seq);
     while ((st = ns_row(store, q, "read the outbox", err)) == LM_OK) {
         lm_arena_reset(&arena);
-        st = lm_change_read(sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0), &arena, &change, err);
+        st = lm_change_read(sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0), &arena,
+                            &change, err);
         if (st != LM_OK) {
             ns_done(q);
             break;

@@ -1,4 +1,5 @@
-/* What people ask the node's database: which type an id has, repeated saves, the history of a record, what was returned. */
+/* What people ask the node's database: which type an id has, repeated saves, the history of a
+ * record, what was returned. */
 #include "node/store/store_internal.h"
 
 #include <inttypes.h>
@@ -17,8 +18,8 @@ const struct lm_type *lm_nstore_type_of(struct lm_nstore *store, const char *id)
 
 /* ---- repeated saves ---- */
 
-enum lm_status lm_nstore_saved(struct lm_nstore *store, const char *key, char id_out[40], uint8_t hash_out[32],
-                               struct lm_error *err)
+enum lm_status lm_nstore_saved(struct lm_nstore *store, const char *key, char id_out[40],
+                               uint8_t hash_out[32], struct lm_error *err)
 {
     sqlite3_stmt *q = ns_stmt(store, NS_SAVED);
     enum lm_status st;
@@ -33,8 +34,8 @@ enum lm_status lm_nstore_saved(struct lm_nstore *store, const char *key, char id
     return st;
 }
 
-enum lm_status lm_nstore_save_key(struct lm_nstore *store, const char *key, const char *id, const uint8_t hash[32],
-                                  struct lm_error *err)
+enum lm_status lm_nstore_save_key(struct lm_nstore *store, const char *key, const char *id,
+                                  const uint8_t hash[32], struct lm_error *err)
 {
     sqlite3_stmt *q = ns_stmt(store, NS_SAVE_KEY);
 
@@ -68,7 +69,8 @@ bool lm_nstore_has_refusal(struct lm_nstore *store, const char *id)
     return found;
 }
 
-enum lm_status lm_nstore_close_verdicts(struct lm_nstore *store, const char *id, struct lm_error *err)
+enum lm_status lm_nstore_close_verdicts(struct lm_nstore *store, const char *id,
+                                        struct lm_error *err)
 {
     sqlite3_stmt *q = ns_stmt(store, NS_VERDICT_DROP);
 
@@ -124,8 +126,9 @@ static json_t *fields_json(const struct lm_type *type, const struct lm_value *fi
     for (uint32_t i = 0; fields->kind == LM_MAP && i < fields->len; i++) {
         const struct lm_pair *pair = &fields->pairs[i];
         const struct lm_field *field = type ? lm_type_fieldn(type, pair->key, pair->key_len) : NULL;
-        json_t *value = field && !lm_value_is_null(&pair->value) ? lm_field_to_json(field, &pair->value)
-                                                                  : lm_value_to_json(&pair->value);
+        json_t *value = field && !lm_value_is_null(&pair->value)
+                            ? lm_field_to_json(field, &pair->value)
+                            : lm_value_to_json(&pair->value);
 
         (void)json_object_set_new(out, pair->key, value);
     }
@@ -141,37 +144,46 @@ static json_t *number_text(uint64_t u)
     return json_string(text);
 }
 
-static json_t *history_row(struct lm_nstore *s, sqlite3_stmt *q, const struct lm_me *me, struct lm_arena *arena)
+static json_t *history_row(struct lm_nstore *s, sqlite3_stmt *q, const struct lm_me *me,
+                           struct lm_arena *arena)
 {
     struct lm_change change;
     struct lm_error err = {0};
     uint64_t branch = ns_column_u64(q, 0), seq = ns_column_u64(q, 1);
     json_t *row = json_pack("{s:I,s:I}", "branch", (json_int_t)branch, "seq", (json_int_t)seq);
 
-    if (!row || lm_change_read(sqlite3_column_blob(q, 3), (size_t)sqlite3_column_bytes(q, 3), arena, &change, &err) != LM_OK) {
+    if (!row || lm_change_read(sqlite3_column_blob(q, 3), (size_t)sqlite3_column_bytes(q, 3), arena,
+                               &change, &err) != LM_OK) {
         return row;
     }
     (void)json_object_set_new(row, "hlc", number_text(change.hlc));
-    set_time(row, "at", lm_hlc_ms(change.hlc) + change.wall_delta_ms + (change.offset_known ? change.offset_ms : 0));
+    set_time(row, "at",
+             lm_hlc_ms(change.hlc) + change.wall_delta_ms +
+                 (change.offset_known ? change.offset_ms : 0));
     (void)json_object_set_new(row, "user", json_string(change.user));
     (void)json_object_set_new(row, "op", json_string(op_name(change.op)));
-    (void)json_object_set_new(row, "fields", fields_json(lm_catalog_type(s->catalog, change.type), &change.fields));
-    (void)json_object_set_new(row, "acked", json_boolean(branch < me->branch || seq <= me->acked.seq));
+    (void)json_object_set_new(
+        row, "fields", fields_json(lm_catalog_type(s->catalog, change.type), &change.fields));
+    (void)json_object_set_new(row, "acked",
+                              json_boolean(branch < me->branch || seq <= me->acked.seq));
     if (sqlite3_column_type(q, 4) != SQLITE_NULL) {
         static const char *const names[] = {"code", "field", "text", "text_en"};
 
-        (void)json_object_set_new(row, "verdict",
-                                  json_string(lm_verdict_name((enum lm_verdict)sqlite3_column_int(q, 4))));
+        (void)json_object_set_new(
+            row, "verdict",
+            json_string(lm_verdict_name((enum lm_verdict)sqlite3_column_int(q, 4))));
         for (int i = 0; i < 4; i++) {
-            (void)json_object_set_new(row, names[i], json_string((const char *)sqlite3_column_text(q, 5 + i)));
+            (void)json_object_set_new(row, names[i],
+                                      json_string((const char *)sqlite3_column_text(q, 5 + i)));
         }
         (void)json_object_set_new(row, "open", json_boolean(sqlite3_column_int(q, 9) != 0));
     }
     return row;
 }
 
-enum lm_status lm_nstore_history(struct lm_nstore *store, const char *id, void (*print)(void *arg, json_t *row),
-                                 void *arg, size_t *n_out, struct lm_error *err)
+enum lm_status lm_nstore_history(struct lm_nstore *store, const char *id,
+                                 void (*print)(void *arg, json_t *row), void *arg, size_t *n_out,
+                                 struct lm_error *err)
 {
     sqlite3_stmt *q;
     struct lm_arena arena;
@@ -226,7 +238,8 @@ static void give(struct returned *r, json_t *row)
     json_decref(row);
 }
 
-static enum lm_status returned_refused(struct returned *r, struct lm_arena *arena, struct lm_error *err)
+static enum lm_status returned_refused(struct returned *r, struct lm_arena *arena,
+                                       struct lm_error *err)
 {
     sqlite3_stmt *q = ns_stmt(r->s, NS_VERDICT_LIST);
     enum lm_status st;
@@ -234,7 +247,8 @@ static enum lm_status returned_refused(struct returned *r, struct lm_arena *aren
     while ((st = ns_row(r->s, q, "read refusals", err)) == LM_OK) {
         static const char *const names[] = {"code", "field", "text", "text_en"};
         const char *id = (const char *)sqlite3_column_text(q, 1);
-        const struct lm_type *type = lm_catalog_type(r->s->catalog, (const char *)sqlite3_column_text(q, 2));
+        const struct lm_type *type =
+            lm_catalog_type(r->s->catalog, (const char *)sqlite3_column_text(q, 2));
         struct lm_record *rec = NULL;
         json_t *row = json_object();
 
@@ -269,23 +283,27 @@ static json_t *returned_row(const struct lm_record *rec)
     set_text(row, "code", invalid ? rec->issue_code : "returned");
     set_text(row, "field", invalid ? rec->issue_field : "");
     set_text(row, "text", invalid ? rec->issue_zh : "镇服务站退回，请按说明更正后重新提交。");
-    set_text(row, "text_en", invalid ? rec->issue_en : "Sent back by the town: correct it as noted and submit it again.");
+    set_text(row, "text_en",
+             invalid ? rec->issue_en
+                     : "Sent back by the town: correct it as noted and submit it again.");
     set_text(row, "note", lm_record_text(rec, LM_C_RETURN_NOTE));
     set_time(row, "at", lm_hlc_ms(rec->stamps[LM_GROUP_STATE].version.hlc));
     return row;
 }
 
-static enum lm_status returned_of_type(struct returned *r, const struct lm_type *type, const char *station,
-                                       struct lm_arena *arena, struct lm_error *err)
+static enum lm_status returned_of_type(struct returned *r, const struct lm_type *type,
+                                       const char *station, struct lm_arena *arena,
+                                       struct lm_error *err)
 {
     sqlite3_stmt *stmt = NULL;
     char sql[256];
     enum lm_status st;
 
-    (void)sqlite3_snprintf(sizeof sql, sql,
-                           "SELECT id FROM \"r_%w\" WHERE (_invalid = 1 OR state = 'returned') AND deleted_at IS NULL"
-                           " AND village_code = ?1 ORDER BY id",
-                           type->name);
+    (void)sqlite3_snprintf(
+        sizeof sql, sql,
+        "SELECT id FROM \"r_%w\" WHERE (_invalid = 1 OR state = 'returned') AND deleted_at IS NULL"
+        " AND village_code = ?1 ORDER BY id",
+        type->name);
     st = lm_db_prepare(r->s->db, sql, &stmt, err);
     if (st == LM_OK) {
         ns_bind_text(stmt, 1, station);
@@ -298,7 +316,8 @@ static enum lm_status returned_of_type(struct returned *r, const struct lm_type 
             r->n++;
             continue;
         }
-        st = lm_tables_get(r->s->tables, arena, type, (const char *)sqlite3_column_text(stmt, 0), &rec);
+        st = lm_tables_get(r->s->tables, arena, type, (const char *)sqlite3_column_text(stmt, 0),
+                           &rec);
         if (st == LM_OK) {
             give(r, returned_row(rec));
         }
@@ -307,8 +326,8 @@ static enum lm_status returned_of_type(struct returned *r, const struct lm_type 
     return st == LM_ERR_NOT_FOUND ? LM_OK : st;
 }
 
-enum lm_status lm_nstore_returned(struct lm_nstore *store, void (*print)(void *arg, json_t *row), void *arg,
-                                  size_t *n_out, struct lm_error *err)
+enum lm_status lm_nstore_returned(struct lm_nstore *store, void (*print)(void *arg, json_t *row),
+                                  void *arg, size_t *n_out, struct lm_error *err)
 {
     struct returned r = {.s = store, .print = print, .arg = arg};
     struct lm_arena arena;

@@ -1,129 +1,156 @@
-/* The node's tables as numbered migrations, never edited once released, and its statements. The record tables r_<type> are
- * made from the catalogue by common/tables. */
+/* The node's tables as numbered migrations, never edited once released, and its statements. The
+ * record tables r_<type> are made from the catalogue by common/tables. */
 #include "node/store/store_internal.h"
 
 static const char first[] =
     /* Who this replica is and how far it has come; one row. */
     "CREATE TABLE me("
     "  one INTEGER PRIMARY KEY CHECK(one = 1),"
-    "  replica INTEGER NOT NULL,"         /* 63 bits of the public key's hash */
-    "  station TEXT NOT NULL,"            /* 12-digit division code */
-    "  level TEXT NOT NULL,"              /* village, town */
-    "  name TEXT NOT NULL,"               /* the station's */
-    "  branch INTEGER NOT NULL,"          /* the open branch of the log */
-    "  head_seq INTEGER NOT NULL,"        /* its newest change; 0 = empty */
-    "  head_hash BLOB NOT NULL,"          /* chain hash after it */
-    "  acked_seq INTEGER NOT NULL,"       /* what the hub has made durable of it */
+    "  replica INTEGER NOT NULL,"   /* 63 bits of the public key's hash */
+    "  station TEXT NOT NULL,"      /* 12-digit division code */
+    "  level TEXT NOT NULL,"        /* village, town */
+    "  name TEXT NOT NULL,"         /* the station's */
+    "  branch INTEGER NOT NULL,"    /* the open branch of the log */
+    "  head_seq INTEGER NOT NULL,"  /* its newest change; 0 = empty */
+    "  head_hash BLOB NOT NULL,"    /* chain hash after it */
+    "  acked_seq INTEGER NOT NULL," /* what the hub has made durable of it */
     "  acked_hash BLOB NOT NULL,"
-    "  safe_seq INTEGER NOT NULL,"        /* and what lies in a backup of the hub */
-    "  hlc INTEGER NOT NULL,"             /* highest HLC made here or known to the hub as ours */
-    "  cursor_pos INTEGER NOT NULL,"      /* the feed up to here has been taken in */
+    "  safe_seq INTEGER NOT NULL,"   /* and what lies in a backup of the hub */
+    "  hlc INTEGER NOT NULL,"        /* highest HLC made here or known to the hub as ours */
+    "  cursor_pos INTEGER NOT NULL," /* the feed up to here has been taken in */
     "  cursor_id TEXT NOT NULL,"
-    "  lease_counter INTEGER NOT NULL,"   /* last lease held */
+    "  lease_counter INTEGER NOT NULL," /* last lease held */
     "  lease_random INTEGER NOT NULL,"
-    "  inc_counter INTEGER NOT NULL,"     /* the hub's incarnation last seen */
+    "  inc_counter INTEGER NOT NULL," /* the hub's incarnation last seen */
     "  inc_random INTEGER NOT NULL,"
-    "  seen_pos INTEGER NOT NULL,"        /* highest journal position ever seen and its mark */
+    "  seen_pos INTEGER NOT NULL," /* highest journal position ever seen and its mark */
     "  seen_hash BLOB NOT NULL,"
-    "  offset_ms INTEGER,"                /* hub clock minus this PC's; null = not known */
-    "  last_contact_ms INTEGER,"          /* hub time of its last answer */
-    "  state TEXT NOT NULL,"              /* online, offline, refused */
-    "  state_code TEXT NOT NULL,"         /* the session's word for it */
+    "  offset_ms INTEGER,"        /* hub clock minus this PC's; null = not known */
+    "  last_contact_ms INTEGER,"  /* hub time of its last answer */
+    "  state TEXT NOT NULL,"      /* online, offline, refused */
+    "  state_code TEXT NOT NULL," /* the session's word for it */
     "  state_zh TEXT NOT NULL,"
     "  state_en TEXT NOT NULL,"
-    "  catalog INTEGER NOT NULL,"         /* catalogue that the feed was taken in with */
+    "  catalog INTEGER NOT NULL," /* catalogue that the feed was taken in with */
     "  catalog_hash BLOB NOT NULL) STRICT;"
 
     /* Every change made here, in its exact bytes. */
     "CREATE TABLE outbox("
     "  branch INTEGER NOT NULL,"
-    "  seq INTEGER NOT NULL,"             /* from 1 without gaps */
-    "  record TEXT NOT NULL,"             /* record id */
+    "  seq INTEGER NOT NULL," /* from 1 without gaps */
+    "  record TEXT NOT NULL," /* record id */
     "  type TEXT NOT NULL,"
-    "  hlc INTEGER NOT NULL,"             /* the change's identity: the same in another branch is the same change */
+    "  hlc INTEGER NOT NULL," /* the change's identity: the same in another branch is the same
+                                 change */
     "  user TEXT NOT NULL,"
-    "  body BLOB NOT NULL,"               /* msgpack as sent and hashed */
-    "  hash BLOB NOT NULL,"               /* chain hash after it */
+    "  body BLOB NOT NULL," /* msgpack as sent and hashed */
+    "  hash BLOB NOT NULL," /* chain hash after it */
     "  PRIMARY KEY(branch, seq)) STRICT;"
     "CREATE INDEX outbox_record ON outbox(record, branch, seq);"
 
     /* Records whose digest differed from the hub's: to be asked for. */
     "CREATE TABLE wanted("
     "  id TEXT PRIMARY KEY,"
-    "  n INTEGER NOT NULL) STRICT;"       /* order of arrival; asked again = to the end */
+    "  n INTEGER NOT NULL) STRICT;" /* order of arrival; asked again = to the end */
     "CREATE INDEX wanted_n ON wanted(n);"
 
     /* What the hub did with changes of ours that it did not apply as sent. */
     "CREATE TABLE verdicts("
-    "  hlc INTEGER PRIMARY KEY,"          /* which change */
+    "  hlc INTEGER PRIMARY KEY," /* which change */
     "  record TEXT NOT NULL,"
     "  type TEXT NOT NULL,"
-    "  verdict INTEGER NOT NULL,"         /* enum lm_verdict */
+    "  verdict INTEGER NOT NULL," /* enum lm_verdict */
     "  code TEXT NOT NULL,"
     "  field TEXT NOT NULL,"
     "  zh TEXT NOT NULL,"
     "  en TEXT NOT NULL,"
-    "  open INTEGER NOT NULL) STRICT;"    /* 1 until a later change mends it */
+    "  open INTEGER NOT NULL) STRICT;" /* 1 until a later change mends it */
     "CREATE INDEX verdicts_record ON verdicts(record) WHERE open = 1;"
 
     /* Saves that may be repeated. */
     "CREATE TABLE saves("
-    "  key TEXT PRIMARY KEY,"             /* id:UUID or key:TEXT */
-    "  id TEXT NOT NULL,"                 /* the record made */
-    "  hash BLOB NOT NULL"                /* of what was to be saved */
+    "  key TEXT PRIMARY KEY," /* id:UUID or key:TEXT */
+    "  id TEXT NOT NULL,"     /* the record made */
+    "  hash BLOB NOT NULL"    /* of what was to be saved */
     ") STRICT, WITHOUT ROWID;";
 
 const struct lm_migration ns_migrations[] = {{.sql = first}};
 const int ns_n_migrations = sizeof ns_migrations / sizeof *ns_migrations;
 
 const char *const ns_sql[NS_COUNT] = {
-    [NS_ME] = "SELECT replica, station, level, name, branch, head_seq, head_hash, acked_seq, acked_hash, safe_seq, hlc,"
-              " cursor_pos, cursor_id, lease_counter, lease_random, inc_counter, inc_random, seen_pos, seen_hash,"
-              " offset_ms, last_contact_ms, state, state_code, state_zh, state_en, catalog, catalog_hash FROM me",
-    [NS_ME_ADD] = "INSERT INTO me VALUES(1, ?1, ?2, ?3, ?4, 1, 0, ?5, 0, ?5, 0, 0, 0, '', 0, 0, 0, 0, 0, zeroblob(32),"
-                  " NULL, NULL, 'offline', 'not_started', '尚未开始同步。', 'Not synchronised yet.', ?6, ?7)"
-                  " ON CONFLICT(one) DO NOTHING",
+    [NS_ME] = "SELECT replica, station, level, name, branch, head_seq, head_hash, acked_seq, "
+              "acked_hash, safe_seq, hlc,"
+              " cursor_pos, cursor_id, lease_counter, lease_random, inc_counter, inc_random, "
+              "seen_pos, seen_hash,"
+              " offset_ms, last_contact_ms, state, state_code, state_zh, state_en, catalog, "
+              "catalog_hash FROM me",
+    [NS_ME_ADD] =
+        "INSERT INTO me VALUES(1, ?1, ?2, ?3, ?4, 1, 0, ?5, 0, ?5, 0, 0, 0, '', 0, 0, 0, 0, 0, "
+        "zeroblob(32),"
+        " NULL, NULL, 'offline', 'not_started', '尚未开始同步。', 'Not synchronised yet.', ?6, ?7)"
+        " ON CONFLICT(one) DO NOTHING",
     [NS_ME_HEAD] = "UPDATE me SET head_seq = ?1, head_hash = ?2, hlc = max(hlc, ?3)",
-    [NS_ME_FORK] = "UPDATE me SET branch = ?1, head_seq = ?2, head_hash = ?3, acked_seq = 0, acked_hash = ?4, safe_seq = 0",
-    [NS_ME_WELCOME] =
-        "UPDATE me SET lease_counter = ?1, lease_random = ?2, inc_counter = ?3, inc_random = ?4, acked_seq = ?5,"
-        " acked_hash = ?6, safe_seq = ?7, hlc = max(hlc, ?8), seen_pos = ?9, seen_hash = ?10, cursor_pos = ?11,"
-        " cursor_id = ?12, offset_ms = ?13, last_contact_ms = ?14",
-    [NS_ME_ACKED] = "UPDATE me SET acked_seq = ?2, acked_hash = ?3, safe_seq = ?4, last_contact_ms = ?5"
-                    " WHERE branch = ?1 AND acked_seq <= ?2",
+    [NS_ME_FORK] = "UPDATE me SET branch = ?1, head_seq = ?2, head_hash = ?3, acked_seq = 0, "
+                   "acked_hash = ?4, safe_seq = 0",
+    [NS_ME_WELCOME] = "UPDATE me SET lease_counter = ?1, lease_random = ?2, inc_counter = ?3, "
+                      "inc_random = ?4, acked_seq = ?5,"
+                      " acked_hash = ?6, safe_seq = ?7, hlc = max(hlc, ?8), seen_pos = ?9, "
+                      "seen_hash = ?10, cursor_pos = ?11,"
+                      " cursor_id = ?12, offset_ms = ?13, last_contact_ms = ?14",
+    [NS_ME_ACKED] =
+        "UPDATE me SET acked_seq = ?2, acked_hash = ?3, safe_seq = ?4, last_contact_ms = ?5"
+        " WHERE branch = ?1 AND acked_seq <= ?2",
     [NS_ME_CURSOR] = "UPDATE me SET cursor_pos = ?1, cursor_id = ?2, last_contact_ms = ?5,"
-                     " seen_hash = CASE WHEN ?3 > seen_pos THEN ?4 ELSE seen_hash END, seen_pos = max(seen_pos, ?3)",
+                     " seen_hash = CASE WHEN ?3 > seen_pos THEN ?4 ELSE seen_hash END, seen_pos = "
+                     "max(seen_pos, ?3)",
     [NS_ME_CONTACT] = "UPDATE me SET last_contact_ms = ?1",
     [NS_ME_STATE] = "UPDATE me SET state = ?1, state_code = ?2, state_zh = ?3, state_en = ?4",
-    [NS_ME_CATALOG] = "UPDATE me SET catalog = ?1, catalog_hash = ?2, cursor_pos = 0, cursor_id = ''",
+    [NS_ME_CATALOG] =
+        "UPDATE me SET catalog = ?1, catalog_hash = ?2, cursor_pos = 0, cursor_id = ''",
     [NS_ME_OFFSET] = "UPDATE me SET offset_ms = ?1",
-    [NS_OUT_ADD] = "INSERT INTO outbox(branch, seq, record, type, hlc, user, body, hash) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    [NS_OUT_FROM] = "SELECT seq, body, hash FROM outbox WHERE branch = ?1 AND seq >= ?2 ORDER BY seq",
+    [NS_OUT_ADD] = "INSERT INTO outbox(branch, seq, record, type, hlc, user, body, hash) "
+                   "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [NS_OUT_FROM] =
+        "SELECT seq, body, hash FROM outbox WHERE branch = ?1 AND seq >= ?2 ORDER BY seq",
     [NS_OUT_HASH] = "SELECT hash FROM outbox WHERE branch = ?1 AND seq = ?2",
-    [NS_OUT_RECORD] = "SELECT body FROM outbox WHERE record = ?1 AND branch = ?2 AND seq > ?3 ORDER BY seq",
-    [NS_OUT_UNACKED] = "SELECT 1 FROM outbox WHERE record = ?1 AND branch = ?2 AND seq > ?3 LIMIT 1",
+    [NS_OUT_RECORD] =
+        "SELECT body FROM outbox WHERE record = ?1 AND branch = ?2 AND seq > ?3 ORDER BY seq",
+    [NS_OUT_UNACKED] =
+        "SELECT 1 FROM outbox WHERE record = ?1 AND branch = ?2 AND seq > ?3 LIMIT 1",
     /* A change carried over a fork stands in two branches: the newer place counts. */
-    [NS_OUT_HISTORY] = "SELECT o.branch, o.seq, o.user, o.body, v.verdict, v.code, v.field, v.zh, v.en, v.open FROM outbox AS o"
-                       " LEFT JOIN verdicts AS v ON v.hlc = o.hlc WHERE o.record = ?1 AND NOT EXISTS (SELECT 1 FROM outbox"
-                       " AS n WHERE n.record = ?1 AND n.hlc = o.hlc AND n.branch > o.branch) ORDER BY o.hlc",
-    [NS_OUT_COPY] = "SELECT seq, record, type, hlc, user, body FROM outbox WHERE branch = ?1 AND seq > ?2 ORDER BY seq",
+    [NS_OUT_HISTORY] =
+        "SELECT o.branch, o.seq, o.user, o.body, v.verdict, v.code, v.field, v.zh, v.en, v.open "
+        "FROM outbox AS o"
+        " LEFT JOIN verdicts AS v ON v.hlc = o.hlc WHERE o.record = ?1 AND NOT EXISTS (SELECT 1 "
+        "FROM outbox"
+        " AS n WHERE n.record = ?1 AND n.hlc = o.hlc AND n.branch > o.branch) ORDER BY o.hlc",
+    [NS_OUT_COPY] = "SELECT seq, record, type, hlc, user, body FROM outbox WHERE branch = ?1 AND "
+                    "seq > ?2 ORDER BY seq",
     [NS_OUT_AT] = "SELECT hlc, record, type FROM outbox WHERE branch = ?1 AND seq = ?2",
-    [NS_WANT_ADD] = "INSERT INTO wanted(id, n) VALUES(?1, (SELECT coalesce(max(n), 0) + 1 FROM wanted))"
-                    " ON CONFLICT(id) DO UPDATE SET n = excluded.n",
+    [NS_WANT_ADD] =
+        "INSERT INTO wanted(id, n) VALUES(?1, (SELECT coalesce(max(n), 0) + 1 FROM wanted))"
+        " ON CONFLICT(id) DO UPDATE SET n = excluded.n",
     [NS_WANT_DROP] = "DELETE FROM wanted WHERE id = ?1",
     [NS_WANT_LIST] = "SELECT id FROM wanted ORDER BY n LIMIT ?1",
     [NS_WANT_COUNT] = "SELECT count(*) FROM wanted",
     [NS_VERDICT_PUT] = "INSERT INTO verdicts(hlc, record, type, verdict, code, field, zh, en, open)"
-                       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1) ON CONFLICT(hlc) DO UPDATE SET verdict = excluded.verdict,"
-                       " code = excluded.code, field = excluded.field, zh = excluded.zh, en = excluded.en, open = 1",
-    [NS_VERDICT_HINT] = "INSERT INTO verdicts(hlc, record, type, verdict, code, field, zh, en, open)"
-                        " VALUES(?1, ?2, ?3, ?4, ?5, '', '', '', 1) ON CONFLICT(hlc) DO NOTHING",
+                       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1) ON CONFLICT(hlc) DO UPDATE SET "
+                       "verdict = excluded.verdict,"
+                       " code = excluded.code, field = excluded.field, zh = excluded.zh, en = "
+                       "excluded.en, open = 1",
+    [NS_VERDICT_HINT] =
+        "INSERT INTO verdicts(hlc, record, type, verdict, code, field, zh, en, open)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, '', '', '', 1) ON CONFLICT(hlc) DO NOTHING",
     /* A hint about a change that the page did not know of yet stays. */
-    [NS_VERDICT_CLOSE] = "UPDATE verdicts SET open = 0 WHERE record = ?1 AND open = 1 AND NOT EXISTS (SELECT 1 FROM outbox AS o"
-                         " WHERE o.record = ?1 AND o.hlc = verdicts.hlc AND o.branch = ?2 AND o.seq > ?3)",
+    [NS_VERDICT_CLOSE] =
+        "UPDATE verdicts SET open = 0 WHERE record = ?1 AND open = 1 AND NOT EXISTS (SELECT 1 FROM "
+        "outbox AS o"
+        " WHERE o.record = ?1 AND o.hlc = verdicts.hlc AND o.branch = ?2 AND o.seq > ?3)",
     [NS_VERDICT_OF] = "SELECT 1 FROM verdicts WHERE hlc = ?1 AND verdict = 5 AND open = 1",
-    [NS_VERDICT_RECORD] = "SELECT 1 FROM verdicts WHERE record = ?1 AND verdict = 5 AND open = 1 LIMIT 1",
-    [NS_VERDICT_LIST] = "SELECT hlc, record, type, verdict, code, field, zh, en FROM verdicts WHERE open = 1 AND verdict = 5"
+    [NS_VERDICT_RECORD] =
+        "SELECT 1 FROM verdicts WHERE record = ?1 AND verdict = 5 AND open = 1 LIMIT 1",
+    [NS_VERDICT_LIST] = "SELECT hlc, record, type, verdict, code, field, zh, en FROM verdicts "
+                        "WHERE open = 1 AND verdict = 5"
                         " ORDER BY hlc",
     [NS_VERDICT_COUNT] = "SELECT count(*) FROM verdicts WHERE open = 1 AND verdict = ?1",
     [NS_VERDICT_DROP] = "UPDATE verdicts SET open = 0 WHERE record = ?1",

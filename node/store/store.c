@@ -23,7 +23,8 @@ void ns_done(sqlite3_stmt *stmt)
     (void)sqlite3_clear_bindings(stmt);
 }
 
-enum lm_status ns_run(struct lm_nstore *s, sqlite3_stmt *stmt, const char *doing, struct lm_error *err)
+enum lm_status ns_run(struct lm_nstore *s, sqlite3_stmt *stmt, const char *doing,
+                      struct lm_error *err)
 {
     enum lm_status st = lm_db_status(s->db, sqlite3_step(stmt), doing, err);
 
@@ -31,7 +32,8 @@ enum lm_status ns_run(struct lm_nstore *s, sqlite3_stmt *stmt, const char *doing
     return st;
 }
 
-enum lm_status ns_row(struct lm_nstore *s, sqlite3_stmt *stmt, const char *doing, struct lm_error *err)
+enum lm_status ns_row(struct lm_nstore *s, sqlite3_stmt *stmt, const char *doing,
+                      struct lm_error *err)
 {
     int rc = sqlite3_step(stmt);
     enum lm_status st;
@@ -83,7 +85,8 @@ uint64_t ns_column_u64(sqlite3_stmt *stmt, int at)
 
 /* ---- opening ---- */
 
-/* The record tables are made again only when the catalogue is another one: several processes open the file all day. */
+/* The record tables are made again only when the catalogue is another one: several processes open
+ * the file all day. */
 static enum lm_status migrate_tables(struct lm_nstore *s, struct lm_error *err)
 {
     sqlite3_stmt *stmt = NULL;
@@ -120,8 +123,8 @@ static enum lm_status migrate_tables(struct lm_nstore *s, struct lm_error *err)
     return st;
 }
 
-enum lm_status lm_nstore_open(const struct lm_datadir *dir, const struct lm_catalog *catalog, bool create,
-                              struct lm_nstore **out, struct lm_error *err)
+enum lm_status lm_nstore_open(const struct lm_datadir *dir, const struct lm_catalog *catalog,
+                              bool create, struct lm_nstore **out, struct lm_error *err)
 {
     char path[PATH_MAX];
     struct lm_db_options options = {.path = path,
@@ -139,13 +142,15 @@ enum lm_status lm_nstore_open(const struct lm_datadir *dir, const struct lm_cata
     s->catalog = catalog;
     st = lm_datadir_path(dir, "node.db", path, sizeof path);
     if (st != LM_OK) {
-        st = lm_fail(err, st, "path_too_long", "", "数据目录的路径太长。", "The data directory's path is too long.");
+        st = lm_fail(err, st, "path_too_long", "", "数据目录的路径太长。",
+                     "The data directory's path is too long.");
     }
     if (st == LM_OK) {
         st = lm_db_open(&options, &s->db, err);
     }
     if (st == LM_ERR_NOT_FOUND) {
-        st = lm_fail(err, st, "not_enrolled", "", "数据目录 %s 还没有入网，请先运行 lastmile-node enrol。",
+        st = lm_fail(err, st, "not_enrolled", "",
+                     "数据目录 %s 还没有入网，请先运行 lastmile-node enrol。",
                      "%s is not enrolled yet: run `lastmile-node enrol KIT` first.", dir->path);
     }
     if (st == LM_OK) {
@@ -233,7 +238,8 @@ enum lm_status lm_nstore_me(struct lm_nstore *store, struct lm_me *me, struct lm
 
     memset(me, 0, sizeof *me);
     if (st == LM_ERR_NOT_FOUND) {
-        return lm_fail(err, st, "not_enrolled", "", "本机还没有入网，请先运行 lastmile-node enrol。",
+        return lm_fail(err, st, "not_enrolled", "",
+                       "本机还没有入网，请先运行 lastmile-node enrol。",
                        "This PC is not enrolled yet: run `lastmile-node enrol KIT` first.");
     }
     if (st != LM_OK) {
@@ -271,8 +277,8 @@ enum lm_status lm_nstore_me(struct lm_nstore *store, struct lm_me *me, struct lm
     return LM_OK;
 }
 
-enum lm_status lm_nstore_me_make(struct lm_nstore *store, uint64_t replica, const char *station, const char *level,
-                                 const char *name, struct lm_error *err)
+enum lm_status lm_nstore_me_make(struct lm_nstore *store, uint64_t replica, const char *station,
+                                 const char *level, const char *name, struct lm_error *err)
 {
     sqlite3_stmt *q = ns_stmt(store, NS_ME_ADD);
     uint8_t start[LM_HASH_BYTES];
@@ -292,13 +298,16 @@ enum lm_status lm_nstore_me_make(struct lm_nstore *store, uint64_t replica, cons
         st = lm_nstore_me(store, &me, err);
     }
     if (st == LM_OK && me.replica != replica) {
-        st = lm_fail(err, LM_ERR_EXISTS, "already_enrolled", "", "数据目录里已有另一份登记的数据（服务站 %s）。",
-                     "The data directory holds the data of another enrolment (station %s).", me.station);
+        st = lm_fail(err, LM_ERR_EXISTS, "already_enrolled", "",
+                     "数据目录里已有另一份登记的数据（服务站 %s）。",
+                     "The data directory holds the data of another enrolment (station %s).",
+                     me.station);
     }
     return st;
 }
 
-enum lm_status lm_nstore_set_offset(struct lm_nstore *store, int64_t offset_ms, struct lm_error *err)
+enum lm_status lm_nstore_set_offset(struct lm_nstore *store, int64_t offset_ms,
+                                    struct lm_error *err)
 {
     sqlite3_stmt *q = ns_stmt(store, NS_ME_OFFSET);
 

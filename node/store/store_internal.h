@@ -10,10 +10,39 @@
 
 /* One entry a statement, in the order of ns_sql[]. */
 enum ns_query {
-    NS_ME, NS_ME_ADD, NS_ME_HEAD, NS_ME_FORK, NS_ME_WELCOME, NS_ME_ACKED, NS_ME_CURSOR, NS_ME_CONTACT, NS_ME_STATE,
-    NS_ME_CATALOG, NS_ME_OFFSET, NS_OUT_ADD, NS_OUT_FROM, NS_OUT_HASH, NS_OUT_RECORD, NS_OUT_UNACKED, NS_OUT_HISTORY, NS_OUT_COPY,
-    NS_OUT_AT, NS_WANT_ADD, NS_WANT_DROP, NS_WANT_LIST, NS_WANT_COUNT, NS_VERDICT_PUT, NS_VERDICT_HINT,
-    NS_VERDICT_CLOSE, NS_VERDICT_OF, NS_VERDICT_RECORD, NS_VERDICT_LIST, NS_VERDICT_COUNT, NS_VERDICT_DROP, NS_SAVED, NS_SAVE_KEY,
+    NS_ME,
+    NS_ME_ADD,
+    NS_ME_HEAD,
+    NS_ME_FORK,
+    NS_ME_WELCOME,
+    NS_ME_ACKED,
+    NS_ME_CURSOR,
+    NS_ME_CONTACT,
+    NS_ME_STATE,
+    NS_ME_CATALOG,
+    NS_ME_OFFSET,
+    NS_OUT_ADD,
+    NS_OUT_FROM,
+    NS_OUT_HASH,
+    NS_OUT_RECORD,
+    NS_OUT_UNACKED,
+    NS_OUT_HISTORY,
+    NS_OUT_COPY,
+    NS_OUT_AT,
+    NS_WANT_ADD,
+    NS_WANT_DROP,
+    NS_WANT_LIST,
+    NS_WANT_COUNT,
+    NS_VERDICT_PUT,
+    NS_VERDICT_HINT,
+    NS_VERDICT_CLOSE,
+    NS_VERDICT_OF,
+    NS_VERDICT_RECORD,
+    NS_VERDICT_LIST,
+    NS_VERDICT_COUNT,
+    NS_VERDICT_DROP,
+    NS_SAVED,
+    NS_SAVE_KEY,
     NS_COUNT
 };
 
@@ -31,9 +60,11 @@ extern const char *const ns_sql[NS_COUNT];
 /* The statement, reset and without bindings. */
 sqlite3_stmt *ns_stmt(struct lm_nstore *s, enum ns_query q);
 /* Runs one that gives no row, and resets it. */
-enum lm_status ns_run(struct lm_nstore *s, sqlite3_stmt *stmt, const char *doing, struct lm_error *err);
+enum lm_status ns_run(struct lm_nstore *s, sqlite3_stmt *stmt, const char *doing,
+                      struct lm_error *err);
 /* LM_OK with a row; LM_ERR_NOT_FOUND at the end (err untouched), after which it is reset. */
-enum lm_status ns_row(struct lm_nstore *s, sqlite3_stmt *stmt, const char *doing, struct lm_error *err);
+enum lm_status ns_row(struct lm_nstore *s, sqlite3_stmt *stmt, const char *doing,
+                      struct lm_error *err);
 void ns_done(sqlite3_stmt *stmt);
 void ns_bind_text(sqlite3_stmt *stmt, int at, const char *text);
 void ns_bind_u64(sqlite3_stmt *stmt, int at, uint64_t u);

@@ -1,4 +1,5 @@
-/* What a session with the hub makes durable besides records: WELCOME, acks, verdict hints, the wanted list, the state shown. */
+/* What a session with the hub makes durable besides records: WELCOME, acks, verdict hints, the
+ * wanted list, the state shown. */
 #include "node/store/store_internal.h"
 
 #include <string.h>
@@ -16,8 +17,9 @@ enum lm_status ns_wanted_count(struct lm_nstore *s, uint64_t *out, struct lm_err
     return st;
 }
 
-enum lm_status lm_nstore_welcome(struct lm_nstore *store, const struct lm_msg_welcome *w, int64_t offset_ms,
-                                 bool went_back, struct lm_me *me, uint64_t *wanted, struct lm_error *err)
+enum lm_status lm_nstore_welcome(struct lm_nstore *store, const struct lm_msg_welcome *w,
+                                 int64_t offset_ms, bool went_back, struct lm_me *me,
+                                 uint64_t *wanted, struct lm_error *err)
 {
     sqlite3_stmt *q;
     enum lm_status st = lm_nstore_begin(store, err);
@@ -69,8 +71,9 @@ out:
     return st;
 }
 
-enum lm_status lm_nstore_set_acked(struct lm_nstore *store, uint64_t branch, const struct lm_head *acked,
-                                   uint64_t safe_seq, int64_t contact_ms, struct lm_error *err)
+enum lm_status lm_nstore_set_acked(struct lm_nstore *store, uint64_t branch,
+                                   const struct lm_head *acked, uint64_t safe_seq,
+                                   int64_t contact_ms, struct lm_error *err)
 {
     sqlite3_stmt *q = ns_stmt(store, NS_ME_ACKED);
 
@@ -82,8 +85,8 @@ enum lm_status lm_nstore_set_acked(struct lm_nstore *store, uint64_t branch, con
     return ns_run(store, q, "note what is acked", err);
 }
 
-enum lm_status lm_nstore_set_state(struct lm_nstore *store, const char *state, const char *code, const char *zh,
-                                   const char *en, struct lm_error *err)
+enum lm_status lm_nstore_set_state(struct lm_nstore *store, const char *state, const char *code,
+                                   const char *zh, const char *en, struct lm_error *err)
 {
     sqlite3_stmt *q = ns_stmt(store, NS_ME_STATE);
 

@@ -1,9 +1,12 @@
-/* Drains queued changes of many stations into a running hub and says how fast, and what they cost on the wire.
+/* Drains queued changes of many stations into a running hub and says how fast, and what they cost
+ * on the wire.
  *
- *   drain KITS_DIR CHANGES_PER_NODE [BATCH] [SEED]     KITS_DIR holds one enrolment kit a station (*.kit)
+ *   drain KITS_DIR CHANGES_PER_NODE [BATCH] [SEED]     KITS_DIR holds one enrolment kit a station
+ * (*.kit)
  *
- * Real CURVE, real sockets, real protocol: every node enrols, says HELLO, and pushes what was made and packed beforehand, four pushes
- * under way, until its last change is acked (so: durable at the hub). Prints one JSON document. tests/bench/run.py starts the hub. */
+ * Real CURVE, real sockets, real protocol: every node enrols, says HELLO, and pushes what was made
+ * and packed beforehand, four pushes under way, until its last change is acked (so: durable at the
+ * hub). Prints one JSON document. tests/bench/run.py starts the hub. */
 #include "common/base/util.h"
 #include "common/datadir.h"
 #include "common/transport.h"
@@ -42,7 +45,8 @@ static void die(const char *what)
     exit(1);
 }
 
-/* ---- made-up records: no references, so that any order is complete ----------------------------- */
+/* ---- made-up records: no references, so that any order is complete -----------------------------
+ */
 
 static const char *pick(const char *const *words, size_t n)
 {
@@ -50,10 +54,14 @@ static const char *pick(const char *const *words, size_t n)
 }
 #define PICK(words) pick(words, sizeof(words) / sizeof *(words))
 
-static const char *const texts[] = {"询问优待证办理进度,已说明还需补交的材料和时限", "反映住房漏雨,已联系村委会核实并协助申报维修",
-                                    "咨询六十周岁农村籍退役士兵待遇,核对入伍和退役时间", "来电了解大病报销流程,告知需准备发票和出院小结",
-                                    "请求协助查找退役档案,已记录并转交县局", "反映邻里宅基地纠纷,约定下周三现场调解"};
-static const char *const replies[] = {"已当场答复,本人表示满意", "已登记转办,五个工作日内回复", "已一次性告知所需材料", "约定时间上门办理"};
+static const char *const texts[] = {"询问优待证办理进度,已说明还需补交的材料和时限",
+                                    "反映住房漏雨,已联系村委会核实并协助申报维修",
+                                    "咨询六十周岁农村籍退役士兵待遇,核对入伍和退役时间",
+                                    "来电了解大病报销流程,告知需准备发票和出院小结",
+                                    "请求协助查找退役档案,已记录并转交县局",
+                                    "反映邻里宅基地纠纷,约定下周三现场调解"};
+static const char *const replies[] = {"已当场答复,本人表示满意", "已登记转办,五个工作日内回复",
+                                      "已一次性告知所需材料", "约定时间上门办理"};
 static const char *const places[] = {"村文化广场", "镇文化站", "敬老院", "村小学操场"};
 static const char *const surnames[] = {"测", "试", "样", "例", "示", "范"};
 
@@ -84,7 +92,8 @@ struct scratch {
     struct fields fields;
 };
 
-static const char *make_fields(struct scratch *s, const char *station, const char *handler, uint64_t i)
+static const char *make_fields(struct scratch *s, const char *station, const char *handler,
+                               uint64_t i)
 {
     struct fields *f = &s->fields;
     uint64_t dice = lm_rand_below(&rnd, 10);
@@ -110,7 +119,8 @@ static const char *make_fields(struct scratch *s, const char *station, const cha
         snprintf(s->a, sizeof s->a, "%s%s%s", PICK(surnames), PICK(surnames), PICK(surnames));
         put_text(f, "name", s->a);
         date_text(s->d, -8000, 9000);
-        snprintf(s->b, sizeof s->b, "999999%.4s%.2s%.2s%03" PRIu64, s->d, s->d + 5, s->d + 8, lm_rand_below(&rnd, 1000));
+        snprintf(s->b, sizeof s->b, "999999%.4s%.2s%.2s%03" PRIu64, s->d, s->d + 5, s->d + 8,
+                 lm_rand_below(&rnd, 1000));
         int odd = (s->b[16] - '0') % 2;
         size_t n = strlen(s->b);
         s->b[n] = lm_idno_check_char(s->b);
@@ -193,7 +203,8 @@ static void make_pushes(struct node *node, uint64_t changes, uint32_t batch_size
             die("a change does not fit");
         }
         lm_chain_next(hash, body.data, body.len, hash);
-        if (batch.count == batch_size || batch.raw.len > LM_BATCH_BYTES_MAX - 8192 || seq == changes) {
+        if (batch.count == batch_size || batch.raw.len > LM_BATCH_BYTES_MAX - 8192 ||
+            seq == changes) {
             struct lm_msg_push push;
             memset(&push, 0, sizeof push);
             lm_buf_reset(&packed);
@@ -226,9 +237,11 @@ static void make_pushes(struct node *node, uint64_t changes, uint32_t batch_size
     free(s);
 }
 
-/* ---- talking ------------------------------------------------------------------------------------ */
+/* ---- talking ------------------------------------------------------------------------------------
+ */
 
-static struct lm_dealer *open_dealer(struct lm_context *context, const struct node *node, const struct lm_keypair *keys)
+static struct lm_dealer *open_dealer(struct lm_context *context, const struct node *node,
+                                     const struct lm_keypair *keys)
 {
     uint8_t hub_key[32];
     struct lm_dealer *dealer = NULL;
@@ -263,7 +276,8 @@ static void expect(struct lm_dealer *dealer, uint8_t kind, struct lm_incoming *i
         struct lm_arena arena;
         struct lm_msg_error error;
         lm_arena_init(&arena, 65536);
-        if (in->kind == LM_MSG_ERROR && lm_error_read(in->body, in->n, &arena, &error, NULL) == LM_OK) {
+        if (in->kind == LM_MSG_ERROR &&
+            lm_error_read(in->body, in->n, &arena, &error, NULL) == LM_OK) {
             die(error.text);
         }
         die("another answer than expected");
@@ -431,10 +445,11 @@ int main(int argc, char **argv)
     }
     int64_t took = lm_clock_mono_ms() - started;
     double total = (double)changes * (double)n;
-    printf("{\"nodes\":%zu,\"changes\":%.0f,\"batch\":%u,\"seconds\":%.3f,\"changes_per_s\":%.0f,\"raw_bytes_per_change\":%.1f,"
+    printf("{\"nodes\":%zu,\"changes\":%.0f,\"batch\":%u,\"seconds\":%.3f,\"changes_per_s\":%.0f,"
+           "\"raw_bytes_per_change\":%.1f,"
            "\"wire_bytes_per_change\":%.1f}\n",
-           n, total, batch, (double)took / 1000.0, total * 1000.0 / (double)(took ? took : 1), (double)raw_bytes / total,
-           (double)wire_bytes / total);
+           n, total, batch, (double)took / 1000.0, total * 1000.0 / (double)(took ? took : 1),
+           (double)raw_bytes / total, (double)wire_bytes / total);
     for (size_t i = 0; i < n; i++) {
         lm_dealer_close(&nodes[i].dealer);
     }

@@ -1,4 +1,5 @@
-/* Any bytes as a change: what reads packs to bytes that read the same, and stays within the stated bounds. */
+/* Any bytes as a change: what reads packs to bytes that read the same, and stays within the stated
+ * bounds. */
 #include "proto/change.h"
 
 #include <stddef.h>
@@ -22,10 +23,12 @@ static void check_bounds(const struct lm_change *c)
 
 static void check_same(const struct lm_change *a, const struct lm_change *b)
 {
-    LM_CHECK(strcmp(a->type, b->type) == 0 && strcmp(a->id, b->id) == 0 && strcmp(a->user, b->user) == 0);
+    LM_CHECK(strcmp(a->type, b->type) == 0 && strcmp(a->id, b->id) == 0 &&
+             strcmp(a->user, b->user) == 0);
     LM_CHECK(a->op == b->op && a->hlc == b->hlc && a->catalog == b->catalog);
     LM_CHECK(a->wall_delta_ms == b->wall_delta_ms && a->offset_ms == b->offset_ms);
-    LM_CHECK(a->offset_known == b->offset_known && a->has_seen == b->has_seen && a->seen == b->seen);
+    LM_CHECK(a->offset_known == b->offset_known && a->has_seen == b->has_seen &&
+             a->seen == b->seen);
     LM_CHECK(lm_value_equal(&a->fields, &b->fields));
     LM_CHECK(lm_version_equal(a->base_all, b->base_all) && a->n_bases == b->n_bases);
     for (size_t i = 0; i < a->n_bases; i++) {

@@ -1,5 +1,5 @@
-/* Any bytes as a record body, read with the catalogue built in: what reads packs to bytes that read to a record of the
- * same digest, and every value has the shape that its field asks for. */
+/* Any bytes as a record body, read with the catalogue built in: what reads packs to bytes that read
+ * to a record of the same digest, and every value has the shape that its field asks for. */
 #include "proto/feed.h"
 
 #include <stddef.h>
@@ -24,7 +24,8 @@ static void check_record(const struct lm_record *rec)
         const struct lm_field *field = &rec->type->fields[i];
         const struct lm_value *v = &rec->fields[i];
         LM_CHECK(lm_value_is_null(v) || !field->is_list || v->kind == LM_LIST);
-        LM_CHECK(lm_value_is_null(v) || field->is_list || field->ftype != LM_F_BOOL || v->kind == LM_BOOL);
+        LM_CHECK(lm_value_is_null(v) || field->is_list || field->ftype != LM_F_BOOL ||
+                 v->kind == LM_BOOL);
         LM_CHECK(field->fill != LM_FILL_COMPUTED || i == LM_C_ID || lm_value_is_null(v));
     }
     LM_CHECK(rec->position >= 0);

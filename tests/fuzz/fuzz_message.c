@@ -1,6 +1,7 @@
-/* Any bytes as a message: the first byte is the kind, the rest its body, as the two frames on the wire. What reads
- * packs to bytes that pack again to the same; the packed content of a PUSH is unpacked as the hub would. Kind 0 is a
- * certificate and kind 255 a kit, which come from files and disks. */
+/* Any bytes as a message: the first byte is the kind, the rest its body, as the two frames on the
+ * wire. What reads packs to bytes that pack again to the same; the packed content of a PUSH is
+ * unpacked as the hub would. Kind 0 is a certificate and kind 255 a kit, which come from files and
+ * disks. */
 #include "proto/credential.h"
 #include "proto/message.h"
 
@@ -12,17 +13,17 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Reads; packs; what was packed reads, and packs to the same bytes. */
-#define ROUND(name) \
-    do { \
-        struct lm_msg_##name m, again; \
-        if (lm_##name##_read(body, n, &arena, &m, &err) == LM_OK) { \
-            lm_##name##_pack(&first, &m); \
-            LM_CHECK(first.status == LM_OK && first.len <= n); \
-            LM_CHECK(lm_##name##_read(first.data, first.len, &arena, &again, &err) == LM_OK); \
-            lm_##name##_pack(&second, &again); \
-            LM_CHECK(first.len == second.len && memcmp(first.data, second.data, first.len) == 0); \
-            read = true; \
-        } \
+#define ROUND(name)                                                                                \
+    do {                                                                                           \
+        struct lm_msg_##name m, again;                                                             \
+        if (lm_##name##_read(body, n, &arena, &m, &err) == LM_OK) {                                \
+            lm_##name##_pack(&first, &m);                                                          \
+            LM_CHECK(first.status == LM_OK && first.len <= n);                                     \
+            LM_CHECK(lm_##name##_read(first.data, first.len, &arena, &again, &err) == LM_OK);      \
+            lm_##name##_pack(&second, &again);                                                     \
+            LM_CHECK(first.len == second.len && memcmp(first.data, second.data, first.len) == 0);  \
+            read = true;                                                                           \
+        }                                                                                          \
     } while (0)
 
 struct gathered {
@@ -47,8 +48,8 @@ static void unpack(const uint8_t *body, size_t n, struct lm_arena *arena)
         return;
     }
     lm_batch_init(&g.batch);
-    enum lm_status status = lm_batch_unpack(push.packed, push.packed_len, push.raw_bytes, push.count, arena,
-                                            gather, &g, &err);
+    enum lm_status status = lm_batch_unpack(push.packed, push.packed_len, push.raw_bytes,
+                                            push.count, arena, gather, &g, &err);
     LM_CHECK(status == LM_OK ? g.n == push.count : g.n == 0);
     lm_batch_free(&g.batch);
 }
@@ -61,7 +62,8 @@ static void credentials(const uint8_t *data, size_t size, struct lm_arena *arena
     struct lm_error err;
     LM_CHECK(lm_certificate_check(data + 1, size - 1, sign_public, &certificate, &err) != LM_OK);
     if (lm_kit_read((const char *)data + 1, size - 1, arena, &kit, &err) == LM_OK) {
-        LM_CHECK(kit.town && kit.endpoint && kit.station_name && kit.n_records <= LM_KIT_RECORDS_MAX);
+        LM_CHECK(kit.town && kit.endpoint && kit.station_name &&
+                 kit.n_records <= LM_KIT_RECORDS_MAX);
     }
 }
 

@@ -1,5 +1,5 @@
-/* Any bytes: the prescan judges them, and what it lets through every reader can walk; a value that reads packs to bytes
- * that read equal. */
+/* Any bytes: the prescan judges them, and what it lets through every reader can walk; a value that
+ * reads packs to bytes that read equal. */
 #include "proto/pack.h"
 #include "proto/prescan.h"
 

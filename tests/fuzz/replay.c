@@ -1,5 +1,6 @@
-/* Gives each named file, and each file of each named directory, to a fuzz target once: so that seeds and former
- * findings are tested under any compiler. Exits 1 when there was nothing to replay. */
+/* Gives each named file, and each file of each named directory, to a fuzz target once: so that
+ * seeds and former findings are tested under any compiler. Exits 1 when there was nothing to
+ * replay. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

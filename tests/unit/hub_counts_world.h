@@ -1,8 +1,10 @@
-/* A town with rows put straight into its typed tables, and figures written as one line of text: what the tests of the counts share.
+/* A town with rows put straight into its typed tables, and figures written as one line of text:
+ * what the tests of the counts share.
  *
- * A row is written "field=value;field=value". Lists are separated by commas; what refers to a record is a word, made into an id; an item of
- * category_at_visit is "identity/benefit". {n} becomes a number that no other row has. A figure reads
- * "VALUE DISPLAY[ +OPENING][ | KEY=VALUE …]" with "-" for null and the town's prefix left off the keys. */
+ * A row is written "field=value;field=value". Lists are separated by commas; what refers to a
+ * record is a word, made into an id; an item of category_at_visit is "identity/benefit". {n}
+ * becomes a number that no other row has. A figure reads "VALUE DISPLAY[ +OPENING][ | KEY=VALUE …]"
+ * with "-" for null and the town's prefix left off the keys. */
 #ifndef LM_TESTS_HUB_COUNTS_WORLD_H
 #define LM_TESTS_HUB_COUNTS_WORLD_H
 
@@ -16,7 +18,8 @@
 
 static int counter_;
 
-static inline struct lm_value parse_one(struct world *w, const struct lm_field *field, const char *text)
+static inline struct lm_value parse_one(struct world *w, const struct lm_field *field,
+                                        const char *text)
 {
     char id[40], *copy = NULL;
 
@@ -69,18 +72,22 @@ static inline struct lm_value parse_category(struct world *w, const char *text)
 
 static inline struct lm_value parse_list(struct world *w, const struct lm_field *field, char *text)
 {
-    struct lm_value list = {.kind = LM_LIST, .items = lm_arena_alloc(&w->arena, 64 * sizeof(struct lm_value))};
+    struct lm_value list = {.kind = LM_LIST,
+                            .items = lm_arena_alloc(&w->arena, 64 * sizeof(struct lm_value))};
     char *rest = NULL;
 
     for (char *item = strtok_r(text, ",", &rest); item; item = strtok_r(NULL, ",", &rest)) {
         assert_true(list.len < 64);
-        list.items[list.len++] = field->ftype == LM_F_MAP ? parse_category(w, item) : parse_one(w, field, item);
+        list.items[list.len++] =
+            field->ftype == LM_F_MAP ? parse_category(w, item) : parse_one(w, field, item);
     }
     return list;
 }
 
-/* spec with {n} filled in, a later field over an earlier one. invalid=1 marks the row. Returns the row's id (in the arena). */
-static inline const char *put_row(struct world *w, const char *type_name, const char *place, const char *spec, const char *more, int n)
+/* spec with {n} filled in, a later field over an earlier one. invalid=1 marks the row. Returns the
+ * row's id (in the arena). */
+static inline const char *put_row(struct world *w, const char *type_name, const char *place,
+                                  const char *spec, const char *more, int n)
 {
     const struct lm_type *type = lm_catalog_type(w->catalog, type_name);
     char text[2048], filled[2048], id[40], unique[40], *rest = NULL;
@@ -128,15 +135,17 @@ static inline const char *put_row(struct world *w, const char *type_name, const 
             fail_msg("%s has no field %s", type_name, item);
             return NULL;
         }
-        rec->fields[field->index] = equals[1] == '\0'                                ? lm_value_null()
-                                    : field->is_list || field->ftype == LM_F_MAP ? parse_list(w, field, equals + 1)
-                                                                                     : parse_one(w, field, equals + 1);
+        rec->fields[field->index] = equals[1] == '\0' ? lm_value_null()
+                                    : field->is_list || field->ftype == LM_F_MAP
+                                        ? parse_list(w, field, equals + 1)
+                                        : parse_one(w, field, equals + 1);
     }
     OK(lm_tables_put(w->store->tables, rec, true, &err_));
     return lm_arena_text(&w->arena, id, strlen(id));
 }
 
-static inline const char *row(struct world *w, const char *type, const char *place, const char *spec)
+static inline const char *row(struct world *w, const char *type, const char *place,
+                              const char *spec)
 {
     return put_row(w, type, place, spec, NULL, ++counter_);
 }
@@ -144,10 +153,16 @@ static inline const char *row(struct world *w, const char *type, const char *pla
 /* Villages 201 and 202 under office 901, 203 under 902, 204 straight under the town. */
 static inline int counts_setup(void **state)
 {
-    static const char *const villages[][3] = {{"201", "东溪", "901"}, {"202", "西溪", "901"}, {"203", "南湾", "902"}, {"204", "北山", "000"}};
+    static const char *const villages[][3] = {{"201", "东溪", "901"},
+                                              {"202", "西溪", "901"},
+                                              {"203", "南湾", "902"},
+                                              {"204", "北山", "000"}};
     struct world *w = calloc(1, sizeof *w);
-    struct lm_store_init init = {.town_name = "明月镇", .town_code = TOWN, .admin_name = "admin",
-                                 .admin_password = "a long password", .now_ms = NOW_MS - 86400000LL * 900};
+    struct lm_store_init init = {.town_name = "明月镇",
+                                 .town_code = TOWN,
+                                 .admin_name = "admin",
+                                 .admin_password = "a long password",
+                                 .now_ms = NOW_MS - 86400000LL * 900};
     char spec[512], code[16];
 
     assert_non_null(w);
@@ -162,14 +177,19 @@ static inline int counts_setup(void **state)
     OK(lm_store_create(&w->dir, w->catalog, &init, &err_));
     world_open(w);
     world_begin(w);
-    row(w, "area_unit", PREFIX "901", "code=" PREFIX "901;level=office;name=东片;parent_code=" TOWN ";valid_from=2000-01-01");
-    row(w, "area_unit", PREFIX "902", "code=" PREFIX "902;level=office;name=西片;parent_code=" TOWN ";valid_from=2000-01-01");
+    row(w, "area_unit", PREFIX "901",
+        "code=" PREFIX "901;level=office;name=东片;parent_code=" TOWN ";valid_from=2000-01-01");
+    row(w, "area_unit", PREFIX "902",
+        "code=" PREFIX "902;level=office;name=西片;parent_code=" TOWN ";valid_from=2000-01-01");
     for (size_t i = 0; i < 4; i++) {
         (void)snprintf(code, sizeof code, PREFIX "%s", villages[i][0]);
-        (void)snprintf(spec, sizeof spec, "code=%s;level=village;name=%s村;parent_code=" PREFIX "%s;valid_from=2000-01-01", code,
-                       villages[i][1], villages[i][2]);
+        (void)snprintf(spec, sizeof spec,
+                       "code=%s;level=village;name=%s村;parent_code=" PREFIX
+                       "%s;valid_from=2000-01-01",
+                       code, villages[i][1], villages[i][2]);
         row(w, "area_unit", code, spec);
-        struct sqlite3_stmt *stmt = lm_query(w->store, LM_Q_STATION_PUT, &err_); /* registered, without records */
+        struct sqlite3_stmt *stmt =
+            lm_query(w->store, LM_Q_STATION_PUT, &err_); /* registered, without records */
         assert_non_null(stmt);
         lm_bind_text(stmt, 1, code);
         lm_bind_text(stmt, 2, villages[i][1]);
@@ -227,9 +247,10 @@ static inline enum lm_status ask(struct world *w, const char *question, json_t *
 
 static inline size_t put_number(char *out, size_t n, const json_t *value)
 {
-    return (size_t)(json_is_null(value)   ? snprintf(out, n, "-")
-                    : json_is_real(value) ? snprintf(out, n, "%g", json_real_value(value))
-                                          : snprintf(out, n, "%lld", (long long)json_integer_value(value)));
+    return (size_t)(json_is_null(value) ? snprintf(out, n, "-")
+                    : json_is_real(value)
+                        ? snprintf(out, n, "%g", json_real_value(value))
+                        : snprintf(out, n, "%lld", (long long)json_integer_value(value)));
 }
 
 static inline void figure_text(const json_t *figure, char *out, size_t n)
@@ -238,14 +259,16 @@ static inline void figure_text(const json_t *figure, char *out, size_t n)
     json_t *group, *groups = json_object_get(figure, "groups");
     long long opening = json_integer_value(json_object_get(figure, "opening"));
 
-    at += (size_t)snprintf(out + at, n - at, " %s", json_string_value(json_object_get(figure, "display")));
+    at += (size_t)snprintf(out + at, n - at, " %s",
+                           json_string_value(json_object_get(figure, "display")));
     if (opening) {
         at += (size_t)snprintf(out + at, n - at, " +%lld", opening);
     }
     if (groups) {
         at += (size_t)snprintf(out + at, n - at, " |");
     }
-    json_array_foreach(groups, i, group) {
+    json_array_foreach(groups, i, group)
+    {
         const char *key = json_string_value(json_object_get(group, "key"));
 
         assert_non_null(json_string_value(json_object_get(group, "label")));

@@ -1,4 +1,5 @@
-/* A node's data directory in a temporary place, without a hub: what the tests of saving and of the link share. */
+/* A node's data directory in a temporary place, without a hub: what the tests of saving and of the
+ * link share. */
 #ifndef LM_TESTS_NODE_WORLD_H
 #define LM_TESTS_NODE_WORLD_H
 
@@ -23,9 +24,11 @@
 
 #define NW_REPLICA 0x1234567890abcdefULL
 #define NW_STATION "999999101201"
-#define NW_PERSON \
-    "{'name':'张测试','id_status':'missing','id_status_reason':'未办理','sex':'1','birth_on':'1953-08-01'," \
-    "'household_village':'999999101201','is_resident':true,'household_no':'1','difficulty':'none'," \
+#define NW_PERSON                                                                                     \
+    "{'name':'张测试','id_status':'missing','id_status_reason':'未办理','sex':'1','birth_on':'" \
+    "1953-08-01',"                                                                                    \
+    "'household_village':'999999101201','is_resident':true,'household_no':'1','difficulty':'none'"    \
+    ","                                                                                               \
     "'notice_at':'2026-01-01'}"
 
 struct nw {
@@ -67,7 +70,8 @@ static int nw_setup(void **state)
     lm_arena_init(&w->arena, 64 * 1024 * 1024);
     nw_open_store(w);
     assert_int_equal(lm_nstore_begin(w->store, &err), LM_OK);
-    assert_int_equal(lm_nstore_me_make(w->store, NW_REPLICA, NW_STATION, "village", "一村服务站", &err), LM_OK);
+    assert_int_equal(
+        lm_nstore_me_make(w->store, NW_REPLICA, NW_STATION, "village", "一村服务站", &err), LM_OK);
     assert_int_equal(lm_nstore_commit(w->store, &err), LM_OK);
     *state = w;
     return 0;
@@ -114,8 +118,8 @@ static json_t *nw_json(const char *text)
 }
 
 /* One save without flush. type NULL: an edit of id. */
-static enum lm_status nw_save_entry(struct nw *w, enum lm_op op, const char *type, const char *id, const char *key,
-                                    const char *fields)
+static enum lm_status nw_save_entry(struct nw *w, enum lm_op op, const char *type, const char *id,
+                                    const char *key, const char *fields)
 {
     json_t *json = nw_json(fields);
     const struct lm_entry entry = {.op = op, .type = type, .id = id, .key = key, .fields = json};
@@ -142,7 +146,8 @@ static void nw_flush(struct nw *w)
 }
 
 /* Saves and flushes; fails the test when the save is refused. id_out (nullable): 40 bytes. */
-static void nw_save(struct nw *w, enum lm_op op, const char *type, const char *id, const char *fields, char *id_out)
+static void nw_save(struct nw *w, enum lm_op op, const char *type, const char *id,
+                    const char *fields, char *id_out)
 {
     if (nw_save_entry(w, op, type, id, NULL, fields) != LM_OK) {
         fail_msg("save: %s %s: %s", w->err.code, w->err.field, w->err.en);
@@ -217,11 +222,13 @@ static void nw_check_chain(struct nw *w)
     while (walk.n < me.head.seq) {
         struct lm_node_batch out;
 
-        assert_int_equal(lm_nstore_read_batch(w->store, walk.n + 1, 64, &batch, &packed, &out, &err), LM_OK);
+        assert_int_equal(
+            lm_nstore_read_batch(w->store, walk.n + 1, 64, &batch, &packed, &out, &err), LM_OK);
         assert_true(out.count > 0);
         assert_int_equal(out.first_seq, walk.n + 1);
         assert_memory_equal(out.before, walk.hash, LM_HASH_BYTES);
-        assert_int_equal(lm_batch_unpack(out.packed, out.packed_len, out.raw_bytes, out.count, &w->arena, nw_walk_one, &walk, &err),
+        assert_int_equal(lm_batch_unpack(out.packed, out.packed_len, out.raw_bytes, out.count,
+                                         &w->arena, nw_walk_one, &walk, &err),
                          LM_OK);
         assert_int_equal(out.last.seq, walk.n);
         assert_memory_equal(out.last.hash, walk.hash, LM_HASH_BYTES);

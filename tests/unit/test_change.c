@@ -47,8 +47,13 @@ static struct lm_value map(struct lm_pair *pairs, size_t n)
 
 static struct lm_change creation(struct lm_pair *pairs, size_t n)
 {
-    struct lm_change c = {.type = "visit", .id = ID, .op = LM_OP_CREATE, .hlc = 0x19a0b1c2d3e40001,
-                          .user = "张三", .catalog = 3, .wall_delta_ms = -5};
+    struct lm_change c = {.type = "visit",
+                          .id = ID,
+                          .op = LM_OP_CREATE,
+                          .hlc = 0x19a0b1c2d3e40001,
+                          .user = "张三",
+                          .catalog = 3,
+                          .wall_delta_ms = -5};
     c.fields = n ? map(pairs, n) : lm_value_null();
     return c;
 }
@@ -112,10 +117,13 @@ static void every_shape_reads_back(void **state)
     struct lm_value items[] = {lm_value_text("a"), lm_value_int(-7)};
     struct lm_pair inner[] = {pair("x", lm_value_int(INT64_MIN)), pair("y", lm_value_null())};
     struct lm_pair pairs[] = {
-        pair("subject", lm_value_text(ID2)), pair("note", lm_value_text("春节走访")),
-        pair("gone", lm_value_null()), pair("yes", lm_value_bool(true)),
+        pair("subject", lm_value_text(ID2)),
+        pair("note", lm_value_text("春节走访")),
+        pair("gone", lm_value_null()),
+        pair("yes", lm_value_bool(true)),
         pair("list", (struct lm_value){.kind = LM_LIST, .len = 2, .items = items}),
-        pair("map", map(inner, 2)), pair("big", lm_value_int(INT64_MAX)),
+        pair("map", map(inner, 2)),
+        pair("big", lm_value_int(INT64_MAX)),
     };
     struct lm_base bases[] = {{"state", {5, 6}}, {"note", {7, INT64_MAX}}, {"never", {0, 0}}};
     struct lm_change c = creation(pairs, 7);
@@ -170,7 +178,8 @@ static void every_bound_is_checked(void **state)
     c.hlc = (uint64_t)1 << 63;
     check_bad(&c, LM_ERR_INVALID, "change.hlc");
     c = good;
-    c.user = "十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十";
+    c.user = "十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十十"
+             "十十十十十十十十十十十十十十十十十十十十十十十";
     check_bad(&c, LM_ERR_LIMIT, "change.user");
     c.user = "a\x01";
     check_bad(&c, LM_ERR_INVALID, "change.user");
@@ -248,7 +257,8 @@ static void fields_are_bounded(void **state)
 static void no_cut_and_nothing_after(void **state)
 {
     (void)state;
-    struct lm_pair pairs[] = {pair("note", lm_value_text("春节走访")), pair("n", lm_value_int(70000))};
+    struct lm_pair pairs[] = {pair("note", lm_value_text("春节走访")),
+                              pair("n", lm_value_int(70000))};
     struct lm_change c = creation(pairs, 2);
     struct lm_change got;
     struct lm_error err;
@@ -327,7 +337,8 @@ static enum lm_status gather(void *arg, uint32_t i, const uint8_t *body, size_t 
     return g->n == g->stop_at ? LM_ERR_DENIED : LM_OK;
 }
 
-static enum lm_status unpack(const struct lm_buf *packed, uint32_t raw, uint32_t count, struct gathered *g)
+static enum lm_status unpack(const struct lm_buf *packed, uint32_t raw, uint32_t count,
+                             struct gathered *g)
 {
     struct lm_error err;
     lm_arena_reset(&arena);
@@ -346,7 +357,7 @@ static void batch_of_noise_fits_a_frame(void **state)
     lm_rand_seed(&rnd, 1);
     lm_batch_init(&batch);
     lm_buf_init(&packed, LM_FRAME_BYTES_MAX);
-    for (size_t n = sizeof noise;; ) {
+    for (size_t n = sizeof noise;;) {
         for (size_t i = 0; i < n; i++) {
             noise[i] = (uint8_t)lm_rand_next(&rnd);
         }
@@ -369,8 +380,8 @@ static void batch_of_noise_fits_a_frame(void **state)
     struct lm_error err;
     g = (struct gathered){0};
     lm_arena_init(&small, 1024);
-    assert_int_equal(lm_batch_unpack(packed.data, packed.len, (uint32_t)batch.raw.len, batch.count, &small, gather, &g,
-                                     &err),
+    assert_int_equal(lm_batch_unpack(packed.data, packed.len, (uint32_t)batch.raw.len, batch.count,
+                                     &small, gather, &g, &err),
                      LM_ERR_MEMORY);
     assert_string_equal(err.code, "memory");
     assert_int_equal(g.n, 0);
@@ -437,7 +448,8 @@ static void batch_bounds_and_stops(void **state)
     lm_batch_free(&batch);
 }
 
-/* Frames that zstd itself would take: without a size, with a second frame, of content that is no batch. */
+/* Frames that zstd itself would take: without a size, with a second frame, of content that is no
+ * batch. */
 static void batch_refuses_other_frames(void **state)
 {
     (void)state;
@@ -467,8 +479,8 @@ static void batch_refuses_other_frames(void **state)
 static void batch_of_visits_is_small(void **state)
 {
     (void)state;
-    static const char *const notes[] = {"", "家中老人身体尚可", "反映低保未落实，已记录", "送去慰问品米面油",
-                                        "外出务工，由家属代述"};
+    static const char *const notes[] = {"", "家中老人身体尚可", "反映低保未落实，已记录",
+                                        "送去慰问品米面油", "外出务工，由家属代述"};
     struct lm_rand rnd;
     struct lm_batch batch;
     struct lm_buf packed;
@@ -485,10 +497,14 @@ static void batch_of_visits_is_small(void **state)
         lm_uuid_v7(&rnd, 1780000000000, visitor);
         lm_date_format(20700 + (int64_t)lm_rand_below(&rnd, 365), date);
         struct lm_pair pairs[] = {
-            pair("person_id", lm_value_text(person)), pair("state", lm_value_text("submitted")),
-            pair("visit_on", lm_value_text(date)), pair("kind", lm_value_text("spring_festival")),
-            pair("visited_by", lm_value_text(visitor)), pair("place", lm_value_text("home")),
-            pair("category_at_visit", lm_value_text("veteran")), pair("duration_min", lm_value_int(30)),
+            pair("person_id", lm_value_text(person)),
+            pair("state", lm_value_text("submitted")),
+            pair("visit_on", lm_value_text(date)),
+            pair("kind", lm_value_text("spring_festival")),
+            pair("visited_by", lm_value_text(visitor)),
+            pair("place", lm_value_text("home")),
+            pair("category_at_visit", lm_value_text("veteran")),
+            pair("duration_min", lm_value_int(30)),
             pair("note", lm_value_text(notes[lm_rand_below(&rnd, 5)])),
         };
         struct lm_change c = creation(pairs, 9);

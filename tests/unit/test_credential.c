@@ -28,9 +28,14 @@ static int setup(void **state)
 static struct lm_kit sample(void)
 {
     struct lm_kit kit = {
-        .town = "示范镇", .endpoint = "tcp://hub.example:5800", .station = "999999101201",
-        .station_name = "一村“服务站”", .level = "village", .expires_ms = 1795420800000,
-        .records = records, .n_records = 2,
+        .town = "示范镇",
+        .endpoint = "tcp://hub.example:5800",
+        .station = "999999101201",
+        .station_name = "一村“服务站”",
+        .level = "village",
+        .expires_ms = 1795420800000,
+        .records = records,
+        .n_records = 2,
     };
     strcpy(kit.hub_public_key, "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7");
     strcpy(kit.enrol_public_key, "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID");
@@ -222,7 +227,8 @@ static void kit_memory_is_bounded(void **state)
 
 static struct lm_certificate sample_certificate(void)
 {
-    struct lm_certificate c = {.station = "999999101201", .level = "village", .issued_ms = 1795334400000};
+    struct lm_certificate c = {
+        .station = "999999101201", .level = "village", .issued_ms = 1795334400000};
     memset(c.public_key, 0x42, sizeof c.public_key);
     c.replica = lm_replica_of(c.public_key);
     return c;
@@ -263,16 +269,19 @@ static void certificate_changes_are_seen(void **state)
     for (size_t i = 0; i < buf.len; i++) {
         for (int bit = 0; bit < 8; bit++) {
             buf.data[i] ^= (uint8_t)(1 << bit);
-            assert_int_not_equal(lm_certificate_check(buf.data, buf.len, sign_public, &got, &err), LM_OK);
+            assert_int_not_equal(lm_certificate_check(buf.data, buf.len, sign_public, &got, &err),
+                                 LM_OK);
             assert_int_equal(got.replica, 0);
             buf.data[i] ^= (uint8_t)(1 << bit);
         }
     }
     for (size_t n = 0; n < buf.len; n++) {
-        assert_int_equal(lm_certificate_check(buf.data, n, sign_public, &got, &err), LM_ERR_INVALID);
+        assert_int_equal(lm_certificate_check(buf.data, n, sign_public, &got, &err),
+                         LM_ERR_INVALID);
     }
     lm_buf_add(&buf, "", 1);
-    assert_int_equal(lm_certificate_check(buf.data, buf.len, sign_public, &got, &err), LM_ERR_INVALID);
+    assert_int_equal(lm_certificate_check(buf.data, buf.len, sign_public, &got, &err),
+                     LM_ERR_INVALID);
     assert_string_equal(err.code, "not_a_certificate");
     lm_buf_free(&buf);
 }
@@ -288,18 +297,21 @@ static void certificate_outcomes_are_told_apart(void **state)
     crypto_sign_seed_keypair(other_public, other_secret, seed);
     lm_buf_init(&buf, LM_CERTIFICATE_BYTES_MAX);
     lm_certificate_make(&buf, &c, sign_secret);
-    assert_int_equal(lm_certificate_check(buf.data, buf.len, other_public, &got, &err), LM_ERR_CORRUPT);
+    assert_int_equal(lm_certificate_check(buf.data, buf.len, other_public, &got, &err),
+                     LM_ERR_CORRUPT);
     assert_string_equal(err.code, "certificate_tampered");
     char *version = memmem(buf.data, buf.len, "cert-1", 6);
     assert_non_null(version);
     version[5] = '2';
-    assert_int_equal(lm_certificate_check(buf.data, buf.len, sign_public, &got, &err), LM_ERR_VERSION);
+    assert_int_equal(lm_certificate_check(buf.data, buf.len, sign_public, &got, &err),
+                     LM_ERR_VERSION);
     assert_string_equal(err.code, "certificate_newer");
     /* A replica number that is not the key's: signed, and yet refused. */
     lm_buf_reset(&buf);
     c.replica++;
     lm_certificate_make(&buf, &c, sign_secret);
-    assert_int_equal(lm_certificate_check(buf.data, buf.len, sign_public, &got, &err), LM_ERR_CORRUPT);
+    assert_int_equal(lm_certificate_check(buf.data, buf.len, sign_public, &got, &err),
+                     LM_ERR_CORRUPT);
     lm_buf_free(&buf);
 }
 

@@ -1,4 +1,5 @@
-/* Record bodies: what the hub holds is what a node reads; what a node keeps of its own while it takes one in. */
+/* Record bodies: what the hub holds is what a node reads; what a node keeps of its own while it
+ * takes one in. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -209,7 +210,7 @@ static enum lm_status read_hand_made(const char *fields, size_t fields_len, cons
     lm_buf_free(&buf);
     return status;
 }
-#define HAND_MADE(fields, unknown, rec) \
+#define HAND_MADE(fields, unknown, rec)                                                            \
     read_hand_made(fields, sizeof fields - 1, unknown, sizeof unknown - 1, rec)
 
 static void bodies_of_other_catalogues(void **state)
@@ -217,13 +218,20 @@ static void bodies_of_other_catalogues(void **state)
     (void)state;
     struct lm_record *rec;
     /* A newer hub's field stays with the record. */
-    assert_int_equal(HAND_MADE("\x82\xa3zzz\x07\xa5state\xa5" "draft", "\xc0", &rec), LM_OK);
+    assert_int_equal(HAND_MADE("\x82\xa3zzz\x07\xa5state\xa5"
+                               "draft",
+                               "\xc0", &rec),
+                     LM_OK);
     assert_string_equal(lm_record_text(rec, LM_C_STATE), "draft");
     assert_int_equal(lm_value_member(&rec->unknown, "zzz")->i, 7);
     assert_int_equal(rec->stamps[LM_GROUP_STATE].version.hlc, 5);
     assert_int_equal(rec->stamps[LM_GROUP_STATE].rank, 7);
     /* An older hub's unknown field, known here. */
-    assert_int_equal(HAND_MADE("\x80", "\x81\xa5state\xa5" "draft", &rec), LM_OK);
+    assert_int_equal(HAND_MADE("\x80",
+                               "\x81\xa5state\xa5"
+                               "draft",
+                               &rec),
+                     LM_OK);
     assert_string_equal(lm_record_text(rec, LM_C_STATE), "draft");
     assert_true(lm_value_is_null(&rec->unknown));
     /* The same unknown name twice; a value of another shape; an id that differs is ignored. */
@@ -240,7 +248,8 @@ static void bodies_of_other_catalogues(void **state)
     struct lm_buf buf;
     begin_body(&buf, "of_tomorrow");
     lm_buf_add(&buf, "\x80\xc0\xc0", 3);
-    assert_int_equal(lm_body_read(catalog, buf.data, buf.len, &arena, &rec, &err), LM_ERR_NOT_FOUND);
+    assert_int_equal(lm_body_read(catalog, buf.data, buf.len, &arena, &rec, &err),
+                     LM_ERR_NOT_FOUND);
     assert_string_equal(err.code, "unknown_type");
     lm_buf_free(&buf);
 }
@@ -270,7 +279,8 @@ static void pending_groups_stay(void **state)
         assert_true(lm_value_equal(&out->fields[i], &from->fields[i]));
     }
     for (size_t g = 0; g < type->n_groups; g++) {
-        assert_int_equal(out->stamps[g].version.hlc, (int)g == mine ? 9000 : hub->stamps[g].version.hlc);
+        assert_int_equal(out->stamps[g].version.hlc,
+                         (int)g == mine ? 9000 : hub->stamps[g].version.hlc);
     }
     assert_false(out->invalid);
     assert_int_equal(out->position, hub->position);

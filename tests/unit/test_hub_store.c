@@ -424,9 +424,7 @@ static void test_act_with_missing_reference(void **state)
     assert_int_equal(totals(w).journal_entries, entries);
 }
 
-/* ---- feed
- * ------------------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- feed ---- */
 
 static struct lm_msg_feed page;
 
@@ -585,9 +583,7 @@ static void test_feed_pages(void **state)
     assert_true(pages > 5);
 }
 
-/* ---- registry
- * --------------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- registry ---- */
 
 static void test_kits(void **state)
 {

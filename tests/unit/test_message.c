@@ -1,4 +1,5 @@
-/* Messages: each reads back as it was packed; cut, stretched or altered ones are refused, never believed. */
+/* Messages: each reads back as it was packed; cut, stretched or altered ones are refused, never
+ * believed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -61,45 +62,48 @@ static void check_mark(struct lm_mark a, struct lm_mark b)
     assert_memory_equal(a.hash, b.hash, sizeof a.hash);
 }
 
-/* For every message: its bytes cut anywhere, or with something after them, are refused; so is one with its
- * outer array a size larger or smaller. */
-#define CHECK_STRICT(name) \
-    do { \
-        struct lm_msg_##name other; \
-        for (size_t n = 0; n < buf.len; n++) { \
+/* For every message: its bytes cut anywhere, or with something after them, are refused; so is one
+ * with its outer array a size larger or smaller. */
+#define CHECK_STRICT(name)                                                                         \
+    do {                                                                                           \
+        struct lm_msg_##name other;                                                                \
+        for (size_t n = 0; n < buf.len; n++) {                                                     \
             assert_int_equal(lm_##name##_read(buf.data, n, &arena, &other, &err), LM_ERR_INVALID); \
-            assert_string_equal(err.code, "malformed"); \
-        } \
-        buf.data[0]++; \
-        assert_int_not_equal(lm_##name##_read(buf.data, buf.len, &arena, &other, &err), LM_OK); \
-        buf.data[0] -= 2; \
-        assert_int_not_equal(lm_##name##_read(buf.data, buf.len, &arena, &other, &err), LM_OK); \
-        buf.data[0]++; \
-        lm_buf_add(&buf, "\xc0", 1); \
-        assert_int_equal(lm_##name##_read(buf.data, buf.len, &arena, &other, &err), LM_ERR_INVALID); \
+            assert_string_equal(err.code, "malformed");                                            \
+        }                                                                                          \
+        buf.data[0]++;                                                                             \
+        assert_int_not_equal(lm_##name##_read(buf.data, buf.len, &arena, &other, &err), LM_OK);    \
+        buf.data[0] -= 2;                                                                          \
+        assert_int_not_equal(lm_##name##_read(buf.data, buf.len, &arena, &other, &err), LM_OK);    \
+        buf.data[0]++;                                                                             \
+        lm_buf_add(&buf, "\xc0", 1);                                                               \
+        assert_int_equal(lm_##name##_read(buf.data, buf.len, &arena, &other, &err),                \
+                         LM_ERR_INVALID);                                                          \
     } while (0)
 
-#define PACK(name, m) \
-    do { \
-        lm_buf_reset(&buf); \
-        lm_##name##_pack(&buf, m); \
-        assert_int_equal(buf.status, LM_OK); \
+#define PACK(name, m)                                                                              \
+    do {                                                                                           \
+        lm_buf_reset(&buf);                                                                        \
+        lm_##name##_pack(&buf, m);                                                                 \
+        assert_int_equal(buf.status, LM_OK);                                                       \
     } while (0)
 
-#define READ(name, got) assert_int_equal(lm_##name##_read(buf.data, buf.len, &arena, got, &err), LM_OK)
+#define READ(name, got)                                                                            \
+    assert_int_equal(lm_##name##_read(buf.data, buf.len, &arena, got, &err), LM_OK)
 
-#define REFUSED(name, m, element) \
-    do { \
-        struct lm_msg_##name other; \
-        PACK(name, m); \
-        assert_int_not_equal(lm_##name##_read(buf.data, buf.len, &arena, &other, &err), LM_OK); \
-        assert_string_equal(err.field, #name "." element); \
+#define REFUSED(name, m, element)                                                                  \
+    do {                                                                                           \
+        struct lm_msg_##name other;                                                                \
+        PACK(name, m);                                                                             \
+        assert_int_not_equal(lm_##name##_read(buf.data, buf.len, &arena, &other, &err), LM_OK);    \
+        assert_string_equal(err.field, #name "." element);                                         \
     } while (0)
 
 static void enrol(void **state)
 {
     (void)state;
-    struct lm_msg_enrol m = {.protocol_min = 1, .protocol_max = 2, .machine = "", .program = "lastmile-node 0.1.0"};
+    struct lm_msg_enrol m = {
+        .protocol_min = 1, .protocol_max = 2, .machine = "", .program = "lastmile-node 0.1.0"};
     struct lm_msg_enrol got;
     memset(m.public_key, 1, sizeof m.public_key);
     memset(m.nonce, 2, sizeof m.nonce);
@@ -130,8 +134,12 @@ static void enrolled(void **state)
 {
     (void)state;
     uint8_t certificate[257] = {9};
-    struct lm_msg_enrolled m = {.replica = MAX63, .station = "999999101201", .station_name = "一村服务站",
-                                .level = "village", .certificate = certificate, .certificate_len = 200,
+    struct lm_msg_enrolled m = {.replica = MAX63,
+                                .station = "999999101201",
+                                .station_name = "一村服务站",
+                                .level = "village",
+                                .certificate = certificate,
+                                .certificate_len = 200,
                                 .hub_time_ms = 1795334400000};
     struct lm_msg_enrolled got;
     PACK(enrolled, &m);
@@ -167,10 +175,17 @@ static void enrolled(void **state)
 static void hello(void **state)
 {
     (void)state;
-    struct lm_msg_hello m = {.protocol_min = 1, .protocol_max = 1, .branch = 2, .head = head_of(17),
-                             .lease = {3, UINT64_MAX}, .cursor = {.position = 5, .id = ID},
-                             .seen = mark_of(MAX63), .incarnation = {1, 77}, .catalog = 4,
-                             .wall_ms = -62135596800000, .program = "p"};
+    struct lm_msg_hello m = {.protocol_min = 1,
+                             .protocol_max = 1,
+                             .branch = 2,
+                             .head = head_of(17),
+                             .lease = {3, UINT64_MAX},
+                             .cursor = {.position = 5, .id = ID},
+                             .seen = mark_of(MAX63),
+                             .incarnation = {1, 77},
+                             .catalog = 4,
+                             .wall_ms = -62135596800000,
+                             .program = "p"};
     struct lm_msg_hello got;
     memset(m.catalog_hash, 6, sizeof m.catalog_hash);
     PACK(hello, &m);
@@ -207,9 +222,18 @@ static void hello(void **state)
 static void welcome(void **state)
 {
     (void)state;
-    struct lm_msg_welcome m = {.protocol = 1, .session = UINT64_MAX, .incarnation = {2, 3}, .branch = 1,
-                               .acked = head_of(9), .safe_seq = 8, .lease = {4, 5}, .head = mark_of(6),
-                               .catalog = 7, .hub_time_ms = 1795334400000, .hlc_known = MAX63, .credit = 4};
+    struct lm_msg_welcome m = {.protocol = 1,
+                               .session = UINT64_MAX,
+                               .incarnation = {2, 3},
+                               .branch = 1,
+                               .acked = head_of(9),
+                               .safe_seq = 8,
+                               .lease = {4, 5},
+                               .head = mark_of(6),
+                               .catalog = 7,
+                               .hub_time_ms = 1795334400000,
+                               .hlc_known = MAX63,
+                               .credit = 4};
     struct lm_msg_welcome got;
     memset(m.hub_id, 0xab, sizeof m.hub_id);
     PACK(welcome, &m);
@@ -239,8 +263,14 @@ static void push(void **state)
 {
     (void)state;
     uint8_t packed[100] = {1, 2, 3};
-    struct lm_msg_push m = {.branch = 1, .first_seq = 5, .count = 3, .raw_bytes = 120, .packed = packed,
-                            .packed_len = sizeof packed, .head = head_of(7), .as_of_ms = 1795334400000};
+    struct lm_msg_push m = {.branch = 1,
+                            .first_seq = 5,
+                            .count = 3,
+                            .raw_bytes = 120,
+                            .packed = packed,
+                            .packed_len = sizeof packed,
+                            .head = head_of(7),
+                            .as_of_ms = 1795334400000};
     struct lm_msg_push got;
     PACK(push, &m);
     READ(push, &got);
@@ -277,9 +307,14 @@ static void ack(void **state)
     (void)state;
     struct lm_ack_verdict verdicts[LM_ACK_VERDICTS_MAX + 1];
     for (size_t i = 0; i <= LM_ACK_VERDICTS_MAX; i++) {
-        verdicts[i] = (struct lm_ack_verdict){.seq = i + 1, .verdict = LM_V_REFUSED, .code = "not_yours"};
+        verdicts[i] =
+            (struct lm_ack_verdict){.seq = i + 1, .verdict = LM_V_REFUSED, .code = "not_yours"};
     }
-    struct lm_msg_ack m = {.branch = 1, .acked = head_of(10), .safe_seq = 0, .credit = 0, .verdicts = verdicts,
+    struct lm_msg_ack m = {.branch = 1,
+                           .acked = head_of(10),
+                           .safe_seq = 0,
+                           .credit = 0,
+                           .verdicts = verdicts,
                            .n_verdicts = 2};
     struct lm_msg_ack got;
     PACK(ack, &m);
@@ -311,11 +346,13 @@ static void ack(void **state)
 static void pull_and_news_and_error(void **state)
 {
     (void)state;
-    struct lm_msg_pull pull = {.session = 3, .cursor = {.position = 4, .id = ID}, .max_bytes = LM_FEED_BYTES_MAX};
+    struct lm_msg_pull pull = {
+        .session = 3, .cursor = {.position = 4, .id = ID}, .max_bytes = LM_FEED_BYTES_MAX};
     struct lm_msg_pull got_pull;
     struct lm_msg_news news = {.position = MAX63};
     struct lm_msg_news got_news;
-    struct lm_msg_error error = {.code = "busy", .text = "稍后再试 / try later", .retry_after_s = 86400};
+    struct lm_msg_error error = {
+        .code = "busy", .text = "稍后再试 / try later", .retry_after_s = 86400};
     struct lm_msg_error got_error;
     PACK(pull, &pull);
     READ(pull, &got_pull);
@@ -372,19 +409,37 @@ static void feed(void **state)
 {
     (void)state;
     struct lm_feed_verdict verdicts[101] = {
-        {.hlc = 9, .verdict = LM_V_INVALID, .code = "required", .field = "fields.note", .zh = "请填写“备注”。",
+        {.hlc = 9,
+         .verdict = LM_V_INVALID,
+         .code = "required",
+         .field = "fields.note",
+         .zh = "请填写“备注”。",
          .en = "Note is required."},
     };
     struct lm_feed_entry entries[] = {
-        {.kind = LM_ENTRY_BODY, .id = ID, .type = "visit", .position = 7, .body = (const uint8_t *)"body",
-         .body_len = 4, .verdicts = verdicts, .n_verdicts = 1},
+        {.kind = LM_ENTRY_BODY,
+         .id = ID,
+         .type = "visit",
+         .position = 7,
+         .body = (const uint8_t *)"body",
+         .body_len = 4,
+         .verdicts = verdicts,
+         .n_verdicts = 1},
         {.kind = LM_ENTRY_DIGEST, .id = ID, .type = "visit", .position = 8, .digest = UINT64_MAX},
         {.kind = LM_ENTRY_GONE, .id = ID, .type = "person", .position = 9},
         {.kind = LM_ENTRY_ABSENT, .id = ID, .type = "", .position = 10},
     };
-    struct lm_msg_feed m = {.session = 5, .from = {.position = 1, .id = ""}, .next = {.position = 10, .id = ID},
-                            .branch = 1, .acked = head_of(3), .head = mark_of(11), .done = true,
-                            .scope_sum = UINT64_MAX, .has_scope_sum = true, .entries = entries, .n_entries = 4};
+    struct lm_msg_feed m = {.session = 5,
+                            .from = {.position = 1, .id = ""},
+                            .next = {.position = 10, .id = ID},
+                            .branch = 1,
+                            .acked = head_of(3),
+                            .head = mark_of(11),
+                            .done = true,
+                            .scope_sum = UINT64_MAX,
+                            .has_scope_sum = true,
+                            .entries = entries,
+                            .n_entries = 4};
     struct lm_msg_feed got;
     PACK(feed, &m);
     READ(feed, &got);
@@ -425,8 +480,8 @@ static void feed(void **state)
     verdicts[0].hlc = 0;
     REFUSED(feed, &m, "entries.verdicts.hlc");
     for (size_t i = 0; i < 101; i++) {
-        verdicts[i] = (struct lm_feed_verdict){.hlc = i + 1, .verdict = LM_V_HELD, .code = "", .field = "",
-                                               .zh = "", .en = ""};
+        verdicts[i] = (struct lm_feed_verdict){
+            .hlc = i + 1, .verdict = LM_V_HELD, .code = "", .field = "", .zh = "", .en = ""};
     }
     entries[0].n_verdicts = 101;
     REFUSED(feed, &m, "entries.verdicts");
@@ -440,7 +495,8 @@ static void feed_of_1000_entries(void **state)
     (void)state;
     static struct lm_feed_entry entries[LM_FEED_ENTRIES_MAX + 1];
     for (size_t i = 0; i <= LM_FEED_ENTRIES_MAX; i++) {
-        entries[i] = (struct lm_feed_entry){.kind = LM_ENTRY_DIGEST, .id = ID, .type = "visit", .position = i};
+        entries[i] = (struct lm_feed_entry){
+            .kind = LM_ENTRY_DIGEST, .id = ID, .type = "visit", .position = i};
     }
     struct lm_msg_feed m = {.branch = 1, .entries = entries, .n_entries = LM_FEED_ENTRIES_MAX};
     struct lm_msg_feed got;
@@ -451,12 +507,17 @@ static void feed_of_1000_entries(void **state)
     REFUSED(feed, &m, "entries");
 }
 
-/* Every single-bit change of every message is read or refused, and never harms (sanitizers watch). */
+/* Every single-bit change of every message is read or refused, and never harms (sanitizers watch).
+ */
 static void flipped_bits_do_no_harm(void **state)
 {
     (void)state;
-    struct lm_feed_entry entry = {.kind = LM_ENTRY_BODY, .id = ID, .type = "visit", .position = 7,
-                                  .body = (const uint8_t *)"body", .body_len = 4};
+    struct lm_feed_entry entry = {.kind = LM_ENTRY_BODY,
+                                  .id = ID,
+                                  .type = "visit",
+                                  .position = 7,
+                                  .body = (const uint8_t *)"body",
+                                  .body_len = 4};
     struct lm_msg_feed m = {.branch = 1, .entries = &entry, .n_entries = 1};
     struct lm_msg_feed f;
     struct lm_msg_hello h;

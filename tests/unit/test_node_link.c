@@ -1,5 +1,6 @@
-/* What the link makes of the hub's answers: pages of the feed, verdicts, welcomes, forks. There is no socket: messages are given
- * to the link by hand, and what it would send is refused, as when the hub is away. */
+/* What the link makes of the hub's answers: pages of the feed, verdicts, welcomes, forks. There is
+ * no socket: messages are given to the link by hand, and what it would send is refused, as when the
+ * hub is away. */
 #include "tests/unit/node_world.h"
 
 #include "node/link.h"
@@ -31,7 +32,8 @@ static void page_begin(struct nw *w, struct page *p)
     }
 }
 
-static struct lm_feed_entry *page_add(struct page *p, enum lm_entry_kind kind, const char *type, const char *id)
+static struct lm_feed_entry *page_add(struct page *p, enum lm_entry_kind kind, const char *type,
+                                      const char *id)
 {
     struct lm_feed_entry *e = &p->entries[p->msg.n_entries++];
 
@@ -64,7 +66,8 @@ static uint64_t page_apply(struct nw *w, struct page *p, bool is_bodies)
     uint64_t wanted = 0;
     struct lm_error err = {0};
 
-    if (lm_nstore_apply_page(w->store, &p->msg, is_bodies, 1795000000000, &cursor, &wanted, &err) != LM_OK) {
+    if (lm_nstore_apply_page(w->store, &p->msg, is_bodies, 1795000000000, &cursor, &wanted, &err) !=
+        LM_OK) {
         fail_msg("page: %s", err.en);
     }
     if (!is_bodies) {
@@ -77,14 +80,16 @@ static uint64_t page_apply(struct nw *w, struct page *p, bool is_bodies)
 }
 
 /* The record as the hub has it: a copy of ours with one text field set by somebody else. */
-static struct lm_record *as_hub(struct nw *w, const char *type, const char *id, const char *field, const char *text)
+static struct lm_record *as_hub(struct nw *w, const char *type, const char *id, const char *field,
+                                const char *text)
 {
     struct lm_record *rec = lm_record_copy(&w->arena, nw_get(w, type, id));
     const struct lm_field *f = lm_type_field(rec->type, field);
 
     assert_non_null(f);
     rec->fields[f->index] = lm_value_text(text);
-    rec->stamps[f->group].version = (struct lm_version){.hlc = lm_hlc_of_ms(1900000000000), .replica = 0};
+    rec->stamps[f->group].version =
+        (struct lm_version){.hlc = lm_hlc_of_ms(1900000000000), .replica = 0};
     return rec;
 }
 
@@ -210,12 +215,14 @@ static void page_elsewhere_is_dropped(void **state)
     page_begin(w, &p);
     page_add(&p, LM_ENTRY_DIGEST, "person", V7("41"));
     p.msg.from.position = 9;
-    assert_int_equal(lm_nstore_apply_page(w->store, &p.msg, false, 1, &cursor, &wanted, &err), LM_OK);
+    assert_int_equal(lm_nstore_apply_page(w->store, &p.msg, false, 1, &cursor, &wanted, &err),
+                     LM_OK);
     assert_int_equal(wanted, 0);
     assert_true(cursor.position == 0);
     p.msg.from.position = 0;
     p.msg.branch = 2;
-    assert_int_equal(lm_nstore_apply_page(w->store, &p.msg, false, 1, &cursor, &wanted, &err), LM_OK);
+    assert_int_equal(lm_nstore_apply_page(w->store, &p.msg, false, 1, &cursor, &wanted, &err),
+                     LM_OK);
     assert_int_equal(wanted, 0);
     assert_true(nw_me(w).cursor.position == 0);
 }
@@ -244,7 +251,8 @@ static void returned_is(struct nw *w, size_t n, const char *verdict)
 
     assert_int_equal(json_array_size(rows), n);
     if (n > 0) {
-        assert_string_equal(json_string_value(json_object_get(json_array_get(rows, 0), "verdict")), verdict);
+        assert_string_equal(json_string_value(json_object_get(json_array_get(rows, 0), "verdict")),
+                            verdict);
     }
     json_decref(rows);
 }
@@ -267,8 +275,12 @@ static void refused_creation_can_be_corrected(void **state)
     page_begin(w, &p);
     ack_all(&p, nw_me(w));
     e = page_add(&p, LM_ENTRY_ABSENT, "person", id);
-    p.verdicts[0] = (struct lm_feed_verdict){
-        .hlc = hlc, .verdict = LM_V_REFUSED, .code = "not_your_type", .field = "", .zh = "不收", .en = "no"};
+    p.verdicts[0] = (struct lm_feed_verdict){.hlc = hlc,
+                                             .verdict = LM_V_REFUSED,
+                                             .code = "not_your_type",
+                                             .field = "",
+                                             .zh = "不收",
+                                             .en = "no"};
     e->verdicts = p.verdicts;
     e->n_verdicts = 1;
     assert_int_equal(page_apply(w, &p, false), 0);
@@ -286,7 +298,8 @@ static void refused_creation_can_be_corrected(void **state)
         const uint8_t *raw = batch.raw.data;
         size_t head = raw[0] == 0xc4 ? 2 : 3;
 
-        assert_int_equal(lm_change_read(raw + head, batch.raw.len - head, &w->arena, &change, &err), LM_OK);
+        assert_int_equal(lm_change_read(raw + head, batch.raw.len - head, &w->arena, &change, &err),
+                         LM_OK);
         assert_int_equal(change.op, LM_OP_CREATE);
         assert_non_null(lm_value_member(&change.fields, "name"));
         assert_non_null(lm_value_member(&change.fields, "phone"));
@@ -314,7 +327,11 @@ static void refused_creation_can_be_given_up(void **state)
     ack_all(&p, nw_me(w));
     e = page_add(&p, LM_ENTRY_ABSENT, "person", id);
     p.verdicts[0] = (struct lm_feed_verdict){.hlc = nw_get(w, "person", id)->stamps[0].version.hlc,
-                                             .verdict = LM_V_REFUSED, .code = "x", .field = "", .zh = "不", .en = "no"};
+                                             .verdict = LM_V_REFUSED,
+                                             .code = "x",
+                                             .field = "",
+                                             .zh = "不",
+                                             .en = "no"};
     e->verdicts = p.verdicts;
     e->n_verdicts = 1;
     assert_int_equal(page_apply(w, &p, false), 0);
@@ -409,8 +426,12 @@ static void hub_end(struct hub *h)
 
 static struct lm_msg_welcome hub_welcome(struct hub *h, const struct lm_me *me)
 {
-    struct lm_msg_welcome m = {.protocol = LM_PROTOCOL_MAX, .session = 77, .branch = me->branch, .acked = me->acked,
-                               .hub_time_ms = lm_clock_wall_ms() + 60000, .credit = 2};
+    struct lm_msg_welcome m = {.protocol = LM_PROTOCOL_MAX,
+                               .session = 77,
+                               .branch = me->branch,
+                               .acked = me->acked,
+                               .hub_time_ms = lm_clock_wall_ms() + 60000,
+                               .credit = 2};
 
     m.incarnation = (struct lm_incarnation){.counter = 1, .random = 5};
     m.lease = (struct lm_lease){.counter = ++h->lease, .random = 9};
@@ -495,7 +516,8 @@ static void ack_is_noted(void **state)
     hub_end(&h);
 }
 
-/* The hub acked more than is here: this PC's data went back in time. What is unsent goes into a new branch. */
+/* The hub acked more than is here: this PC's data went back in time. What is unsent goes into a new
+ * branch. */
 static void rolled_back_node_forks(void **state)
 {
     struct nw *w = *state;

@@ -1,12 +1,13 @@
-/* Saving at a node: every refusal, repeats by id and key (P1), batches, and several processes on one directory. */
+/* Saving at a node: every refusal, repeats by id and key (P1), batches, and several processes on
+ * one directory. */
 #include "tests/unit/node_world.h"
 
 #include <sys/wait.h>
 
 #define V7(two) "018f0000-0000-7000-8000-0000000000" two
 
-static void refused_create(struct nw *w, const char *type, const char *id, const char *fields, const char *code,
-                           const char *field)
+static void refused_create(struct nw *w, const char *type, const char *id, const char *fields,
+                           const char *code, const char *field)
 {
     uint64_t head = nw_me(w).head.seq;
 
@@ -17,7 +18,8 @@ static void refused_create(struct nw *w, const char *type, const char *id, const
     assert_int_equal(nw_me(w).head.seq, head);
 }
 
-static void refused_edit(struct nw *w, enum lm_op op, const char *id, const char *fields, const char *code)
+static void refused_edit(struct nw *w, enum lm_op op, const char *id, const char *fields,
+                         const char *code)
 {
     uint64_t head = nw_me(w).head.seq;
 
@@ -30,7 +32,8 @@ static void refused_edit(struct nw *w, enum lm_op op, const char *id, const char
 static bool warned(const struct nw *w, const char *code)
 {
     for (size_t i = 0; i < w->result.issues.n; i++) {
-        if (w->result.issues.items[i].level == LM_WARN && strcmp(w->result.issues.items[i].error.code, code) == 0) {
+        if (w->result.issues.items[i].level == LM_WARN &&
+            strcmp(w->result.issues.items[i].error.code, code) == 0) {
             return true;
         }
     }
@@ -67,11 +70,14 @@ static void creations_that_cannot_be(void **state)
     refused_create(w, "person", NULL, "{'foo':1}", "unknown_field", "foo");
     refused_create(w, "person", NULL, "{'name':'张测试'}", "required", "");
     refused_create(w, "person", NULL, "{'dup_key':'aa'}", "system_field", "dup_key");
-    refused_create(w, "person", "018f0000-0000-4000-8000-000000000001", NW_PERSON, "bad_uuid", "id");
-    refused_create(w, "visit", NULL,
-                   "{'visit_on':'2026-08-01','occasion':'army_day','occasion_year':2026,'persons':['" V7("99") "'],"
-                   "'visitors':'李某','visitor_level':'village'}",
-                   "unknown_reference", "persons");
+    refused_create(w, "person", "018f0000-0000-4000-8000-000000000001", NW_PERSON, "bad_uuid",
+                   "id");
+    refused_create(
+        w, "visit", NULL,
+        "{'visit_on':'2026-08-01','occasion':'army_day','occasion_year':2026,'persons':['" V7(
+            "99") "'],"
+                  "'visitors':'李某','visitor_level':'village'}",
+        "unknown_reference", "persons");
 }
 
 static void visit_keeps_categories(void **state)
@@ -81,17 +87,19 @@ static void visit_keeps_categories(void **state)
     const struct lm_value *v;
 
     nw_create(w, "person", NW_PERSON, person);
-    (void)snprintf(fields, sizeof fields,
-                   "{'visit_on':'2026-08-01','occasion':'army_day','occasion_year':2026,'persons':['%s'],"
-                   "'visitors':'李某','visitor_level':'village'}",
-                   person);
+    (void)snprintf(
+        fields, sizeof fields,
+        "{'visit_on':'2026-08-01','occasion':'army_day','occasion_year':2026,'persons':['%s'],"
+        "'visitors':'李某','visitor_level':'village'}",
+        person);
     nw_create(w, "visit", fields, visit);
     v = lm_record_get(nw_get(w, "visit", visit), "category_at_visit");
     assert_int_equal(v->kind, LM_LIST);
     assert_int_equal(v->len, 1);
     assert_true(lm_value_is(lm_value_member(&v->items[0], "difficulty"), "none"));
     /* A person where a matter is asked for. */
-    refused_create(w, "visit", NULL, "{'persons':['" V7("98") "'],'state':'draft'}", "unknown_reference", "persons");
+    refused_create(w, "visit", NULL, "{'persons':['" V7("98") "'],'state':'draft'}",
+                   "unknown_reference", "persons");
     (void)snprintf(fields, sizeof fields, "{'state':'draft','persons':['%s']}", visit);
     refused_create(w, "visit", NULL, fields, "bad_reference", "persons");
 }
@@ -127,13 +135,15 @@ static void same_key_is_the_same_save(void **state)
     assert_string_equal(w->result.id, id);
     nw_flush(w);
     assert_int_equal(nw_me(w).head.seq, 1);
-    assert_int_equal(nw_save_entry(w, LM_OP_CREATE, "person", NULL, "k-1", "{'name':'别人'}"), LM_ERR_EXISTS);
+    assert_int_equal(nw_save_entry(w, LM_OP_CREATE, "person", NULL, "k-1", "{'name':'别人'}"),
+                     LM_ERR_EXISTS);
     assert_string_equal(w->err.code, "key_reused");
     assert_string_equal(w->err.field, "key");
 }
 
-#define PERSON_WITH_NO \
-    "{'name':'%s','id_status':'valid','id_no':'%s','sex':'1','birth_on':'1953-08-01','household_village':'999999101201'," \
+#define PERSON_WITH_NO                                                                             \
+    "{'name':'%s','id_status':'valid','id_no':'%s','sex':'1','birth_on':'1953-08-01','household_"  \
+    "village':'999999101201',"                                                                     \
     "'is_resident':true,'household_no':'1','difficulty':'none','notice_at':'2026-01-01'}"
 
 static void natural_keys(void **state)
@@ -208,7 +218,8 @@ static void hlc_rises(void **state)
 
     nw_create(w, "person", NW_PERSON, a);
     nw_create(w, "person", NW_PERSON, b);
-    assert_true(nw_get(w, "person", b)->stamps[0].version.hlc > nw_get(w, "person", a)->stamps[0].version.hlc);
+    assert_true(nw_get(w, "person", b)->stamps[0].version.hlc >
+                nw_get(w, "person", a)->stamps[0].version.hlc);
 }
 
 static void bad_entry_leaves_its_batch_alone(void **state)
@@ -216,7 +227,8 @@ static void bad_entry_leaves_its_batch_alone(void **state)
     struct nw *w = *state;
 
     assert_int_equal(nw_save_entry(w, LM_OP_CREATE, "person", V7("01"), NULL, NW_PERSON), LM_OK);
-    assert_int_not_equal(nw_save_entry(w, LM_OP_CREATE, "person", V7("02"), NULL, "{'name':'乙测试'}"), LM_OK);
+    assert_int_not_equal(
+        nw_save_entry(w, LM_OP_CREATE, "person", V7("02"), NULL, "{'name':'乙测试'}"), LM_OK);
     assert_int_equal(nw_save_entry(w, LM_OP_CREATE, "person", V7("03"), NULL, NW_PERSON), LM_OK);
     nw_flush(w);
     assert_non_null(nw_get(w, "person", V7("01")));
@@ -256,8 +268,10 @@ static int add_many(struct nw *w, int process)
         char fields[600];
 
         (void)snprintf(fields, sizeof fields,
-                       "{'name':'测试','id_status':'missing','id_status_reason':'未办理','sex':'1','birth_on':'19%02d-01-%02d',"
-                       "'household_village':'999999101201','is_resident':true,'household_no':'%d','difficulty':'none',"
+                       "{'name':'测试','id_status':'missing','id_status_reason':'未办理','sex':'1',"
+                       "'birth_on':'19%02d-01-%02d',"
+                       "'household_village':'999999101201','is_resident':true,'household_no':'%d','"
+                       "difficulty':'none',"
                        "'notice_at':'2026-01-01'}",
                        30 + process, 1 + i % 28, i);
         bad = nw_save_entry(&own, LM_OP_CREATE, "person", NULL, NULL, fields) != LM_OK ||
@@ -300,7 +314,8 @@ static void several_processes_make_one_chain(void **state)
     nw_open_store(w);
     assert_int_equal(nw_me(w).head.seq, PROCESSES * EACH);
     nw_check_chain(w);
-    assert_int_equal(lm_tables_list(lm_nstore_tables(w->store), NULL, lm_catalog_type(w->catalog, "person"), NULL, NULL, 0, false,
+    assert_int_equal(lm_tables_list(lm_nstore_tables(w->store), NULL,
+                                    lm_catalog_type(w->catalog, "person"), NULL, NULL, 0, false,
                                     count_one, &n, &err),
                      LM_OK);
     assert_int_equal(n, PROCESSES * EACH);
@@ -342,10 +357,18 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, nw_setup, nw_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(creation_makes_row_and_change), TEST(creations_that_cannot_be), TEST(visit_keeps_categories),
-        TEST(same_id_is_the_same_save),      TEST(same_key_is_the_same_save), TEST(natural_keys),
-        TEST(edits),                         TEST(deletes),                   TEST(hlc_rises),
-        TEST(bad_entry_leaves_its_batch_alone), TEST(unflushed_batch_is_gone), TEST(several_processes_make_one_chain),
+        TEST(creation_makes_row_and_change),
+        TEST(creations_that_cannot_be),
+        TEST(visit_keeps_categories),
+        TEST(same_id_is_the_same_save),
+        TEST(same_key_is_the_same_save),
+        TEST(natural_keys),
+        TEST(edits),
+        TEST(deletes),
+        TEST(hlc_rises),
+        TEST(bad_entry_leaves_its_batch_alone),
+        TEST(unflushed_batch_is_gone),
+        TEST(several_processes_make_one_chain),
         TEST(history_tells_every_change),
     };
     return cmocka_run_group_tests_name("node_save", tests, NULL, NULL);

@@ -1,8 +1,10 @@
-/* PROTOCOL.md tells the truth: its hex blocks are what the code makes from the values that it names.
+/* PROTOCOL.md tells the truth: its hex blocks are what the code makes from the values that it
+ * names.
  *
- * A block starts with a line ```hex NAME and holds hex digits in any layout. Every example here has its block, every
- * block its example. After a wanted change of the protocol: LM_PRINT_HEX=1 prints all blocks, and LM_WRITE_SEEDS=DIR
- * writes the examples as fuzz seeds (DIR is tests/fuzz/corpus). */
+ * A block starts with a line ```hex NAME and holds hex digits in any layout. Every example here has
+ * its block, every block its example. After a wanted change of the protocol: LM_PRINT_HEX=1 prints
+ * all blocks, and LM_WRITE_SEEDS=DIR writes the examples as fuzz seeds (DIR is tests/fuzz/corpus).
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -70,13 +72,21 @@ static uint8_t chain[3][LM_HASH_BYTES]; /* before the first, after it, after the
 
 static void make_changes(void)
 {
-    struct lm_pair created[] = {pair("title", lm_value_text("走访")), pair("amount", lm_value_int(125000)),
+    struct lm_pair created[] = {pair("title", lm_value_text("走访")),
+                                pair("amount", lm_value_int(125000)),
                                 pair("person_id", lm_value_text(ID_B))};
-    struct lm_pair edited[] = {pair("title", lm_value_text("春节走访")), pair("amount", lm_value_null())};
+    struct lm_pair edited[] = {pair("title", lm_value_text("春节走访")),
+                               pair("amount", lm_value_null())};
     struct lm_pair deleted[] = {pair("delete_reason", lm_value_text("重复"))};
     struct lm_base bases[] = {{"amount", {lm_hlc_of_ms(T0) + 7, 0}}};
-    struct lm_change c = {.type = "example", .id = ID_A, .op = LM_OP_CREATE, .hlc = lm_hlc_of_ms(T0),
-                          .user = "李四", .catalog = 1, .wall_delta_ms = 0, .fields = map(created, 3)};
+    struct lm_change c = {.type = "example",
+                          .id = ID_A,
+                          .op = LM_OP_CREATE,
+                          .hlc = lm_hlc_of_ms(T0),
+                          .user = "李四",
+                          .catalog = 1,
+                          .wall_delta_ms = 0,
+                          .fields = map(created, 3)};
     lm_change_pack(add_example("change-create"), &c);
     c.op = LM_OP_EDIT;
     c.hlc = lm_hlc_of_ms(T0 + 60000) + 1;
@@ -96,14 +106,15 @@ static void make_changes(void)
     c.seen = 0x0123456789abcdef;
     lm_change_pack(add_example("change-delete"), &c);
     lm_chain_start(REPLICA, BRANCH, chain[0]);
-    lm_chain_next(chain[0], example("change-create")->data, example("change-create")->len, chain[1]);
+    lm_chain_next(chain[0], example("change-create")->data, example("change-create")->len,
+                  chain[1]);
     lm_chain_next(chain[1], example("change-edit")->data, example("change-edit")->len, chain[2]);
     lm_buf_add(add_example("chain-start"), chain[0], LM_HASH_BYTES);
     lm_buf_add(add_example("chain-next"), chain[1], LM_HASH_BYTES);
 }
 
-/* The batch before zstd, and one zstd frame that holds it as a raw block: any compressor's output is as good, but not
- * the same from version to version. */
+/* The batch before zstd, and one zstd frame that holds it as a raw block: any compressor's output
+ * is as good, but not the same from version to version. */
 static uint32_t batch_raw_bytes;
 
 static void make_batch(void)
@@ -111,14 +122,22 @@ static void make_batch(void)
     struct lm_batch batch;
     struct lm_buf *frame;
     lm_batch_init(&batch);
-    assert_true(lm_batch_add(&batch, example("change-create")->data, example("change-create")->len));
+    assert_true(
+        lm_batch_add(&batch, example("change-create")->data, example("change-create")->len));
     assert_true(lm_batch_add(&batch, example("change-edit")->data, example("change-edit")->len));
     batch_raw_bytes = (uint32_t)batch.raw.len;
     assert_in_range(batch_raw_bytes, 1, 255);
     lm_buf_add(add_example("batch"), batch.raw.data, batch.raw.len);
     frame = add_example("batch-zstd");
-    uint8_t head[] = {0x28, 0xb5, 0x2f, 0xfd, 0x20, (uint8_t)batch_raw_bytes,
-                      (uint8_t)(1 | (batch_raw_bytes << 3)), (uint8_t)(batch_raw_bytes >> 5), 0};
+    uint8_t head[] = {0x28,
+                      0xb5,
+                      0x2f,
+                      0xfd,
+                      0x20,
+                      (uint8_t)batch_raw_bytes,
+                      (uint8_t)(1 | (batch_raw_bytes << 3)),
+                      (uint8_t)(batch_raw_bytes >> 5),
+                      0};
     lm_buf_add(frame, head, sizeof head);
     lm_buf_add(frame, batch.raw.data, batch.raw.len);
     lm_batch_free(&batch);
@@ -127,22 +146,27 @@ static void make_batch(void)
 /* ---- a record ---- */
 
 static struct lm_field fields[LM_C_COUNT + 2];
-static struct lm_group groups[] = {{"origin", false}, {"state", false}, {"deleted", false}, {"title", false},
-                                   {"amount", false}};
-static struct lm_type type = {.name = "example", .fields = fields, .n_fields = LM_C_COUNT + 2, .groups = groups,
+static struct lm_group groups[] = {
+    {"origin", false}, {"state", false}, {"deleted", false}, {"title", false}, {"amount", false}};
+static struct lm_type type = {.name = "example",
+                              .fields = fields,
+                              .n_fields = LM_C_COUNT + 2,
+                              .groups = groups,
                               .n_groups = 5};
 static const char *const common_names[LM_C_COUNT] = {
-    "id", "village_code", "station", "state", "created_by", "created_at", "device_id", "deleted_at",
-    "correction_of", "delete_reason", "return_note", "close_note"};
+    "id",        "village_code", "station",       "state",         "created_by",  "created_at",
+    "device_id", "deleted_at",   "correction_of", "delete_reason", "return_note", "close_note"};
 
 static void make_record(struct lm_arena *arena)
 {
     static const int common_groups[LM_C_COUNT] = {0, 0, 0, 1, 0, 0, 0, 2, 0, 2, 1, 1};
     for (int i = 0; i < LM_C_COUNT; i++) {
-        fields[i] = (struct lm_field){.name = common_names[i], .group = common_groups[i], .index = i};
+        fields[i] =
+            (struct lm_field){.name = common_names[i], .group = common_groups[i], .index = i};
     }
     fields[LM_C_COUNT] = (struct lm_field){.name = "title", .group = 3, .index = LM_C_COUNT};
-    fields[LM_C_COUNT + 1] = (struct lm_field){.name = "amount", .group = 4, .index = LM_C_COUNT + 1};
+    fields[LM_C_COUNT + 1] =
+        (struct lm_field){.name = "amount", .group = 4, .index = LM_C_COUNT + 1};
     struct lm_record *rec = lm_record_new(arena, &type, ID_A);
     assert_non_null(rec);
     for (size_t g = 0; g < type.n_groups; g++) {
@@ -154,7 +178,8 @@ static void make_record(struct lm_arena *arena)
     rec->fields[LM_C_COUNT + 1] = lm_value_int(125000);
     rec->position = 41;
     lm_stamps_pack(add_example("stamps-one"), rec, true);
-    rec->stamps[3] = (struct lm_stamp){{lm_hlc_of_ms(T0 + 60000) + 1, REPLICA}, lm_hlc_of_ms(T0 + 60000) + 1};
+    rec->stamps[3] =
+        (struct lm_stamp){{lm_hlc_of_ms(T0 + 60000) + 1, REPLICA}, lm_hlc_of_ms(T0 + 60000) + 1};
     rec->fields[LM_C_COUNT] = lm_value_text("春节走访");
     lm_stamps_pack(add_example("stamps-two"), rec, true);
     lm_body_pack(add_example("body"), rec);
@@ -162,7 +187,8 @@ static void make_record(struct lm_arena *arena)
     struct lm_buf *input = add_example("digest-input");
     lm_pack_text(input, "example", 7);
     lm_pack_text(input, ID_A, 36);
-    static const int order[] = {LM_C_COUNT + 1, LM_C_STATE, LM_C_COUNT, LM_C_VILLAGE_CODE}; /* by name */
+    static const int order[] = {LM_C_COUNT + 1, LM_C_STATE, LM_C_COUNT,
+                                LM_C_VILLAGE_CODE}; /* by name */
     for (size_t i = 0; i < 4; i++) {
         const struct lm_version v = rec->stamps[fields[order[i]].group].version;
         lm_pack_text(input, fields[order[i]].name, strlen(fields[order[i]].name));
@@ -213,27 +239,46 @@ static void make_enrolment(void)
     fill(c.public_key, sizeof c.public_key, 0x20);
     c.replica = lm_replica_of(c.public_key);
     lm_certificate_make(add_example("certificate"), &c, sign_secret);
-    struct lm_msg_enrol enrol = {.protocol_min = 1, .protocol_max = 1, .machine = "pc-01",
-                                 .program = "lastmile-node 0.1.0"};
+    struct lm_msg_enrol enrol = {
+        .protocol_min = 1, .protocol_max = 1, .machine = "pc-01", .program = "lastmile-node 0.1.0"};
     fill(enrol.public_key, sizeof enrol.public_key, 0x20);
     fill(enrol.nonce, sizeof enrol.nonce, 0x40);
     lm_enrol_pack(add_example("ENROL"), &enrol);
-    struct lm_msg_enrolled enrolled = {.replica = c.replica, .station = c.station, .station_name = "一村服务站",
-                                       .level = c.level, .certificate = example("certificate")->data,
-                                       .certificate_len = example("certificate")->len, .hub_time_ms = T0};
+    struct lm_msg_enrolled enrolled = {.replica = c.replica,
+                                       .station = c.station,
+                                       .station_name = "一村服务站",
+                                       .level = c.level,
+                                       .certificate = example("certificate")->data,
+                                       .certificate_len = example("certificate")->len,
+                                       .hub_time_ms = T0};
     lm_enrolled_pack(add_example("ENROLLED"), &enrolled);
 }
 
 static void make_handshake(void)
 {
-    struct lm_msg_hello hello = {.protocol_min = 1, .protocol_max = 1, .branch = BRANCH, .head = head_after(2),
-                                 .lease = {0, 0}, .seen = {.position = 0}, .catalog = 1, .wall_ms = T0 - 1500,
+    struct lm_msg_hello hello = {.protocol_min = 1,
+                                 .protocol_max = 1,
+                                 .branch = BRANCH,
+                                 .head = head_after(2),
+                                 .lease = {0, 0},
+                                 .seen = {.position = 0},
+                                 .catalog = 1,
+                                 .wall_ms = T0 - 1500,
                                  .program = "lastmile-node 0.1.0"};
     fill(hello.catalog_hash, 32, 0x60);
     lm_hello_pack(add_example("HELLO"), &hello);
-    struct lm_msg_welcome welcome = {.protocol = 1, .session = 0x5e55101, .incarnation = {1, 0xabcdef}, .branch = BRANCH,
-                                     .acked = head_after(0), .safe_seq = 0, .lease = {1, 0x1ea5e}, .head = mark_of(40),
-                                     .catalog = 1, .hub_time_ms = T0, .hlc_known = 0, .credit = 4};
+    struct lm_msg_welcome welcome = {.protocol = 1,
+                                     .session = 0x5e55101,
+                                     .incarnation = {1, 0xabcdef},
+                                     .branch = BRANCH,
+                                     .acked = head_after(0),
+                                     .safe_seq = 0,
+                                     .lease = {1, 0x1ea5e},
+                                     .head = mark_of(40),
+                                     .catalog = 1,
+                                     .hub_time_ms = T0,
+                                     .hlc_known = 0,
+                                     .credit = 4};
     fill(welcome.hub_id, 16, 0x80);
     fill(welcome.catalog_hash, 32, 0x60);
     lm_welcome_pack(add_example("WELCOME"), &welcome);
@@ -241,32 +286,63 @@ static void make_handshake(void)
 
 static void make_traffic(void)
 {
-    struct lm_msg_push push = {.branch = BRANCH, .first_seq = 1, .count = 2, .raw_bytes = batch_raw_bytes,
-                               .packed = example("batch-zstd")->data, .packed_len = example("batch-zstd")->len,
-                               .head = head_after(2), .as_of_ms = T0 + 90000};
+    struct lm_msg_push push = {.branch = BRANCH,
+                               .first_seq = 1,
+                               .count = 2,
+                               .raw_bytes = batch_raw_bytes,
+                               .packed = example("batch-zstd")->data,
+                               .packed_len = example("batch-zstd")->len,
+                               .head = head_after(2),
+                               .as_of_ms = T0 + 90000};
     memcpy(push.before, chain[0], LM_HASH_BYTES);
     lm_push_pack(add_example("PUSH"), &push);
-    struct lm_msg_push beat = {.branch = BRANCH, .first_seq = 3, .head = head_after(2), .as_of_ms = T0 + 150000};
+    struct lm_msg_push beat = {
+        .branch = BRANCH, .first_seq = 3, .head = head_after(2), .as_of_ms = T0 + 150000};
     memcpy(beat.before, chain[2], LM_HASH_BYTES);
     lm_push_pack(add_example("PUSH-empty"), &beat);
     struct lm_ack_verdict verdict = {.seq = 2, .verdict = LM_V_INVALID, .code = "required"};
-    struct lm_msg_ack ack = {.branch = BRANCH, .acked = head_after(2), .safe_seq = 0, .credit = 4, .verdicts = &verdict,
+    struct lm_msg_ack ack = {.branch = BRANCH,
+                             .acked = head_after(2),
+                             .safe_seq = 0,
+                             .credit = 4,
+                             .verdicts = &verdict,
                              .n_verdicts = 1};
     lm_ack_pack(add_example("ACK"), &ack);
     struct lm_msg_pull pull = {.session = 0x5e55101, .max_bytes = LM_FEED_BYTES_MAX};
     lm_pull_pack(add_example("PULL"), &pull);
-    struct lm_feed_verdict open = {.hlc = lm_hlc_of_ms(T0 + 60000) + 1, .verdict = LM_V_INVALID, .code = "required",
-                                   .field = "amount", .zh = "请填写金额。", .en = "Fill in the amount."};
+    struct lm_feed_verdict open = {.hlc = lm_hlc_of_ms(T0 + 60000) + 1,
+                                   .verdict = LM_V_INVALID,
+                                   .code = "required",
+                                   .field = "amount",
+                                   .zh = "请填写金额。",
+                                   .en = "Fill in the amount."};
     struct lm_feed_entry entries[] = {
-        {.kind = LM_ENTRY_BODY, .id = ID_A, .type = "example", .position = 41, .body = example("body")->data,
-         .body_len = example("body")->len, .verdicts = &open, .n_verdicts = 1},
-        {.kind = LM_ENTRY_DIGEST, .id = ID_B, .type = "example", .position = 42, .digest = 0x0123456789abcdef},
+        {.kind = LM_ENTRY_BODY,
+         .id = ID_A,
+         .type = "example",
+         .position = 41,
+         .body = example("body")->data,
+         .body_len = example("body")->len,
+         .verdicts = &open,
+         .n_verdicts = 1},
+        {.kind = LM_ENTRY_DIGEST,
+         .id = ID_B,
+         .type = "example",
+         .position = 42,
+         .digest = 0x0123456789abcdef},
         {.kind = LM_ENTRY_GONE, .id = ID_B, .type = "example", .position = 43},
         {.kind = LM_ENTRY_ABSENT, .id = ID_B, .type = "", .position = 44},
     };
-    struct lm_msg_feed feed = {.session = 0x5e55101, .next = {.position = 44, .id = ID_B}, .branch = BRANCH,
-                               .acked = head_after(2), .head = mark_of(44), .done = true, .scope_sum = 0xfedcba9876543210,
-                               .has_scope_sum = true, .entries = entries, .n_entries = 4};
+    struct lm_msg_feed feed = {.session = 0x5e55101,
+                               .next = {.position = 44, .id = ID_B},
+                               .branch = BRANCH,
+                               .acked = head_after(2),
+                               .head = mark_of(44),
+                               .done = true,
+                               .scope_sum = 0xfedcba9876543210,
+                               .has_scope_sum = true,
+                               .entries = entries,
+                               .n_entries = 4};
     lm_feed_pack(add_example("FEED"), &feed);
     static char ids[1][40] = {ID_B};
     struct lm_msg_want want = {.session = 0x5e55101, .ids = ids, .n_ids = 1};
@@ -302,7 +378,8 @@ static void print_examples(void)
     for (size_t i = 0; i < n_examples; i++) {
         printf("```hex %s\n", examples[i].name);
         for (size_t k = 0; k < examples[i].bytes.len; k++) {
-            printf("%02x%s", examples[i].bytes.data[k], k % 32 == 31 && k + 1 < examples[i].bytes.len ? "\n" : "");
+            printf("%02x%s", examples[i].bytes.data[k],
+                   k % 32 == 31 && k + 1 < examples[i].bytes.len ? "\n" : "");
         }
         printf("\n```\n");
     }
@@ -311,12 +388,17 @@ static void print_examples(void)
 static void print_kit(void)
 {
     struct lm_kit_record record = {example("body")->data, example("body")->len};
-    struct lm_kit kit = {.town = "示范镇", .endpoint = "tcp://hub.example:5800", .station = "999999101201",
-                         .station_name = "一村服务站", .level = "village", .expires_ms = T0 + 72 * 3600000LL,
+    struct lm_kit kit = {.town = "示范镇",
+                         .endpoint = "tcp://hub.example:5800",
+                         .station = "999999101201",
+                         .station_name = "一村服务站",
+                         .level = "village",
+                         .expires_ms = T0 + 72 * 3600000LL,
                          .hub_public_key = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7",
                          .enrol_public_key = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID",
                          .enrol_secret_key = "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs",
-                         .records = &record, .n_records = 1};
+                         .records = &record,
+                         .n_records = 1};
     struct lm_error err;
     struct lm_buf text;
     lm_buf_init(&text, LM_KIT_BYTES_MAX);
@@ -455,9 +537,10 @@ static void the_example_push_unpacks(void **state)
     struct lm_error err;
     uint32_t n = 0;
     lm_arena_init(&arena, 1 << 20);
-    assert_int_equal(lm_push_read(example("PUSH")->data, example("PUSH")->len, &arena, &push, &err), LM_OK);
-    assert_int_equal(lm_batch_unpack(push.packed, push.packed_len, push.raw_bytes, push.count, &arena, count_body,
-                                     &n, &err),
+    assert_int_equal(lm_push_read(example("PUSH")->data, example("PUSH")->len, &arena, &push, &err),
+                     LM_OK);
+    assert_int_equal(lm_batch_unpack(push.packed, push.packed_len, push.raw_bytes, push.count,
+                                     &arena, count_body, &n, &err),
                      LM_OK);
     assert_int_equal(n, 2);
     lm_arena_free(&arena);
@@ -491,15 +574,24 @@ static void the_limits_are_those_of_the_code(void **state)
         const char *label;
         long long value;
     } limits[] = {
-        {"change", LM_CHANGE_BYTES_MAX},       {"fields of a change", LM_CHANGE_FIELDS_MAX},
-        {"text", LM_TEXT_CHARS_MAX},           {"list", LM_LIST_ITEMS_MAX},
-        {"batch bytes", LM_BATCH_BYTES_MAX},   {"batch changes", LM_BATCH_CHANGES_MAX},
-        {"frame", LM_FRAME_BYTES_MAX},         {"frames", LM_FRAMES_MAX},
-        {"window", LM_WINDOW_MAX},             {"feed bytes", LM_FEED_BYTES_MAX},
-        {"feed entries", LM_FEED_ENTRIES_MAX}, {"wanted", LM_WANT_MAX},
-        {"ack verdicts", LM_ACK_VERDICTS_MAX}, {"user", LM_USER_CHARS_MAX},
-        {"depth", LM_DEPTH_MAX},               {"nodes", LM_NODES_MAX},
-        {"skew", LM_SKEW_MS},                  {"pull again", LM_PULL_AGAIN_MS},
+        {"change", LM_CHANGE_BYTES_MAX},
+        {"fields of a change", LM_CHANGE_FIELDS_MAX},
+        {"text", LM_TEXT_CHARS_MAX},
+        {"list", LM_LIST_ITEMS_MAX},
+        {"batch bytes", LM_BATCH_BYTES_MAX},
+        {"batch changes", LM_BATCH_CHANGES_MAX},
+        {"frame", LM_FRAME_BYTES_MAX},
+        {"frames", LM_FRAMES_MAX},
+        {"window", LM_WINDOW_MAX},
+        {"feed bytes", LM_FEED_BYTES_MAX},
+        {"feed entries", LM_FEED_ENTRIES_MAX},
+        {"wanted", LM_WANT_MAX},
+        {"ack verdicts", LM_ACK_VERDICTS_MAX},
+        {"user", LM_USER_CHARS_MAX},
+        {"depth", LM_DEPTH_MAX},
+        {"nodes", LM_NODES_MAX},
+        {"skew", LM_SKEW_MS},
+        {"pull again", LM_PULL_AGAIN_MS},
     };
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         char row[128];
@@ -513,7 +605,8 @@ static void the_limits_are_those_of_the_code(void **state)
 
 /* ---- seeds ---- */
 
-static void write_seed(const char *target, const char *name, const void *a, size_t an, const void *b, size_t bn)
+static void write_seed(const char *target, const char *name, const void *a, size_t an,
+                       const void *b, size_t bn)
 {
     char path[1024];
     snprintf(path, sizeof path, "%s/%s", getenv("LM_WRITE_SEEDS"), target);
@@ -533,10 +626,13 @@ static void seeds_are_written_when_asked(void **state)
         const char *name;
         uint8_t kind;
     } messages[] = {
-        {"ENROL", LM_MSG_ENROL}, {"ENROLLED", LM_MSG_ENROLLED}, {"HELLO", LM_MSG_HELLO},
-        {"WELCOME", LM_MSG_WELCOME}, {"PUSH", LM_MSG_PUSH}, {"PUSH-empty", LM_MSG_PUSH}, {"ACK", LM_MSG_ACK},
-        {"PULL", LM_MSG_PULL}, {"FEED", LM_MSG_FEED}, {"WANT", LM_MSG_WANT}, {"BODIES", LM_MSG_BODIES},
-        {"NEWS", LM_MSG_NEWS}, {"ERROR", LM_MSG_ERROR}, {"certificate", 0},
+        {"ENROL", LM_MSG_ENROL},   {"ENROLLED", LM_MSG_ENROLLED},
+        {"HELLO", LM_MSG_HELLO},   {"WELCOME", LM_MSG_WELCOME},
+        {"PUSH", LM_MSG_PUSH},     {"PUSH-empty", LM_MSG_PUSH},
+        {"ACK", LM_MSG_ACK},       {"PULL", LM_MSG_PULL},
+        {"FEED", LM_MSG_FEED},     {"WANT", LM_MSG_WANT},
+        {"BODIES", LM_MSG_BODIES}, {"NEWS", LM_MSG_NEWS},
+        {"ERROR", LM_MSG_ERROR},   {"certificate", 0},
     };
     if (!getenv("LM_WRITE_SEEDS")) {
         return;
@@ -551,8 +647,10 @@ static void seeds_are_written_when_asked(void **state)
     write_seed("fuzz_message", "kit", "\xff", 1, kit, strcspn(kit, "`"));
     static const char *const changes[] = {"change-create", "change-edit", "change-delete"};
     for (size_t i = 0; i < 3; i++) {
-        write_seed("fuzz_change", changes[i], example(changes[i])->data, example(changes[i])->len, "", 0);
-        write_seed("fuzz_prescan", changes[i], example(changes[i])->data, example(changes[i])->len, "", 0);
+        write_seed("fuzz_change", changes[i], example(changes[i])->data, example(changes[i])->len,
+                   "", 0);
+        write_seed("fuzz_prescan", changes[i], example(changes[i])->data, example(changes[i])->len,
+                   "", 0);
     }
     write_seed("fuzz_prescan", "body", example("body")->data, example("body")->len, "", 0);
     write_seed("fuzz_feed", "unknown-type", example("body")->data, example("body")->len, "", 0);
