@@ -72,7 +72,7 @@ static void put_stands(struct lm_buf *sql, const struct lm_type *type, const cha
                   alias, alias, type->name, alias, alias);
 }
 
-/* ---- common tables ---------------------------------------------------------------------------- */
+/* ---- common tables ---- */
 
 static void begin_with(struct lm_buf *sql, bool *any)
 {
@@ -124,15 +124,22 @@ static void put_due(struct lm_buf *sql, const struct lm_type *plan)
     lm_buf_text(sql, ")");
 }
 
-/* What belongs to a person who was merged belongs to the other one. */
+/* What belongs to a person who was merged belongs to the other one. The few rows that moved stand apart, so that the rest is still found
+ * through the table's own index. */
 static void put_children(struct lm_buf *sql, const struct lm_type *child, bool merged)
 {
-    lm_buf_printf(sql, "\"r_%s\" AS %s (SELECT ", child->name, merged ? "MATERIALIZED" : "NOT MATERIALIZED");
-    put_columns(sql, child, "i", merged ? "person_id" : "", "coalesce(m.target,i.person_id)");
-    lm_buf_printf(sql, " FROM main.\"r_%s\" AS i%s WHERE ", child->name,
-                  merged ? " LEFT JOIN \"_merged\" m ON m.id=i.person_id" : "");
+    if (merged) {
+        lm_buf_text(sql, "\"_moved\" AS MATERIALIZED (SELECT ");
+        put_columns(sql, child, "i", "person_id", "m.target");
+        lm_buf_printf(sql, " FROM \"_merged\" m JOIN main.\"r_%s\" AS i ON i.person_id=m.id WHERE ", child->name);
+        put_stands(sql, child, "i");
+        lm_buf_text(sql, "),\n");
+    }
+    lm_buf_printf(sql, "\"r_%s\" AS NOT MATERIALIZED (SELECT ", child->name);
+    put_columns(sql, child, "i", "", "");
+    lm_buf_printf(sql, " FROM main.\"r_%s\" AS i WHERE ", child->name);
     put_stands(sql, child, "i");
-    lm_buf_text(sql, ")");
+    lm_buf_text(sql, merged ? " UNION ALL SELECT * FROM \"_moved\")" : ")");
 }
 
 /* A stock's rows as of the day: filters that look at other rows of the type (latest, same_holder) see no others either. */
@@ -196,7 +203,7 @@ static void put_with(struct lm_buf *sql, const struct lm_count_sql *in)
     lm_buf_text(sql, any ? "\n" : "");
 }
 
-/* ---- conditions ------------------------------------------------------------------------------- */
+/* ---- conditions ---- */
 
 /* The calendar day in UTC+8 of a date or date-time column of t. */
 static void put_day(struct lm_buf *sql, const struct lm_field *field)
@@ -287,7 +294,7 @@ static enum lm_status put_where(struct lm_buf *sql, struct lm_store *store, cons
     return status;
 }
 
-/* ---- measures --------------------------------------------------------------------------------- */
+/* ---- measures ---- */
 
 /* distinct(a,b): the pair; a row that lacks a part which its type requires is none. distinct(dup_key,id): the first that is set, so that
  * one person in two villages counts once. */
@@ -361,7 +368,7 @@ static void put_measure(struct lm_buf *sql, const struct lm_count_sql *in, bool 
     }
 }
 
-/* ---- groups ----------------------------------------------------------------------------------- */
+/* ---- groups ---- */
 
 static void put_category(struct lm_buf *key, struct lm_buf *join, bool *each_item, const struct lm_count_sql *in)
 {
