@@ -1,4 +1,5 @@
-/* The counts document: periods, groups, ratios, rounding, openings. Coverage is in coverage.c. See counts.h. */
+/* The counts document: periods, groups, ratios, rounding, openings. Coverage is in coverage.c. See
+ * counts.h. */
 #include "hub/counts.h"
 
 #include "common/base/util.h"
@@ -15,7 +16,8 @@ struct counting {
     const struct lm_count_query *query;
     struct lm_count_scope scope;
     enum lm_count_by by;
-    json_t *coverage_villages; /* code → complete within the freshness asked for; for stations_within */
+    json_t *
+        coverage_villages; /* code → complete within the freshness asked for; for stations_within */
     struct lm_error *err;
 };
 
@@ -26,7 +28,7 @@ struct lm_result { /* an indicator, ratios included */
     struct lm_count_groups groups;
 };
 
-/* ---- rounding --------------------------------------------------------------------------------- */
+/* ---- rounding ---- */
 
 static void show_yu(int64_t num, int64_t unit, char out[48])
 {
@@ -39,7 +41,8 @@ static void show_yu(int64_t num, int64_t unit, char out[48])
 
 static void show_yuan(int64_t fen, char out[48])
 {
-    snprintf(out, 48, "%s%lld.%02lld", fen < 0 ? "-" : "", (long long)(llabs(fen) / 100), (long long)(llabs(fen) % 100));
+    snprintf(out, 48, "%s%lld.%02lld", fen < 0 ? "-" : "", (long long)(llabs(fen) / 100),
+             (long long)(llabs(fen) % 100));
 }
 
 void lm_count_display(enum lm_rounding rounding, int64_t num, int64_t den, char out[48])
@@ -70,7 +73,8 @@ void lm_count_display(enum lm_rounding rounding, int64_t num, int64_t den, char 
         if (num / den < wan_fen) {
             show_yuan(num / den, out);
         } else {
-            snprintf(out, 48, "%lld万%s", (long long)(num / den / wan_fen), num / den % wan_fen ? "余" : "");
+            snprintf(out, 48, "%lld万%s", (long long)(num / den / wan_fen),
+                     num / den % wan_fen ? "余" : "");
         }
         break;
     case LM_R_PCT0: {
@@ -88,7 +92,7 @@ void lm_count_display(enum lm_rounding rounding, int64_t num, int64_t den, char 
     }
 }
 
-/* ---- values ----------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 static bool is_share(const struct lm_indicator *ind)
 {
@@ -111,7 +115,7 @@ static json_t *figure_json(const struct lm_indicator *ind, struct lm_figure valu
     return json_real((double)value.num / (double)value.den);
 }
 
-/* ---- groupings -------------------------------------------------------------------------------- */
+/* ---- groupings ---- */
 
 static const char *by_name(enum lm_count_by by)
 {
@@ -129,12 +133,14 @@ static const struct lm_dimension *dimension_of(const struct lm_indicator *ind, e
     return NULL;
 }
 
-/* ---- indicators ------------------------------------------------------------------------------- */
+/* ---- indicators ---- */
 
-static enum lm_status run_indicator(struct counting *c, const struct lm_indicator *ind, enum lm_count_by by,
-                                    const struct lm_dimension *category, int depth, struct lm_result *out);
+static enum lm_status run_indicator(struct counting *c, const struct lm_indicator *ind,
+                                    enum lm_count_by by, const struct lm_dimension *category,
+                                    int depth, struct lm_result *out);
 
-static void add_fresh(struct counting *c, const char *code, enum lm_count_by by, struct lm_result *out)
+static void add_fresh(struct counting *c, const char *code, enum lm_count_by by,
+                      struct lm_result *out)
 {
     char key[16];
     if (c->query->station && strcmp(c->query->station, code) != 0) {
@@ -161,7 +167,8 @@ static void run_fresh(struct counting *c, enum lm_count_by by, struct lm_result 
     json_t *fresh;
     out->reported = true;
     out->value = (struct lm_figure){.num = 0, .den = 1};
-    json_object_foreach(c->coverage_villages, code, fresh) {
+    json_object_foreach(c->coverage_villages, code, fresh)
+    {
         if (json_is_true(fresh)) {
             add_fresh(c, code, by, out);
         }
@@ -192,8 +199,9 @@ static struct lm_figure find_group(const struct lm_count_groups *groups, const c
     return none;
 }
 
-static enum lm_status fold_pair(const struct lm_indicator *ind, const struct lm_result *a, const struct lm_result *b,
-                                int64_t unit, struct lm_result *out, struct lm_error *err)
+static enum lm_status fold_pair(const struct lm_indicator *ind, const struct lm_result *a,
+                                const struct lm_result *b, int64_t unit, struct lm_result *out,
+                                struct lm_error *err)
 {
     const struct lm_count_groups *sides[2] = {&a->groups, &b->groups};
     bool gap = ind->measure == LM_M_GAP;
@@ -204,9 +212,11 @@ static enum lm_status fold_pair(const struct lm_indicator *ind, const struct lm_
             const struct lm_count_group *from = &sides[s]->items[i];
             struct lm_count_group *group = lm_count_group(&out->groups, from->key);
             if (!group) {
-                return lm_fail(err, LM_ERR_LIMIT, "too_many_groups", "by", "分组太多", "too many groups");
+                return lm_fail(err, LM_ERR_LIMIT, "too_many_groups", "by", "分组太多",
+                               "too many groups");
             }
-            struct lm_figure top = find_group(&a->groups, from->key), bottom = find_group(&b->groups, from->key);
+            struct lm_figure top = find_group(&a->groups, from->key),
+                             bottom = find_group(&b->groups, from->key);
             snprintf(group->label, sizeof group->label, "%s", from->label);
             group->value = gap ? gap_of(top, bottom, unit) : ratio_of(top, bottom);
         }
@@ -214,8 +224,9 @@ static enum lm_status fold_pair(const struct lm_indicator *ind, const struct lm_
     return LM_OK;
 }
 
-static enum lm_status run_pair(struct counting *c, const struct lm_indicator *ind, enum lm_count_by by,
-                               const struct lm_dimension *category, int depth, struct lm_result *out)
+static enum lm_status run_pair(struct counting *c, const struct lm_indicator *ind,
+                               enum lm_count_by by, const struct lm_dimension *category, int depth,
+                               struct lm_result *out)
 {
     struct lm_result side[2];
     enum lm_status status = LM_OK;
@@ -225,7 +236,9 @@ static enum lm_status run_pair(struct counting *c, const struct lm_indicator *in
         status = arg ? run_indicator(c, arg, by, category, depth + 1, &side[i]) : LM_ERR_INTERNAL;
     }
     if (status == LM_OK) {
-        int64_t unit = ind->measure == LM_M_GAP ? lm_count_setting(c->store, "staff_ratio", ind->arg_number) : 1;
+        int64_t unit = ind->measure == LM_M_GAP
+                           ? lm_count_setting(c->store, "staff_ratio", ind->arg_number)
+                           : 1;
         status = fold_pair(ind, &side[0], &side[1], unit, out, c->err);
     }
     lm_count_groups_free(&side[0].groups);
@@ -233,8 +246,9 @@ static enum lm_status run_pair(struct counting *c, const struct lm_indicator *in
     return status;
 }
 
-static enum lm_status run_indicator(struct counting *c, const struct lm_indicator *ind, enum lm_count_by by,
-                                    const struct lm_dimension *category, int depth, struct lm_result *out)
+static enum lm_status run_indicator(struct counting *c, const struct lm_indicator *ind,
+                                    enum lm_count_by by, const struct lm_dimension *category,
+                                    int depth, struct lm_result *out)
 {
     memset(out, 0, sizeof *out);
     LM_CHECK(depth < RATIO_DEPTH_MAX); /* the catalogue's loader refuses cycles */
@@ -257,36 +271,40 @@ static enum lm_status run_indicator(struct counting *c, const struct lm_indicato
     return status;
 }
 
-/* ---- the document ----------------------------------------------------------------------------- */
+/* ---- the document ---- */
 
 static json_t *groups_json(const struct lm_indicator *ind, const struct lm_result *result)
 {
     json_t *list = json_array();
     if (result->opening != 0) {
-        json_array_append_new(list, json_pack("{s:s,s:s,s:I}", "key", "opening", "label", "期初", "value",
-                                              (json_int_t)result->opening));
+        json_array_append_new(list, json_pack("{s:s,s:s,s:I}", "key", "opening", "label", "期初",
+                                              "value", (json_int_t)result->opening));
     }
     for (size_t i = 0; i < result->groups.n; i++) {
         const struct lm_count_group *group = &result->groups.items[i];
         if (group->value.num == 0 && group->value.den != 0 && !is_share(ind)) {
             continue;
         }
-        json_array_append_new(list, json_pack("{s:s,s:s,s:o}", "key", group->key, "label", group->label, "value",
-                                              figure_json(ind, group->value)));
+        json_array_append_new(list,
+                              json_pack("{s:s,s:s,s:o}", "key", group->key, "label", group->label,
+                                        "value", figure_json(ind, group->value)));
     }
     return list;
 }
 
-static json_t *indicator_json(const struct lm_indicator *ind, const struct lm_result *result, bool grouped)
+static json_t *indicator_json(const struct lm_indicator *ind, const struct lm_result *result,
+                              bool grouped)
 {
     char display[48];
     struct lm_figure value = result->value;
     value.num += result->opening * value.den;
     bool known = result->reported && value.den != 0; /* entered, and something to divide by */
     lm_count_display(ind->rounding, value.num, value.den, display);
-    json_t *doc = json_pack("{s:s,s:s,s:s,s:o,s:I,s:s,s:b}", "label", ind->zh, "label_en", ind->en, "unit", ind->unit, "value",
-                            known ? figure_json(ind, value) : json_null(), "opening", (json_int_t)result->opening,
-                            "display", result->reported ? display : "(未填报)", "reported", (int)result->reported);
+    json_t *doc =
+        json_pack("{s:s,s:s,s:s,s:o,s:I,s:s,s:b}", "label", ind->zh, "label_en", ind->en, "unit",
+                  ind->unit, "value", known ? figure_json(ind, value) : json_null(), "opening",
+                  (json_int_t)result->opening, "display", result->reported ? display : "(未填报)",
+                  "reported", (int)result->reported);
     if (doc && ind->measure == LM_M_RATIO) {
         json_object_set_new(doc, "numerator", json_integer(value.num));
         json_object_set_new(doc, "denominator", json_integer(value.den));
@@ -297,16 +315,17 @@ static json_t *indicator_json(const struct lm_indicator *ind, const struct lm_re
     return doc;
 }
 
-static enum lm_status count_one(struct counting *c, const struct lm_indicator *ind, bool named, json_t *into)
+static enum lm_status count_one(struct counting *c, const struct lm_indicator *ind, bool named,
+                                json_t *into)
 {
     const struct lm_dimension *dimension = c->by == LM_BY_NOTHING ? NULL : dimension_of(ind, c->by);
     struct lm_result result;
     if (c->by != LM_BY_NOTHING && !dimension && named) {
-        return lm_fail(c->err, LM_ERR_INVALID, "cannot_group", "by", "指标 %s 不能按 %s 分组", "%s cannot be grouped by %s", ind->id,
-                       by_name(c->by));
+        return lm_fail(c->err, LM_ERR_INVALID, "cannot_group", "by", "指标 %s 不能按 %s 分组",
+                       "%s cannot be grouped by %s", ind->id, by_name(c->by));
     }
-    enum lm_status status =
-        run_indicator(c, ind, dimension ? c->by : LM_BY_NOTHING, c->by == LM_BY_CATEGORY ? dimension : NULL, 0, &result);
+    enum lm_status status = run_indicator(c, ind, dimension ? c->by : LM_BY_NOTHING,
+                                          c->by == LM_BY_CATEGORY ? dimension : NULL, 0, &result);
     if (status == LM_OK) {
         json_t *doc = indicator_json(ind, &result, dimension != NULL);
         status = doc && json_object_set_new(into, ind->id, doc) == 0 ? LM_OK : LM_ERR_MEMORY;
@@ -315,14 +334,14 @@ static enum lm_status count_one(struct counting *c, const struct lm_indicator *i
     return status;
 }
 
-/* ---- the question ----------------------------------------------------------------------------- */
+/* ---- the question ---- */
 
 static enum lm_status check_date(const char *text, const char *name, struct lm_error *err)
 {
     int64_t day;
     if (text && !lm_date_parse(text, strlen(text), &day)) {
-        return lm_fail(err, LM_ERR_INVALID, "bad_date", name, "日期不对:%.40s(应为 YYYY-MM-DD)", "not a date: %.40s (YYYY-MM-DD)",
-                       text);
+        return lm_fail(err, LM_ERR_INVALID, "bad_date", name, "日期不对:%.40s(应为 YYYY-MM-DD)",
+                       "not a date: %.40s (YYYY-MM-DD)", text);
     }
     return LM_OK;
 }
@@ -340,25 +359,27 @@ static enum lm_status read_query(struct counting *c)
         return status;
     }
     if (q->from && strcmp(q->from, c->scope.to) > 0) {
-        return lm_fail(c->err, LM_ERR_INVALID, "bad_period", "from", "起始日 %s 在截止日 %s 之后", "from %s is after to %s", q->from,
-                       c->scope.to);
+        return lm_fail(c->err, LM_ERR_INVALID, "bad_period", "from", "起始日 %s 在截止日 %s 之后",
+                       "from %s is after to %s", q->from, c->scope.to);
     }
     if (q->by) {
         for (int i = 1; i < 5 && c->by == LM_BY_NOTHING; i++) {
             c->by = strcmp(q->by, words[i]) == 0 ? (enum lm_count_by)i : LM_BY_NOTHING;
         }
         if (c->by == LM_BY_NOTHING) {
-            return lm_fail(c->err, LM_ERR_INVALID, "bad_code", "by", "--by 只能是 village、office、month 或 category:%.40s",
+            return lm_fail(c->err, LM_ERR_INVALID, "bad_code", "by",
+                           "--by 只能是 village、office、month 或 category:%.40s",
                            "by is village, office, month or category: %.40s", q->by);
         }
     }
     if (q->station && lm_store_station_get(c->store, q->station, &station) != LM_OK) {
-        return lm_fail(c->err, LM_ERR_INVALID, "unknown_station", "station", "没有登记服务站 %.40s", "no station %.40s", q->station);
+        return lm_fail(c->err, LM_ERR_INVALID, "unknown_station", "station", "没有登记服务站 %.40s",
+                       "no station %.40s", q->station);
     }
     for (size_t i = 0; i < q->n_indicators; i++) {
         if (!lm_catalog_indicator(c->catalog, q->indicators[i])) {
-            return lm_fail(c->err, LM_ERR_INVALID, "unknown_indicator", "indicator", "没有指标 %.40s", "no indicator %.40s",
-                           q->indicators[i]);
+            return lm_fail(c->err, LM_ERR_INVALID, "unknown_indicator", "indicator",
+                           "没有指标 %.40s", "no indicator %.40s", q->indicators[i]);
         }
     }
     return LM_OK;
@@ -368,7 +389,8 @@ static void fill_scope(struct counting *c, char to[16])
 {
     int64_t today = lm_day_utc8(c->query->now_ms);
     lm_date_format(today, c->scope.today);
-    snprintf(to, 16, "%s", c->query->to && strlen(c->query->to) == 10 ? c->query->to : c->scope.today);
+    snprintf(to, 16, "%s",
+             c->query->to && strlen(c->query->to) == 10 ? c->query->to : c->scope.today);
     c->scope.to = to;
     c->scope.from = c->query->from;
     c->scope.station = c->query->station;
@@ -381,7 +403,8 @@ static enum lm_status count_all(struct counting *c, json_t *into)
     enum lm_status status = LM_OK;
     if (c->query->n_indicators > 0) {
         for (size_t i = 0; i < c->query->n_indicators && status == LM_OK; i++) {
-            status = count_one(c, lm_catalog_indicator(c->catalog, c->query->indicators[i]), true, into);
+            status =
+                count_one(c, lm_catalog_indicator(c->catalog, c->query->indicators[i]), true, into);
         }
         return status;
     }
@@ -391,9 +414,11 @@ static enum lm_status count_all(struct counting *c, json_t *into)
     return status;
 }
 
-enum lm_status lm_counts(struct lm_store *store, const struct lm_count_query *query, json_t **out, struct lm_error *err)
+enum lm_status lm_counts(struct lm_store *store, const struct lm_count_query *query, json_t **out,
+                         struct lm_error *err)
 {
-    struct counting c = {.store = store, .catalog = lm_store_catalog(store), .query = query, .err = err};
+    struct counting c = {
+        .store = store, .catalog = lm_store_catalog(store), .query = query, .err = err};
     char to[16], now[40];
     json_t *coverage = NULL, *indicators = json_object();
     fill_scope(&c, to);
@@ -404,7 +429,8 @@ enum lm_status lm_counts(struct lm_store *store, const struct lm_count_query *qu
         reading = status == LM_OK;
     }
     if (status == LM_OK) {
-        status = lm_coverage_villages(store, query->to, query->now_ms, &coverage, &c.coverage_villages, err);
+        status = lm_coverage_villages(store, query->to, query->now_ms, &coverage,
+                                      &c.coverage_villages, err);
     }
     if (status == LM_OK) {
         status = count_all(&c, indicators);
@@ -414,8 +440,9 @@ enum lm_status lm_counts(struct lm_store *store, const struct lm_count_query *qu
     }
     if (status == LM_OK) {
         lm_time_format(query->now_ms, now);
-        *out = json_pack("{s:s,s:o,s:s,s:O,s:O}", "as_of", now, "from", query->from ? json_string(query->from) : json_null(), "to",
-                         to, "coverage", coverage, "indicators", indicators);
+        *out = json_pack("{s:s,s:o,s:s,s:O,s:O}", "as_of", now, "from",
+                         query->from ? json_string(query->from) : json_null(), "to", to, "coverage",
+                         coverage, "indicators", indicators);
         status = *out ? LM_OK : LM_ERR_MEMORY;
     }
     json_decref(coverage);

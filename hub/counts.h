@@ -1,29 +1,38 @@
-/* Consolidated counts with their coverage: what `count --json` and GET /api/v1/counts answer. Decided in the catalogue's indicators
- * (proto/catalog/indicators.json) and in their README; the queries are in hub/store/counts_*.c. */
+/* Consolidated counts with their coverage: what `count --json` and GET /api/v1/counts answer. What
+ * a figure is, the catalogue's indicators say (proto/catalog/indicators.json); the queries are in
+ * hub/store/counts_*.c.
+ *
+ * In an indicator's object: "reported" false = nothing was ever entered of it (value null, display
+ * "(未填报)"). A share or a median of nothing is reported, with value null and display "—". Shares
+ * have their value in percent, unrounded, and numerator and denominator beside it; money has its
+ * value in fen. */
 #ifndef LM_HUB_COUNTS_H
 #define LM_HUB_COUNTS_H
 
 #include "hub/store.h"
 
 struct lm_count_query {
-    const char **indicators; size_t n_indicators; /* none = all */
-    const char *by;       /* "village", "office", "month", "category" or NULL */
+    const char **indicators;
+    size_t n_indicators;   /* none = all */
+    const char *by;        /* "village", "office", "month", "category" or NULL */
     const char *from, *to; /* dates or NULL */
-    const char *station;  /* 12 digits or NULL */
+    const char *station;   /* 12 digits or NULL */
     int64_t now_ms;
 };
-/* The document of the contract (new reference in *out). LM_ERR_INVALID: unknown indicator, bad date, from after to, a named indicator that
- * cannot be grouped as asked, unknown station. */
+/* The document of the contract (new reference in *out). LM_ERR_INVALID: unknown indicator, bad
+ * date, from after to, a named indicator that cannot be grouped as asked, unknown station. */
 enum lm_status lm_counts(struct lm_store *store, const struct lm_count_query *query, json_t **out,
                          struct lm_error *err) LM_MUST_USE;
 /* The coverage object alone (also for status and metrics). to NULL: without a period. */
 enum lm_status lm_coverage(struct lm_store *store, const char *to, int64_t now_ms, json_t **out,
                            struct lm_error *err) LM_MUST_USE;
-/* The same, and code → true when that village is complete within the last 7 days (before to, when to is past). New references. */
-enum lm_status lm_coverage_villages(struct lm_store *store, const char *to, int64_t now_ms, json_t **out,
-                                    json_t **villages_out, struct lm_error *err) LM_MUST_USE;
-/* "120余", "28%", "1万余", "10860.00". num/den: a count in the indicator's own unit (fen for the roundings in yuan) with den 1, or a ratio;
- * den 0 gives "—". */
+/* The same, and code → true when that village is complete within the last 7 days (before to, when
+ * to is past). New references. */
+enum lm_status lm_coverage_villages(struct lm_store *store, const char *to, int64_t now_ms,
+                                    json_t **out, json_t **villages_out,
+                                    struct lm_error *err) LM_MUST_USE;
+/* "120余", "28%", "1万余", "10860.00". num/den: a count in the indicator's own unit (fen for the
+ * roundings in yuan) with den 1, or a ratio; den 0 gives "—". */
 void lm_count_display(enum lm_rounding rounding, int64_t num, int64_t den, char out[48]);
 
 #endif

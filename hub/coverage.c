@@ -1,8 +1,10 @@
 /* Coverage: which stations' data is complete, and through what time (P10).
  *
- * A replica is complete through the last moment at which it named a head that the hub has acked since. A station is as complete as its
- * least complete replica. It is not complete, whatever its time, while a change of it is held, or a replica's branch or lease is in doubt.
- * Revoked replicas no longer hold a station back; what they may have kept is a possible gap, shown until a person closes it. */
+ * A replica is complete through the last moment at which it named a head that the hub has acked
+ * since. A station is as complete as its least complete replica. It is not complete, whatever its
+ * time, while a change of it is held, or a replica's branch or lease is in doubt. Revoked replicas
+ * no longer hold a station back; what they may have kept is a possible gap, shown until a person
+ * closes it. */
 #include "hub/counts.h"
 #include "hub/store/counts_internal.h"
 
@@ -14,7 +16,7 @@
 
 struct station_state {
     bool any, contacted, in_doubt, gap;
-    int64_t complete_ms;     /* least of the replicas that are in use; INT64_MAX when there is none */
+    int64_t complete_ms; /* least of the replicas that are in use; INT64_MAX when there is none */
     int64_t revoked_ms_best; /* most complete of the revoked ones */
     int64_t now_ms;
 };
@@ -26,10 +28,12 @@ static bool take_replica(void *arg, const struct lm_replica *r)
     bool silent = s->now_ms - r->last_contact_ms > 7 * DAY_MS;
     s->any = true;
     s->contacted = s->contacted || r->complete_ms > 0 || r->as_of_ms > 0;
-    /* At a revocation the store notes the gap, and a person may close it; one that is only silent may still speak. */
+    /* At a revocation the store notes the gap, and a person may close it; one that is only silent
+     * may still speak. */
     s->gap = s->gap || r->possible_gap || (r->revoked_ms == 0 && behind && silent);
     if (r->revoked_ms != 0) {
-        s->revoked_ms_best = r->complete_ms > s->revoked_ms_best ? r->complete_ms : s->revoked_ms_best;
+        s->revoked_ms_best =
+            r->complete_ms > s->revoked_ms_best ? r->complete_ms : s->revoked_ms_best;
         return true;
     }
     s->in_doubt = s->in_doubt || r->in_doubt;
@@ -59,7 +63,8 @@ static bool take_held(void *arg, const json_t *row)
 
 static void take_town(struct coverage_run *run, const struct station_state *s, bool held)
 {
-    /* What town staff enter at the hub is there at once; a PC of the town station counts like a village's. */
+    /* What town staff enter at the hub is there at once; a PC of the town station counts like a
+     * village's. */
     bool none = s->complete_ms == INT64_MAX;
     run->town_through_ms = none ? run->now_ms : s->complete_ms;
     run->town_complete = !held && !s->in_doubt && run->town_through_ms >= run->needed_ms;
@@ -84,7 +89,8 @@ static bool take_station(void *arg, const struct lm_station *station)
     if (s.gap) {
         json_array_append_new(run->gaps, json_string(station->code));
     }
-    json_object_set_new(run->villages, station->code, json_boolean(sound && through >= run->fresh_ms));
+    json_object_set_new(run->villages, station->code,
+                        json_boolean(sound && through >= run->fresh_ms));
     if (!s.any || !s.contacted) {
         json_array_append_new(run->never, json_string(station->code));
         return true;
@@ -110,8 +116,8 @@ static json_t *time_json(int64_t ms)
     return json_string(text);
 }
 
-enum lm_status lm_coverage_villages(struct lm_store *store, const char *to, int64_t now_ms, json_t **out,
-                                    json_t **villages_out, struct lm_error *err)
+enum lm_status lm_coverage_villages(struct lm_store *store, const char *to, int64_t now_ms,
+                                    json_t **out, json_t **villages_out, struct lm_error *err)
 {
     struct coverage_run run = {.store = store,
                                .err = err,
@@ -143,11 +149,14 @@ enum lm_status lm_coverage_villages(struct lm_store *store, const char *to, int6
         status = lm_store_totals(store, &totals);
     }
     if (status == LM_OK) {
-        *out = json_pack("{s:I,s:I,s:O,s:O,s:O,s:o,s:I,s:I,s:I,s:{s:i,s:i,s:o}}", "stations", (json_int_t)run.n_villages, "complete",
-                         (json_int_t)run.n_complete, "stale", run.stale, "never", run.never, "possible_gap", run.gaps,
-                         "complete_through", time_json(run.through_ms), "held", (json_int_t)totals.held, "returned",
-                         (json_int_t)totals.returned, "conflicts", (json_int_t)totals.conflicts, "town", "stations", 1, "complete",
-                         (int)run.town_complete, "complete_through", time_json(run.town_through_ms));
+        *out =
+            json_pack("{s:I,s:I,s:O,s:O,s:O,s:o,s:I,s:I,s:I,s:{s:i,s:i,s:o}}", "stations",
+                      (json_int_t)run.n_villages, "complete", (json_int_t)run.n_complete, "stale",
+                      run.stale, "never", run.never, "possible_gap", run.gaps, "complete_through",
+                      time_json(run.through_ms), "held", (json_int_t)totals.held, "returned",
+                      (json_int_t)totals.returned, "conflicts", (json_int_t)totals.conflicts,
+                      "town", "stations", 1, "complete", (int)run.town_complete, "complete_through",
+                      time_json(run.town_through_ms));
         *villages_out = json_incref(run.villages);
         status = *out ? LM_OK : LM_ERR_MEMORY;
     }
@@ -159,7 +168,8 @@ enum lm_status lm_coverage_villages(struct lm_store *store, const char *to, int6
     return status;
 }
 
-enum lm_status lm_coverage(struct lm_store *store, const char *to, int64_t now_ms, json_t **out, struct lm_error *err)
+enum lm_status lm_coverage(struct lm_store *store, const char *to, int64_t now_ms, json_t **out,
+                           struct lm_error *err)
 {
     json_t *villages = NULL;
     enum lm_status status = lm_coverage_villages(store, to, now_ms, out, &villages, err);

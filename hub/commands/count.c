@@ -13,7 +13,8 @@ static void print_groups(FILE *out, const json_t *groups)
 {
     size_t i;
     json_t *group;
-    json_array_foreach(groups, i, group) {
+    json_array_foreach(groups, i, group)
+    {
         const json_t *value = json_object_get(group, "value");
         fprintf(out, "      %-14s %-24s ", json_string_value(json_object_get(group, "key")),
                 json_string_value(json_object_get(group, "label")));
@@ -43,7 +44,8 @@ static void print_counts(FILE *out, const json_t *doc)
             (long long)json_integer_value(json_object_get(coverage, "returned")),
             (long long)json_integer_value(json_object_get(coverage, "held")),
             (long long)json_integer_value(json_object_get(coverage, "conflicts")));
-    json_object_foreach(json_object_get(doc, "indicators"), id, figure) {
+    json_object_foreach(json_object_get(doc, "indicators"), id, figure)
+    {
         const char *unit = json_string_value(json_object_get(figure, "unit"));
         unit = strcmp(unit, "%") == 0 ? "" : unit; /* shares show it already */
         fprintf(out, "  %-5s %s: %s%s\n", id, json_string_value(json_object_get(figure, "label")),
@@ -82,7 +84,7 @@ int lm_cmd_count(struct lm_hub *hub, struct lm_cli *cli)
     return LM_EXIT_OK;
 }
 
-/* ---- status ----------------------------------------------------------------------------------- */
+/* ---- status ---- */
 
 struct status_run {
     json_t *replicas;
@@ -113,9 +115,10 @@ static bool status_replica(void *arg, const struct lm_replica *r)
         run->replicas,
         json_pack("{s:s,s:s,s:o,s:o,s:I,s:I,s:o,s:b,s:b}", "station", r->station, "replica", number,
                   "last_contact", time_or_null(r->last_contact_ms), "complete_through",
-                  time_or_null(r->complete_ms), "acked", (json_int_t)r->acked.seq, "lag", (json_int_t)lag,
-                  "clock_offset_ms", r->clock_known ? json_integer(r->clock_offset_ms) : json_null(),
-                  "revoked", (int)(r->revoked_ms != 0), "in_doubt", (int)r->in_doubt));
+                  time_or_null(r->complete_ms), "acked", (json_int_t)r->acked.seq, "lag",
+                  (json_int_t)lag, "clock_offset_ms",
+                  r->clock_known ? json_integer(r->clock_offset_ms) : json_null(), "revoked",
+                  (int)(r->revoked_ms != 0), "in_doubt", (int)r->in_doubt));
     return true;
 }
 
@@ -161,21 +164,25 @@ int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli)
     int64_t started = json_integer_value(json_object_get(server, "started_ms"));
     json_t *doc = json_pack(
         "{s:s,s:s,s:o,s:o,s:I,s:o,s:I,s:I,s:I,s:I,s:{s:I,s:I},s:n,s:o}", "town",
-        lm_store_town(hub->store)->name, "code", lm_store_town(hub->store)->code, "server", server, "uptime_s",
-        started ? json_integer((now_ms - started) / 1000) : json_null(), "stations", (json_int_t)run.stations,
-        "last_contact", time_or_null(run.last_contact_ms), "lag", (json_int_t)run.lag, "returned",
-        (json_int_t)totals.returned, "held", (json_int_t)totals.held, "conflicts",
-        (json_int_t)totals.conflicts, "journal", "entries", (json_int_t)totals.journal_entries, "bytes",
-        (json_int_t)totals.journal_bytes, "backup_age_s", "replicas", run.replicas);
+        lm_store_town(hub->store)->name, "code", lm_store_town(hub->store)->code, "server", server,
+        "uptime_s", started ? json_integer((now_ms - started) / 1000) : json_null(), "stations",
+        (json_int_t)run.stations, "last_contact", time_or_null(run.last_contact_ms), "lag",
+        (json_int_t)run.lag, "returned", (json_int_t)totals.returned, "held",
+        (json_int_t)totals.held, "conflicts", (json_int_t)totals.conflicts, "journal", "entries",
+        (json_int_t)totals.journal_entries, "bytes", (json_int_t)totals.journal_bytes,
+        "backup_age_s", "replicas", run.replicas);
     if (cli->json) {
         lm_json_print(cli->out, doc);
     } else {
         fprintf(cli->out,
-                "%s (%s): 服务站 %zu,最近联系 %s,待收 %lld,退回 %llu,待处理 %llu,冲突 %llu,日志 %llu 条\n",
+                "%s (%s): 服务站 %zu,最近联系 %s,待收 %lld,退回 %llu,待处理 %llu,冲突 %llu,日志 "
+                "%llu 条\n",
                 lm_store_town(hub->store)->name, lm_store_town(hub->store)->code, run.stations,
-                run.last_contact_ms ? json_string_value(json_object_get(doc, "last_contact")) : "无",
-                (long long)run.lag, (unsigned long long)totals.returned, (unsigned long long)totals.held,
-                (unsigned long long)totals.conflicts, (unsigned long long)totals.journal_entries);
+                run.last_contact_ms ? json_string_value(json_object_get(doc, "last_contact"))
+                                    : "无",
+                (long long)run.lag, (unsigned long long)totals.returned,
+                (unsigned long long)totals.held, (unsigned long long)totals.conflicts,
+                (unsigned long long)totals.journal_entries);
     }
     json_decref(doc);
     return LM_EXIT_OK;

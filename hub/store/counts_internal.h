@@ -1,5 +1,5 @@
-/* Counting: what hub/counts.c (periods, ratios, the document), hub/store/counts_sql.c (the SQL of one indicator) and
- * hub/store/counts_query.c (running it) share. */
+/* Counting: what hub/counts.c (periods, ratios, the document), hub/store/counts_sql.c (the SQL of
+ * one indicator) and hub/store/counts_query.c (running it) share. */
 #ifndef LM_HUB_COUNTS_INTERNAL_H
 #define LM_HUB_COUNTS_INTERNAL_H
 
@@ -37,12 +37,12 @@ struct lm_count_scope {
     const char *station;                 /* NULL = all */
     const char *town;
     char today[16];
-    int year;                            /* of to */
+    int year; /* of to */
 };
 
 struct lm_counted {
-    bool reported;             /* a row, opening or nil report of that type was ever entered */
-    struct lm_figure value;    /* without the opening */
+    bool reported;          /* a row, opening or nil report of that type was ever entered */
+    struct lm_figure value; /* without the opening */
     int64_t opening;
     struct lm_count_groups groups;
 };
@@ -56,25 +56,29 @@ enum lm_status lm_count_query_run(struct lm_store *store, const struct lm_indica
 struct lm_count_sql {
     const struct lm_indicator *ind;
     const struct lm_count_scope *scope;
-    const struct lm_type *child;         /* person_identity, for indicators of persons */
-    bool merged;                         /* there are persons who were merged into others */
-    bool covered;                        /* there are opening balances of this indicator */
-    const char *filled[LM_COUNT_FILLED_MAX]; /* file completeness: the fields that the setting names; none = the catalogue's */
+    const struct lm_type *child;             /* person_identity, for indicators of persons */
+    bool merged;                             /* there are persons who were merged into others */
+    bool covered;                            /* there are opening balances of this indicator */
+    const char *filled[LM_COUNT_FILLED_MAX]; /* file completeness: the fields that the setting
+                                                names; none = the catalogue's */
     size_t n_filled;
 };
-/* SELECT key, numerator, denominator … with the parameters :from :to :as_of :today :year :station :town :indicator. */
-enum lm_status lm_count_sql_put(struct lm_store *store, const struct lm_count_sql *in, struct lm_buf *sql) LM_MUST_USE;
+/* SELECT key, numerator, denominator … with the parameters :from :to :as_of :today :year :station
+ * :town :indicator. */
+enum lm_status lm_count_sql_put(struct lm_store *store, const struct lm_count_sql *in,
+                                struct lm_buf *sql) LM_MUST_USE;
 /* Openings take part: the indicator allows them, and nobody asked for a beginning. */
 bool lm_count_openings(const struct lm_indicator *ind, const struct lm_count_scope *scope);
 const char *lm_count_place(const struct lm_type *type);
-extern const char lm_count_no_category[];   /* key of what has no category */
-extern const char lm_count_opening_live[];  /* condition on an opening balance o */
+extern const char lm_count_no_category[];  /* key of what has no category */
+extern const char lm_count_opening_live[]; /* condition on an opening balance o */
 
 /* ---- look-ups (counts_query.c) ---- */
 
 /* Value of a setting record, or fallback when there is none or it is no number ≥ 1. */
 int64_t lm_count_setting(struct lm_store *store, const char *key, int64_t fallback);
-/* Name of an area, code itself when unknown; and the key of the office above a village (the town's code for others). */
+/* Name of an area, code itself when unknown; and the key of the office above a village (the town's
+ * code for others). */
 void lm_count_area_label(struct lm_store *store, const char *code, char *out, size_t n);
 void lm_count_office_of(struct lm_store *store, const char *code, const char *town, char out[16]);
 

@@ -1,11 +1,12 @@
-/* Counting one indicator: runs the statements of counts_sql.c, folds medians, adds opening balances, names the groups. */
+/* Counting one indicator: runs the statements of counts_sql.c, folds medians, adds opening
+ * balances, names the groups. */
 #include "hub/store/counts_internal.h"
 #include "hub/store/store_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- groups ----------------------------------------------------------------------------------- */
+/* ---- groups ---- */
 
 void lm_count_groups_free(struct lm_count_groups *groups)
 {
@@ -29,14 +30,17 @@ struct lm_count_group *lm_count_group(struct lm_count_groups *groups, const char
     }
     if (groups->n == groups->size) {
         size_t size = groups->size ? groups->size * 2 : 64;
-        void *grown = size > LM_COUNT_GROUPS_MAX ? NULL : realloc(groups->items, size * sizeof *groups->items);
+        void *grown = size > LM_COUNT_GROUPS_MAX
+                          ? NULL
+                          : realloc(groups->items, size * sizeof *groups->items);
         if (!grown) {
             return NULL;
         }
         groups->items = grown;
         groups->size = size;
     }
-    memmove(&groups->items[low + 1], &groups->items[low], (groups->n - low) * sizeof *groups->items);
+    memmove(&groups->items[low + 1], &groups->items[low],
+            (groups->n - low) * sizeof *groups->items);
     groups->n++;
     struct lm_count_group *group = &groups->items[low];
     memset(group, 0, sizeof *group);
@@ -45,7 +49,7 @@ struct lm_count_group *lm_count_group(struct lm_count_groups *groups, const char
     return group;
 }
 
-/* ---- running ---------------------------------------------------------------------------------- */
+/* ---- running ---- */
 
 static void bind_name(sqlite3_stmt *stmt, const char *name, const char *value)
 {
@@ -55,11 +59,13 @@ static void bind_name(sqlite3_stmt *stmt, const char *name, const char *value)
     }
 }
 
-static enum lm_status prepare(struct lm_store *store, struct lm_buf *sql, const struct lm_indicator *ind,
-                              const struct lm_count_scope *scope, sqlite3_stmt **out, struct lm_error *err)
+static enum lm_status prepare(struct lm_store *store, struct lm_buf *sql,
+                              const struct lm_indicator *ind, const struct lm_count_scope *scope,
+                              sqlite3_stmt **out, struct lm_error *err)
 {
     if (sql->status != LM_OK) {
-        return lm_fail(err, sql->status, "internal", "", "统计语句过长", "a counting statement is too long");
+        return lm_fail(err, sql->status, "internal", "", "统计语句过长",
+                       "a counting statement is too long");
     }
     enum lm_status status = lm_db_prepare(store->db, (const char *)sql->data, out, err);
     if (status != LM_OK) {
@@ -80,8 +86,9 @@ static enum lm_status prepare(struct lm_store *store, struct lm_buf *sql, const 
 }
 
 /* First column of the first row as a number. */
-static enum lm_status scalar(struct lm_store *store, struct lm_buf *sql, const struct lm_indicator *ind,
-                             const struct lm_count_scope *scope, double *out, struct lm_error *err)
+static enum lm_status scalar(struct lm_store *store, struct lm_buf *sql,
+                             const struct lm_indicator *ind, const struct lm_count_scope *scope,
+                             double *out, struct lm_error *err)
 {
     sqlite3_stmt *stmt = NULL;
     enum lm_status status = prepare(store, sql, ind, scope, &stmt, err);
@@ -129,8 +136,8 @@ static enum lm_status end_median(struct medians *m, struct lm_counted *out)
     return LM_OK;
 }
 
-static enum lm_status fold_medians(struct lm_store *store, sqlite3_stmt *stmt, struct lm_counted *out,
-                                   struct lm_error *err)
+static enum lm_status fold_medians(struct lm_store *store, sqlite3_stmt *stmt,
+                                   struct lm_counted *out, struct lm_error *err)
 {
     struct medians m = {0};
     enum lm_status status = LM_OK;
@@ -164,27 +171,29 @@ static enum lm_status fold_medians(struct lm_store *store, sqlite3_stmt *stmt, s
     return status;
 }
 
-static enum lm_status fold_rows(struct lm_store *store, sqlite3_stmt *stmt, bool grouped, struct lm_counted *out,
-                                struct lm_error *err)
+static enum lm_status fold_rows(struct lm_store *store, sqlite3_stmt *stmt, bool grouped,
+                                struct lm_counted *out, struct lm_error *err)
 {
     int rc;
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        struct lm_figure value = {.num = sqlite3_column_int64(stmt, 1), .den = sqlite3_column_int64(stmt, 2)};
+        struct lm_figure value = {.num = sqlite3_column_int64(stmt, 1),
+                                  .den = sqlite3_column_int64(stmt, 2)};
         if (!grouped) {
             out->value = value;
             continue;
         }
         struct lm_count_group *group = lm_count_group(&out->groups, lm_column_str(stmt, 0));
         if (!group) {
-            return lm_fail(err, LM_ERR_LIMIT, "too_many_groups", "by", "分组太多", "too many groups");
+            return lm_fail(err, LM_ERR_LIMIT, "too_many_groups", "by", "分组太多",
+                           "too many groups");
         }
         group->value = value;
     }
     return lm_db_status(store->db, rc, "count", err);
 }
 
-static enum lm_status run_measure(struct lm_store *store, const struct lm_count_sql *in, struct lm_counted *out,
-                                  struct lm_error *err)
+static enum lm_status run_measure(struct lm_store *store, const struct lm_count_sql *in,
+                                  struct lm_counted *out, struct lm_error *err)
 {
     bool grouped = in->scope->by != LM_BY_NOTHING;
     struct lm_buf sql;
@@ -192,8 +201,11 @@ static enum lm_status run_measure(struct lm_store *store, const struct lm_count_
 
     lm_buf_init(&sql, LM_COUNT_SQL_MAX);
     enum lm_status status = lm_count_sql_put(store, in, &sql);
-    if (status == LM_OK || status == LM_ERR_LIMIT) {
+    if (status == LM_OK) {
         status = prepare(store, &sql, in->ind, in->scope, &stmt, err);
+    } else {
+        status = lm_fail(err, status, "internal", "", "统计语句过长或内存不足",
+                         "a counting statement is too long, or memory is short");
     }
     if (status == LM_OK && in->ind->measure == LM_M_MEDIAN_DAYS) {
         status = fold_medians(store, stmt, out, err);
@@ -205,9 +217,11 @@ static enum lm_status run_measure(struct lm_store *store, const struct lm_count_
     return status;
 }
 
-/* What the openings say, in the indicator's own unit. Of several openings of one area the newest holds the older ones. */
+/* What the openings say, in the indicator's own unit. Of several openings of one area the newest
+ * holds the older ones. */
 static enum lm_status run_opening(struct lm_store *store, const struct lm_indicator *ind,
-                                  const struct lm_count_scope *scope, struct lm_counted *out, struct lm_error *err)
+                                  const struct lm_count_scope *scope, struct lm_counted *out,
+                                  struct lm_error *err)
 {
     bool yuan = ind->rounding == LM_R_YUAN || ind->rounding == LM_R_YU10000YUAN;
     struct lm_buf sql;
@@ -215,20 +229,23 @@ static enum lm_status run_opening(struct lm_store *store, const struct lm_indica
 
     lm_buf_init(&sql, LM_COUNT_SQL_MAX);
     lm_buf_printf(&sql,
-                  "SELECT sum(value) FROM (SELECT o.area_code,o.value,max(o.as_of) FROM r_opening_balance o WHERE %s%s GROUP BY "
+                  "SELECT sum(value) FROM (SELECT o.area_code,o.value,max(o.as_of) FROM "
+                  "r_opening_balance o WHERE %s%s GROUP BY "
                   "o.area_code)",
                   lm_count_opening_live, scope->station ? " AND o.area_code=:station" : "");
     enum lm_status status = scalar(store, &sql, ind, scope, &sum, err);
     lm_buf_free(&sql);
-    /* People enter an opening of money in yuan, as the indicator's unit says; money is counted in fen. */
+    /* People enter an opening of money in yuan, as the indicator's unit says; money is counted in
+     * fen. */
     out->opening = (int64_t)(sum * (yuan ? 100 : 1) + 0.5);
     return status;
 }
 
-/* Was anything ever entered that speaks of this indicator: a row of its type beyond a draft (deleted since or not), an opening balance
- * of it, a nil report of its type? */
+/* Was anything ever entered that speaks of this indicator: a row of its type beyond a draft
+ * (deleted since or not), an opening balance of it, a nil report of its type? */
 static enum lm_status ever_entered(struct lm_store *store, const struct lm_indicator *ind,
-                                   const struct lm_count_scope *scope, bool *out, struct lm_error *err)
+                                   const struct lm_count_scope *scope, bool *out,
+                                   struct lm_error *err)
 {
     const char *name = ind->type->name, *at = scope->station ? "=:station" : " IS NOT NULL";
     struct lm_buf sql;
@@ -236,11 +253,15 @@ static enum lm_status ever_entered(struct lm_store *store, const struct lm_indic
 
     lm_buf_init(&sql, LM_COUNT_SQL_MAX);
     lm_buf_printf(&sql,
-                  "SELECT EXISTS (SELECT 1 FROM \"r_%s\" WHERE state<>'draft' AND \"%s\"%s) OR EXISTS (SELECT 1 FROM r_nil_report "
-                  "WHERE record='%s' AND deleted_at IS NULL AND _invalid=0 AND state NOT IN ('draft','returned') AND village_code%s)",
+                  "SELECT EXISTS (SELECT 1 FROM \"r_%s\" WHERE state<>'draft' AND \"%s\"%s) OR "
+                  "EXISTS (SELECT 1 FROM r_nil_report "
+                  "WHERE record='%s' AND deleted_at IS NULL AND _invalid=0 AND state NOT IN "
+                  "('draft','returned') AND village_code%s)",
                   name, lm_count_place(ind->type), at, name, at);
     if (ind->opening) {
-        lm_buf_printf(&sql, " OR EXISTS (SELECT 1 FROM r_opening_balance o WHERE %s AND o.area_code%s)", lm_count_opening_live, at);
+        lm_buf_printf(&sql,
+                      " OR EXISTS (SELECT 1 FROM r_opening_balance o WHERE %s AND o.area_code%s)",
+                      lm_count_opening_live, at);
     }
     enum lm_status status = scalar(store, &sql, ind, scope, &found, err);
     *out = found > 0;
@@ -248,8 +269,9 @@ static enum lm_status ever_entered(struct lm_store *store, const struct lm_indic
     return status;
 }
 
-static enum lm_status exists(struct lm_store *store, const char *what, const struct lm_indicator *ind,
-                             const struct lm_count_scope *scope, bool *out, struct lm_error *err)
+static enum lm_status exists(struct lm_store *store, const char *what,
+                             const struct lm_indicator *ind, const struct lm_count_scope *scope,
+                             bool *out, struct lm_error *err)
 {
     struct lm_buf sql;
     double found = 0;
@@ -262,9 +284,10 @@ static enum lm_status exists(struct lm_store *store, const char *what, const str
     return status;
 }
 
-/* ---- labels ----------------------------------------------------------------------------------- */
+/* ---- labels ---- */
 
-static void one_text(struct lm_store *store, const char *sql, const char *a, const char *b, char *out, size_t n)
+static void one_text(struct lm_store *store, const char *sql, const char *a, const char *b,
+                     char *out, size_t n)
 {
     sqlite3_stmt *stmt = NULL;
     if (lm_db_prepare(store->db, sql, &stmt, NULL) == LM_OK) {
@@ -282,25 +305,30 @@ static void one_text(struct lm_store *store, const char *sql, const char *a, con
 void lm_count_area_label(struct lm_store *store, const char *code, char *out, size_t n)
 {
     snprintf(out, n, "%s", code);
-    one_text(store, "SELECT name FROM r_area_unit WHERE code=?1 AND deleted_at IS NULL ORDER BY valid_from DESC LIMIT 1", code, NULL, out,
-             n);
+    one_text(store,
+             "SELECT name FROM r_area_unit WHERE code=?1 AND deleted_at IS NULL ORDER BY "
+             "valid_from DESC LIMIT 1",
+             code, NULL, out, n);
 }
 
 void lm_count_office_of(struct lm_store *store, const char *code, const char *town, char out[16])
 {
     snprintf(out, 16, "%s", town);
     one_text(store,
-             "SELECT parent_code FROM r_area_unit WHERE code=?1 AND level='village' AND deleted_at IS NULL ORDER BY valid_from DESC LIMIT 1",
+             "SELECT parent_code FROM r_area_unit WHERE code=?1 AND level='village' AND deleted_at "
+             "IS NULL ORDER BY valid_from DESC LIMIT 1",
              code, NULL, out, 16);
 }
 
 static void label_category(struct lm_store *store, const struct lm_indicator *ind,
                            const struct lm_dimension *category, struct lm_count_group *group)
 {
-    const struct lm_type *type = category->child ? lm_catalog_type(store->catalog, category->child) : ind->type;
+    const struct lm_type *type =
+        category->child ? lm_catalog_type(store->catalog, category->child) : ind->type;
     const struct lm_field *field = type ? lm_type_field(type, category->field) : NULL;
     const struct lm_code *code = NULL;
-    snprintf(group->label, sizeof group->label, "%s", strcmp(group->key, lm_count_no_category) == 0 ? "未分类" : group->key);
+    snprintf(group->label, sizeof group->label, "%s",
+             strcmp(group->key, lm_count_no_category) == 0 ? "未分类" : group->key);
     if (!field) {
         return;
     }
@@ -313,17 +341,20 @@ static void label_category(struct lm_store *store, const struct lm_indicator *in
     } else if (field->ftype == LM_F_UUID && field->ref) {
         bool matter = strcmp(field->ref, "matter") == 0, org = strcmp(field->ref, "org_group") == 0;
         if (matter || org) {
-            one_text(store, matter ? "SELECT name FROM r_matter WHERE id=?1" : "SELECT name FROM r_org_group WHERE id=?1", group->key, NULL,
-                     group->label, sizeof group->label);
+            one_text(store,
+                     matter ? "SELECT name FROM r_matter WHERE id=?1"
+                            : "SELECT name FROM r_org_group WHERE id=?1",
+                     group->key, NULL, group->label, sizeof group->label);
         }
     }
-    if (code && (field->list || strcmp(group->key, lm_count_no_category) != 0)) { /* a list may have a code "none" */
+    if (code && (field->list || strcmp(group->key, lm_count_no_category) !=
+                                    0)) { /* a list may have a code "none" */
         snprintf(group->label, sizeof group->label, "%s", code->zh);
     }
 }
 
-static void label_groups(struct lm_store *store, const struct lm_indicator *ind, const struct lm_count_scope *scope,
-                         struct lm_count_groups *groups)
+static void label_groups(struct lm_store *store, const struct lm_indicator *ind,
+                         const struct lm_count_scope *scope, struct lm_count_groups *groups)
 {
     for (size_t i = 0; i < groups->n; i++) {
         struct lm_count_group *group = &groups->items[i];
@@ -337,13 +368,14 @@ static void label_groups(struct lm_store *store, const struct lm_indicator *ind,
     }
 }
 
-/* ---- settings --------------------------------------------------------------------------------- */
+/* ---- settings ---- */
 
 static void setting_text(struct lm_store *store, const char *key, char *out, size_t n)
 {
     out[0] = '\0';
     one_text(store,
-             "SELECT value FROM r_setting WHERE key=?1 AND deleted_at IS NULL AND _invalid=0 AND state IN ('submitted','verified','locked') "
+             "SELECT value FROM r_setting WHERE key=?1 AND deleted_at IS NULL AND _invalid=0 AND "
+             "state IN ('submitted','verified','locked') "
              "ORDER BY id DESC LIMIT 1",
              key, NULL, out, n);
 }
@@ -357,7 +389,8 @@ int64_t lm_count_setting(struct lm_store *store, const char *key, int64_t fallba
     return text[0] && *end == '\0' && n >= 1 ? n : fallback;
 }
 
-/* "file_fields": names of fields with anything between them; what is no field of the type is passed over. */
+/* "file_fields": names of fields with anything between them; what is no field of the type is passed
+ * over. */
 static void read_filled(struct lm_store *store, struct lm_count_sql *in)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
@@ -374,10 +407,11 @@ static void read_filled(struct lm_store *store, struct lm_count_sql *in)
     }
 }
 
-/* ---- one indicator ---------------------------------------------------------------------------- */
+/* ---- one indicator ---- */
 
 enum lm_status lm_count_query_run(struct lm_store *store, const struct lm_indicator *indicator,
-                                  const struct lm_count_scope *scope, struct lm_counted *out, struct lm_error *err)
+                                  const struct lm_count_scope *scope, struct lm_counted *out,
+                                  struct lm_error *err)
 {
     struct lm_count_scope total = *scope;
     struct lm_count_sql in = {.ind = indicator, .scope = &total};
@@ -395,7 +429,8 @@ enum lm_status lm_count_query_run(struct lm_store *store, const struct lm_indica
     snprintf(openings, sizeof openings, "r_opening_balance o WHERE %s", lm_count_opening_live);
     enum lm_status status = ever_entered(store, indicator, scope, &out->reported, err);
     if (status == LM_OK) {
-        status = exists(store, "r_person WHERE merged_into IS NOT NULL", indicator, scope, &in.merged, err);
+        status = exists(store, "r_person WHERE merged_into IS NOT NULL", indicator, scope,
+                        &in.merged, err);
     }
     if (status == LM_OK && lm_count_openings(indicator, scope)) {
         status = exists(store, openings, indicator, scope, &in.covered, err);

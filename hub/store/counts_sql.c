@@ -1,14 +1,18 @@
-/* The SQL text of one indicator: what counts, when, how measured and grouped. counts_query.c runs it.
+/* The SQL text of one indicator: what counts, when, how measured and grouped. counts_query.c runs
+ * it.
  *
- *   WITH <common tables> SELECT key, numerator, denominator FROM "r_<type>" AS t <joins> WHERE … GROUP BY 1
+ *   WITH <common tables> SELECT key, numerator, denominator FROM "r_<type>" AS t <joins> WHERE …
+ * GROUP BY 1
  *
- * A row counts when it is not deleted, not invalid, in a state that counts (or that the filter asks for), and not replaced by a
- * correction that town staff verified; a correction counts from then on. Flows are dated in UTC+8; stocks leave out what is dated
- * after the day asked about. With opening balances, rows dated on or before an opening inside its area are left out: the opening
+ * A row counts when it is not deleted, not invalid, in a state that counts (or that the filter asks
+ * for), and not replaced by a correction that town staff verified; a correction counts from then
+ * on. Flows are dated in UTC+8; stocks leave out what is dated after the day asked about. With
+ * opening balances, rows dated on or before an opening inside its area are left out: the opening
  * holds them already. A person merged into another counts as that other.
  *
- * A common table may bear the name of a typed table: within the statement, filters included, it then stands in for it. Everything
- * looked up for each row is a join with a common table (SQLite indexes those by itself), never a sub-select of its own. */
+ * A common table may bear the name of a typed table: within the statement, filters included, it
+ * then stands in for it. Everything looked up for each row is a join with a common table (SQLite
+ * indexes those by itself), never a sub-select of its own. */
 #include "hub/store/counts_internal.h"
 #include "hub/store/store_internal.h"
 
@@ -19,12 +23,14 @@ const char lm_count_no_category[] = "none";
 /* Left out wherever the filter does not name states. */
 #define UNCOUNTED "('draft','returned','cancelled','merged')"
 /* Town staff (or the county, through them) have settled what a record in these states says. */
-#define SETTLED                                                                                                              \
-    "('verified','locked','active','transferring','moved_out','deceased','approved','paid','closed','rejected','replied',"  \
+#define SETTLED                                                                                    \
+    "('verified','locked','active','transferring','moved_out','deceased','approved','paid','"      \
+    "closed','rejected','replied',"                                                                \
     "'resolved','transferred','not_accepted','final','archived','issued','reissue')"
 
 const char lm_count_opening_live[] =
-    "o.deleted_at IS NULL AND o._invalid=0 AND o.state NOT IN " UNCOUNTED " AND o.indicator=:indicator AND o.as_of<=:to";
+    "o.deleted_at IS NULL AND o._invalid=0 AND o.state NOT IN " UNCOUNTED
+    " AND o.indicator=:indicator AND o.as_of<=:to";
 
 static bool is_type(const struct lm_indicator *ind, const char *name)
 {
@@ -34,7 +40,9 @@ static bool is_type(const struct lm_indicator *ind, const char *name)
 /* The column that says which village a row of this type is about. */
 const char *lm_count_place(const struct lm_type *type)
 {
-    return strcmp(type->name, "area_unit") == 0 ? "code" : strcmp(type->name, "station") == 0 ? "area_code" : "village_code";
+    return strcmp(type->name, "area_unit") == 0 ? "code"
+           : strcmp(type->name, "station") == 0 ? "area_code"
+                                                : "village_code";
 }
 
 bool lm_count_openings(const struct lm_indicator *ind, const struct lm_count_scope *scope)
@@ -46,29 +54,36 @@ static bool is_person(const struct lm_indicator *ind, const char *name)
 {
     const struct lm_field *field = lm_type_field(ind->type, name);
 
-    return field && field->ftype == LM_F_UUID && !field->is_list && field->ref && strcmp(field->ref, "person") == 0;
+    return field && field->ftype == LM_F_UUID && !field->is_list && field->ref &&
+           strcmp(field->ref, "person") == 0;
 }
 
 /* The one argument of distinct(person_id), or NULL. */
 static const char *person_arg(const struct lm_indicator *ind)
 {
-    return ind->measure == LM_M_DISTINCT && ind->n_args == 1 && is_person(ind, ind->args[0]) ? ind->args[0] : NULL;
+    return ind->measure == LM_M_DISTINCT && ind->n_args == 1 && is_person(ind, ind->args[0])
+               ? ind->args[0]
+               : NULL;
 }
 
 /* The day by which a stock's row is there: its reporting date, where people enter one. */
 static const struct lm_field *since_field(const struct lm_indicator *ind)
 {
-    const struct lm_field *field = ind->type->reporting_date >= 0 ? &ind->type->fields[ind->type->reporting_date] : NULL;
+    const struct lm_field *field =
+        ind->type->reporting_date >= 0 ? &ind->type->fields[ind->type->reporting_date] : NULL;
 
-    return !ind->flow && field && field->fill == LM_FILL_USER && field->ftype == LM_F_DATE ? field : NULL;
+    return !ind->flow && field && field->fill == LM_FILL_USER && field->ftype == LM_F_DATE ? field
+                                                                                           : NULL;
 }
 
 /* A correction counts, and what it corrects no longer does, once it is settled. */
 static void put_stands(struct lm_buf *sql, const struct lm_type *type, const char *alias)
 {
     lm_buf_printf(sql,
-                  "(%s.correction_of IS NULL OR %s.state IN " SETTLED ") AND NOT EXISTS (SELECT 1 FROM main.\"r_%s\" AS k WHERE "
-                  "k.correction_of=%s.id AND k.id<>%s.id AND k.deleted_at IS NULL AND k._invalid=0 AND k.state IN " SETTLED ")",
+                  "(%s.correction_of IS NULL OR %s.state IN " SETTLED
+                  ") AND NOT EXISTS (SELECT 1 FROM main.\"r_%s\" AS k WHERE "
+                  "k.correction_of=%s.id AND k.id<>%s.id AND k.deleted_at IS NULL AND k._invalid=0 "
+                  "AND k.state IN " SETTLED ")",
                   alias, alias, type->name, alias, alias);
 }
 
@@ -81,7 +96,8 @@ static void begin_with(struct lm_buf *sql, bool *any)
 }
 
 /* Every column of a type but one, which is given as an expression. */
-static void put_columns(struct lm_buf *sql, const struct lm_type *type, const char *alias, const char *column, const char *expr)
+static void put_columns(struct lm_buf *sql, const struct lm_type *type, const char *alias,
+                        const char *column, const char *expr)
 {
     for (size_t i = 0; i < type->n_fields; i++) {
         const char *name = type->fields[i].name;
@@ -98,40 +114,55 @@ static void put_columns(struct lm_buf *sql, const struct lm_type *type, const ch
 /* Who was merged, and into whom at last. */
 static void put_merged(struct lm_buf *sql)
 {
-    lm_buf_text(sql, "\"_hop\"(id,target,n) AS (SELECT id,merged_into,1 FROM main.r_person WHERE merged_into IS NOT NULL AND "
-                     "deleted_at IS NULL UNION ALL SELECT h.id,p.merged_into,h.n+1 FROM \"_hop\" h JOIN main.r_person p ON "
-                     "p.id=h.target WHERE p.merged_into IS NOT NULL AND p.deleted_at IS NULL AND h.n<8),\n"
-                     "\"_merged\"(id,target,n) AS MATERIALIZED (SELECT id,target,max(n) FROM \"_hop\" GROUP BY id)");
+    lm_buf_text(
+        sql, "\"_hop\"(id,target,n) AS (SELECT id,merged_into,1 FROM main.r_person WHERE "
+             "merged_into IS NOT NULL AND "
+             "deleted_at IS NULL UNION ALL SELECT h.id,p.merged_into,h.n+1 FROM \"_hop\" h JOIN "
+             "main.r_person p ON "
+             "p.id=h.target WHERE p.merged_into IS NOT NULL AND p.deleted_at IS NULL AND h.n<8),\n"
+             "\"_merged\"(id,target,n) AS MATERIALIZED (SELECT id,target,max(n) FROM \"_hop\" "
+             "GROUP BY id)");
 }
 
-/* A plan's next day follows from the visits of that person, whenever those came in: the stored one may be older than they are. */
+/* A plan's next day follows from the visits of that person, whenever those came in: the stored one
+ * may be older than they are. */
 static void put_due(struct lm_buf *sql, const struct lm_type *plan)
 {
     static const char due[] =
-        "CASE WHEN p.start_on IS NOT NULL THEN min(date(max(p.start_on,coalesce(w.day,p.start_on)),'+'||f.months||' months'),"
-        "date(max(p.start_on,coalesce(w.day,p.start_on)),'start of month','+'||(f.months+1)||' months','-1 day')) END";
+        "CASE WHEN p.start_on IS NOT NULL THEN "
+        "min(date(max(p.start_on,coalesce(w.day,p.start_on)),'+'||f.months||' months'),"
+        "date(max(p.start_on,coalesce(w.day,p.start_on)),'start of month','+'||(f.months+1)||' "
+        "months','-1 day')) END";
 
-    lm_buf_text(sql, "\"_visited\"(person,day) AS MATERIALIZED (SELECT coalesce(m.target,j.value),max(v.visit_on) FROM main.r_visit "
-                     "v JOIN json_each(v.persons) AS j LEFT JOIN \"_merged\" m ON m.id=j.value WHERE v.deleted_at IS NULL AND "
-                     "v._invalid=0 AND v.state NOT IN " UNCOUNTED " AND v.visit_on<=:to GROUP BY 1),\n"
-                     "\"_every\"(frequency,months) AS (VALUES('month',1),('quarter',3),('half',6),('year',12)),\n");
+    lm_buf_text(sql,
+                "\"_visited\"(person,day) AS MATERIALIZED (SELECT "
+                "coalesce(m.target,j.value),max(v.visit_on) FROM main.r_visit "
+                "v JOIN json_each(v.persons) AS j LEFT JOIN \"_merged\" m ON m.id=j.value WHERE "
+                "v.deleted_at IS NULL AND "
+                "v._invalid=0 AND v.state NOT IN " UNCOUNTED " AND v.visit_on<=:to GROUP BY 1),\n"
+                "\"_every\"(frequency,months) AS "
+                "(VALUES('month',1),('quarter',3),('half',6),('year',12)),\n");
     lm_buf_printf(sql, "\"r_%s\" AS MATERIALIZED (SELECT ", plan->name);
     put_columns(sql, plan, "p", "next_due", due);
-    lm_buf_printf(sql, " FROM main.\"r_%s\" p LEFT JOIN \"_every\" f ON f.frequency=p.frequency LEFT JOIN \"_merged\" m ON "
-                       "m.id=p.person_id LEFT JOIN \"_visited\" w ON w.person=coalesce(m.target,p.person_id) WHERE ",
+    lm_buf_printf(sql,
+                  " FROM main.\"r_%s\" p LEFT JOIN \"_every\" f ON f.frequency=p.frequency LEFT "
+                  "JOIN \"_merged\" m ON "
+                  "m.id=p.person_id LEFT JOIN \"_visited\" w ON "
+                  "w.person=coalesce(m.target,p.person_id) WHERE ",
                   plan->name);
     put_stands(sql, plan, "p");
     lm_buf_text(sql, ")");
 }
 
-/* What belongs to a person who was merged belongs to the other one. The few rows that moved stand apart, so that the rest is still found
- * through the table's own index. */
+/* What belongs to a person who was merged belongs to the other one. The few rows that moved stand
+ * apart, so that the rest is still found through the table's own index. */
 static void put_children(struct lm_buf *sql, const struct lm_type *child, bool merged)
 {
     if (merged) {
         lm_buf_text(sql, "\"_moved\" AS MATERIALIZED (SELECT ");
         put_columns(sql, child, "i", "person_id", "m.target");
-        lm_buf_printf(sql, " FROM \"_merged\" m JOIN main.\"r_%s\" AS i ON i.person_id=m.id WHERE ", child->name);
+        lm_buf_printf(sql, " FROM \"_merged\" m JOIN main.\"r_%s\" AS i ON i.person_id=m.id WHERE ",
+                      child->name);
         put_stands(sql, child, "i");
         lm_buf_text(sql, "),\n");
     }
@@ -142,12 +173,14 @@ static void put_children(struct lm_buf *sql, const struct lm_type *child, bool m
     lm_buf_text(sql, merged ? " UNION ALL SELECT * FROM \"_moved\")" : ")");
 }
 
-/* A stock's rows as of the day: filters that look at other rows of the type (latest, same_holder) see no others either. */
+/* A stock's rows as of the day: filters that look at other rows of the type (latest, same_holder)
+ * see no others either. */
 static void put_stock(struct lm_buf *sql, const struct lm_indicator *ind)
 {
     const struct lm_field *since = since_field(ind);
 
-    lm_buf_printf(sql, "\"r_%s\" AS NOT MATERIALIZED (SELECT * FROM main.\"r_%s\" AS s WHERE ", ind->type->name, ind->type->name);
+    lm_buf_printf(sql, "\"r_%s\" AS NOT MATERIALIZED (SELECT * FROM main.\"r_%s\" AS s WHERE ",
+                  ind->type->name, ind->type->name);
     if (since) {
         lm_buf_printf(sql, "(s.\"%s\" IS NULL OR s.\"%s\"<=:to) AND ", since->name, since->name);
     }
@@ -157,7 +190,8 @@ static void put_stock(struct lm_buf *sql, const struct lm_indicator *ind)
 
 static void put_areas(struct lm_buf *sql)
 {
-    lm_buf_text(sql, "\"_area\"(code,level,parent,since) AS MATERIALIZED (SELECT code,level,parent_code,max(valid_from) FROM "
+    lm_buf_text(sql, "\"_area\"(code,level,parent,since) AS MATERIALIZED (SELECT "
+                     "code,level,parent_code,max(valid_from) FROM "
                      "main.r_area_unit WHERE deleted_at IS NULL GROUP BY code)");
 }
 
@@ -165,9 +199,11 @@ static void put_areas(struct lm_buf *sql)
 static void put_cover(struct lm_buf *sql)
 {
     lm_buf_printf(sql,
-                  "\"_up\"(code,area) AS (SELECT code,code FROM \"_area\" UNION SELECT u.code,a.parent FROM \"_up\" u JOIN "
+                  "\"_up\"(code,area) AS (SELECT code,code FROM \"_area\" UNION SELECT "
+                  "u.code,a.parent FROM \"_up\" u JOIN "
                   "\"_area\" a ON a.code=u.area WHERE a.parent IS NOT NULL),\n"
-                  "\"_cover\"(code,day) AS MATERIALIZED (SELECT u.code,max(o.as_of) FROM main.r_opening_balance o JOIN \"_up\" u "
+                  "\"_cover\"(code,day) AS MATERIALIZED (SELECT u.code,max(o.as_of) FROM "
+                  "main.r_opening_balance o JOIN \"_up\" u "
                   "ON u.area=o.area_code WHERE %s GROUP BY u.code)",
                   lm_count_opening_live);
 }
@@ -175,7 +211,8 @@ static void put_cover(struct lm_buf *sql)
 static void put_with(struct lm_buf *sql, const struct lm_count_sql *in)
 {
     const struct lm_indicator *ind = in->ind;
-    bool any = false, plan = is_type(ind, "contact_plan"), covered = in->covered && lm_count_openings(ind, in->scope);
+    bool any = false, plan = is_type(ind, "contact_plan"),
+         covered = in->covered && lm_count_openings(ind, in->scope);
 
     if (in->merged || plan) {
         begin_with(sql, &any);
@@ -208,10 +245,12 @@ static void put_with(struct lm_buf *sql, const struct lm_count_sql *in)
 /* The calendar day in UTC+8 of a date or date-time column of t. */
 static void put_day(struct lm_buf *sql, const struct lm_field *field)
 {
-    lm_buf_printf(sql, field->ftype == LM_F_DATETIME ? "date(t.\"%s\",'+8 hours')" : "t.\"%s\"", field->name);
+    lm_buf_printf(sql, field->ftype == LM_F_DATETIME ? "date(t.\"%s\",'+8 hours')" : "t.\"%s\"",
+                  field->name);
 }
 
-/* Does the filter ask for records in this state ("state = x", "state in (…|x|…)")? "state != y" asks for none in particular. */
+/* Does the filter ask for records in this state ("state = x", "state in (…|x|…)")? "state != y"
+ * asks for none in particular. */
 static bool asks_for(const struct lm_indicator *ind, const char *state)
 {
     const char *text = ind->filter_text ? ind->filter_text : "", *clause = text;
@@ -220,11 +259,13 @@ static bool asks_for(const struct lm_indicator *ind, const char *state)
     for (; (clause = strstr(clause, "state ")) != NULL; clause++) {
         const char *words = clause + strlen("state "), *end = words + strcspn(words, "&)");
 
-        if ((clause > text && clause[-1] != ' ' && clause[-1] != '&') || (strncmp(words, "in", 2) != 0 && words[0] != '=')) {
+        if ((clause > text && clause[-1] != ' ' && clause[-1] != '&') ||
+            (strncmp(words, "in", 2) != 0 && words[0] != '=')) {
             continue;
         }
         for (const char *p = strstr(words, state); p && p + n <= end; p = strstr(p + 1, state)) {
-            if (strchr(" (|=", p[-1]) && strchr(" )|&", p[n])) { /* strchr finds the end of the text too */
+            if (strchr(" (|=", p[-1]) &&
+                strchr(" )|&", p[n])) { /* strchr finds the end of the text too */
                 return true;
             }
         }
@@ -270,7 +311,8 @@ static void put_period(struct lm_buf *sql, const struct lm_count_sql *in)
     }
 }
 
-static enum lm_status put_where(struct lm_buf *sql, struct lm_store *store, const struct lm_count_sql *in)
+static enum lm_status put_where(struct lm_buf *sql, struct lm_store *store,
+                                const struct lm_count_sql *in)
 {
     const struct lm_indicator *ind = in->ind;
     enum lm_status status = LM_OK;
@@ -286,7 +328,8 @@ static enum lm_status put_where(struct lm_buf *sql, struct lm_store *store, cons
         put_period(sql, in);
     }
     if (ind->measure == LM_M_MEDIAN_DAYS) {
-        lm_buf_printf(sql, " AND t.\"%s\" IS NOT NULL AND t.\"%s\" IS NOT NULL", ind->args[0], ind->args[1]);
+        lm_buf_printf(sql, " AND t.\"%s\" IS NOT NULL AND t.\"%s\" IS NOT NULL", ind->args[0],
+                      ind->args[1]);
     }
     if (in->scope->station) {
         lm_buf_printf(sql, " AND t.\"%s\"=:station", lm_count_place(ind->type));
@@ -296,8 +339,8 @@ static enum lm_status put_where(struct lm_buf *sql, struct lm_store *store, cons
 
 /* ---- measures ---- */
 
-/* distinct(a,b): the pair; a row that lacks a part which its type requires is none. distinct(dup_key,id): the first that is set, so that
- * one person in two villages counts once. */
+/* distinct(a,b): the pair; a row that lacks a part which its type requires is none.
+ * distinct(dup_key,id): the first that is set, so that one person in two villages counts once. */
 static void put_distinct(struct lm_buf *sql, const struct lm_indicator *ind)
 {
     bool first_set = strcmp(ind->args[0], "dup_key") == 0;
@@ -311,12 +354,14 @@ static void put_distinct(struct lm_buf *sql, const struct lm_indicator *ind)
     lm_buf_text(sql, first_set ? "coalesce(" : "");
     for (size_t i = 0; i < ind->n_args; i++) {
         const struct lm_field *field = lm_type_field(ind->type, ind->args[i]);
-        bool optional = ind->n_args > 1 && field && field->required == LM_OPTIONAL && !field->n_conditions;
+        bool optional =
+            ind->n_args > 1 && field && field->required == LM_OPTIONAL && !field->n_conditions;
 
         if (i > 0) {
             lm_buf_text(sql, first_set ? "," : "||char(31)||");
         }
-        lm_buf_printf(sql, !first_set && optional ? "coalesce(t.\"%s\",'')" : "t.\"%s\"", ind->args[i]);
+        lm_buf_printf(sql, !first_set && optional ? "coalesce(t.\"%s\",'')" : "t.\"%s\"",
+                      ind->args[i]);
     }
     lm_buf_text(sql, first_set ? "))" : ")");
 }
@@ -327,7 +372,8 @@ static void put_filled(struct lm_buf *sql, const struct lm_count_sql *in)
 
     lm_buf_text(sql, "coalesce(sum(0");
     for (size_t i = 0; i < n; i++) {
-        lm_buf_printf(sql, "+(t.\"%s\" IS NOT NULL)", in->n_filled ? in->filled[i] : in->ind->args[i]);
+        lm_buf_printf(sql, "+(t.\"%s\" IS NOT NULL)",
+                      in->n_filled ? in->filled[i] : in->ind->args[i]);
     }
     lm_buf_printf(sql, "),0),count(*)*%zu", n);
 }
@@ -359,7 +405,8 @@ static void put_measure(struct lm_buf *sql, const struct lm_count_sql *in, bool 
         put_filled(sql, in);
         break;
     case LM_M_MEDIAN_DAYS: /* one row a case; counts_query.c folds them */
-        lm_buf_printf(sql, "CAST(julianday(t.\"%s\")-julianday(t.\"%s\") AS INTEGER),1", ind->args[1], ind->args[0]);
+        lm_buf_printf(sql, "CAST(julianday(t.\"%s\")-julianday(t.\"%s\") AS INTEGER),1",
+                      ind->args[1], ind->args[0]);
         break;
     case LM_M_RATIO:
     case LM_M_GAP:
@@ -370,15 +417,18 @@ static void put_measure(struct lm_buf *sql, const struct lm_count_sql *in, bool 
 
 /* ---- groups ---- */
 
-static void put_category(struct lm_buf *key, struct lm_buf *join, bool *each_item, const struct lm_count_sql *in)
+static void put_category(struct lm_buf *key, struct lm_buf *join, bool *each_item,
+                         const struct lm_count_sql *in)
 {
     const struct lm_dimension *category = in->scope->category;
     const struct lm_field *field;
 
     if (category->child) {
-        /* Through children that count: a person with two identities stands in two groups, one with none in no group. */
+        /* Through children that count: a person with two identities stands in two groups, one with
+         * none in no group. */
         lm_buf_printf(join,
-                      " JOIN (SELECT DISTINCT person_id AS parent,\"%s\" AS value FROM \"r_%s\" WHERE deleted_at IS NULL AND "
+                      " JOIN (SELECT DISTINCT person_id AS parent,\"%s\" AS value FROM \"r_%s\" "
+                      "WHERE deleted_at IS NULL AND "
                       "_invalid=0 AND state NOT IN " UNCOUNTED ") AS g ON g.parent=t.id",
                       category->field, category->child);
         lm_buf_printf(key, "coalesce(g.value,'%s')", lm_count_no_category);
@@ -390,15 +440,20 @@ static void put_category(struct lm_buf *key, struct lm_buf *join, bool *each_ite
         lm_buf_printf(key, "coalesce(t.\"%s\",'%s')", field->name, lm_count_no_category);
         return;
     }
-    /* One row an item of the measured list; its category stands at the same place of the aligned list. */
-    lm_buf_printf(join, " JOIN json_each(t.\"%s\") AS j", in->ind->n_args ? in->ind->args[0] : field->name);
-    lm_buf_printf(key, "coalesce(json_extract(t.\"%s\",'$['||j.key||'].identity'),json_extract(t.\"%s\",'$['||j.key||'].benefit'),'%s')",
+    /* One row an item of the measured list; its category stands at the same place of the aligned
+     * list. */
+    lm_buf_printf(join, " JOIN json_each(t.\"%s\") AS j",
+                  in->ind->n_args ? in->ind->args[0] : field->name);
+    lm_buf_printf(key,
+                  "coalesce(json_extract(t.\"%s\",'$['||j.key||'].identity'),json_extract(t.\"%s\","
+                  "'$['||j.key||'].benefit'),'%s')",
                   field->name, field->name, lm_count_no_category);
     *each_item = true;
 }
 
 /* The group's key, and what is joined for it. */
-static void put_key(struct lm_buf *key, struct lm_buf *join, bool *each_item, const struct lm_count_sql *in)
+static void put_key(struct lm_buf *key, struct lm_buf *join, bool *each_item,
+                    const struct lm_count_sql *in)
 {
     const char *place = lm_count_place(in->ind->type);
 
@@ -411,7 +466,8 @@ static void put_key(struct lm_buf *key, struct lm_buf *join, bool *each_item, co
         break;
     case LM_BY_OFFICE:
         lm_buf_printf(join, " LEFT JOIN \"_area\" AS a ON a.code=t.\"%s\"", place);
-        lm_buf_text(key, "CASE WHEN a.level='village' THEN coalesce(a.parent,:town) ELSE :town END");
+        lm_buf_text(key,
+                    "CASE WHEN a.level='village' THEN coalesce(a.parent,:town) ELSE :town END");
         break;
     case LM_BY_MONTH:
         lm_buf_text(key, "substr(");
@@ -430,7 +486,8 @@ static void put_key(struct lm_buf *key, struct lm_buf *join, bool *each_item, co
     }
 }
 
-enum lm_status lm_count_sql_put(struct lm_store *store, const struct lm_count_sql *given, struct lm_buf *sql)
+enum lm_status lm_count_sql_put(struct lm_store *store, const struct lm_count_sql *given,
+                                struct lm_buf *sql)
 {
     struct lm_count_sql in = *given;
     struct lm_buf key, join;
@@ -449,7 +506,9 @@ enum lm_status lm_count_sql_put(struct lm_store *store, const struct lm_count_sq
     lm_buf_printf(sql, "\nFROM \"r_%s\" AS t", in.ind->type->name);
     lm_buf_add(sql, join.data, join.len);
     status = put_where(sql, store, &in);
-    lm_buf_text(sql, in.ind->measure == LM_M_MEDIAN_DAYS ? "\nORDER BY 1" : in.scope->by != LM_BY_NOTHING ? "\nGROUP BY 1" : "");
+    lm_buf_text(sql, in.ind->measure == LM_M_MEDIAN_DAYS ? "\nORDER BY 1"
+                     : in.scope->by != LM_BY_NOTHING     ? "\nGROUP BY 1"
+                                                         : "");
     status = status == LM_OK ? key.status : status;
     status = status == LM_OK ? join.status : status;
     lm_buf_free(&key);

@@ -299,4 +299,53 @@ static inline bool says(struct world *w, const char *question, const char *expec
 
 #define SAYS(w, question, expected) assert_true(says((w), (question), (expected)))
 
+/* ---- rows and questions as tables ---- */
+
+struct given {
+    char how; /* '+' counts and brings traps; ' ' any other row */
+    const char *type, *place, *spec;
+};
+struct asked {
+    const char *question, *expected;
+};
+
+static inline void put_traps(struct world *w, const struct given *g)
+{
+    static const char *const states[] = {"draft", "returned", "cancelled", "merged"};
+    const struct lm_type *type = lm_catalog_type(w->catalog, g->type);
+    char more[64];
+
+    for (size_t i = 0; i < 4; i++) {
+        if (lm_list_code(type->states, states[i])) {
+            (void)snprintf(more, sizeof more, "state=%s", states[i]);
+            put_row(w, g->type, g->place, g->spec, more, ++counter_);
+        }
+    }
+    put_row(w, g->type, g->place, g->spec, "deleted_at=2025-08-02T00:00:00.000Z", ++counter_);
+    put_row(w, g->type, g->place, g->spec, "invalid=1", ++counter_);
+    if (strcmp(type->states->name, "state_event") == 0) {
+        put_row(w, g->type, g->place, g->spec, "correction_of=something;state=submitted",
+                ++counter_);
+    }
+}
+
+static inline void check(struct world *w, const struct given *given, size_t n_given,
+                         const struct asked *asked, size_t n_asked)
+{
+    size_t n_wrong = 0;
+
+    for (size_t i = 0; i < n_given; i++) {
+        row(w, given[i].type, given[i].place, given[i].spec);
+        if (given[i].how == '+') {
+            put_traps(w, &given[i]);
+        }
+    }
+    for (size_t i = 0; i < n_asked; i++) {
+        n_wrong += !says(w, asked[i].question, asked[i].expected);
+    }
+    assert_int_equal(n_wrong, 0);
+}
+#define CHECK(w, given, asked)                                                                     \
+    check((w), (given), sizeof(given) / sizeof *(given), (asked), sizeof(asked) / sizeof *(asked))
+
 #endif

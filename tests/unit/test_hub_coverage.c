@@ -9,8 +9,10 @@
 
 static uint8_t seed_;
 
-/* An installation of the station as the registry knows it after its last contact. behind: its head is not acked. */
-static uint64_t replica(struct world *w, const char *station, int64_t complete_ms, int64_t contact_ms, bool behind)
+/* An installation of the station as the registry knows it after its last contact. behind: its head
+ * is not acked. */
+static uint64_t replica(struct world *w, const char *station, int64_t complete_ms,
+                        int64_t contact_ms, bool behind)
 {
     struct pc pc = {0};
 
@@ -29,7 +31,9 @@ static uint64_t replica(struct world *w, const char *station, int64_t complete_m
     pc.replica.branch = contact_ms ? 1 : 0;
     pc.replica.head.seq = behind ? 5 : 0;
     pc.replica.complete_ms = complete_ms;
-    pc.replica.as_of_ms = behind ? contact_ms : complete_ms; /* when it named the head; complete as soon as that is acked */
+    pc.replica.as_of_ms =
+        behind ? contact_ms
+               : complete_ms; /* when it named the head; complete as soon as that is acked */
     pc.replica.last_contact_ms = contact_ms;
     OK(lm_store_replica_hello(w->store, &pc.replica, &err_));
     return pc.replica.number;
@@ -41,7 +45,8 @@ static void put_list(char *out, size_t n, size_t *at, const char *name, const js
     json_t *item;
 
     *at += (size_t)snprintf(out + *at, n - *at, " %s", name);
-    json_array_foreach(list, i, item) {
+    json_array_foreach(list, i, item)
+    {
         *at += (size_t)snprintf(out + *at, n - *at, " %s", json_string_value(item) + 9);
     }
 }
@@ -55,7 +60,8 @@ static void covers(struct world *w, const char *to, const char *expected)
     const char *through;
 
     OK(lm_coverage(w->store, to, w->now, &doc, &err_));
-    at = (size_t)snprintf(text, sizeof text, "%lld/%lld", (long long)json_integer_value(json_object_get(doc, "complete")),
+    at = (size_t)snprintf(text, sizeof text, "%lld/%lld",
+                          (long long)json_integer_value(json_object_get(doc, "complete")),
                           (long long)json_integer_value(json_object_get(doc, "stations")));
     put_list(text, sizeof text, &at, "stale", json_object_get(doc, "stale"));
     put_list(text, sizeof text, &at, "never", json_object_get(doc, "never"));
@@ -67,7 +73,8 @@ static void covers(struct world *w, const char *to, const char *expected)
     assert_int_equal(json_integer_value(json_object_get(town, "stations")), 1);
     assert_true(json_is_string(json_object_get(town, "complete_through")));
     assert_int_equal(json_integer_value(json_object_get(doc, "stations")),
-                     json_integer_value(json_object_get(doc, "complete")) + (json_int_t)json_array_size(json_object_get(doc, "stale")) +
+                     json_integer_value(json_object_get(doc, "complete")) +
+                         (json_int_t)json_array_size(json_object_get(doc, "stale")) +
                          (json_int_t)json_array_size(json_object_get(doc, "never")));
     json_decref(doc);
     assert_string_equal(text, expected);
@@ -107,7 +114,9 @@ static void test_through_the_day(void **state)
     (void)replica(w, V3, w->now, w->now, false);
     covers(w, "2026-09-20", "2/4 stale 202 never 204 gap through 2026-09-20 town 1");
     covers(w, "2026-09-19", "3/4 stale never 204 gap through 2026-09-20 town 1");
-    covers(w, "2026-09-21", "0/4 stale 201 202 203 never 204 gap through 2026-09-20 town 0"); /* the day is not over */
+    covers(
+        w, "2026-09-21",
+        "0/4 stale 201 202 203 never 204 gap through 2026-09-20 town 0"); /* the day is not over */
     w->now = end + DAY;
     covers(w, "2026-09-21", "0/4 stale 201 202 203 never 204 gap through 2026-09-20 town 1");
     w->now = NOW_MS;
@@ -163,7 +172,8 @@ static void test_in_doubt_and_held(void **state)
     OK(lm_store_replica_hello(w->store, &r, &err_));
     covers(w, NULL, "2/4 stale never 203 204 gap through 2026-09-20 town 1");
     OK(lm_db_exec(w->store->db,
-                  "INSERT INTO held(pos, replica, hlc, record, type, station, waits_for, code, zh, en, at_ms) "
+                  "INSERT INTO held(pos, replica, hlc, record, type, station, waits_for, code, zh, "
+                  "en, at_ms) "
                   "VALUES(900, 5, 1, zeroblob(16), 'visit', '" V2 "', '', 'internal', '', '', 1)",
                   &err_));
     covers(w, NULL, "1/4 stale 202 never 203 204 gap through 2026-09-20 town 1");
@@ -205,8 +215,15 @@ static void test_freshness(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, counts_begin, counts_rollback)
-    const struct CMUnitTest tests[] = {T(test_never), T(test_stale_and_complete), T(test_through_the_day), T(test_two_replicas), T(test_revoked),
-                                       T(test_silent_behind), T(test_in_doubt_and_held), T(test_town_with_a_node), T(test_freshness)};
+    const struct CMUnitTest tests[] = {T(test_never),
+                                       T(test_stale_and_complete),
+                                       T(test_through_the_day),
+                                       T(test_two_replicas),
+                                       T(test_revoked),
+                                       T(test_silent_behind),
+                                       T(test_in_doubt_and_held),
+                                       T(test_town_with_a_node),
+                                       T(test_freshness)};
 
     return cmocka_run_group_tests(tests, counts_setup, world_teardown);
 }
