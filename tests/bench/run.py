@@ -47,7 +47,7 @@ class Hub:
             code = f"9999991{1000 + i:05d}"
             run([binary, "enrol", code, "--out", work / "kits" / f"{code}.kit", "--endpoint", f"tcp://127.0.0.1:{self.port}", "--data", self.dir])
         self.process = subprocess.Popen([binary, "serve", "--data", self.dir, "--sync", f"tcp://127.0.0.1:{self.port}", "--http", "127.0.0.1:0"],
-                                        stdout=subprocess.PIPE, text=True)
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         if not self.process.stdout.readline().startswith("ready"):
             sys.exit("the hub did not start")
 
@@ -82,30 +82,6 @@ def bare_sqlite(path, rows, size):
     return rows / took
 
 
-def bare_save(path, n, size):
-    """Median of one durable transaction of two rows."""
-    db = sqlite3.connect(path, isolation_level=None)
-    db.execute("PRAGMA journal_mode=WAL")
-    db.execute("PRAGMA synchronous=FULL")
-    db.execute("CREATE TABLE record(id BLOB PRIMARY KEY, body BLOB) STRICT")
-    db.execute("CREATE TABLE log(pos INTEGER PRIMARY KEY, body BLOB) STRICT")
-    times = []
-    for _ in range(n):
-        body, ident = os.urandom(size), os.urandom(16)
-        started = time.perf_counter()
-        db.execute("BEGIN IMMEDIATE")
-        db.execute("INSERT INTO record VALUES(?,?)", (ident, body))
-        db.execute("INSERT INTO log(body) VALUES(?)", (body,))
-        db.execute("COMMIT")
-        times.append(time.perf_counter() - started)
-    db.close()
-    return sorted(times)[n // 2] * 1000
-
-
-def node_save(bench, directory, n):
-    return json.loads(run([bench, directory, str(n)]))["median_ms"]
-
-
 def rss_kib(pid):
     for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
@@ -136,9 +112,9 @@ def main():
         result["drain_to_bare"] = round(result["drain"]["changes_per_s"] / result["bare"]["rows_per_s"], 3)
         node = work / "node"
         run([node_bin, "enrol", work / "spare.kit", "--data", node])
-        result["save"] = {"node_ms": node_save(f"{bench}/save", node, 500), "bare_ms": round(bare_save(work / "save.db", 500, size), 3)}
-        result["save"]["ratio"] = round(result["save"]["node_ms"] / result["save"]["bare_ms"], 2)
-        serve = subprocess.Popen([node_bin, "serve", "--data", node, "--http", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True)
+        result["save"] = json.loads(run([f"{bench}/node_save", node, "500"]))
+        serve = subprocess.Popen([node_bin, "serve", "--data", node, "--http", "127.0.0.1:0"], stdout=subprocess.PIPE,
+                                 stderr=subprocess.DEVNULL, text=True)
         serve.stdout.readline()
         run([node_bin, "sync", "--data", node, "--timeout", "60"])
         result["idle_node_rss_mib"] = round(rss_kib(serve.pid) / 1024, 1)
