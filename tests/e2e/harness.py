@@ -5,6 +5,7 @@ polls a condition until a deadline. Processes are ended by their id. A sanitizer
 by itself, fails the test that was running.
 """
 import atexit
+import ctypes
 import datetime
 import json
 import os
@@ -37,6 +38,19 @@ ENV.pop("LASTMILE_DATA", None)
 if os.environ.get("LASTMILE_TSAN_SUPPRESSIONS"):
     ENV["TSAN_OPTIONS"] += ":suppressions=" + os.environ["LASTMILE_TSAN_SUPPRESSIONS"]
 SANITIZER = re.compile(r"(ERROR: \w*Sanitizer|WARNING: ThreadSanitizer|runtime error:|SUMMARY: \w+Sanitizer|\.c:\d+: check failed:)")
+
+_libc = ctypes.CDLL(None)
+
+
+def child_setup(fsize=None):
+    """In a new process before its program starts: it dies with us (PR_SET_PDEATHSIG), and perhaps no file may grow beyond fsize."""
+    def setup():
+        _libc.prctl(1, signal.SIGKILL)
+        if fsize is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (fsize, fsize))
+    return setup
+
 
 _all = []  # every server of this process, so that none outlives it
 
@@ -110,12 +124,8 @@ def run(argv, stdin=None, timeout_s=90, check=True, uid=None, fsize=None):
     if uid is not None:
         argv = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] + argv
 
-    def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (fsize, fsize))
-
     done = subprocess.run(argv, input=stdin if stdin is not None else b"", capture_output=True, timeout=timeout_s * SLOW, env=ENV,
-                          preexec_fn=limit if fsize is not None else None)
+                          preexec_fn=child_setup(fsize) if fsize is not None else None)
     err = done.stderr.decode("utf-8", "replace")
     result = Result(argv, done.returncode, done.stdout, err)
     check_stderr(err, " ".join(argv[:4]))
@@ -135,13 +145,9 @@ class Server:
             self.argv = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] + self.argv
         self.start_offset = self.log.stat().st_size if self.log.exists() else 0
 
-        def limit():
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (fsize, fsize))
-
         with open(self.log, "ab") as err:
             self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err, env=ENV,
-                                            start_new_session=True, preexec_fn=limit if fsize is not None else None)
+                                            start_new_session=True, preexec_fn=child_setup(fsize))
         self.expected_end = False
         _all.append(self)
         self.ready = self._read_ready()

@@ -121,7 +121,8 @@ def main():
     if args.list:
         for m, c, tests, _ in classes():
             for t in tests:
-                print(f"{m}.{c}.{t}")
+                if not args.only or re.search(args.only, f"{m}.{c}.{t}"):
+                    print(f"{m}.{c}.{t}")
         return 0
     env = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
     counts, failures, skips = {"passed": 0, "failed": 0, "skipped": 0}, [], []

@@ -139,7 +139,7 @@ class DiskFull(Case):
 class Directories(Case):
     """Missing, read-only, taken, foreign and damaged data directories: exit 1, a message, nothing made or changed"""
 
-    def programs(self):
+    def made(self):
         town = Town(self, villages=1, serve=True)
         town.v[1].add([consultation()])
         town.v[1].sync()
@@ -170,7 +170,7 @@ class Directories(Case):
     @unittest.skipUnless(ROOT and shutil.which("setpriv"), "needs root to become another user")
     def test_read_only(self):
         """As a user who may not write: a message that says so, at the node and at the hub, and nothing changed"""
-        town = self.programs()
+        town = self.made()
         hub, node = town.hub, town.v[1]
         hub.stop()
         binaries = self.work / "bin"
@@ -192,7 +192,7 @@ class Directories(Case):
 
     def test_second_serve(self):
         """A second serve on the same data says who has it; the first goes on"""
-        town = self.programs()
+        town = self.made()
         hub, node = town.hub, town.v[1]
         node.serve()
         for program, argv in ((hub, ["serve", "--sync", "tcp://127.0.0.1:0", "--http", "127.0.0.1:0"]), (node, ["serve", "--http", "127.0.0.1:0"])):
@@ -205,11 +205,11 @@ class Directories(Case):
         wait_for(lambda: node.status()["pending"] == 0, "the first serve to go on", 30)
 
     def test_port_in_use(self):
-        town = self.programs()
+        town = self.made()
         other = Hub(self.work / "other", self.work / "other.log")
         other.run("init", "--town", "另一镇", "--code", TOWN_CODE)
         result = other.run("serve", "--sync", town.hub.endpoint, "--http", "127.0.0.1:0", check=False)
-        self.cli_refused(result, "address_in_use")
+        self.cli_refused(result, "address_in_use", "listen")
         result = other.run("serve", "--sync", "tcp://127.0.0.1:0", "--http", town.hub.server.ready["http"], check=False)
         self.assertEqual(result.rc, 1, result)
         result = other.run("serve", "--sync", "nonsense", "--http", "127.0.0.1:0", check=False)
@@ -217,7 +217,7 @@ class Directories(Case):
 
     def test_newer_version(self):
         """A database that a newer program has made is left alone, by every command"""
-        town = self.programs()
+        town = self.made()
         town.hub.stop()
         for program, name in ((town.hub, "hub.db"), (town.v[1], "node.db")):
             with sqlite3.connect(program.dir / name) as db:
@@ -234,7 +234,7 @@ class Directories(Case):
             program.run("status")
 
     def test_foreign_database(self):
-        town = self.programs()
+        town = self.made()
         town.hub.stop()
         for program, name in ((town.hub, "hub.db"), (town.v[1], "node.db")):
             with sqlite3.connect(program.dir / name) as db:
@@ -244,7 +244,7 @@ class Directories(Case):
 
     def test_corrupt_database(self):
         """A damaged file is said to be damaged; it is neither replaced nor written to"""
-        town = self.programs()
+        town = self.made()
         town.hub.stop()
         for program, name in ((town.hub, "hub.db"), (town.v[1], "node.db")):
             path = program.dir / name
@@ -266,7 +266,7 @@ class Directories(Case):
             program.run("status")
 
     def test_damaged_keys(self):
-        town = self.programs()
+        town = self.made()
         town.hub.stop()
         for program, name in ((town.hub, "hub.key"), (town.v[1], "node.key")):
             path = program.dir / name
@@ -281,7 +281,7 @@ class Directories(Case):
 
     def test_private_files(self):
         """The directory is 0700, keys and database 0600"""
-        town = self.programs()
+        town = self.made()
         for program, names in ((town.hub, ("hub.db", "hub.key")), (town.v[1], ("node.db", "node.key"))):
             self.assertEqual(program.dir.stat().st_mode & 0o777, 0o700)
             for name in names:
@@ -289,17 +289,16 @@ class Directories(Case):
 
     def test_journal_damage_is_found(self):
         """verify names a changed byte in the journal, a changed value in the master, a missing feed row"""
-        town = self.programs()
+        town = self.made()
         hub = town.hub
         hub.stop()
         good = {f: (hub.dir / f).read_bytes() for f in ("hub.db",)}
-        for sql in ("UPDATE r_consultation SET item_count = item_count + 1", "DELETE FROM feed WHERE rowid IN (SELECT rowid FROM feed LIMIT 1)",
-                    "DELETE FROM r_consultation", "UPDATE journal SET body = body || x'00' WHERE pos = (SELECT max(pos) FROM journal)",
+        for sql in ("UPDATE r_consultation SET item_count = item_count + 1", "DELETE FROM feed WHERE record = (SELECT min(record) FROM feed)",
+                    "DELETE FROM r_consultation", "UPDATE journal SET body = CAST(body || x'00' AS BLOB) WHERE pos = (SELECT max(pos) FROM journal)",
                     "UPDATE journal SET received_ms = received_ms + 1 WHERE pos = 2", "DELETE FROM journal WHERE pos = (SELECT max(pos) FROM journal)"):
             with self.subTest(sql=sql):
-                with sqlite3.connect(hub.dir / "hub.db") as db:
-                    db.execute(sql.replace("WHERE rowid IN (SELECT rowid FROM feed LIMIT 1)", "WHERE record IN (SELECT record FROM feed LIMIT 1)"))
-                db.close()
+                with contextlib.closing(sqlite3.connect(hub.dir / "hub.db", isolation_level=None)) as db:
+                    db.execute(sql)
                 result = hub.run("verify", check=False)
                 self.assertEqual(result.rc, 1, result)
                 self.assertTrue(result.out.strip() or result.err.strip())

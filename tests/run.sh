@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# All tests, from a clean clone on a bare Debian 12: installs what is missing, builds, runs. Safe to run again.
+#   tests/run.sh [--quick] [--only PATTERN] [--seed N]
+#     --quick         unit tests and fuzz corpora only
+#     --only PATTERN  a regular expression: unit programs (unit.test_merge), end-to-end tests (test_entry.BadLines.test_bad_dates), tsan, demo
+#     --seed N        another order of kills
+# One line a group; what failed is shown in full. The last line is `N passed, N failed` (and `, N skipped`); exit 1 if any failed.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+quick='' only='' seed=1
+while [ $# -gt 0 ]; do
+  case $1 in
+    --quick) quick=1 ;;
+    --only) only=${2:?--only takes a pattern}; shift ;;
+    --seed) seed=${2:?--seed takes a number}; shift ;;
+    -h | --help) sed -n 2,8p "$0"; exit 0 ;;
+    *) echo "unknown option $1" >&2; sed -n 2,8p "$0" >&2; exit 2 ;;
+  esac
+  shift
+done
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/lastmile-tests.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+python=/usr/bin/python3
+jobs=$(nproc)
+export PYTHONDONTWRITEBYTECODE=1 CMAKE_BUILD_PARALLEL_LEVEL=$jobs
+command -v ccache >/dev/null && export CMAKE_C_COMPILER_LAUNCHER=ccache
+
+passed=0 failed=0 skipped=0
+began=$SECONDS
+
+finish() {
+  echo "all tests took $((SECONDS - began)) s"
+  if [ "$skipped" -gt 0 ]; then
+    echo "$passed passed, $failed failed, $skipped skipped"
+  else
+    echo "$passed passed, $failed failed"
+  fi
+  [ "$failed" -eq 0 ]
+  exit
+}
+
+# group NAME PASSED FAILED SKIPPED SECONDS
+group() {
+  passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + $4))
+  printf '%-4s %-24s %4d passed, %d failed%s  %d s\n' "$([ "$3" -eq 0 ] && echo ok || echo FAIL)" "$1" "$2" "$3" \
+    "$([ "$4" -gt 0 ] && echo ", $4 skipped")" "$5"
+}
+
+# build PRESET [TARGET…]: a build that fails is a failed test, and the end.
+build() {
+  local start=$SECONDS
+  if deploy/build.sh "$@" >"$work/build" 2>&1; then
+    printf 'ok   %-24s %d s\n' "build $1" $((SECONDS - start))
+  else
+    cat "$work/build"
+    group "build $1" 0 1 0 $((SECONDS - start))
+    finish
+  fi
+}
+
+# run_ctest NAME FOLDER ARGUMENTS…
+run_ctest() {
+  local name=$1 folder=$2 start=$SECONDS total bad
+  shift 2
+  ctest --test-dir "$folder" -j "$jobs" --output-on-failure --timeout 600 --no-tests=ignore "$@" >"$work/ctest" 2>&1
+  total=$(sed -nE 's/.*tests failed out of ([0-9]+).*/\1/p' "$work/ctest")
+  bad=$(sed -nE 's/.*, ([0-9]+) tests failed out of.*/\1/p' "$work/ctest")
+  if [ -z "$total" ]; then
+    grep -q 'No tests were found' "$work/ctest" && return
+    total=1 bad=1
+  fi
+  [ "$bad" -eq 0 ] || cat "$work/ctest"
+  group "$name" $((total - bad)) "$bad" 0 $((SECONDS - start))
+}
+
+# run_e2e NAME BIN PATTERN [ENV=VALUE…]
+run_e2e() {
+  local name=$1 bin=$2 pattern=$3 start=$SECONDS p f s
+  shift 3
+  if [ -n "$only" ]; then
+    "$python" tests/e2e/run.py --list --only "$pattern" | grep -E "$only" >"$work/list"
+    [ -s "$work/list" ] || return
+    pattern="^($(sed 's/[.]/[.]/g' "$work/list" | paste -sd'|'))$"
+  fi
+  env "$@" "$python" tests/e2e/run.py --bin "$bin" --release .build/release --jobs "$jobs" --seed "$seed" --only "$pattern" >"$work/e2e" 2>&1
+  head -n -1 "$work/e2e"
+  read -r p f s < <(tail -1 "$work/e2e" | sed -nE 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$/\1 \2 0\4/p')
+  if [ -z "${p:-}" ]; then
+    tail -1 "$work/e2e"
+    p=0 f=1 s=0
+  fi
+  group "$name" "$p" "$f" "$((10#$s))" $((SECONDS - start))
+}
+
+wants() { [ -z "$only" ] || printf '%s\n' "$@" | grep -qE "$only"; }
+
+deploy/dependencies.sh test || { group dependencies 0 1 0 0; finish; }
+if [ -z "$quick" ]; then build release; fi
+build dev
+run_ctest "unit (ASan, UBSan)" .build/dev -E '^fuzz' ${only:+-R "$only"}
+run_ctest "fuzz corpora" .build/dev -R "^fuzz.*${only:-}"
+[ -n "$quick" ] && finish
+
+run_e2e "end to end (ASan, UBSan)" .build/dev '^test_(?!crash)'
+run_e2e "kill -9 rounds" .build/release '^test_crash'
+
+threaded='^unit.test_common_(control|transport|http)$'
+served='^test_(network.Processes|hostile.Protocol|main.MainPath.test_background_sync|hostile.Hostile.test_(flood|many_connections|revoked))'
+if wants tsan; then
+  build tsan lastmile-hub lastmile-node test_common_control test_common_transport test_common_http
+  export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp"
+  keep=$only only=''
+  run_ctest "threads (TSan), units" .build/tsan -R "$threaded"
+  run_e2e "threads (TSan), serving" .build/tsan "$served" LASTMILE_SLOW=3 LASTMILE_TSAN_SUPPRESSIONS="$PWD/tests/tsan.supp"
+  only=$keep
+fi
+
+if wants demo; then
+  start=$SECONDS
+  if deploy/demo.sh >"$work/demo" 2>&1; then
+    grep -E '^(上报|覆盖|verify|用时)' "$work/demo" | sed 's/^/  /'
+    group demonstration 1 0 0 $((SECONDS - start))
+  else
+    cat "$work/demo"
+    group demonstration 0 1 0 $((SECONDS - start))
+  fi
+fi
+finish
