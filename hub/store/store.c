@@ -14,7 +14,7 @@
 enum {
     CHANGE_ARENA_MAX = 64 * 1024 * 1024, /* one change with what it looks up */
     PUSH_ARENA_MAX = 8 * 1024 * 1024,
-    CACHE_KIB = 64 * 1024,
+    CACHE_KIB = 256 * 1024, /* filled as it is needed: a small town never does */
     READER_CACHE_KIB = 16 * 1024,
     CHECKPOINT_PAGES =
         50000, /* larger than the default: a merge touches many pages again and again */
