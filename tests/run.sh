@@ -84,8 +84,7 @@ run_e2e() {
     [ -s "$work/list" ] || return
     pattern="^($(sed 's/[.]/[.]/g' "$work/list" | paste -sd'|'))$"
   fi
-  env "$@" "$python" tests/e2e/run.py --bin "$bin" --release .build/release --jobs "$jobs" --seed "$seed" --only "$pattern" >"$work/e2e" 2>&1
-  head -n -1 "$work/e2e"
+  env "$@" "$python" tests/e2e/run.py --bin "$bin" --release .build/release --jobs "$jobs" --seed "$seed" --only "$pattern" 2>&1 | tee "$work/e2e" | sed -u '$d'
   read -r p f s < <(tail -1 "$work/e2e" | sed -nE 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$/\1 \2 0\4/p')
   if [ -z "${p:-}" ]; then
     tail -1 "$work/e2e"

@@ -152,7 +152,9 @@ class MainPath(Case):
             status, text = server.http("/metrics")
             self.assertEqual(status, 200)
             self.assertRegex(text, r"(?m)^# TYPE lastmile_\w+ (gauge|counter)")
-        self.assertEqual(hub.server.http("/no-such-page")[0], 404)
+            status, text = server.http("/no-such-page")
+            self.assertEqual(status, 404)
+            self.assertLessEqual({"code", "text", "field"}, set(json.loads(text)["error"]))
         self.assertEqual(node.run("sync", "--timeout", "30").rc, 0, "sync asks the running server")
 
 

@@ -221,3 +221,11 @@ class Processes(Case):
         self.assertEqual(problems, [])
         self.assertEqual(len({r["id"] for r in hub.rows("records", "consultation")}), 200)
         hub.verify()
+
+    def test_too_much_for_a_running_hub(self):
+        """P12: more than 64 MiB for a running hub is refused whole, with what to do instead"""
+        town = Town(self, villages=1)
+        before = town.hub.entries()
+        line = b'{"type":"consultation","fields":{"on":"2025-03-01","channel":"phone","topic":"policy","item_count":1}}\n'
+        self.cli_refused(town.hub.run("add", stdin=line * (65 * 1024 * 1024 // len(line) + 1), check=False), "too_large")
+        self.assertEqual(town.hub.entries(), before)
