@@ -139,6 +139,25 @@ bool lm_server_round(struct lm_server *server)
     return true;
 }
 
+/* Of several pushes of a round the gravest outcome is told: a gap behind a divergence, or behind what
+ * cannot be read, is only its consequence, and would have the node send the same again for ever. */
+static int gravity(enum lm_push_outcome outcome)
+{
+    switch (outcome) {
+    case LM_PUSH_OK:
+        return 0;
+    case LM_PUSH_GAP:
+        return 1;
+    case LM_PUSH_FAILED:
+        return 2;
+    case LM_PUSH_MALFORMED:
+        return 3;
+    case LM_PUSH_DIVERGED:
+        break;
+    }
+    return 4;
+}
+
 static void store_push(struct lm_server *server, struct lm_hub_peer *peer,
                        const struct lm_msg_push *push)
 {
@@ -175,9 +194,11 @@ static void store_push(struct lm_server *server, struct lm_hub_peer *peer,
     memcpy(result.verdicts, peer->result.verdicts, sizeof result.verdicts);
     result.n_verdicts = kept;
     peer->result = result;
-    if (peer->n_pushes == 0 || outcome != LM_PUSH_OK) {
+    if (peer->n_pushes == 0 || push->branch != peer->push_branch ||
+        gravity(outcome) > gravity(peer->outcome)) {
         peer->outcome = outcome;
     }
+    peer->push_branch = push->branch;
     peer->n_pushes++;
     peer->touched = true;
     server->round_changes += result.n_new;
@@ -187,9 +208,15 @@ static void store_hello(struct lm_server *server, struct lm_hub_peer *peer,
                         const struct lm_hub_effect *e, const struct lm_peer *from)
 {
     struct lm_error err = {0};
-    struct lm_replica row = peer->row;
+    struct lm_replica row;
     const struct lm_msg_hello *hello = e->hello.hello;
     if (!lm_server_round(server)) {
+        return;
+    }
+    /* As it is in this round's transaction: a PUSH before it may have moved what it names. */
+    if (lm_store_replica_get(server->hub->store, peer->row.number, &row) != LM_OK) {
+        lm_log(LM_LOG_ERROR, "serve", "a replica's row cannot be read");
+        server->failed = true;
         return;
     }
     row.lease_issued = e->hello.lease;
@@ -344,7 +371,7 @@ static void tell_peer(struct lm_server *server, struct lm_hub_peer *peer)
         event.kind = LM_HE_COMMITTED;
         event.committed.n_pushes = peer->n_pushes;
         event.committed.outcome = peer->outcome;
-        event.committed.branch = peer->row.branch;
+        event.committed.branch = peer->push_branch;
         event.committed.acked = peer->row.acked;
         event.committed.verdicts = peer->result.verdicts;
         event.committed.n_verdicts = peer->result.n_verdicts;
@@ -416,8 +443,10 @@ void lm_server_end_round(struct lm_server *server)
             }
             peer->touched = false;
             if (lm_store_replica_get(server->hub->store, peer->row.number, &peer->row) != LM_OK) {
+                /* Unanswered, its session would wait for this answer for ever. */
                 lm_log(LM_LOG_ERROR, "serve", "a replica's row cannot be read");
-                continue;
+                server->failed = true;
+                return;
             }
             tell_peer(server, peer);
         }

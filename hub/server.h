@@ -34,7 +34,8 @@ struct lm_hub_peer {
     /* this round: */
     uint32_t n_pushes;
     struct lm_push_result result;
-    enum lm_push_outcome outcome;
+    enum lm_push_outcome outcome; /* the gravest, of pushes of this branch: */
+    uint64_t push_branch;
     bool hello_waits, touched;
     struct lm_peer hello_from;
 };
