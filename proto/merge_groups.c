@@ -139,6 +139,29 @@ static bool frozen_since(const struct merge *m, int g)
     return false;
 }
 
+/* A record keeps of a newer catalogue what one change may hold. More waits, in the journal, until
+ * the catalogue is here: without a bound the record would outgrow what can be read and sent. */
+static enum lm_status keep_unknown(struct merge *m)
+{
+    struct lm_buf packed;
+    enum lm_status status = merge_unknown(m->next, &m->set.unknown, m->arena);
+
+    if (status != LM_OK || m->set.unknown.kind != LM_MAP || m->set.unknown.len == 0 ||
+        m->next->unknown.kind != LM_MAP) {
+        return status;
+    }
+    lm_buf_init(&packed, LM_CHANGE_BYTES_MAX);
+    lm_value_pack(&packed, &m->next->unknown);
+    if (m->next->unknown.len > LM_CHANGE_FIELDS_MAX || packed.status == LM_ERR_LIMIT) {
+        merge_hold(m, "catalogue", "内容来自较新的目录，等待中",
+                   "It was made with a newer catalogue");
+    } else {
+        status = packed.status;
+    }
+    lm_buf_free(&packed);
+    return status;
+}
+
 enum lm_status merge_step_values(struct merge *m)
 {
     for (size_t g = 0; !m->creates && g < m->type->n_groups; g++) {
@@ -152,5 +175,5 @@ enum lm_status merge_step_values(struct merge *m)
             return status;
         }
     }
-    return merge_unknown(m->next, &m->set.unknown, m->arena);
+    return keep_unknown(m);
 }

@@ -20,7 +20,7 @@ uint64_t lm_hlc_next(uint64_t last, uint64_t floor, int64_t wall_ms)
 {
     uint64_t wall = lm_hlc_of_ms(wall_ms);
     uint64_t above = last > floor ? last : floor;
-    if (wall > above) {
+    if (wall > above && wall < LM_HLC_FAR) {
         return wall;
     }
     /* At the very end of time there is no next one; never wrap to the beginning. */

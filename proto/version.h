@@ -14,8 +14,14 @@ struct lm_version {
     uint64_t replica; /* 63 bits; 0 = the hub */
 };
 
+/* From here on (the year 4199) an HLC is no clock's. Half of the numbers lie beyond, so that whoever
+ * builds on a change always finds a higher one; PROTOCOL.md "HLC" says who may pass it. */
+#define LM_HLC_FAR ((uint64_t)1 << 62)
+#define LM_HLC_FAR_STEP 65536 /* and by how much at once */
+
 /* The next HLC: above last, above floor (the highest base), and not below the wall clock.
- * wall_ms may be wrong in any way; negative counts as 0, beyond 48 bits as the largest. */
+ * wall_ms may be wrong in any way; negative counts as 0, and a clock beyond LM_HLC_FAR says
+ * nothing. */
 uint64_t lm_hlc_next(uint64_t last, uint64_t floor, int64_t wall_ms);
 int64_t lm_hlc_ms(uint64_t hlc);
 uint64_t lm_hlc_of_ms(int64_t ms); /* counter 0, clamped */

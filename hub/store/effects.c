@@ -87,8 +87,9 @@ bool lm_in_scope(const struct lm_record *rec, const char *station)
                                   strcmp(lm_text_of(rec, "to_village"), station) == 0));
 }
 
+/* there: a record of this type is there, it was not only named. */
 static enum lm_status touch(struct lm_store *store, int64_t scope, const char *record,
-                            const char *type, uint64_t pos, struct lm_error *err)
+                            const char *type, bool there, uint64_t pos, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_FEED_PUT, err);
 
@@ -99,6 +100,7 @@ static enum lm_status touch(struct lm_store *store, int64_t scope, const char *r
     lm_bind_id(stmt, 2, record);
     lm_bind_text(stmt, 3, type);
     (void)sqlite3_bind_int64(stmt, 4, (int64_t)pos);
+    (void)sqlite3_bind_int(stmt, 5, there);
     return lm_query_run(store, stmt, err);
 }
 
@@ -107,7 +109,7 @@ enum lm_status lm_feed_touch(struct lm_store *store, const char *scope, const ch
 {
     int64_t number;
 
-    return scope_number(scope, &number) ? touch(store, number, record, type, pos, err) : LM_OK;
+    return scope_number(scope, &number) ? touch(store, number, record, type, false, pos, err) : LM_OK;
 }
 
 enum lm_status lm_effect_feed(struct lm_store *store, const struct lm_effect *f,
@@ -129,7 +131,8 @@ enum lm_status lm_effect_feed(struct lm_store *store, const struct lm_effect *f,
         add_scope(&scopes, e->station);
     }
     for (size_t i = 0; i < scopes.n && status == LM_OK; i++) {
-        status = touch(store, scopes.code[i], e->record, e->type, e->pos, err);
+        status = touch(store, scopes.code[i], e->record, e->type, merge->record != NULL, e->pos,
+                       err);
     }
     return status;
 }

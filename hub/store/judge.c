@@ -346,6 +346,24 @@ static enum lm_status check_identity(struct lm_store *store, const struct lm_jud
     return LM_OK;
 }
 
+/* An HLC at the end of time would leave no higher one to the town or to another installation that
+ * works on the record: beyond LM_HLC_FAR a change may only follow, by small steps, what is there. */
+static bool too_far(const struct lm_judge_in *in, const struct lm_change *change,
+                    const struct lm_record *current)
+{
+    uint64_t highest = in->hlc_highest;
+
+    if (change->hlc < LM_HLC_FAR) {
+        return false;
+    }
+    for (size_t g = 0; current && g < current->type->n_groups; g++) {
+        uint64_t hlc = current->stamps[g].version.hlc;
+        highest = hlc > highest ? hlc : highest;
+    }
+    highest = highest < LM_HLC_FAR ? LM_HLC_FAR : highest;
+    return change->hlc > highest && change->hlc - highest > LM_HLC_FAR_STEP;
+}
+
 enum lm_status lm_judge(struct lm_store *store, struct lm_judge_in *in, struct lm_judge_out *out,
                         struct lm_error *err)
 {
@@ -355,7 +373,7 @@ enum lm_status lm_judge(struct lm_store *store, struct lm_judge_in *in, struct l
     struct lm_merge_out merge;
     struct lm_error why = {0};
     enum lm_status status;
-    bool decided = false;
+    bool decided = false, far = false;
 
     lm_arena_reset(&store->arena);
     e->kind = LM_J_CHANGE;
@@ -394,11 +412,21 @@ enum lm_status lm_judge(struct lm_store *store, struct lm_judge_in *in, struct l
     status = check_identity(store, in, &change, &merge, &decided);
     if (status == LM_OK && !decided) {
         status = look_around(store, &change, &s, err);
-        if (status == LM_OK) {
+        far = status == LM_OK && too_far(in, &change, s.current);
+        if (far) {
+            decide(&merge, LM_V_REFUSED, "clock", "修改的时间超出范围，请校对电脑的日期后重新保存",
+                   "Its time is out of range: set this computer's date and save it again");
+        } else if (status == LM_OK) {
             status = ask_merge(store, e, &change, &s, false, &merge);
         }
     }
-    return status == LM_OK ? finish(store, e, 0, &change, &s, &merge, out, err) : status;
+    if (status == LM_OK) {
+        status = finish(store, e, 0, &change, &s, &merge, out, err);
+    }
+    if (far && out) {
+        out->hlc = 0; /* no later change may follow it */
+    }
+    return status;
 }
 
 /* ---- again ---- */

@@ -219,6 +219,7 @@ static enum lm_status journal_own(struct lm_store *store, const struct lm_own *o
                   .received_ms = now_ms,
                   .by = (unsigned)own->by},
         .hlc_floor = store->state.hub_hlc,
+        .hlc_highest = store->state.hub_hlc,
         .offset_given = true,
     };
     struct lm_judge_out judged = {0};

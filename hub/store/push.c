@@ -110,6 +110,7 @@ static enum lm_status judge_one(struct run *r, uint32_t i, bool internal,
                   .by = LM_BY_VILLAGE},
         .hlc_floor = r->row.hlc,
         .hlc_known = r->hlc_known,
+        .hlc_highest = r->hlc_known,
         .held_internal = internal,
     };
 

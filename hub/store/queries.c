@@ -66,8 +66,10 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
 
     [LM_Q_BRANCH_HLC] = "SELECT ifnull(max(hlc), 0) FROM branches WHERE replica = ?1",
 
+    /* A record's own type outlives what a refused change called it. */
     [LM_Q_FEED_PUT] = "INSERT INTO feed(scope, record, type, pos) VALUES(?1,?2,?3,?4)"
-                      " ON CONFLICT(scope, record) DO UPDATE SET pos = ?4",
+                      " ON CONFLICT(scope, record) DO UPDATE SET pos = ?4,"
+                      " type = CASE WHEN ?5 THEN ?3 ELSE type END",
     [LM_Q_FEED_PAGE] =
         "SELECT pos, record, type FROM feed WHERE scope = ?1 AND (pos, record) > (?2, ?3)"
         " ORDER BY pos, record LIMIT ?4",

@@ -249,6 +249,7 @@ struct lm_judge_in {
     uint64_t hlc_floor;     /* HLC of the change before it in its branch */
     uint64_t
         hlc_known; /* highest HLC journaled of this replica: above it nothing can be a repetition */
+    uint64_t hlc_highest; /* of this replica's changes that were let through: its own last one */
     bool offset_given;  /* offset_ms is to be used as it is (replay, the hub); else the change's own
                            when it knows one */
     bool held_internal; /* journal it as held "internal" without trying */

@@ -204,12 +204,25 @@ static void compare_verdict(struct verify *v, const struct lm_jentry *old, enum 
     }
 }
 
+static uint64_t highest_hlc(const struct verify *v, uint64_t replica)
+{
+    uint64_t highest = 0;
+
+    for (size_t i = 0; i < v->n_branches; i++) {
+        if (v->branches[i].replica == replica && v->branches[i].hlc > highest) {
+            highest = v->branches[i].hlc;
+        }
+    }
+    return highest;
+}
+
 static enum lm_status replay_change(struct verify *v, const struct lm_jentry *old, struct branch *b)
 {
     struct lm_judge_in in = {
         .entry = *old,
         .hlc_floor = b->hlc,
         .hlc_known = UINT64_MAX,
+        .hlc_highest = old->hlc >= LM_HLC_FAR ? highest_hlc(v, old->replica) : 0,
         .offset_given = true,
         .held_internal = strcmp(old->code, "internal") == 0,
     };

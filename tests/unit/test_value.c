@@ -48,7 +48,10 @@ static void hlc_cases(void **state)
     assert_true(lm_hlc_next((5U << 16) | 0xFFFF, 0, 5) == 6U << 16);   /* counter runs over */
     assert_true(lm_hlc_next(0, 0, -7) == 1);
     assert_true(lm_hlc_next(0, 0, INT64_MIN) == 1);
-    assert_true(lm_hlc_next(0, 0, INT64_MAX) == top);
+    assert_true(lm_hlc_next(0, 0, INT64_MAX) == 1); /* no clock */
+    assert_true(lm_hlc_next(7, 0, lm_hlc_ms(LM_HLC_FAR)) == 8);
+    assert_true(lm_hlc_next(7, 0, lm_hlc_ms(LM_HLC_FAR) - 1) == LM_HLC_FAR - 65536);
+    assert_true(lm_hlc_next(0, LM_HLC_FAR, 5) == LM_HLC_FAR + 1); /* above a base in any case */
     assert_true(lm_hlc_next(UINT64_MAX, 0, 5) == UINT64_MAX); /* never wraps */
     assert_true(lm_hlc_ms(lm_hlc_of_ms(1795420800000)) == 1795420800000);
     assert_true(lm_hlc_of_ms(-1) == 0);

@@ -1,0 +1,181 @@
+/* What one station with a bad program, or bad intentions, sends must not stop the hub, the town's
+ * work or any other installation (P4, P11, P12). */
+#include "tests/unit/hub_store_world.h"
+
+/* Field names that no catalogue has, said to be of a newer one. */
+static void pc_unknown(struct world *w, struct pc *pc, const char *id, int round,
+                       struct lm_version base)
+{
+    struct lm_change change = {.type = "person",
+                               .op = LM_OP_EDIT,
+                               .user = "李明",
+                               .catalog = w->catalog->number + 1,
+                               .offset_known = true,
+                               .base_all = base};
+    struct lm_buf *buf = &pc->outbox[pc->n];
+    json_t *fields = json_object();
+    char name[40], value[3601];
+
+    memset(value, 'x', 3600);
+    value[3600] = '\0';
+    for (int i = 0; i < 17; i++) {
+        (void)snprintf(name, sizeof name, "later_%d_%d", round, i);
+        json_object_set_new(fields, name, json_string(value));
+    }
+    (void)snprintf(change.id, sizeof change.id, "%s", id);
+    OK(lm_value_from_json(&w->arena, fields, &change.fields));
+    json_decref(fields);
+    change.hlc = lm_hlc_next(pc->hlc, base.hlc, w->now);
+    pc->hlc = change.hlc;
+    lm_buf_init(buf, LM_CHANGE_BYTES_MAX);
+    lm_change_pack(buf, &change);
+    assert_int_equal(buf->status, LM_OK);
+    pc->n++;
+}
+
+static void test_record_stays_sendable(void **state)
+{
+    struct world *w = *state;
+    struct lm_arena arena;
+    struct lm_cursor cursor = {0};
+    struct lm_msg_feed page;
+    struct lm_replica other;
+    struct lm_version v;
+    struct lm_buf frame;
+    char id[40];
+    bool found = false;
+    struct pc second = {0};
+
+    v = pc_person(w, &w->a, "王建国", 1, id);
+    for (int i = 0; i < 24; i++) {
+        pc_unknown(w, &w->a, id, i, v);
+    }
+    for (uint64_t seq = 1; seq <= w->a.n; seq++) {
+        push(w, &w->a, seq, seq);
+        assert_int_equal(w->pushed.outcome, LM_TAKE_TAKEN);
+    }
+    enrol_pc(w, &second, VILLAGE_A, 9);
+    other = second.replica;
+    lm_arena_init(&arena, 64 * 1024 * 1024);
+    lm_buf_init(&frame, LM_FRAME_BYTES_MAX);
+    for (int i = 0; i < 20 && !found; i++) {
+        lm_arena_reset(&arena);
+        OK(lm_store_feed(w->store, &other, &cursor, LM_FEED_BYTES_MAX, &arena, &page, &err_));
+        page.session = 1;
+        page.branch = 1;
+        lm_buf_reset(&frame);
+        lm_feed_pack(&frame, &page);
+        assert_int_equal(frame.status, LM_OK);
+        for (size_t k = 0; k < page.n_entries; k++) {
+            found = found || strcmp(page.entries[k].id, id) == 0;
+        }
+        if (page.done) {
+            break;
+        }
+        cursor = page.next;
+    }
+    assert_true(found);
+    lm_buf_free(&frame);
+    lm_arena_free(&arena);
+    assert_int_equal(verify(w), 0);
+}
+
+/* A clock at the end of time would leave no later one to anybody who builds on it. */
+static void test_end_of_time(void **state)
+{
+    struct world *w = *state;
+    struct lm_act act = {.user = "admin", .op = LM_OP_EDIT};
+    struct lm_act_result done;
+    char id[40], later[40];
+
+    w->a.hlc = (uint64_t)INT64_MAX - 2;
+    (void)pc_person(w, &w->a, "王建国", 1, id);
+    push_all(w, &w->a);
+    assert_int_equal(w->pushed.verdicts[0].verdict, LM_V_REFUSED);
+    assert_string_equal(w->pushed.verdicts[0].code, "clock");
+    assert_null(get(w, "person", id));
+    w->a.branch = 2; /* nor may anything follow it */
+    lm_buf_free(&w->a.outbox[0]);
+    w->a.n = 0;
+    (void)pc_person(w, &w->a, "王建国", 1, id);
+    push_all(w, &w->a);
+    assert_string_equal(w->pushed.verdicts[0].code, "clock");
+    w->a.hlc = LM_HLC_FAR - 1; /* the highest that is let through */
+    (void)pc_person(w, &w->a, "王建国", 1, id);
+    push_all(w, &w->a);
+    assert_int_equal(w->pushed.n_verdicts, 0);
+    act.id = id;
+    for (int i = 0; i < 3; i++) { /* the town works on it */
+        json_t *fields = json_pack("{s:o}", "phone", json_sprintf("1380000000%d", i));
+
+        act.fields = fields;
+        world_begin(w);
+        OK(lm_store_act(w->store, &act, w->now, &done, &err_));
+        world_commit(w);
+        json_decref(fields);
+        w->now += 1000;
+    }
+    /* and on others' */
+    (void)pc_person(w, &w->b, "赵秀英", 2, later);
+    push_all(w, &w->b);
+    act.id = later;
+    json_t *phone = json_pack("{s:s}", "phone", "13800000009");
+    act.fields = phone;
+    world_begin(w);
+    OK(lm_store_act(w->store, &act, w->now, &done, &err_));
+    world_commit(w);
+    json_decref(phone);
+    assert_string_equal(text(get(w, "person", later), "phone"), "13800000009");
+    assert_int_equal(verify(w), 0);
+}
+
+/* A refused creation under another type must not decide as what the record is told to others. */
+static void test_refused_type_then_record(void **state)
+{
+    struct world *w = *state;
+    struct lm_arena arena;
+    struct lm_cursor cursor = {0};
+    struct lm_msg_feed page;
+    struct pc second = {0};
+    json_t *fields = json_pack("{s:s}", "name", "x");
+    json_t *person = person_json("王建国", 1, VILLAGE_A);
+    char id[40];
+    bool found = false;
+
+    new_id(w, id);
+    (void)pc_add(w, &w->a, "no_such_type", id, LM_OP_CREATE, fields, (struct lm_version){0, 0});
+    (void)pc_add(w, &w->a, "person", id, LM_OP_CREATE, person, (struct lm_version){0, 0});
+    json_decref(fields);
+    json_decref(person);
+    push_all(w, &w->a);
+    assert_non_null(get(w, "person", id));
+    enrol_pc(w, &second, VILLAGE_A, 9);
+    lm_arena_init(&arena, 64 * 1024 * 1024);
+    for (int i = 0; i < 20 && !found; i++) {
+        OK(lm_store_feed(w->store, &second.replica, &cursor, LM_FEED_BYTES_MAX, &arena, &page,
+                         &err_));
+        for (size_t k = 0; k < page.n_entries; k++) {
+            if (strcmp(page.entries[k].id, id) == 0) {
+                assert_int_equal(page.entries[k].kind, LM_ENTRY_BODY);
+                found = true;
+            }
+        }
+        if (page.done) {
+            break;
+        }
+        cursor = page.next;
+    }
+    lm_arena_free(&arena);
+    assert_true(found);
+    assert_int_equal(verify(w), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_record_stays_sendable, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_end_of_time, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_refused_type_then_record, world_setup, world_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
