@@ -19,7 +19,7 @@
 struct fixture {
     struct lm_http *http;
     int port;
-    int calls;
+    _Atomic int calls; /* counted by the server's threads */
     char reply[65536];
 };
 
@@ -28,7 +28,7 @@ static void hello(void *arg, const struct lm_http_request *request,
 {
     const char *name = request->query(request, "name");
 
-    ++*(int *)arg;
+    ++*(_Atomic int *)arg;
     response->content_type = "text/plain; charset=utf-8";
     lm_buf_printf(&response->body, "hello %s %s", request->method, name ? name : "-");
 }
