@@ -58,6 +58,7 @@ enum lm_status lm_cli_parse(int argc, char **argv, struct lm_cli *cli, struct lm
     cli->data = getenv("LASTMILE_DATA");
     cli->user = "";
     cli->json = false;
+    cli->n_rows = 0;
     for (int i = 0; i < argc; i++) {
         int at = i;
 
@@ -267,6 +268,62 @@ static bool depth_ok(const char *text, size_t n)
     return true;
 }
 
+/* What Chinese input methods and word processors put where JSON needs ASCII: the fault that people
+ * can't see. */
+static bool has_wide_marks(const char *text, size_t n)
+{
+    static const char *const marks[] = {"“", "”", "：", "，", "｛", "｝"};
+    bool string = false;
+
+    for (size_t i = 0; i < n; i++) {
+        if (string) {
+            if (text[i] == '\\') {
+                i++;
+            } else if (text[i] == '"') {
+                string = false;
+            }
+        } else if (text[i] == '"') {
+            string = true;
+        } else {
+            for (size_t k = 0; k < sizeof marks / sizeof *marks; k++) {
+                if (n - i >= 3 && memcmp(text + i, marks[k], 3) == 0) {
+                    return true;
+                }
+            }
+        }
+    }
+    return false;
+}
+
+/* jansson quotes the text near the fault, which may be personal: only the place is told. */
+static enum lm_status bad_json(const char *text, size_t n, enum json_error_code code,
+                               const json_error_t *detail, struct lm_error *err)
+{
+    if (code == json_error_duplicate_key) {
+        return lm_fail(err, LM_ERR_INVALID, "duplicate_key", "",
+                       "同一个键出现了两次（第 %d 个字附近），请删去一个。",
+                       "One key occurs twice (near character %d): leave one of them out.",
+                       detail->column);
+    }
+    if (code == json_error_numeric_overflow) {
+        return lm_fail(err, LM_ERR_INVALID, "bad_json", "", "数字太大（第 %d 个字附近），请核对。",
+                       "A number is too large (near character %d): check it.", detail->column);
+    }
+    if (has_wide_marks(text, n)) {
+        return lm_fail(
+            err, LM_ERR_INVALID, "bad_json", "",
+            "JSON 格式有误：引号、冒号、逗号和括号要用英文（半角）的，这里有中文（全角）"
+            "的。",
+            "The JSON is malformed: quotation marks, colons, commas and brackets must be "
+            "ASCII, and here some are full-width.");
+    }
+    return lm_fail(err, LM_ERR_INVALID, "bad_json", "",
+                   "JSON 格式有误（第 %d 个字附近），请检查引号、逗号和括号。",
+                   "The JSON is malformed (near character %d): check quotation marks, commas and "
+                   "brackets.",
+                   detail->column);
+}
+
 enum lm_status lm_json_object(const char *text, size_t n, json_t **out, struct lm_error *err)
 {
     json_error_t detail;
@@ -294,14 +351,7 @@ enum lm_status lm_json_object(const char *text, size_t n, json_t **out, struct l
         if (code == json_error_out_of_memory) {
             return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
         }
-        /* jansson quotes the text near the fault, which may be personal: only the place is told. */
-        return lm_fail(
-            err, LM_ERR_INVALID, code == json_error_duplicate_key ? "duplicate_key" : "bad_json",
-            "",
-            "JSON 格式有误（第 %d 行第 %d 列附近）。请检查引号、逗号和括号，同一个键不能出现两次。",
-            "The JSON is malformed (near line %d, column %d). Check quotation marks, commas and "
-            "brackets; no key may occur twice.",
-            detail.line, detail.column);
+        return bad_json(text, n, code, &detail, err);
     }
     if (!json_is_object(json)) {
         json_decref(json);
@@ -322,6 +372,23 @@ void lm_json_print(FILE *out, const json_t *json)
     (void)json_dump_callback(json, write_chunk, out,
                              JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     (void)fputc('\n', out);
+}
+
+void lm_cli_row(struct lm_cli *cli, const json_t *row)
+{
+    if (cli->json) {
+        (void)fputs(cli->n_rows == 0 ? "[" : ",", cli->out);
+    }
+    cli->n_rows++;
+    lm_json_print(cli->out, row);
+}
+
+void lm_cli_rows_end(struct lm_cli *cli)
+{
+    if (cli->json) {
+        (void)fputs(cli->n_rows == 0 ? "[]\n" : "]\n", cli->out);
+    }
+    cli->n_rows = 0;
 }
 
 json_t *lm_error_json(const struct lm_error *error)

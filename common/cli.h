@@ -19,7 +19,8 @@ struct lm_cli {
     const char *data; /* --data, else LASTMILE_DATA, or NULL */
     const char *user; /* --user, else "" */
     bool json;
-    int argc; /* what is left after the shared options: argv[0] = the command's name */
+    size_t n_rows; /* lm_cli_row's */
+    int argc;      /* what is left after the shared options: argv[0] = the command's name */
     char **argv;
 };
 /* Takes --data D, --user N, --json (also --opt=value) out of argv wherever they stand before "--";
@@ -53,6 +54,10 @@ enum lm_status lm_json_object(const char *text, size_t n, json_t **out,
                               struct lm_error *err) LM_MUST_USE;
 /* One JSON document and a newline. */
 void lm_json_print(FILE *out, const json_t *json);
+/* A command's output of many rows: one JSON object a line; with --json one document, an array of
+ * them. After the last row of a command that went well, lm_cli_rows_end(). */
+void lm_cli_row(struct lm_cli *cli, const json_t *row);
+void lm_cli_rows_end(struct lm_cli *cli);
 /* {"code","field","text"(zh),"text_en"}: the error object of the contract. New reference. */
 json_t *lm_error_json(const struct lm_error *error);
 /* "lastmile-hub: 中文 / English (code)" on err; returns LM_EXIT_FAILED, or LM_EXIT_USAGE for code

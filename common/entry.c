@@ -5,6 +5,7 @@
 #include "common/base/util.h"
 #include "proto/limits.h"
 
+#include <ctype.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@ struct run {
     struct lm_cli *cli;
     const struct lm_entry_sink *sink;
     json_t *refs;     /* name -> id */
+    json_t *unknown;  /* field of this line -> the "@name" in it that no line has */
     json_t **waiting; /* answers of this batch */
     size_t n_waiting;
     bool any_failed;
@@ -36,12 +38,19 @@ enum lm_status lm_entry_hash(const char *type, const char *station, const json_t
     return LM_OK;
 }
 
+static enum lm_status unknown_ref(const char *field, const char *text, struct lm_error *err)
+{
+    return lm_fail(err, LM_ERR_INVALID, "unknown_ref", field,
+                   "“%s”所指的行不存在或未保存成功，请先写带 \"ref\" 的那一行。",
+                   "\"%s\" names no earlier saved line with that \"ref\".", text);
+}
+
 /* Replaces "@name" texts by ids, in place. */
 static enum lm_status resolve(struct run *run, json_t *node, const char *field, int depth,
                               struct lm_error *err);
 
 static enum lm_status resolved_text(struct run *run, const char *text, const char *field,
-                                    json_t **out, struct lm_error *err)
+                                    json_t **out)
 {
     *out = NULL;
     const char *at = text[0] == '@' ? text : NULL;
@@ -59,12 +68,10 @@ static enum lm_status resolved_text(struct run *run, const char *text, const cha
     }
     const json_t *id = json_object_get(run->refs, at + 1);
     if (!id) {
-        if (at != text) {
-            return LM_OK;
-        }
-        return lm_fail(err, LM_ERR_INVALID, "unknown_ref", field,
-                       "“%s”所指的行不存在或未保存成功,请先写带 \"ref\" 的那一行",
-                       "\"%s\" names no earlier saved line with that \"ref\"", text);
+        /* In a text it is only a text ("@所有人"); where an id is needed, the store refuses it and
+         * the answer tells of the name. */
+        return json_object_set_new(run->unknown, field, json_string(text)) == 0 ? LM_OK
+                                                                                : LM_ERR_MEMORY;
     }
     char full[128];
     snprintf(full, sizeof full, "%.*s%s", (int)(at - text), text, json_string_value(id));
@@ -87,7 +94,7 @@ static enum lm_status resolve(struct run *run, json_t *node, const char *field, 
         {
             const char *where = depth == 0 ? key : field;
             if (json_is_string(value)) {
-                status = resolved_text(run, json_string_value(value), where, &fresh, err);
+                status = resolved_text(run, json_string_value(value), where, &fresh);
                 if (status == LM_OK && fresh && json_object_set_new(node, key, fresh) != 0) {
                     status = LM_ERR_MEMORY;
                 }
@@ -102,7 +109,7 @@ static enum lm_status resolve(struct run *run, json_t *node, const char *field, 
         for (size_t i = 0; i < json_array_size(node); i++) {
             json_t *value = json_array_get(node, i);
             if (json_is_string(value)) {
-                status = resolved_text(run, json_string_value(value), field, &fresh, err);
+                status = resolved_text(run, json_string_value(value), field, &fresh);
                 if (status == LM_OK && fresh && json_array_set_new(node, i, fresh) != 0) {
                     status = LM_ERR_MEMORY;
                 }
@@ -191,9 +198,7 @@ static enum lm_status parse_entry(struct run *run, const json_t *line, struct lm
     if (entry->id && entry->id[0] == '@' && !entry->type) {
         const json_t *known = json_object_get(run->refs, entry->id + 1);
         if (!known) {
-            return lm_fail(err, LM_ERR_INVALID, "unknown_ref", "id",
-                           "“%s”所指的行不存在或未保存成功,请先写带 \"ref\" 的那一行",
-                           "\"%s\" names no earlier saved line with that \"ref\"", entry->id);
+            return unknown_ref("id", entry->id, err);
         }
         entry->id = json_string_value(known);
     }
@@ -252,6 +257,49 @@ static json_t *answer_error(size_t line_no, const struct lm_error *error)
     return json_pack("{s:I,s:o}", "line", (json_int_t)line_no, "error", lm_error_json(error));
 }
 
+/* What is no id because its "@name" stands for nothing is said in the writer's words. */
+static void name_the_ref(const struct run *run, struct lm_error *error)
+{
+    const char *field;
+    json_t *text;
+
+    if (strcmp(error->code, "bad_uuid") != 0) {
+        return;
+    }
+    json_object_foreach(run->unknown, field, text)
+    {
+        size_t n = strlen(field);
+        if (strncmp(error->field, field, n) == 0 && !isalnum((unsigned char)error->field[n]) &&
+            error->field[n] != '_') {
+            char path[sizeof error->field];
+            snprintf(path, sizeof path, "%s", error->field);
+            (void)unknown_ref(path, json_string_value(text), error);
+            return;
+        }
+    }
+}
+
+/* What else is wrong with the line, so that a person mends it in one go. */
+static void add_others(const struct run *run, json_t *answer, const struct lm_issues *issues,
+                       const struct lm_error *told)
+{
+    json_t *more = json_array();
+    for (size_t i = 0; i < issues->n; i++) {
+        struct lm_error error = issues->items[i].error;
+        if (issues->items[i].level == LM_REFUSE &&
+            (strcmp(error.field, told->field) != 0 || strcmp(error.code, told->code) != 0)) {
+            name_the_ref(run, &error);
+            if (strcmp(error.field, told->field) != 0 || strcmp(error.code, told->code) != 0) {
+                json_array_append_new(more, lm_error_json(&error));
+            }
+        }
+    }
+    if (json_array_size(more) > 0) {
+        (void)json_object_set(answer, "more", more);
+    }
+    json_decref(more);
+}
+
 static json_t *answer_good(size_t line_no, const struct lm_entry_result *result)
 {
     json_t *warnings = json_array();
@@ -279,6 +327,7 @@ static enum lm_status run_line(struct run *run, const char *text, size_t n, json
     struct lm_entry_result result;
     memset(&result, 0, sizeof result);
     lm_issues_init(&result.issues);
+    (void)json_object_clear(run->unknown);
     enum lm_status status = lm_json_object(text, n, &line, &err);
     if (status == LM_OK) {
         status = parse_entry(run, line, &entry, &ref, &own, &err);
@@ -301,7 +350,16 @@ static enum lm_status run_line(struct run *run, const char *text, size_t n, json
             (void)lm_fail(&err, status, lm_status_name(status), "", "未能保存这一行",
                           "this line could not be saved");
         }
-        *answer = answer_error(run->line_no, err.code[0] ? &err : first);
+        if (!err.code[0]) {
+            err = *first;
+        }
+        name_the_ref(run, &err);
+        *answer = answer_error(run->line_no, &err);
+        add_others(run, *answer, &result.issues, &err);
+        ref = json_string_value(json_object_get(line, "ref"));
+        if (ref) {
+            (void)json_object_del(run->refs, ref); /* an earlier line of this name is not meant */
+        }
         run->any_failed = true;
     }
     json_decref(own);
@@ -312,7 +370,7 @@ static enum lm_status run_line(struct run *run, const char *text, size_t n, json
 static void print_waiting(struct run *run)
 {
     for (size_t i = 0; i < run->n_waiting; i++) {
-        lm_json_print(run->cli->out, run->waiting[i]);
+        lm_cli_row(run->cli, run->waiting[i]);
         json_decref(run->waiting[i]);
     }
     run->n_waiting = 0;
@@ -359,13 +417,13 @@ static bool must_wait(FILE *in)
 
 int lm_entry_run(struct lm_cli *cli, const char *program, const struct lm_entry_sink *sink)
 {
-    struct run run = {.cli = cli, .sink = sink, .refs = json_object()};
+    struct run run = {.cli = cli, .sink = sink, .refs = json_object(), .unknown = json_object()};
     char *line = NULL;
     size_t size = 0, n = 0;
     enum lm_status fatal = LM_OK;
     struct lm_error err = {0};
     run.waiting = calloc((size_t)sink->batch, sizeof *run.waiting);
-    if (!run.refs || !run.waiting) {
+    if (!run.refs || !run.unknown || !run.waiting) {
         fatal = LM_ERR_MEMORY;
         goto out;
     }
@@ -406,6 +464,7 @@ int lm_entry_run(struct lm_cli *cli, const char *program, const struct lm_entry_
         enum lm_status status = flush(&run);
         fatal = fatal != LM_OK ? fatal : status;
     }
+    lm_cli_rows_end(cli);
 out:
     if (fatal != LM_OK) {
         fprintf(cli->err,
@@ -417,5 +476,6 @@ out:
     free(run.waiting);
     free(line);
     json_decref(run.refs);
+    json_decref(run.unknown);
     return fatal != LM_OK || run.any_failed ? LM_EXIT_FAILED : LM_EXIT_OK;
 }

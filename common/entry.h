@@ -7,7 +7,8 @@
  *
  * "id":"@name" and a field value "@name" (also inside lists, in members of elements, and as
  * "type:@name" in references) stand for the id of an earlier line with "ref":"name". A line answers
- * with {"line","id","warnings"} or {"line","error"}; bad lines never stop good ones. */
+ * with {"line","id","warnings"} or {"line","error"} (and "more": what else is
+ * wrong with it); bad lines never stop good ones. */
 #ifndef LM_COMMON_ENTRY_H
 #define LM_COMMON_ENTRY_H
 

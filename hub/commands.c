@@ -89,6 +89,22 @@ enum lm_status lm_hub_options(struct lm_cli *cli, const struct lm_cli_option *op
     return lm_cli_options(&rest, options, n_options, positional, max_positional, n_positional, err);
 }
 
+enum lm_status lm_hub_known_station(const struct lm_hub *hub, const char *code,
+                                    struct lm_error *err)
+{
+    struct lm_station station;
+    enum lm_status status = code ? lm_store_station_get(hub->store, code, &station) : LM_OK;
+    if (status == LM_ERR_NOT_FOUND) {
+        return lm_fail(err, LM_ERR_INVALID, "unknown_station", "station", "没有登记服务站 %.40s",
+                       "no station %.40s is registered", code);
+    }
+    if (status != LM_OK) {
+        (void)lm_fail(err, status, lm_status_name(status), "station", "读取服务站失败",
+                      "the registry could not be read");
+    }
+    return status;
+}
+
 int lm_hub_fail(struct lm_cli *cli, const struct lm_error *err)
 {
     int code = lm_cli_fail(cli, LM_HUB_NAME, err);

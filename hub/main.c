@@ -29,6 +29,36 @@ static void print_help(FILE *out)
     }
 }
 
+/* --help and --version stand anywhere before "--". */
+static bool wants(const struct lm_cli *cli, const char *option)
+{
+    for (int i = 0; i < cli->argc && strcmp(cli->argv[i], "--") != 0; i++) {
+        if (strcmp(cli->argv[i], option) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Help of one command where it is named, also of all that share its first word ("station"). */
+static void help(const struct lm_cli *cli)
+{
+    const struct lm_hub_command *command = lm_hub_command_find(cli->argc, cli->argv);
+    const char *word = cli->argc > 0 ? cli->argv[0] : "";
+    size_t n = strlen(word), shown = 0;
+    for (size_t i = 0; n > 0 && i < lm_hub_n_commands; i++) {
+        const struct lm_hub_command *c = &lm_hub_commands[i];
+        bool same = strncmp(c->name, word, n) == 0 && (c->name[n] == '\0' || c->name[n] == ' ');
+        if (same && (!command || command == c || !strchr(command->name, ' '))) {
+            printf("usage: %s %s\n  %s\n", LM_HUB_NAME, c->usage, c->does);
+            shown++;
+        }
+    }
+    if (shown == 0) {
+        print_help(stdout);
+    }
+}
+
 /* Opens the input of a command that reads one, and puts "-" where its name stood. */
 static enum lm_status open_input(const struct lm_hub_command *command, struct lm_cli *cli,
                                  struct lm_error *err)
@@ -226,15 +256,13 @@ int main(int argc, char **argv)
         cli.argc = 0;
         return lm_hub_fail(&cli, &err);
     }
-    for (int i = 0; i < cli.argc; i++) {
-        if (strcmp(cli.argv[i], "--help") == 0 || strcmp(cli.argv[i], "-h") == 0) {
-            print_help(stdout);
-            return LM_EXIT_OK;
-        }
-        if (strcmp(cli.argv[i], "--version") == 0) {
-            printf("lastmile-hub %s\n", LM_PROGRAM_VERSION);
-            return LM_EXIT_OK;
-        }
+    if (wants(&cli, "--help") || wants(&cli, "-h")) {
+        help(&cli);
+        return LM_EXIT_OK;
+    }
+    if (wants(&cli, "--version")) {
+        printf("lastmile-hub %s\n", LM_PROGRAM_VERSION);
+        return LM_EXIT_OK;
     }
     const struct lm_hub_command *command = lm_hub_command_find(cli.argc, cli.argv);
     if (!command) {

@@ -43,6 +43,9 @@ enum lm_status lm_hub_options(struct lm_cli *cli, const struct lm_cli_option *op
                               size_t n_options, const char **positional, size_t max_positional,
                               size_t *n_positional, struct lm_error *err) LM_MUST_USE;
 /* Prints err and the command's usage when it is a usage error; returns the exit code. */
+/* LM_OK also for NULL. A code that nobody registered is a slip, not an empty list. */
+enum lm_status lm_hub_known_station(const struct lm_hub *hub, const char *code,
+                                    struct lm_error *err) LM_MUST_USE;
 int lm_hub_fail(struct lm_cli *cli, const struct lm_error *err);
 
 int lm_cmd_init(struct lm_hub *hub, struct lm_cli *cli);

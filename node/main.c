@@ -51,6 +51,18 @@ static bool wants(const struct lm_cli *cli, const char *option)
     return false;
 }
 
+static void help(const struct lm_cli *cli)
+{
+    const struct lm_node_command *command =
+        cli->argc > 0 ? lm_node_command_find(cli->argv[0]) : NULL;
+
+    if (command) {
+        printf("usage: %s %s\n  %s\n", LM_NODE_NAME, command->usage, command->does);
+    } else {
+        print_help(stdout);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct lm_node node = {.dir = {.lock_fd = -1}};
@@ -73,7 +85,7 @@ int main(int argc, char **argv)
         return lm_node_fail(&cli, &err);
     }
     if (wants(&cli, "--help") || wants(&cli, "-h")) {
-        print_help(stdout);
+        help(&cli);
         return LM_EXIT_OK;
     }
     if (wants(&cli, "--version")) {
@@ -86,7 +98,7 @@ int main(int argc, char **argv)
                 cli.argc > 0 ? "lastmile-node: 没有这个命令 / no such command: %s\n"
                              : "lastmile-node: 缺少命令 / no command%s\n",
                 cli.argc > 0 ? cli.argv[0] : "");
-        print_help(stderr);
+        fprintf(stderr, "lastmile-node --help 列出全部命令 / lists the commands\n");
         return LM_EXIT_USAGE;
     }
     code = run(&node, command, &cli);

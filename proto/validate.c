@@ -111,6 +111,10 @@ static void authorize_transition(const struct lm_validate_in *in, struct lm_issu
         vx_complain(issues, LM_REFUSE, "not_allowed", &place,
                     "无法登记：这种记录由镇服务站登记，请联系镇里。",
                     "refused: records of this type are entered by the town station.");
+    } else if (exists && !from && in->author == LM_BY_VILLAGE) {
+        vx_complain(issues, LM_REFUSE, "not_allowed", &place,
+                    "无法登记：这样的新记录由镇服务站登记，请联系镇里。",
+                    "refused: a new record like this is entered by the town station.");
     } else if (exists) {
         bool village = in->author == LM_BY_VILLAGE;
 
@@ -275,7 +279,7 @@ static enum lm_status judge_rules(const struct lm_validate_in *in, const struct 
 /* ---- single fields ---- */
 
 static void judge_future(const struct lm_validate_in *in, const struct lm_field *f,
-                         struct lm_issues *issues)
+                         struct lm_issues *issues, enum lm_level level)
 {
     const struct lm_value *v = &in->after->fields[f->index];
     struct vx_place place = vx_field(f);
@@ -288,8 +292,10 @@ static void judge_future(const struct lm_validate_in *in, const struct lm_field 
         ahead = lm_time_parse(v->text, v->len, &at) && at > in->now_ms + LM_SKEW_MS;
     }
     if (ahead) {
-        vx_complain(issues, in->clock_confirmed ? LM_REFUSE : LM_WARN, "not_future", &place,
-                    "不能晚于今天，请核对日期。", "cannot be in the future: check the date.");
+        vx_complain(issues, level, "not_future", &place,
+                    f->not_future ? "不能晚于今天，请核对日期。" : "晚于今天，请核对日期。",
+                    f->not_future ? "cannot be in the future: check the date."
+                                  : "is in the future: check the date.");
     }
 }
 
@@ -395,7 +401,9 @@ enum lm_status lm_validate(const struct lm_validate_in *in, struct lm_arena *are
         }
         if (vx_changed(in, f)) {
             if (f->not_future) {
-                judge_future(in, f, issues);
+                judge_future(in, f, issues, in->clock_confirmed ? LM_REFUSE : LM_WARN);
+            } else if (f->index == type->reporting_date && type->kept_by & LM_BY_VILLAGE) {
+                judge_future(in, f, issues, LM_WARN); /* planned perhaps, a slip more likely */
             }
             if (f->ftype == LM_F_CODE) {
                 judge_retired(in, f, issues);

@@ -209,6 +209,7 @@ static bool read_item(struct reader *r, const struct lm_field *f, const struct v
 
 static bool unknown_name(struct reader *r, const char *name, const char *prefix)
 {
+    const char *meant = prefix[0] ? NULL : vx_meant_name(r->type, name);
     char field[96];
     char zh[200];
     char en[200];
@@ -221,9 +222,14 @@ static bool unknown_name(struct reader *r, const char *name, const char *prefix)
         }
     }
     snprintf(field, sizeof(field), "%.40s%.*s", prefix, (int)n, name);
-    snprintf(zh, sizeof(zh), "没有“%s”这个字段，请检查拼写或删去。", field);
-    snprintf(en, sizeof(en), "There is no field \"%s\": check its spelling or leave it out.",
-             field);
+    if (meant) {
+        snprintf(zh, sizeof(zh), "没有“%s”这个字段，是不是“%s”？", field, meant);
+        snprintf(en, sizeof(en), "There is no field \"%s\": is \"%s\" meant?", field, meant);
+    } else {
+        snprintf(zh, sizeof(zh), "没有“%s”这个字段，请检查拼写或删去。", field);
+        snprintf(en, sizeof(en), "There is no field \"%s\": check its spelling or leave it out.",
+                 field);
+    }
     lm_issue_add(r->issues, LM_REFUSE, "unknown_field", field, zh, en);
     return false;
 }
@@ -298,8 +304,13 @@ static bool read_item(struct reader *r, const struct lm_field *f, const struct v
             *out = lm_value_int((int64_t)json_integer_value(json));
             break;
         }
-        vx_complain(r->issues, LM_REFUSE, "bad_type", place, "应当是整数。",
-                    "must be a whole number.");
+        if (json_is_string(json)) {
+            vx_complain(r->issues, LM_REFUSE, "bad_type", place, "应当是整数，不加引号。",
+                        "must be a whole number, without quotes.");
+        } else {
+            vx_complain(r->issues, LM_REFUSE, "bad_type", place, "应当是整数。",
+                        "must be a whole number.");
+        }
         return false;
     case LM_F_DECIMAL:
         if (!read_decimal(r, place, json, out)) {

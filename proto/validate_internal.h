@@ -12,6 +12,9 @@ struct vx_place {
     long item;
     const struct lm_field *member;
 };
+/* The field that was probably meant: its label, or its name with a slip or two; else NULL. */
+const char *vx_meant_name(const struct lm_type *type, const char *name);
+
 struct vx_place vx_field(const struct lm_field *field);
 
 /* Adds a complaint "“label”zh" / "\"Label\" en"; both formats take the same arguments. A second

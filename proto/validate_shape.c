@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define CODES_TEXT 240 /* bytes; a sentence has 400 */
+
 struct shape {
     const struct lm_catalog *catalog;
     const struct lm_type *type;
@@ -76,6 +78,31 @@ static bool check_text(const struct shape *s, const struct lm_value *v)
     return vx_format_check(s->catalog, s->f, s->place, v, s->issues);
 }
 
+/* The codes that may be chosen, as many as a sentence bears: "window（窗口）、phone（电话）". */
+static void codes_text(const struct lm_list *list, bool zh, char out[CODES_TEXT])
+{
+    size_t n = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < list->n_codes; i++) {
+        const struct lm_code *c = &list->codes[i];
+        char one[160];
+        int len;
+
+        if (c->retired) {
+            continue;
+        }
+        len = zh ? snprintf(one, sizeof one, "%s%s（%s）", n ? "、" : "", c->code, c->zh)
+                 : snprintf(one, sizeof one, "%s%s (%s)", n ? ", " : "", c->code, c->en);
+        if (len < 0 || (size_t)len >= sizeof one || n + (size_t)len + sizeof "…" > CODES_TEXT) {
+            memcpy(out + n, "…", sizeof "…");
+            return;
+        }
+        memcpy(out + n, one, (size_t)len + 1);
+        n += (size_t)len;
+    }
+}
+
 static bool check_code(const struct shape *s, const struct lm_value *v)
 {
     const struct lm_list *list = vx_list_of(s->type, s->f);
@@ -91,8 +118,18 @@ static bool check_code(const struct shape *s, const struct lm_value *v)
             return true;
         }
     }
-    vx_complain(s->issues, LM_REFUSE, "bad_code", s->place, "的代码不在代码表里，请从列表中选择。",
-                "is not a code of its list: choose one from the list.");
+    if (!list || !list->n_codes) {
+        vx_complain(s->issues, LM_REFUSE, "bad_code", s->place, "的代码太长，请核对。",
+                    "is too long for a code: check it.");
+    } else {
+        char zh[CODES_TEXT], en[CODES_TEXT];
+
+        codes_text(list, true, zh);
+        codes_text(list, false, en);
+        vx_complain(s->issues, LM_REFUSE, "bad_code", s->place,
+                    "的代码不在代码表里，请从中选择：%s%.0s", "is not a code of its list: %.0s%s",
+                    zh, en);
+    }
     return false;
 }
 

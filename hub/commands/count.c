@@ -3,6 +3,8 @@
 #include "hub/counts.h"
 #include "hub/program.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -141,7 +143,7 @@ int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli)
     int64_t now_ms = lm_clock_wall_ms();
     char path[PATH_MAX], *text = NULL;
     size_t size = 0;
-    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 1, &n, &err);
+    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 0, &n, &err);
     if (status == LM_OK) {
         status = lm_store_totals(hub->store, &totals);
     }
@@ -158,10 +160,20 @@ int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli)
     if (lm_datadir_path(&hub->dir, "serving.json", path, sizeof path) == LM_OK &&
         lm_file_read(path, 4096, &text, &size, NULL) == LM_OK) {
         json_t *read = json_loadb(text, size, 0, NULL);
-        server = read ? read : server;
         free(text);
+        /* A server that was killed leaves its file behind. */
+        json_int_t pid = json_integer_value(json_object_get(read, "pid"));
+        if (pid > 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM)) {
+            server = read;
+        } else {
+            json_decref(read);
+        }
     }
-    int64_t started = json_integer_value(json_object_get(server, "started_ms"));
+    int64_t started = 0;
+    const char *since = json_string_value(json_object_get(server, "started"));
+    if (since && !lm_time_parse(since, strlen(since), &started)) {
+        started = 0;
+    }
     json_t *doc = json_pack(
         "{s:s,s:s,s:o,s:o,s:I,s:o,s:I,s:I,s:I,s:I,s:{s:I,s:I},s:n,s:o}", "town",
         lm_store_town(hub->store)->name, "code", lm_store_town(hub->store)->code, "server", server,
@@ -174,15 +186,21 @@ int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli)
     if (cli->json) {
         lm_json_print(cli->out, doc);
     } else {
+        char up[64];
+        snprintf(up, sizeof up, "已运行 %lld 小时 %02lld 分",
+                 (long long)(now_ms - started) / 3600000,
+                 (long long)(now_ms - started) / 60000 % 60);
         fprintf(cli->out,
-                "%s (%s): 服务站 %zu,最近联系 %s,待收 %lld,退回 %llu,待处理 %llu,冲突 %llu,日志 "
-                "%llu 条\n",
-                lm_store_town(hub->store)->name, lm_store_town(hub->store)->code, run.stations,
+                "%s (%s): %s,服务站 %zu,最近联系 %s,待收 %lld,退回 %llu,待处理 %llu,冲突 %llu,日志 "
+                "%llu 条 %llu KB,从未备份\n",
+                lm_store_town(hub->store)->name, lm_store_town(hub->store)->code,
+                started ? up : "服务没有运行", run.stations,
                 run.last_contact_ms ? json_string_value(json_object_get(doc, "last_contact"))
                                     : "无",
                 (long long)run.lag, (unsigned long long)totals.returned,
                 (unsigned long long)totals.held, (unsigned long long)totals.conflicts,
-                (unsigned long long)totals.journal_entries);
+                (unsigned long long)totals.journal_entries,
+                (unsigned long long)(totals.journal_bytes / 1024));
     }
     json_decref(doc);
     return LM_EXIT_OK;

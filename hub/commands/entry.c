@@ -119,8 +119,11 @@ static enum lm_status parse_where(const char *const *texts, size_t n, struct lm_
     return LM_OK;
 }
 
+struct candidate {
+    char id[40], village[16], name[200]; /* name: a person's, else "" */
+};
 struct ids {
-    char (*items)[40];
+    struct candidate *items;
     size_t n, size;
     bool out_of_memory;
 };
@@ -138,7 +141,11 @@ static bool take_id(void *arg, const struct lm_record *rec)
         ids->items = grown;
         ids->size = size;
     }
-    snprintf(ids->items[ids->n++], 40, "%s", rec->id);
+    const struct lm_value *name = lm_record_get(rec, "name");
+    struct candidate *c = &ids->items[ids->n++];
+    snprintf(c->id, sizeof c->id, "%s", rec->id);
+    snprintf(c->village, sizeof c->village, "%s", lm_record_text(rec, LM_C_VILLAGE_CODE));
+    snprintf(c->name, sizeof c->name, "%s", name && name->kind == LM_TEXT ? name->text : "");
     return ids->n < APPROVE_MAX;
 }
 
@@ -163,10 +170,12 @@ struct approve_run {
     json_t *left;
 };
 
-static enum lm_status approve_one(struct approve_run *run, const char *id, struct lm_error *err)
+static enum lm_status approve_one(struct approve_run *run, const struct candidate *candidate,
+                                  struct lm_error *err)
 {
     json_t *fields = json_pack("{s:s}", "state", run->state);
-    struct lm_act act = {.user = run->cli->user, .id = id, .fields = fields, .op = LM_OP_EDIT};
+    struct lm_act act = {
+        .user = run->cli->user, .id = candidate->id, .fields = fields, .op = LM_OP_EDIT};
     struct lm_act_result done;
     memset(&done, 0, sizeof done);
     lm_issues_init(&done.issues);
@@ -178,7 +187,11 @@ static enum lm_status approve_one(struct approve_run *run, const char *id, struc
     } else if (status == LM_ERR_INVALID || status == LM_ERR_DENIED || status == LM_ERR_EXISTS) {
         const struct lm_error *why = lm_issues_first_refusal(&done.issues);
         json_t *row = lm_error_json(why ? why : err);
-        json_object_set_new(row, "id", json_string(id));
+        json_object_set_new(row, "id", json_string(candidate->id));
+        json_object_set_new(row, "village_code", json_string(candidate->village));
+        if (candidate->name[0]) {
+            json_object_set_new(row, "name", json_string(candidate->name));
+        }
         json_array_append_new(run->left, row);
         status = LM_OK;
     }
@@ -213,6 +226,9 @@ int lm_cmd_approve(struct lm_hub *hub, struct lm_cli *cli)
                          "%s is not verified in bulk; use `add` with a state", type->name);
     }
     if (status == LM_OK) {
+        status = lm_hub_known_station(hub, station, &err);
+    }
+    if (status == LM_OK) {
         status = parse_where(where_text, n_where, where, storage, &err);
     }
     if (status == LM_OK) {
@@ -228,7 +244,7 @@ int lm_cmd_approve(struct lm_hub *hub, struct lm_cli *cli)
             status = lm_store_begin(hub->store, &err);
         }
         if (status == LM_OK) {
-            status = approve_one(&run, ids.items[i], &err);
+            status = approve_one(&run, &ids.items[i], &err);
         }
         if (status == LM_OK && (i % BATCH_LINES == BATCH_LINES - 1 || i + 1 == ids.n)) {
             status = lm_store_commit(hub->store, &err);
@@ -250,7 +266,10 @@ int lm_cmd_approve(struct lm_hub *hub, struct lm_cli *cli)
                 run.approved, json_array_size(run.left), run.approved, json_array_size(run.left));
         for (size_t i = 0; i < json_array_size(run.left); i++) {
             const json_t *row = json_array_get(run.left, i);
-            fprintf(cli->out, "  %s: %s (%s)\n", json_string_value(json_object_get(row, "id")),
+            const char *name = json_string_value(json_object_get(row, "name"));
+            fprintf(cli->out, "  %s %s%s%s: %s (%s)\n",
+                    json_string_value(json_object_get(row, "village_code")), name ? name : "",
+                    name ? " " : "", json_string_value(json_object_get(row, "id")),
                     json_string_value(json_object_get(row, "text")),
                     json_string_value(json_object_get(row, "code")));
         }

@@ -19,6 +19,16 @@ static enum lm_status usage(struct lm_error *err, const char *zh, const char *en
     return LM_ERR_INVALID;
 }
 
+/* The end of a command that prints rows. */
+static int end_rows(struct lm_cli *cli, enum lm_status status, const struct lm_error *err)
+{
+    if (status != LM_OK) {
+        return lm_hub_fail(cli, err);
+    }
+    lm_cli_rows_end(cli);
+    return LM_EXIT_OK;
+}
+
 static bool print_record(void *arg, const struct lm_record *rec)
 {
     struct lm_cli *cli = arg;
@@ -26,9 +36,9 @@ static bool print_record(void *arg, const struct lm_record *rec)
     if (!row) {
         return false;
     }
-    lm_json_print(cli->out, row);
+    lm_cli_row(cli, row);
     json_decref(row);
-    return true;
+    return !ferror(cli->out);
 }
 
 int lm_cmd_records(struct lm_hub *hub, struct lm_cli *cli)
@@ -48,7 +58,7 @@ int lm_cmd_records(struct lm_hub *hub, struct lm_cli *cli)
     for (size_t i = 0; status == LM_OK && i < n_where; i++) {
         snprintf(storage[i], sizeof storage[i], "%s", where_text[i]);
         char *equals = strchr(storage[i], '=');
-        if (!equals || equals == storage[i]) {
+        if (!equals || equals == storage[i] || strlen(where_text[i]) >= sizeof storage[i]) {
             status = usage(&err, "--where 应写成 字段=值", "--where takes FIELD=VALUE");
             break;
         }
@@ -60,17 +70,20 @@ int lm_cmd_records(struct lm_hub *hub, struct lm_cli *cli)
                          "no record type %.40s", positional[0]);
     }
     if (status == LM_OK) {
+        status = lm_hub_known_station(hub, station, &err);
+    }
+    if (status == LM_OK) {
         status = lm_store_list(hub->store, NULL, positional[0], station, where, n_where,
                                print_record, cli, &err);
     }
-    return status == LM_OK ? LM_EXIT_OK : lm_hub_fail(cli, &err);
+    return end_rows(cli, status, &err);
 }
 
 static bool print_row(void *arg, const json_t *row)
 {
     struct lm_cli *cli = arg;
-    lm_json_print(cli->out, row);
-    return true;
+    lm_cli_row(cli, row);
+    return !ferror(cli->out);
 }
 
 int lm_cmd_history(struct lm_hub *hub, struct lm_cli *cli)
@@ -89,7 +102,7 @@ int lm_cmd_history(struct lm_hub *hub, struct lm_cli *cli)
     if (status == LM_OK) {
         status = lm_store_history(hub->store, positional[0], print_row, cli, &err);
     }
-    return status == LM_OK ? LM_EXIT_OK : lm_hub_fail(cli, &err);
+    return end_rows(cli, status, &err);
 }
 
 int lm_cmd_returned(struct lm_hub *hub, struct lm_cli *cli)
@@ -98,11 +111,14 @@ int lm_cmd_returned(struct lm_hub *hub, struct lm_cli *cli)
     size_t n = 0;
     const struct lm_cli_option options[] = {{.name = "--station", .value = &station}};
     struct lm_error err = {0};
-    enum lm_status status = lm_hub_options(cli, options, 1, positional, 1, &n, &err);
+    enum lm_status status = lm_hub_options(cli, options, 1, positional, 0, &n, &err);
+    if (status == LM_OK) {
+        status = lm_hub_known_station(hub, station, &err);
+    }
     if (status == LM_OK) {
         status = lm_store_returned(hub->store, station, print_row, cli, &err);
     }
-    return status == LM_OK ? LM_EXIT_OK : lm_hub_fail(cli, &err);
+    return end_rows(cli, status, &err);
 }
 
 int lm_cmd_held(struct lm_hub *hub, struct lm_cli *cli)
@@ -110,11 +126,11 @@ int lm_cmd_held(struct lm_hub *hub, struct lm_cli *cli)
     const char *positional[1];
     size_t n = 0;
     struct lm_error err = {0};
-    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 1, &n, &err);
+    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 0, &n, &err);
     if (status == LM_OK) {
         status = lm_store_held(hub->store, print_row, cli, &err);
     }
-    return status == LM_OK ? LM_EXIT_OK : lm_hub_fail(cli, &err);
+    return end_rows(cli, status, &err);
 }
 
 int lm_cmd_conflicts(struct lm_hub *hub, struct lm_cli *cli)
@@ -122,11 +138,11 @@ int lm_cmd_conflicts(struct lm_hub *hub, struct lm_cli *cli)
     const char *positional[1];
     size_t n = 0;
     struct lm_error err = {0};
-    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 1, &n, &err);
+    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 0, &n, &err);
     if (status == LM_OK) {
         status = lm_store_conflicts(hub->store, print_row, cli, &err);
     }
-    return status == LM_OK ? LM_EXIT_OK : lm_hub_fail(cli, &err);
+    return end_rows(cli, status, &err);
 }
 
 /* Commits what one writing command did, or undoes it; prints the outcome. */
@@ -216,7 +232,7 @@ int lm_cmd_verify(struct lm_hub *hub, struct lm_cli *cli)
     struct lm_error err = {0};
     struct lm_mark head;
     json_t *list = json_array();
-    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 1, &n, &err);
+    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 0, &n, &err);
     if (status == LM_OK) {
         status = lm_store_verify(hub->store, report_difference, list, &differences, &err);
     }

@@ -189,10 +189,11 @@ static enum lm_status write_serving(struct lm_server *server, struct lm_error *e
 {
     char path[PATH_MAX];
     enum lm_status status = lm_datadir_path(&server->hub->dir, "serving.json", path, sizeof path);
+    char started[LM_TIME_TEXT + 8];
+    lm_time_format(server->started_ms, started);
     json_t *doc =
-        json_pack("{s:I,s:I,s:s,s:s}", "pid", (json_int_t)getpid(), "started_ms",
-                  (json_int_t)server->started_ms, "sync", lm_router_endpoint(server->router),
-                  "http", lm_http_address(server->http));
+        json_pack("{s:I,s:s,s:s,s:s}", "pid", (json_int_t)getpid(), "started", started, "sync",
+                  lm_router_endpoint(server->router), "http", lm_http_address(server->http));
     char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
     if (status == LM_OK) {
         status = text ? lm_file_write(path, text, strlen(text), 0600, err) : LM_ERR_MEMORY;

@@ -129,6 +129,16 @@ static int split_csv(char *line, char *cells[CSV_COLUMNS_MAX])
 
 enum { COL_CODE, COL_NAME, COL_LEVEL, COL_OFFICE, COL_COUNT };
 
+static bool all_empty(char *cells[], int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (cells[i][strspn(cells[i], " \t")]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum lm_status read_header(char *cells[], int n, int columns[COL_COUNT],
                                   struct lm_error *err)
 {
@@ -202,6 +212,9 @@ int lm_cmd_station_import(struct lm_hub *hub, struct lm_cli *cli)
             continue;
         }
         int n_cells = split_csv(text, cells);
+        if (n_cells > 0 && all_empty(cells, n_cells)) {
+            continue; /* spreadsheets write rows that only look empty */
+        }
         if (n_cells < 0) {
             status = lm_fail(&err, LM_ERR_INVALID, "bad_csv", "", "引号不成对或列太多",
                              "unbalanced quotes or too many columns");

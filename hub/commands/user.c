@@ -133,6 +133,12 @@ int lm_cmd_user_disable(struct lm_hub *hub, struct lm_cli *cli)
         lm_store_rollback(hub->store);
         return lm_hub_fail(cli, &err);
     }
-    fprintf(cli->out, "%s: 已停用 / disabled\n", positional[0]);
+    if (cli->json) {
+        json_t *doc = json_pack("{s:s,s:b}", "name", positional[0], "disabled", 1);
+        lm_json_print(cli->out, doc);
+        json_decref(doc);
+    } else {
+        fprintf(cli->out, "%s: 已停用 / disabled\n", positional[0]);
+    }
     return LM_EXIT_OK;
 }

@@ -93,6 +93,16 @@ int lm_node_cmd_get(struct lm_node *node, struct lm_cli *cli)
     return st == LM_OK ? LM_EXIT_OK : lm_node_fail(cli, &err);
 }
 
+/* The end of a command that prints rows. */
+static int end_rows(struct lm_cli *cli, enum lm_status st, const struct lm_error *err)
+{
+    if (st != LM_OK) {
+        return lm_node_fail(cli, err);
+    }
+    lm_cli_rows_end(cli);
+    return LM_EXIT_OK;
+}
+
 /* ---- list ---- */
 
 struct list_run {
@@ -111,7 +121,7 @@ static bool print_record(void *arg, const struct lm_record *rec)
         run->out_of_memory = true;
         return false;
     }
-    lm_json_print(run->cli->out, row);
+    lm_cli_row(run->cli, row);
     json_decref(row);
     return !ferror(run->cli->out);
 }
@@ -170,7 +180,7 @@ int lm_node_cmd_list(struct lm_node *node, struct lm_cli *cli)
         (void)lm_fail(&err, st, lm_status_name(st), "", "读取记录失败。",
                       "The records could not be read.");
     }
-    return st == LM_OK ? LM_EXIT_OK : lm_node_fail(cli, &err);
+    return end_rows(cli, st, &err);
 }
 
 /* ---- history and returned ---- */
@@ -179,7 +189,7 @@ static void print_row(void *arg, json_t *row)
 {
     struct lm_cli *cli = arg;
 
-    lm_json_print(cli->out, row);
+    lm_cli_row(cli, row);
 }
 
 int lm_node_cmd_history(struct lm_node *node, struct lm_cli *cli)
@@ -195,7 +205,7 @@ int lm_node_cmd_history(struct lm_node *node, struct lm_cli *cli)
     if (st == LM_OK && n == 0 && !lm_nstore_type_of(node->store, id)) {
         st = not_found(&err, id);
     }
-    return st == LM_OK ? LM_EXIT_OK : lm_node_fail(cli, &err);
+    return end_rows(cli, st, &err);
 }
 
 int lm_node_cmd_returned(struct lm_node *node, struct lm_cli *cli)
@@ -208,5 +218,5 @@ int lm_node_cmd_returned(struct lm_node *node, struct lm_cli *cli)
     if (st == LM_OK) {
         st = lm_nstore_returned(node->store, print_row, cli, NULL, &err);
     }
-    return st == LM_OK ? LM_EXIT_OK : lm_node_fail(cli, &err);
+    return end_rows(cli, st, &err);
 }
