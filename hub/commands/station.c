@@ -46,6 +46,18 @@ static enum lm_status make_station(struct lm_station *out, const char *code, con
                : status;
 }
 
+/* A town and its villages share the first nine digits; another code is a slip, or a village that
+ * the town looks after by agreement. */
+static void warn_of_code(const struct lm_hub *hub, const struct lm_cli *cli, const char *code)
+{
+    const char *town = lm_store_town(hub->store)->code;
+    if (strncmp(code, town, 9) != 0) {
+        fprintf(cli->err,
+                "%s: 注意:%s 不在本镇 %.9s 之下,请核对代码 / note: %s does not begin with %.9s\n",
+                LM_HUB_NAME, code, town, code, town);
+    }
+}
+
 int lm_cmd_station_add(struct lm_hub *hub, struct lm_cli *cli)
 {
     const char *level = "village", *office = "", *positional[2];
@@ -76,6 +88,7 @@ int lm_cmd_station_add(struct lm_hub *hub, struct lm_cli *cli)
         return lm_hub_fail(cli, &err);
     }
     hub->registry_changed = true;
+    warn_of_code(hub, cli, station.code);
     if (cli->json) {
         json_t *doc = json_pack("{s:s,s:s,s:s}", "code", station.code, "name", station.name,
                                 "level", station.level);
@@ -172,7 +185,8 @@ static enum lm_status import_row(struct lm_hub *hub, struct lm_cli *cli, char *c
     enum lm_status status = make_station(&station, value[COL_CODE], value[COL_NAME],
                                          value[COL_LEVEL], value[COL_OFFICE], err);
     return status == LM_OK
-               ? lm_store_station_add(hub->store, cli->user, &station, lm_clock_wall_ms(), err)
+               ? (warn_of_code(hub, cli, station.code),
+                  lm_store_station_add(hub->store, cli->user, &station, lm_clock_wall_ms(), err))
                : status;
 }
 

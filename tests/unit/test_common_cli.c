@@ -254,6 +254,64 @@ static void test_json(void **state)
     free(deep);
 }
 
+static void assert_says(const char *text, const char *code, const char *part)
+{
+    json_t *json = NULL;
+    struct lm_error err;
+
+    assert_int_equal(lm_json_object(text, strlen(text), &json, &err), LM_ERR_INVALID);
+    assert_string_equal(err.code, code);
+    if (!strstr(err.zh, part)) {
+        fail_msg("%s does not say %s", err.zh, part);
+    }
+}
+
+static void test_json_sentences(void **state)
+{
+    (void)state;
+    assert_says("{\"type\":\"visit\",“fields”:{}}", "bad_json", "英文");
+    assert_says("{\"type\"：\"visit\"}", "bad_json", "英文");
+    assert_says("{\"type\":\"“走访”，\",}", "bad_json", "第 ");
+    assert_says("{\"a\":99999999999999999999}", "bad_json", "太大");
+    assert_says("{\"a\":1,\"a\":2}", "duplicate_key", "两次");
+}
+
+static char *rows(bool as_json, size_t n)
+{
+    struct lm_cli cli = {.json = as_json};
+    char *text = NULL;
+    size_t size = 0;
+
+    cli.out = open_memstream(&text, &size);
+    assert_non_null(cli.out);
+    for (size_t i = 0; i < n; i++) {
+        json_t *row = json_pack("{s:I}", "n", (json_int_t)i);
+
+        lm_cli_row(&cli, row);
+        json_decref(row);
+    }
+    lm_cli_rows_end(&cli);
+    assert_int_equal(fclose(cli.out), 0);
+    return text;
+}
+
+static void test_rows(void **state)
+{
+    static const char *const want[2][3] = {
+        {"", "{\"n\":0}\n", "{\"n\":0}\n{\"n\":1}\n"},
+        {"[]\n", "[{\"n\":0}\n]\n", "[{\"n\":0}\n,{\"n\":1}\n]\n"}};
+
+    (void)state;
+    for (size_t n = 0; n < 3; n++) {
+        for (int as_json = 0; as_json < 2; as_json++) {
+            char *text = rows(as_json, n);
+
+            assert_string_equal(text, want[as_json][n]);
+            free(text);
+        }
+    }
+}
+
 static void test_print(void **state)
 {
     char *text = NULL;
@@ -343,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_options), cmocka_unit_test(test_fail),
         cmocka_unit_test(test_lines),   cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_json),    cmocka_unit_test(test_print),
+        cmocka_unit_test(test_rows),    cmocka_unit_test(test_json_sentences),
         cmocka_unit_test(test_datadir),
     };
 

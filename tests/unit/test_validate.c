@@ -723,6 +723,42 @@ static void dates_ahead(void **state)
     save(&(struct save){.type = "nil_report",
                         .json = "{'month':'2026-07','record':'visit','reported_on':'2026-06-30'}"});
     expect_refused("not_future", "month", "next month");
+    save(&(struct save){
+        .type = "consultation",
+        .json = "{'on':'2062-06-30','channel':'window','topic':'policy','item_count':1}"});
+    expect(LM_WARN, "not_future", "on", "an event's date ahead is a slip or a plan");
+    expect_ok("a plan may be entered");
+    save(&(struct save){
+        .type = "consultation",
+        .json = "{'on':'2026-06-30','channel':'window','topic':'policy','item_count':1}"});
+    assert_null(find("not_future", "on"));
+}
+
+static void contains(const char *code, const char *field, const char *part)
+{
+    const struct lm_issue *issue = find(code, field);
+
+    if (!issue || (!strstr(issue->error.zh, part) && !strstr(issue->error.en, part))) {
+        print_issues(field);
+        fail_msg("%s of %s does not say %s", code, field, part);
+    }
+}
+
+/* A person at a command line sees neither the list of codes nor the list of fields. */
+static void refusals_say_what_is_meant(void **state)
+{
+    (void)state;
+    save(&(struct save){.type = "consultation", .json = "{'channel':'窗口','item_count':'3'}"});
+    contains("bad_code", "channel", "window（窗口）");
+    contains("bad_code", "channel", "window (");
+    contains("bad_type", "item_count", "不加引号");
+    save(&(struct save){.type = "benefit", .json = "{'code':'nonsense'}"});
+    contains("bad_code", "code", "…"); /* more codes than a sentence bears */
+    save(&(struct save){.type = "consultation", .json = "{'item_cout':3,'渠道':'window'}"});
+    contains("unknown_field", "item_cout", "item_count");
+    contains("unknown_field", "渠道", "channel");
+    save(&(struct save){.type = "consultation", .json = "{'shoe_size':43}"});
+    contains("unknown_field", "shoe_size", "请检查拼写");
 }
 
 static void across_fields(void **state)
@@ -871,6 +907,7 @@ int main(void)
         TEST(transitions_have_rules),
         TEST(conditions),
         TEST(dates_ahead),
+        TEST(refusals_say_what_is_meant),
         TEST(across_fields),
         TEST(computed),
         TEST(categories),
