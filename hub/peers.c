@@ -139,8 +139,9 @@ bool lm_server_round(struct lm_server *server)
     return true;
 }
 
-/* Of several pushes of a round the gravest outcome is told: a gap behind a divergence, or behind what
- * cannot be read, is only its consequence, and would have the node send the same again for ever. */
+/* Of several pushes of a round the gravest outcome is told: a gap behind a divergence, or behind
+ * what cannot be read, is only its consequence, and would have the node send the same again for
+ * ever. */
 static int gravity(enum lm_push_outcome outcome)
 {
     switch (outcome) {

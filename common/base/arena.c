@@ -94,6 +94,7 @@ static struct lm_arena_block *block_for(struct lm_arena *arena, size_t need)
 void *lm_arena_alloc(struct lm_arena *arena, size_t n)
 {
     if (n > arena->cap || arena->used > arena->cap - n || n > SIZE_MAX / 2) {
+        arena->full = true;
         return NULL;
     }
     size_t take = n ? (n + ALIGN - 1) / ALIGN * ALIGN : ALIGN;
@@ -157,6 +158,7 @@ void lm_arena_reset(struct lm_arena *arena)
         POISON(arena->head->data, arena->head->size);
     }
     arena->used = 0;
+    arena->full = false;
 }
 
 void lm_arena_free(struct lm_arena *arena)
@@ -170,4 +172,5 @@ void lm_arena_free(struct lm_arena *arena)
         arena->head = next;
     }
     arena->used = 0;
+    arena->full = false;
 }

@@ -4,6 +4,7 @@
 
 #include "common/base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,7 @@ struct lm_arena {
     struct lm_arena_block *head;
     size_t used; /* bytes handed out since init or the last reset */
     size_t cap;  /* bytes; passing it makes alloc return NULL */
+    bool full;   /* an allocation has failed at the cap since init or the last reset */
 };
 
 /* cap: bytes this arena may hand out in all. Allocates nothing yet. */

@@ -337,11 +337,10 @@ enum lm_status lm_store_bodies(struct lm_store *store, const struct lm_replica *
         struct lm_feed_entry *e = &out->entries[out->n_entries];
         const char *type = lm_store_type_of(store, want->ids[i]);
 
-        if (!type) {
-            continue; /* never heard of: nothing to tell */
-        }
+        /* Never heard of (this database went back in time): ABSENT without a type, or the node
+         * would ask for ever. */
         (void)snprintf(row.id, sizeof row.id, "%s", want->ids[i]);
-        (void)snprintf(row.type, sizeof row.type, "%s", type);
+        (void)snprintf(row.type, sizeof row.type, "%s", type ? type : "");
         status = make_entry(&page, &row, true, e);
         if (status != LM_OK) {
             break;

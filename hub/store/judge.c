@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CREATIONS_MAX = 16 };
+enum {
+    CREATIONS_MAX = 16,
+    CREATION_ARENA_MAX = 8 * 1024 * 1024, /* one change, decoded, whatever it holds */
+};
 
 /* ---- reasons ---- */
 
@@ -142,7 +145,7 @@ enum lm_status lm_creation_refused(struct lm_store *store, const char *record, b
     if (!stmt) {
         return LM_ERR_IO;
     }
-    lm_arena_init(&arena, 1024 * 1024);
+    lm_arena_init(&arena, CREATION_ARENA_MAX);
     lm_bind_id(stmt, 1, record);
     while ((status = lm_query_step(store, stmt, err)) == LM_OK) {
         uint64_t replica = (uint64_t)sqlite3_column_int64(stmt, 2),
@@ -347,7 +350,8 @@ static enum lm_status check_identity(struct lm_store *store, const struct lm_jud
 }
 
 /* An HLC at the end of time would leave no higher one to the town or to another installation that
- * works on the record: beyond LM_HLC_FAR a change may only follow, by small steps, what is there. */
+ * works on the record: beyond LM_HLC_FAR a change may only follow, by small steps, what is there.
+ */
 static bool too_far(const struct lm_judge_in *in, const struct lm_change *change,
                     const struct lm_record *current)
 {
@@ -364,8 +368,8 @@ static bool too_far(const struct lm_judge_in *in, const struct lm_change *change
     return change->hlc > highest && change->hlc - highest > LM_HLC_FAR_STEP;
 }
 
-enum lm_status lm_judge(struct lm_store *store, struct lm_judge_in *in, struct lm_judge_out *out,
-                        struct lm_error *err)
+static enum lm_status judge(struct lm_store *store, struct lm_judge_in *in,
+                            struct lm_judge_out *out, struct lm_error *err)
 {
     struct lm_jentry *e = &in->entry;
     struct lm_change change;
@@ -429,6 +433,24 @@ enum lm_status lm_judge(struct lm_store *store, struct lm_judge_in *in, struct l
     return status;
 }
 
+/* What takes more than one change may use is that change's fault. Taken for the machine's, it would
+ * end the process, and again each time the station sends it. */
+static enum lm_status blame(const struct lm_store *store, enum lm_status status,
+                            struct lm_error *err)
+{
+    if (status != LM_ERR_MEMORY || !store->arena.full) {
+        return status;
+    }
+    return lm_fail(err, LM_ERR_LIMIT, "too_costly", "", "处理这条修改所需的内存超过限制",
+                   "The change takes more memory to judge than one change may");
+}
+
+enum lm_status lm_judge(struct lm_store *store, struct lm_judge_in *in, struct lm_judge_out *out,
+                        struct lm_error *err)
+{
+    return blame(store, judge(store, in, out, err), err);
+}
+
 /* ---- again ---- */
 
 static enum lm_status held_row(struct lm_store *store, uint64_t pos, char waits_for[96],
@@ -450,9 +472,9 @@ static enum lm_status held_row(struct lm_store *store, uint64_t pos, char waits_
     return status;
 }
 
-enum lm_status lm_judge_again(struct lm_store *store, uint64_t pos, enum lm_later what,
-                              const char *user, int64_t now_ms, bool *changed_out,
-                              struct lm_error *err)
+static enum lm_status judge_again(struct lm_store *store, uint64_t pos, enum lm_later what,
+                                  const char *user, int64_t now_ms, bool *changed_out,
+                                  struct lm_error *err)
 {
     char waits_for[96], code[32];
     struct lm_jentry old, e;
@@ -510,4 +532,11 @@ enum lm_status lm_judge_again(struct lm_store *store, uint64_t pos, enum lm_late
     }
     lm_buf_free(&body);
     return status;
+}
+
+enum lm_status lm_judge_again(struct lm_store *store, uint64_t pos, enum lm_later what,
+                              const char *user, int64_t now_ms, bool *changed_out,
+                              struct lm_error *err)
+{
+    return blame(store, judge_again(store, pos, what, user, now_ms, changed_out, err), err);
 }

@@ -170,12 +170,109 @@ static void test_refused_type_then_record(void **state)
     assert_int_equal(verify(w), 0);
 }
 
+/* A refused change of as many bytes as fit, built on another. */
+static struct lm_version pc_large(struct world *w, struct pc *pc, const char *id,
+                                  struct lm_version base)
+{
+    json_t *fields = json_object();
+    char name[40], value[3901];
+    struct lm_version version;
+
+    memset(value, 'x', 3900);
+    value[3900] = '\0';
+    for (int i = 0; i < 16; i++) {
+        (void)snprintf(name, sizeof name, "no_%d", i);
+        json_object_set_new(fields, name, json_string(value));
+    }
+    version = pc_add(w, pc, "person", id, LM_OP_EDIT, fields, base);
+    json_decref(fields);
+    lm_arena_reset(&w->arena);
+    return version;
+}
+
+/* Empties every field that a village may. */
+static void pc_empty_all(struct world *w, struct pc *pc, const char *id, struct lm_version base)
+{
+    const struct lm_type *type = lm_catalog_type(w->catalog, "person");
+    json_t *fields = json_object();
+
+    for (size_t i = 0; i < type->n_fields; i++) {
+        const struct lm_field *field = &type->fields[i];
+
+        if (field->fill == LM_FILL_USER && (field->edit_by & LM_BY_VILLAGE) != 0 &&
+            field->group != LM_GROUP_ORIGIN && field->group != LM_GROUP_STATE &&
+            field->group != LM_GROUP_DELETED) {
+            json_object_set_new(fields, field->name, json_null());
+        }
+    }
+    (void)pc_add(w, pc, "person", id, LM_OP_EDIT, fields, base);
+    json_decref(fields);
+}
+
+/* What takes too much memory to judge is that change's fault, not the machine's: it is held, and
+ * the rest go on (P4). */
+static void test_costly_change_is_held(void **state)
+{
+    struct world *w = *state;
+    struct lm_version v;
+    char id[40], next[40];
+
+    v = pc_person(w, &w->a, "王建国", 1, id);
+    for (int i = 0; i < 58; i++) {
+        v = pc_large(w, &w->a, id, v);
+    }
+    for (uint64_t seq = 1; seq <= w->a.n; seq++) {
+        push(w, &w->a, seq, seq);
+    }
+    pc_empty_all(w, &w->a, id, v);
+    (void)pc_person(w, &w->a, "赵秀英", 2, next);
+    push_all(w, &w->a);
+    assert_int_equal(w->pushed.n_new, 2);
+    assert_int_equal(w->pushed.n_verdicts, 1);
+    assert_int_equal(w->pushed.verdicts[0].verdict, LM_V_HELD);
+    assert_string_equal(w->pushed.verdicts[0].code, "internal");
+    assert_non_null(get(w, "person", next));
+    assert_int_equal(verify(w), 0);
+}
+
+/* A node that wants what the hub, restored meanwhile, has never heard of must be told so: else it
+ * asks for ever and is never in step. */
+static void test_unknown_wanted(void **state)
+{
+    struct world *w = *state;
+    struct lm_arena arena;
+    struct lm_msg_feed page, there;
+    struct lm_buf frame;
+    char id[2][40];
+    const struct lm_msg_want want = {.ids = id, .n_ids = 2};
+
+    (void)pc_person(w, &w->a, "王建国", 1, id[0]);
+    push_all(w, &w->a);
+    new_id(w, id[1]);
+    lm_arena_init(&arena, 64 * 1024 * 1024);
+    OK(lm_store_bodies(w->store, &w->a.replica, &want, &arena, &page, &err_));
+    assert_int_equal(page.n_entries, 2);
+    assert_int_equal(page.entries[0].kind, LM_ENTRY_BODY);
+    assert_int_equal(page.entries[1].kind, LM_ENTRY_ABSENT);
+    assert_string_equal(page.entries[1].id, id[1]);
+    assert_string_equal(page.entries[1].type, "");
+    page.session = page.branch = 1; /* and the node can read it */
+    lm_buf_init(&frame, LM_FRAME_BYTES_MAX);
+    lm_feed_pack(&frame, &page);
+    OK(lm_feed_read(frame.data, frame.len, &arena, &there, &err_));
+    assert_int_equal(there.entries[1].kind, LM_ENTRY_ABSENT);
+    lm_buf_free(&frame);
+    lm_arena_free(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_record_stays_sendable, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_end_of_time, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_refused_type_then_record, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_costly_change_is_held, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_unknown_wanted, world_setup, world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
