@@ -312,6 +312,28 @@ static json_t *answer_good(size_t line_no, const struct lm_entry_result *result)
                      warnings);
 }
 
+/* "@p1" alone can only be meant as a name, also in a text; "@所有人 请报送" is a text. */
+static enum lm_status check_names(const struct run *run, struct lm_error *err)
+{
+    const char *field;
+    json_t *text;
+
+    json_object_foreach(run->unknown, field, text)
+    {
+        const char *c = json_string_value(text);
+        if (*c++ != '@') {
+            continue;
+        }
+        while (isalnum((unsigned char)*c) || *c == '_' || *c == '-') {
+            c++;
+        }
+        if (!*c) {
+            return unknown_ref(field, json_string_value(text), err);
+        }
+    }
+    return LM_OK;
+}
+
 static bool ends_run(enum lm_status status)
 {
     return status == LM_ERR_IO || status == LM_ERR_FULL || status == LM_ERR_BUSY ||
@@ -331,6 +353,9 @@ static enum lm_status run_line(struct run *run, const char *text, size_t n, json
     enum lm_status status = lm_json_object(text, n, &line, &err);
     if (status == LM_OK) {
         status = parse_entry(run, line, &entry, &ref, &own, &err);
+    }
+    if (status == LM_OK) {
+        status = check_names(run, &err);
     }
     if (status == LM_OK && ref && json_object_size(run->refs) >= REFS_MAX) {
         status = lm_fail(&err, LM_ERR_LIMIT, "too_many_refs", "ref", "\"ref\" 太多(最多 %d 个)",
