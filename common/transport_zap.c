@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +139,7 @@ enum lm_status lm_zap_start(void *zmq, lm_zap_allow allow, void *allow_arg, stru
 {
     struct lm_zap *zap = calloc(1, sizeof(*zap));
     enum lm_status status = LM_OK;
+    static atomic_uint started;
     char name[64];
 
     *out = NULL;
@@ -146,7 +148,8 @@ enum lm_status lm_zap_start(void *zmq, lm_zap_allow allow, void *allow_arg, stru
     }
     zap->allow = allow;
     zap->allow_arg = allow_arg;
-    (void)snprintf(name, sizeof(name), "inproc://lastmile.zap.%p", (void *)zap);
+    /* A number, never an address: memory is given out again before libzmq has let go of a name. */
+    (void)snprintf(name, sizeof(name), "inproc://lastmile.zap.%u", atomic_fetch_add(&started, 1));
     zap->socket = zmq_socket(zmq, ZMQ_ROUTER);
     zap->stop = zmq_socket(zmq, ZMQ_PAIR);
     zap->stop_peer = zmq_socket(zmq, ZMQ_PAIR);
