@@ -20,7 +20,7 @@
 
 enum {
     BUSY_TIMEOUT_MS = 10000,
-    PAGE_BYTES = 4096,
+    PAGE_BYTES_DEFAULT = 4096,
     CACHE_KIB_DEFAULT = 8 * 1024,
     CHECKPOINT_PAGES_DEFAULT = 4000,
     WAL_KEPT_BYTES = 64 * 1024 * 1024, /* journal_size_limit: what a large WAL is cut back to */
@@ -317,7 +317,11 @@ static enum lm_status configure(struct lm_db *db, const struct lm_db_options *op
      * functions in CHECK and full-text triggers need it, and the file is our own. */
     (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
     if (!options->read_only) {
-        st = set_journal(db, err);
+        /* Counts for a new file only; an old one keeps its size. */
+        (void)sqlite3_snprintf(sizeof(sql), sql, "PRAGMA page_size=%d",
+                               options->page_bytes > 0 ? options->page_bytes : PAGE_BYTES_DEFAULT);
+        st = lm_db_exec(db, sql, err);
+        st = st == LM_OK ? set_journal(db, err) : st;
     }
     if (st != LM_OK) {
         return st;
@@ -436,7 +440,7 @@ static void configure_sqlite(void)
 
 static pthread_once_t configured = PTHREAD_ONCE_INIT;
 
-void lm_db_reserve_pages(int n)
+void lm_db_reserve_pages(int n, int page_bytes)
 {
     static void *memory; /* SQLite's until the process ends */
     int header = 0, size;
@@ -445,7 +449,7 @@ void lm_db_reserve_pages(int n)
     if (memory || n <= 0 || sqlite3_config(SQLITE_CONFIG_PCACHE_HDRSZ, &header) != SQLITE_OK) {
         return;
     }
-    size = (PAGE_BYTES + header + 7) / 8 * 8;
+    size = (page_bytes + header + 7) / 8 * 8;
     memory = malloc((size_t)size * (size_t)n);
     if (memory && sqlite3_config(SQLITE_CONFIG_PAGECACHE, memory, size, n) != SQLITE_OK) {
         free(memory);

@@ -26,6 +26,7 @@ struct lm_db_options {
     int n_migrations;
     bool create;          /* else a missing file is LM_ERR_NOT_FOUND */
     bool read_only;       /* no migration; a reader in WAL mode */
+    int page_bytes;       /* of a new file; 0 = 4096 */
     int cache_kib;        /* page cache; 0 = 8 MiB */
     int checkpoint_pages; /* wal_autocheckpoint; 0 = 4000 */
 };
@@ -42,7 +43,7 @@ struct sqlite3 *lm_db_handle(struct lm_db *db);
 /* Sets aside memory for n pages of cache, once for the process and before the first lm_db_open: a
  * server with a large cache then does not ask malloc for every page. Without it, or when there is
  * no such memory, pages come from malloc. */
-void lm_db_reserve_pages(int n);
+void lm_db_reserve_pages(int n, int page_bytes);
 
 /* err nullable everywhere below. */
 enum lm_status lm_db_exec(struct lm_db *db, const char *sql, struct lm_error *err) LM_MUST_USE;

@@ -17,7 +17,7 @@ enum {
     CACHE_KIB = 256 * 1024, /* filled as it is needed: a small town never does */
     READER_CACHE_KIB = 16 * 1024,
     CHECKPOINT_PAGES =
-        50000, /* larger than the default: a merge touches many pages again and again */
+        25000, /* larger than the default: a merge touches many pages again and again */
 };
 
 bool lm_is_fatal(enum lm_status status)
@@ -72,6 +72,7 @@ enum lm_status lm_store_open_file(const char *path, const struct lm_catalog *cat
         .n_migrations = lm_store_n_migrations,
         .create = create,
         .read_only = read_only,
+        .page_bytes = LM_STORE_PAGE_BYTES,
         .cache_kib = read_only ? READER_CACHE_KIB : CACHE_KIB,
         .checkpoint_pages = CHECKPOINT_PAGES,
     };
