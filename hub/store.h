@@ -68,6 +68,9 @@ enum lm_status lm_store_begin(struct lm_store *store, struct lm_error *err) LM_M
 /* LM_ERR_IO and LM_ERR_FULL here: the caller ends the process without acking (P2). */
 enum lm_status lm_store_commit(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
 void lm_store_rollback(struct lm_store *store);
+/* True once a COMMIT failed for an I/O error: nothing more may be told or saved; the process ends
+ * (P2). */
+bool lm_store_broken(const struct lm_store *store);
 
 /* ---- registry: stations, replicas, kits, accounts
  * -------------------------------------------------------------------------------- */

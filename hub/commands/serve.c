@@ -118,6 +118,10 @@ static void run_command(struct lm_server *server, struct lm_control_request *req
         lm_server_news(server);
     }
     lm_control_finish(request, code);
+    if (lm_store_broken(server->hub->store)) {
+        lm_log(LM_LOG_ERROR, "serve", "a command's COMMIT failed for I/O; ending");
+        server->failed = true;
+    }
 }
 
 static void tick(struct lm_server *server)

@@ -161,9 +161,7 @@ enum lm_status lm_effect_duplicates(struct lm_store *store, const struct lm_effe
     if (strcmp(rec->type->name, "person") == 0 && store->has_dup_key) {
         return lm_text_of(rec, "dup_key")[0] ? find_persons(&p) : LM_OK;
     }
-    status = lm_tables_same_key(
-        store->tables, &store->arena, rec,
-        strcmp(rec->type->name, "person") == 0 ? NULL : lm_record_text(rec, LM_C_VILLAGE_CODE),
-        pair_record, &p);
+    /* A key that speaks of a village names it, so the search is for the whole town. */
+    status = lm_tables_same_key(store->tables, &store->arena, rec, NULL, pair_record, &p);
     return status == LM_OK ? p.status : status;
 }

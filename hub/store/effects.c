@@ -109,7 +109,8 @@ enum lm_status lm_feed_touch(struct lm_store *store, const char *scope, const ch
 {
     int64_t number;
 
-    return scope_number(scope, &number) ? touch(store, number, record, type, false, pos, err) : LM_OK;
+    return scope_number(scope, &number) ? touch(store, number, record, type, false, pos, err)
+                                        : LM_OK;
 }
 
 enum lm_status lm_effect_feed(struct lm_store *store, const struct lm_effect *f,
@@ -131,8 +132,8 @@ enum lm_status lm_effect_feed(struct lm_store *store, const struct lm_effect *f,
         add_scope(&scopes, e->station);
     }
     for (size_t i = 0; i < scopes.n && status == LM_OK; i++) {
-        status = touch(store, scopes.code[i], e->record, e->type, merge->record != NULL, e->pos,
-                       err);
+        status =
+            touch(store, scopes.code[i], e->record, e->type, merge->record != NULL, e->pos, err);
     }
     return status;
 }

@@ -115,12 +115,15 @@ static enum lm_status refuse(const struct lm_type *type, const struct lm_fieldse
 
 struct same_key {
     bool found;
+    char id[40];
 };
 
 static bool found_same(void *arg, const struct lm_record *other)
 {
-    (void)other;
-    ((struct same_key *)arg)->found = true;
+    struct same_key *same = arg;
+
+    same->found = true;
+    (void)snprintf(same->id, sizeof same->id, "%s", other->id);
     return false;
 }
 
@@ -134,14 +137,16 @@ static bool touches_key(const struct lm_type *type, const struct lm_fieldset *se
     return false;
 }
 
-/* The natural key, as the hub asks it of itself: unique within the village, a warning elsewhere. */
+/* The natural key, as the hub asks it of itself. A key that speaks of a village names it; persons
+ * alone are refused within their village and only warned of elsewhere, for two villages may both
+ * know one person. */
 static enum lm_status check_key(struct lm_store *store, const struct lm_record *rec,
                                 const struct lm_fieldset *set, bool creation,
                                 struct lm_act_result *out, struct lm_error *err)
 {
     const struct lm_type *type = rec->type;
     const char *field;
-    struct same_key same = {false};
+    struct same_key same = {.found = false};
     bool person = strcmp(type->name, "person") == 0;
     enum lm_status status;
 
@@ -151,23 +156,33 @@ static enum lm_status check_key(struct lm_store *store, const struct lm_record *
     }
     field = type->fields[type->natural_key[0]].name;
     status = lm_tables_same_key(store->tables, &store->arena, rec,
-                                lm_record_text(rec, LM_C_VILLAGE_CODE), found_same, &same);
+                                person ? lm_record_text(rec, LM_C_VILLAGE_CODE) : NULL, found_same,
+                                &same);
     if (status != LM_OK) {
         return status;
     }
     if (same.found && type->key_mode == LM_KEY_UNIQUE) {
-        lm_issue_add(&out->issues, LM_REFUSE, "not_unique", field, "已有同样的记录",
-                     "There is such a record already");
-        return lm_fail(err, LM_ERR_INVALID, "not_unique", field, "已有同样的记录",
-                       "There is such a record already");
+        struct lm_error why;
+
+        (void)lm_fail(&why, LM_ERR_INVALID, "not_unique", field,
+                      "已有同样的记录(%s),请修改那一条,不要重复登记",
+                      "There is such a record already (%s): edit that one", same.id);
+        lm_issue_add(&out->issues, LM_REFUSE, why.code, field, why.zh, why.en);
+        if (err) {
+            *err = why;
+        }
+        return LM_ERR_INVALID;
     }
     if (!same.found && person) {
         status = lm_tables_same_key(store->tables, &store->arena, rec, NULL, found_same, &same);
     }
     if (status == LM_OK && same.found) {
-        lm_issue_add(&out->issues, LM_WARN, "not_unique", field,
-                     "其他站或本站可能已有同样的记录，请核对",
-                     "There may be such a record already: check");
+        struct lm_error why;
+
+        (void)lm_fail(&why, LM_ERR_EXISTS, "near_duplicate", field,
+                      "可能已有同样的记录(%s),请核对是否重复登记",
+                      "There may be such a record already (%s): check for a double entry", same.id);
+        lm_issue_add(&out->issues, LM_WARN, why.code, field, why.zh, why.en);
     }
     return status;
 }

@@ -171,6 +171,8 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
     [LM_Q_KIT_GET] = "SELECT " KIT_COLUMNS " FROM kits WHERE id = ?1",
     [LM_Q_KIT_BY_KEY] = "SELECT " KIT_COLUMNS " FROM kits WHERE public_key = ?1",
     [LM_Q_KIT_LIST] = "SELECT " KIT_COLUMNS " FROM kits ORDER BY id",
+    [LM_Q_KIT_VOID] =
+        "UPDATE kits SET void_ms = ?2 WHERE station = ?1 AND used_ms = 0 AND void_ms = 0",
     [LM_Q_KIT_USE] = "UPDATE kits SET used_ms = ?2, replica = ?3, nonce = ?4 WHERE id = ?1",
 
     [LM_Q_USER_ADD] = "INSERT INTO users(name, id, role, password, disabled, created_ms) "

@@ -300,6 +300,19 @@ static enum lm_status revoke_one(struct lm_store *store, const char *user,
     return lm_query_run(store, stmt, err);
 }
 
+static enum lm_status void_kits(struct lm_store *store, const char *station, int64_t now_ms,
+                                struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_KIT_VOID, err);
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_text(stmt, 1, station);
+    (void)sqlite3_bind_int64(stmt, 2, now_ms);
+    return lm_query_run(store, stmt, err);
+}
+
 enum lm_status lm_store_revoke(struct lm_store *store, const char *user, const char *station,
                                uint64_t number, int64_t now_ms, size_t *n_out, struct lm_error *err)
 {
@@ -337,7 +350,9 @@ enum lm_status lm_store_revoke(struct lm_store *store, const char *user, const c
         return lm_fail(err, LM_ERR_NOT_FOUND, "no_replica", "", "这个服务站没有这台电脑",
                        "The station has no such installation");
     }
-    return status;
+    /* Shutting a whole station out also ends its kits that nobody used yet: who holds one must not
+     * come back in. */
+    return status == LM_OK && number == 0 ? void_kits(store, station, now_ms, err) : status;
 }
 
 /* ---- kits ---- */

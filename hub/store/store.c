@@ -345,7 +345,13 @@ enum lm_status lm_store_commit(struct lm_store *store, struct lm_error *err)
     if (status == LM_OK) {
         store->committed = store->state;
     }
+    store->broken = store->broken || status == LM_ERR_IO || status == LM_ERR_CORRUPT;
     return status;
+}
+
+bool lm_store_broken(const struct lm_store *store)
+{
+    return store->broken;
 }
 
 void lm_store_rollback(struct lm_store *store)

@@ -90,6 +90,7 @@ enum lm_query {
     LM_Q_KIT_BY_KEY,
     LM_Q_KIT_LIST,
     LM_Q_KIT_USE,
+    LM_Q_KIT_VOID,
     LM_Q_USER_ADD,
     LM_Q_USER_GET,
     LM_Q_USER_DISABLE,
@@ -127,6 +128,7 @@ struct lm_store {
     struct lm_arena push_arena; /* one PUSH: its unpacked changes */
     char (*codes)[32]; /* verdict codes told so far: they outlive the push that told them */
     size_t n_codes;
+    bool broken;  /* a COMMIT failed for I/O: what is on disk is not known any more */
     bool reading; /* inside lm_store_read_begin */
     struct sqlite3_stmt *stmt[LM_Q_COUNT];
 };
