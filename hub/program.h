@@ -53,6 +53,7 @@ int lm_cmd_serve(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_station_add(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_station_import(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_station_list(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_station_close_gap(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_station_revoke(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_enrol(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_add(struct lm_hub *hub, struct lm_cli *cli);

@@ -121,6 +121,10 @@ enum lm_status lm_store_replicas(struct lm_store *store, const char *station /* 
  * contact. */
 enum lm_status lm_store_replica_hello(struct lm_store *store, const struct lm_replica *replica,
                                       struct lm_error *err) LM_MUST_USE;
+/* A person has looked into what a station's PC may have kept: its possible gap is no longer shown.
+ */
+enum lm_status lm_store_gap_close(struct lm_store *store, const char *station,
+                                  struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_store_lease_confirm(struct lm_store *store, uint64_t replica,
                                       struct lm_lease lease, struct lm_error *err) LM_MUST_USE;
 /* number 0 = every replica of the station. Also appended to revoked.log beside the database,

@@ -384,3 +384,37 @@ int lm_cmd_station_revoke(struct lm_hub *hub, struct lm_cli *cli)
     }
     return LM_EXIT_OK;
 }
+
+int lm_cmd_station_close_gap(struct lm_hub *hub, struct lm_cli *cli)
+{
+    const char *positional[1];
+    struct lm_error err = {0};
+    size_t n = 0;
+    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 1, &n, &err);
+    if (status == LM_OK && n != 1) {
+        status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "缺少区划代码",
+                         "a division code is missing");
+    }
+    if (status == LM_OK) {
+        status = lm_store_begin(hub->store, &err);
+    }
+    if (status == LM_OK) {
+        status = lm_store_gap_close(hub->store, positional[0], &err);
+    }
+    if (status == LM_OK) {
+        status = lm_store_commit(hub->store, &err);
+    }
+    if (status != LM_OK) {
+        lm_store_rollback(hub->store);
+        return lm_hub_fail(cli, &err);
+    }
+    hub->registry_changed = true;
+    if (cli->json) {
+        json_t *doc = json_pack("{s:s,s:b}", "station", positional[0], "possible_gap", 0);
+        lm_json_print(cli->out, doc);
+        json_decref(doc);
+    } else {
+        fprintf(cli->out, "%s: 可能的缺口已核实 / possible gap closed\n", positional[0]);
+    }
+    return LM_EXIT_OK;
+}

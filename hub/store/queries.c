@@ -163,6 +163,7 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
         " complete_ms = ?6, contact_ms = ?7, hlc_known = ?8 WHERE number = ?1",
     [LM_Q_REPLICA_LEASE] =
         "UPDATE replicas SET confirmed_counter = ?2, confirmed_random = ?3 WHERE number = ?1",
+    [LM_Q_REPLICA_GAP] = "UPDATE replicas SET possible_gap = 0 WHERE station = ?1",
     [LM_Q_REPLICA_REVOKE] =
         "UPDATE replicas SET revoked_ms = ?2, possible_gap = ?3 WHERE number = ?1",
 

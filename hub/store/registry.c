@@ -190,14 +190,29 @@ enum lm_status lm_store_replica_hello(struct lm_store *store, const struct lm_re
 {
     struct sqlite3_stmt *stmt;
     struct lm_branch_row last;
-    int64_t complete = replica->complete_ms;
+    struct lm_replica old;
+    int64_t complete = replica->complete_ms, as_of = replica->as_of_ms;
+    bool gap = replica->possible_gap;
     enum lm_status status = lm_branch_last(store, replica->number, replica->branch, &last, err);
 
+    if (status == LM_OK) {
+        status = lm_store_replica_get(store, replica->number, &old);
+    }
+    if (status == LM_ERR_NOT_FOUND) {
+        return lm_fail(err, LM_ERR_NOT_FOUND, "no_replica", "", "没有登记这台电脑",
+                       "No such installation is enrolled");
+    }
     if (status != LM_OK) {
         return status;
     }
-    if (replica->as_of_ms > complete && last.last_seq >= replica->head.seq) {
-        complete = replica->as_of_ms; /* what it has is here already */
+    if (old.branch != 0 && replica->branch > old.branch) {
+        /* A fork: what the node named by an as_of before speaks of a branch that is closed, and
+         * what it had named beyond acked may be lost with the state it went back from (P10). */
+        gap = gap || old.head.seq > old.acked.seq;
+        as_of = 0;
+    }
+    if (as_of > complete && last.last_seq >= replica->head.seq) {
+        complete = as_of; /* what it has is here already */
     }
     stmt = lm_query(store, LM_Q_REPLICA_HELLO, err);
     if (!stmt) {
@@ -208,7 +223,7 @@ enum lm_status lm_store_replica_hello(struct lm_store *store, const struct lm_re
     (void)sqlite3_bind_int64(stmt, 3, (int64_t)replica->branch);
     (void)sqlite3_bind_int64(stmt, 4, (int64_t)replica->head.seq);
     lm_bind_blob(stmt, 5, replica->head.hash, LM_HASH_BYTES);
-    (void)sqlite3_bind_int64(stmt, 6, replica->as_of_ms);
+    (void)sqlite3_bind_int64(stmt, 6, as_of);
     (void)sqlite3_bind_int64(stmt, 7, complete);
     (void)sqlite3_bind_int64(stmt, 8, replica->last_contact_ms);
     (void)sqlite3_bind_int64(stmt, 9, replica->clock_offset_ms);
@@ -216,13 +231,25 @@ enum lm_status lm_store_replica_hello(struct lm_store *store, const struct lm_re
     (void)sqlite3_bind_int64(stmt, 11, (int64_t)replica->lease_issued.counter);
     (void)sqlite3_bind_int64(stmt, 12, (int64_t)replica->lease_issued.random);
     (void)sqlite3_bind_int(stmt, 13, replica->in_doubt);
-    (void)sqlite3_bind_int(stmt, 14, replica->possible_gap);
-    status = lm_query_run(store, stmt, err);
-    if (status == LM_OK && sqlite3_changes(store->sql) == 0) {
-        return lm_fail(err, LM_ERR_NOT_FOUND, "no_replica", "", "没有登记这台电脑",
-                       "No such installation is enrolled");
+    (void)sqlite3_bind_int(stmt, 14, gap);
+    return lm_query_run(store, stmt, err);
+}
+
+enum lm_status lm_store_gap_close(struct lm_store *store, const char *station, struct lm_error *err)
+{
+    struct lm_station there;
+    struct sqlite3_stmt *stmt;
+
+    if (lm_store_station_get(store, station, &there) != LM_OK) {
+        return lm_fail(err, LM_ERR_NOT_FOUND, "no_station", "", "没有登记这个服务站：%s",
+                       "No such station: %s", station);
     }
-    return status;
+    stmt = lm_query(store, LM_Q_REPLICA_GAP, err);
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_text(stmt, 1, station);
+    return lm_query_run(store, stmt, err);
 }
 
 enum lm_status lm_store_lease_confirm(struct lm_store *store, uint64_t replica,

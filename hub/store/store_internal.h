@@ -85,6 +85,7 @@ enum lm_query {
     LM_Q_REPLICA_PUSHED,
     LM_Q_REPLICA_LEASE,
     LM_Q_REPLICA_REVOKE,
+    LM_Q_REPLICA_GAP,
     LM_Q_KIT_ADD,
     LM_Q_KIT_GET,
     LM_Q_KIT_BY_KEY,

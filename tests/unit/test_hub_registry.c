@@ -1,5 +1,6 @@
 /* What the registry and the hub's own entry refuse: kits of a station that was shut out, and second
- * records under one natural key, whatever village they are entered for. */
+ * records under one natural key, whatever village they are entered for; and what a fork leaves
+ * open. */
 #include "tests/unit/hub_store_world.h"
 
 /* P11: who holds a kit that nobody used yet does not come in after the station was revoked. */
@@ -78,6 +79,36 @@ static void test_persons_are_unique_in_their_village(void **state)
     assert_int_equal(totals(w).duplicates, 1);
 }
 
+/* P10: a PC that went back in time may have lost what it had named; a new, empty branch must not
+ * pass for "complete as of then". */
+static void test_a_fork_leaves_a_possible_gap(void **state)
+{
+    struct world *w = *state;
+    struct lm_replica r;
+    int64_t complete;
+
+    world_begin(w);
+    OK(lm_store_replica_get(w->store, w->a.replica.number, &r));
+    complete = r.complete_ms;
+    r.branch = 1;
+    r.head.seq = 10; /* named, never pushed */
+    OK(lm_store_replica_hello(w->store, &r, &err_));
+    OK(lm_store_replica_get(w->store, r.number, &r));
+    assert_false(r.possible_gap);
+    r.as_of_ms = w->now; /* as of then it had ten changes */
+    OK(lm_store_replica_hello(w->store, &r, &err_));
+    r.branch = 2;
+    r.head.seq = 0;
+    OK(lm_store_replica_hello(w->store, &r, &err_));
+    OK(lm_store_replica_get(w->store, r.number, &r));
+    assert_true(r.possible_gap);
+    assert_true(r.complete_ms == complete);
+    OK(lm_store_gap_close(w->store, VILLAGE_A, &err_));
+    OK(lm_store_replica_get(w->store, r.number, &r));
+    assert_false(r.possible_gap);
+    world_commit(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -85,6 +116,8 @@ int main(void)
                                         world_teardown),
         cmocka_unit_test_setup_teardown(test_one_station_a_village, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_persons_are_unique_in_their_village, world_setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(test_a_fork_leaves_a_possible_gap, world_setup,
                                         world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
