@@ -469,17 +469,17 @@ class Hostile(Case):
         c.push([c.consultation()])
         size, bodies, used = 60000, [], 0
         while used + size + 3 <= BATCH_BYTES:
-            bodies.append(os.urandom(size))
+            bodies.append(b"\xc1" + os.urandom(size - 1))  # a byte that msgpack never uses: else noise may pass for a newer format
             used += size + 3
         rest = BATCH_BYTES - used
         if rest > 3:
-            bodies.append(os.urandom(rest - 3))
+            bodies.append(b"\xc1" + os.urandom(rest - 4))
         data = batch(bodies)
         self.assertEqual(len(data), BATCH_BYTES)
         c.send(PUSH, c.push_body(bodies))
         kind, body = c.expect(ACK, ERROR, timeout_s=30)
         if kind == ACK:
-            self.assertEqual({v[1] for v in body[4]}, {REFUSED}, "noise is no change")
+            self.assertEqual({v[1] for v in body[4]}, {REFUSED}, body[4])
         c.connect()
         welcome = c.hello()
         c.seq, c.hash = welcome[5]
