@@ -267,11 +267,11 @@ class Hub(Program):
 
     def __init__(self, directory, log, bin_dir=None, port=None):
         super().__init__(directory, log, bin_dir)
-        self.port = port or free_port()
+        self.port, self.host = port or free_port(), "127.0.0.1"
 
     @property
     def endpoint(self):
-        return f"tcp://127.0.0.1:{self.port}"
+        return f"tcp://{self.host}:{self.port}"
 
     def serve(self, **kw):
         self.server = Server([self.bin, "serve", "--data", self.dir, "--sync", self.endpoint, "--http", "127.0.0.1:0"], self.log, **kw)
@@ -306,13 +306,14 @@ class Node(Program):
     def __init__(self, directory, log, code="", bin_dir=None):
         super().__init__(directory, log, bin_dir)
         self.code = code
+        self.prefix = []  # what its networked commands are started through (a network namespace)
 
     def serve(self, **kw):
-        self.server = Server([self.bin, "serve", "--data", self.dir, "--http", "127.0.0.1:0"], self.log, **kw)
+        self.server = Server([*self.prefix, self.bin, "serve", "--data", self.dir, "--http", "127.0.0.1:0"], self.log, **kw)
         return self.server
 
     def enrol(self, kit, **kw):
-        return self.run("enrol", kit, **kw)
+        return run([*self.prefix, self.bin, "enrol", kit, "--data", self.dir], **kw)
 
     def sync(self, timeout_s=60, **kw):
         return self.run("sync", "--timeout", str(int(timeout_s * SLOW)), timeout_s=timeout_s + 30, **kw)
