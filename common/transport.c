@@ -23,7 +23,7 @@
 
 /* What CURVE adds to a frame on the wire, which is what MAXMSGSIZE counts. */
 #define CURVE_OVERHEAD 33
-#define HUB_HWM 128
+#define HUB_HWM 32 /* messages of one peer each way: who never reads keeps 8 MiB of pages here */
 #define NODE_HWM 32
 #define LINGER_MS 200
 #define REBIND_MS 1000 /* lm_router_open waits at most this long for its port */

@@ -453,6 +453,7 @@ void lm_server_end_round(struct lm_server *server)
         }
         server->round_changes = 0;
     }
+    lm_server_news(server);
     for (size_t i = 0; i < server->n_reads; i++) {
         server->reads[i].peer->touched = false;
         answer_read(server, &server->reads[i]);
@@ -464,14 +465,19 @@ void lm_server_end_round(struct lm_server *server)
 void lm_server_news(struct lm_server *server)
 {
     struct lm_mark head;
-    if (lm_store_head(server->hub->store, &head) != LM_OK) {
+    if (!lm_store_has_news(server->hub->store) ||
+        lm_store_head(server->hub->store, &head) != LM_OK) {
         return;
     }
     for (size_t i = 0; i < server->n_peers; i++) {
         struct lm_hub_event event;
+        if (!lm_store_news_for(server->hub->store, &server->peers[i]->row)) {
+            continue;
+        }
         memset(&event, 0, sizeof event);
         event.kind = LM_HE_NEWS;
         event.position = head.position;
         lm_server_step(server, server->peers[i], &event, NULL);
     }
+    lm_store_news_clear(server->hub->store);
 }

@@ -2,7 +2,7 @@
  *
  * A round: take messages while there are any (within bounds), let each session step, put every
  * PUSH, HELLO and ENROL of the round into one transaction; COMMIT; only then tell sessions and
- * peers (P2). Then answer PULLs from committed state, then run one command from the control socket.
+ * peers (P2). Then tell NEWS to whoever sees what changed, answer PULLs from committed state, then run one command from the control socket.
  * A COMMIT that fails for I/O or space ends the process without an answer. */
 #ifndef LM_HUB_SERVER_H
 #define LM_HUB_SERVER_H
@@ -93,6 +93,7 @@ void lm_server_step(struct lm_server *server, struct lm_hub_peer *peer, struct l
 void lm_server_end_round(struct lm_server *server);
 /* Opens the round's transaction when it is not open; false: failed, server->failed is set. */
 bool lm_server_round(struct lm_server *server);
+/* Tells every replica in whose scope something was committed that it did not make itself. */
 void lm_server_news(struct lm_server *server);
 /* enrolment.c */
 void lm_server_enrol(struct lm_server *server, int64_t kit, const struct lm_incoming *in);

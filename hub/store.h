@@ -230,6 +230,11 @@ enum lm_status lm_store_feed(struct lm_store *store, const struct lm_replica *re
 enum lm_status lm_store_bodies(struct lm_store *store, const struct lm_replica *replica,
                                const struct lm_msg_want *want, struct lm_arena *arena,
                                struct lm_msg_feed *out, struct lm_error *err) LM_MUST_USE;
+/* Whether feeds moved since lm_store_news_clear, and whether the replica's did by what is not its
+ * own change. May say yes for what was rolled back. */
+bool lm_store_has_news(const struct lm_store *store);
+bool lm_store_news_for(const struct lm_store *store, const struct lm_replica *replica);
+void lm_store_news_clear(struct lm_store *store);
 /* Journal head as of the last commit of this process (readers: as of now). */
 enum lm_status lm_store_head(struct lm_store *store, struct lm_mark *out) LM_MUST_USE;
 /* The mark at a position; LM_ERR_NOT_FOUND beyond the head. */

@@ -87,6 +87,53 @@ bool lm_in_scope(const struct lm_record *rec, const char *station)
                                   strcmp(lm_text_of(rec, "to_village"), station) == 0));
 }
 
+static void note_touched(struct lm_store *store, int64_t scope, uint64_t replica)
+{
+    for (size_t i = 0; i < store->n_touched && store->n_touched <= LM_TOUCHED_MAX; i++) {
+        if (store->touched[i].scope == scope) {
+            if (store->touched[i].replica != replica) {
+                store->touched[i].replica = 0;
+            }
+            return;
+        }
+    }
+    if (store->n_touched < LM_TOUCHED_MAX) {
+        store->touched[store->n_touched].scope = scope;
+        store->touched[store->n_touched].replica = replica;
+    }
+    if (store->n_touched <= LM_TOUCHED_MAX) {
+        store->n_touched++;
+    }
+}
+
+bool lm_store_news_for(const struct lm_store *store, const struct lm_replica *replica)
+{
+    int64_t own = 0;
+
+    if (store->n_touched > LM_TOUCHED_MAX) {
+        return true;
+    }
+    (void)scope_number(replica->station, &own);
+    for (size_t i = 0; i < store->n_touched; i++) {
+        const struct lm_touched *t = &store->touched[i];
+
+        if ((t->scope == 0 || t->scope == own) && t->replica != replica->number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool lm_store_has_news(const struct lm_store *store)
+{
+    return store->n_touched > 0;
+}
+
+void lm_store_news_clear(struct lm_store *store)
+{
+    store->n_touched = 0;
+}
+
 /* there: a record of this type is there, it was not only named. */
 static enum lm_status touch(struct lm_store *store, int64_t scope, const char *record,
                             const char *type, bool there, uint64_t pos, struct lm_error *err)
@@ -132,6 +179,8 @@ enum lm_status lm_effect_feed(struct lm_store *store, const struct lm_effect *f,
         add_scope(&scopes, e->station);
     }
     for (size_t i = 0; i < scopes.n && status == LM_OK; i++) {
+        /* A verdict that came later is news to the change's author too. */
+        note_touched(store, scopes.code[i], e->kind == LM_J_LATER ? 0 : e->replica);
         status =
             touch(store, scopes.code[i], e->record, e->type, merge->record != NULL, e->pos, err);
     }

@@ -109,6 +109,13 @@ struct lm_store_state {
         n_redrive; /* open rows: 0 spares a look-up for each change */
 };
 
+/* A scope in whose feed something moved, and whose change that was: 0 the hub's, or of several. */
+struct lm_touched {
+    int64_t scope;
+    uint64_t replica;
+};
+#define LM_TOUCHED_MAX 256
+
 struct lm_store {
     struct lm_db *db;
     struct sqlite3 *sql; /* lm_db_handle(db) */
@@ -131,6 +138,8 @@ struct lm_store {
     size_t n_codes;
     bool broken;  /* a COMMIT failed for I/O: what is on disk is not known any more */
     bool reading; /* inside lm_store_read_begin */
+    struct lm_touched touched[LM_TOUCHED_MAX]; /* since lm_store_news_clear */
+    size_t n_touched;                          /* beyond the maximum: every scope */
     struct sqlite3_stmt *stmt[LM_Q_COUNT];
 };
 
