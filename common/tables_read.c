@@ -171,7 +171,7 @@ enum lm_status tb_read_row(struct lm_tables *t, sqlite3_stmt *stmt, struct lm_ar
     }
     if (st == LM_OK && sqlite3_column_bytes(stmt, n + TB_STAMPS) > 0) {
         st = lm_stamps_unpack(rec, sqlite3_column_blob(stmt, n + TB_STAMPS),
-                              (size_t)sqlite3_column_bytes(stmt, n + TB_STAMPS));
+                              (size_t)sqlite3_column_bytes(stmt, n + TB_STAMPS), arena);
         st = st == LM_ERR_INVALID ? LM_ERR_CORRUPT : st;
     }
     if (st == LM_OK) {

@@ -191,24 +191,30 @@ static void read_values(struct lm_in *in, const char *element, struct lm_record 
     }
 }
 
+static bool stamp_in_range(const struct lm_stamp *stamp)
+{
+    return stamp->version.hlc <= LM_IN_NUMBER_MAX && stamp->version.replica <= LM_IN_NUMBER_MAX &&
+           stamp->rank <= LM_IN_NUMBER_MAX;
+}
+
 static void read_stamps(struct lm_in *in, struct lm_record *rec)
 {
     const uint8_t *from = in->reader.p;
     if (!lm_in_ok(in)) {
         return;
     }
-    if (!lm_reader_skip(&in->reader) ||
-        lm_stamps_unpack(rec, from, (size_t)(in->reader.p - from)) != LM_OK) {
-        lm_in_fail(in, "stamps", LM_ERR_INVALID);
-        return;
+    enum lm_status status = LM_ERR_INVALID;
+    if (lm_reader_skip(&in->reader)) {
+        status = lm_stamps_unpack(rec, from, (size_t)(in->reader.p - from), in->arena);
     }
-    for (size_t i = 0; i < rec->type->n_groups; i++) {
-        const struct lm_stamp *stamp = &rec->stamps[i];
-        if (stamp->version.hlc > LM_IN_NUMBER_MAX || stamp->version.replica > LM_IN_NUMBER_MAX ||
-            stamp->rank > LM_IN_NUMBER_MAX) {
-            lm_in_fail(in, "stamps", LM_ERR_INVALID);
-            return;
-        }
+    for (size_t i = 0; status == LM_OK && i < rec->type->n_groups; i++) {
+        status = stamp_in_range(&rec->stamps[i]) ? LM_OK : LM_ERR_INVALID;
+    }
+    for (size_t i = 0; status == LM_OK && i < rec->n_unknown_stamps; i++) {
+        status = stamp_in_range(&rec->unknown_stamps[i].stamp) ? LM_OK : LM_ERR_INVALID;
+    }
+    if (status != LM_OK) {
+        lm_in_fail(in, "stamps", status);
     }
 }
 

@@ -30,6 +30,8 @@
 #define LM_FIELDS_PER_TYPE_MAX 96
 #define LM_GROUPS_PER_TYPE_MAX 96
 #define LM_TYPES_MAX 128
+#define LM_NAME_BYTES_MAX 40 /* of a type, field or group */
+#define LM_UNKNOWN_STAMPS_MAX 256 /* groups of one record that its holder's catalogue lacks */
 #define LM_ISSUES_MAX 32 /* complaints reported about one record */
 
 #endif

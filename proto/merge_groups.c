@@ -146,13 +146,16 @@ static enum lm_status keep_unknown(struct merge *m)
     struct lm_buf packed;
     enum lm_status status = merge_unknown(m->next, &m->set.unknown, m->arena);
 
-    if (status != LM_OK || m->set.unknown.kind != LM_MAP || m->set.unknown.len == 0 ||
-        m->next->unknown.kind != LM_MAP) {
+    if (status == LM_OK && !m->creates) {
+        status = merge_unknown_stamps(m->next, &m->set.unknown, own_stamp(m), m->arena);
+    }
+    if (status != LM_OK || m->set.unknown.kind != LM_MAP || m->set.unknown.len == 0) {
         return status;
     }
     lm_buf_init(&packed, LM_CHANGE_BYTES_MAX);
     lm_value_pack(&packed, &m->next->unknown);
-    if (m->next->unknown.len > LM_CHANGE_FIELDS_MAX || packed.status == LM_ERR_LIMIT) {
+    if ((m->next->unknown.kind == LM_MAP && m->next->unknown.len > LM_CHANGE_FIELDS_MAX) ||
+        m->next->n_unknown_stamps > LM_CHANGE_FIELDS_MAX || packed.status == LM_ERR_LIMIT) {
         merge_hold(m, "catalogue", "内容来自较新的目录，等待中",
                    "It was made with a newer catalogue");
     } else {

@@ -65,6 +65,9 @@ enum lm_status merge_time(const struct lm_change *change, int64_t offset_ms, int
 int64_t merge_author_offset(const struct lm_change *change); /* as the author itself knew it */
 enum lm_status merge_unknown(struct lm_record *rec, const struct lm_value *unknown,
                              struct lm_arena *arena) LM_MUST_USE;
+/* Stamps what is unknown in this change by the fields' names. */
+enum lm_status merge_unknown_stamps(struct lm_record *rec, const struct lm_value *unknown,
+                                    struct lm_stamp stamp, struct lm_arena *arena);
 
 /* Steps. */
 enum lm_status merge_step_author(struct merge *m) LM_MUST_USE; /* merge_author.c */

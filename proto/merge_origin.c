@@ -185,6 +185,45 @@ enum lm_status merge_unknown(struct lm_record *rec, const struct lm_value *unkno
     return LM_OK;
 }
 
+/* An unknown field is taken for a group of its own, as most are: its stamp then is the one that its
+ * author gave it. rec's own array is left alone: copies share it. */
+enum lm_status merge_unknown_stamps(struct lm_record *rec, const struct lm_value *unknown,
+                                    struct lm_stamp stamp, struct lm_arena *arena)
+{
+    struct lm_unknown_stamp *made;
+    size_t n = rec->n_unknown_stamps;
+
+    if (unknown->kind != LM_MAP || unknown->len == 0) {
+        return LM_OK;
+    }
+    made = lm_arena_alloc(arena, (n + unknown->len) * sizeof(*made));
+    if (made == NULL) {
+        return LM_ERR_MEMORY;
+    }
+    if (n > 0) {
+        memcpy(made, rec->unknown_stamps, n * sizeof(*made));
+    }
+    for (uint32_t i = 0; i < unknown->len; i++) {
+        const struct lm_pair *pair = &unknown->pairs[i];
+        size_t at = 0;
+
+        if (pair->key_len == 0 || pair->key_len > LM_NAME_BYTES_MAX) {
+            continue; /* no field can have that name */
+        }
+        while (at < n && (strlen(made[at].group) != pair->key_len ||
+                          memcmp(made[at].group, pair->key, pair->key_len) != 0)) {
+            at++;
+        }
+        n += at == n;
+        memcpy(made[at].group, pair->key, pair->key_len);
+        made[at].group[pair->key_len] = '\0';
+        made[at].stamp = stamp;
+    }
+    rec->unknown_stamps = made;
+    rec->n_unknown_stamps = n;
+    return LM_OK;
+}
+
 enum lm_status lm_change_apply_local(const struct lm_catalog *catalog,
                                      const struct lm_record *current,
                                      const struct lm_change *change, const struct lm_fieldset *set,
@@ -226,6 +265,9 @@ enum lm_status lm_change_apply_local(const struct lm_catalog *catalog,
         rec->fields[LM_C_STATE] = lm_value_text(type->default_state);
     }
     status = merge_unknown(rec, &set->unknown, arena);
+    if (status == LM_OK && !creates) {
+        status = merge_unknown_stamps(rec, &set->unknown, stamp, arena);
+    }
     if (status != LM_OK) {
         return status;
     }

@@ -11,7 +11,7 @@
 
 #define LM_IN_NUMBER_MAX ((uint64_t)INT64_MAX)  /* sequence numbers, positions, HLCs, replicas */
 #define LM_IN_TIME_MAX (((int64_t)1 << 53) - 1) /* milliseconds, either way */
-#define LM_IN_NAME_BYTES_MAX 40                 /* type, field and group names */
+#define LM_IN_NAME_BYTES_MAX LM_NAME_BYTES_MAX  /* type, field and group names */
 
 struct lm_in {
     struct lm_reader reader;

@@ -2,13 +2,15 @@
  *
  * The digest is BLAKE2b-256 over a run of msgpack values in their shortest form (proto/pack.h), its
  * first 8 bytes read little-endian: type name, record id, then for each field that is neither null,
- * computed, nor the id itself, in byte order of the names: name, value, hlc and replica of its
- * group's version, then for each unknown field, in byte order of the names: name, value. It is fed
- * to the hash piece by piece, so that no memory is needed and it can't fail. */
+ * computed, nor the id itself, known here or not, in byte order of the names: name, value; then hlc
+ * and replica of the origin's version; then for each group with another version, known here or not,
+ * in byte order of the names: name, hlc, replica. Nothing in it depends on the holder's catalogue.
+ * It is fed to the hash piece by piece, so that no memory is needed and it can't fail. */
 #include "proto/record.h"
 
 #include "common/base/util.h"
 #include "proto/pack.h"
+#include "proto/prescan.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -154,63 +156,87 @@ static uint64_t hash_end(crypto_generichash_state *state)
     return out;
 }
 
+/* A name with what it stands for: a field's value or a group's version. */
+struct named {
+    const char *name;
+    size_t n;
+    const struct lm_value *value;
+    struct lm_version version;
+};
+
+enum {
+    FIELDS_MAX = LM_FIELDS_PER_TYPE_MAX + LM_MAP_PAIRS_MAX,
+    GROUPS_MAX = LM_GROUPS_PER_TYPE_MAX + LM_UNKNOWN_STAMPS_MAX
+};
+
+/* Byte order, a shorter one before a longer one that begins with it. */
 static int compare_names(const void *a, const void *b)
 {
-    const struct lm_field *const *x = a;
-    const struct lm_field *const *y = b;
-    return strcmp((*x)->name, (*y)->name);
+    const struct named *x = a, *y = b;
+    size_t n = x->n < y->n ? x->n : y->n;
+    int order = n ? memcmp(x->name, y->name, n) : 0;
+
+    return order ? order : (x->n > y->n) - (x->n < y->n);
 }
 
 static void hash_fields(crypto_generichash_state *state, const struct lm_record *rec)
 {
     const struct lm_type *type = rec->type;
-    const struct lm_field *order[LM_FIELDS_PER_TYPE_MAX];
+    struct named order[FIELDS_MAX];
     size_t n = 0;
+
     LM_CHECK(type->n_fields <= LM_FIELDS_PER_TYPE_MAX);
     for (size_t i = 0; i < type->n_fields; i++) {
         const struct lm_field *field = &type->fields[i];
+
         if (i != LM_C_ID && field->fill != LM_FILL_COMPUTED && !lm_value_is_null(&rec->fields[i])) {
-            order[n++] = field;
+            order[n++] = (struct named){field->name, strlen(field->name), &rec->fields[i], {0, 0}};
+        }
+    }
+    for (uint32_t i = 0; rec->unknown.kind == LM_MAP && i < rec->unknown.len; i++) {
+        const struct lm_pair *pair = &rec->unknown.pairs[i];
+
+        if (!lm_value_is_null(&pair->value) && n < FIELDS_MAX) {
+            order[n++] = (struct named){pair->key, pair->key_len, &pair->value, {0, 0}};
         }
     }
     qsort(order, n, sizeof(order[0]), compare_names);
     for (size_t i = 0; i < n; i++) {
-        size_t index = (size_t)(order[i] - type->fields);
-        hash_text(state, order[i]->name, strlen(order[i]->name));
-        hash_value(state, &rec->fields[index]);
-        hash_version(state, rec->stamps[order[i]->group].version);
+        hash_text(state, order[i].name, order[i].n);
+        hash_value(state, order[i].value);
     }
 }
 
-/* Byte order, a shorter one before a longer one that begins with it: what strcmp gives for texts.
- */
-static int compare_keys(const struct lm_pair *a, const struct lm_pair *b)
+/* The groups whose version is not the origin's. */
+static void hash_groups(crypto_generichash_state *state, const struct lm_record *rec)
 {
-    size_t n = a->key_len < b->key_len ? a->key_len : b->key_len;
-    int order = n ? memcmp(a->key, b->key, n) : 0;
-    return order ? order : (a->key_len > b->key_len) - (a->key_len < b->key_len);
-}
+    const struct lm_type *type = rec->type;
+    struct named order[GROUPS_MAX];
+    struct lm_version origin;
+    size_t n = 0;
 
-/* Unknown fields are few (bounded by the fields of one change) and keep the order in which they
- * arrived, so each next one is looked for. */
-static void hash_unknown(crypto_generichash_state *state, const struct lm_value *unknown)
-{
-    const struct lm_pair *last = NULL;
-    for (;;) {
-        const struct lm_pair *next = NULL;
-        for (uint32_t i = 0; unknown->kind == LM_MAP && i < unknown->len; i++) {
-            const struct lm_pair *pair = &unknown->pairs[i];
-            if (!lm_value_is_null(&pair->value) && (!last || compare_keys(pair, last) > 0) &&
-                (!next || compare_keys(pair, next) < 0)) {
-                next = pair;
-            }
+    LM_CHECK(type->n_groups <= LM_GROUPS_PER_TYPE_MAX);
+    if (type->n_groups == 0) {
+        return;
+    }
+    origin = rec->stamps[LM_GROUP_ORIGIN].version;
+    for (size_t i = 1; i < type->n_groups; i++) {
+        if (!lm_version_equal(rec->stamps[i].version, origin)) {
+            const char *name = type->groups[i].name;
+            order[n++] = (struct named){name, strlen(name), NULL, rec->stamps[i].version};
         }
-        if (!next) {
-            return;
+    }
+    for (size_t i = 0; i < rec->n_unknown_stamps && n < GROUPS_MAX; i++) {
+        const struct lm_unknown_stamp *u = &rec->unknown_stamps[i];
+
+        if (!lm_version_equal(u->stamp.version, origin)) {
+            order[n++] = (struct named){u->group, strlen(u->group), NULL, u->stamp.version};
         }
-        hash_text(state, next->key, next->key_len);
-        hash_value(state, &next->value);
-        last = next;
+    }
+    qsort(order, n, sizeof(order[0]), compare_names);
+    for (size_t i = 0; i < n; i++) {
+        hash_text(state, order[i].name, order[i].n);
+        hash_version(state, order[i].version);
     }
 }
 
@@ -221,34 +247,18 @@ uint64_t lm_record_digest(const struct lm_record *rec)
     hash_text(&state, rec->type->name, strlen(rec->type->name));
     hash_text(&state, rec->id, strlen(rec->id));
     hash_fields(&state, rec);
-    hash_unknown(&state, &rec->unknown);
+    if (rec->type->n_groups) {
+        hash_version(&state, rec->stamps[LM_GROUP_ORIGIN].version);
+    }
+    hash_groups(&state, rec);
     return hash_end(&state);
 }
 
 uint64_t lm_record_seen(const struct lm_record *rec)
 {
-    const struct lm_type *type = rec->type;
-    size_t order[LM_GROUPS_PER_TYPE_MAX];
-    size_t n = 0;
-    LM_CHECK(type->n_groups <= LM_GROUPS_PER_TYPE_MAX);
-    /* Name order, so that a catalogue that lists its groups otherwise sees the same. */
-    for (size_t i = 0; i < type->n_groups; i++) {
-        if (i == LM_GROUP_ORIGIN) {
-            continue;
-        }
-        size_t at = n++;
-        for (; at && strcmp(type->groups[order[at - 1]].name, type->groups[i].name) > 0; at--) {
-            order[at] = order[at - 1];
-        }
-        order[at] = i;
-    }
     crypto_generichash_state state;
     (void)crypto_generichash_init(&state, NULL, 0, LM_HASH_BYTES);
-    for (size_t i = 0; i < n; i++) {
-        const char *name = type->groups[order[i]].name;
-        hash_text(&state, name, strlen(name));
-        hash_version(&state, rec->stamps[order[i]].version);
-    }
+    hash_groups(&state, rec);
     return hash_end(&state);
 }
 

@@ -16,6 +16,13 @@ struct lm_stamp {
                       acked */
 };
 
+/* A group that this catalogue lacks: kept, so that the record's digests are those of a holder that
+ * has it. */
+struct lm_unknown_stamp {
+    char group[LM_NAME_BYTES_MAX + 1];
+    struct lm_stamp stamp;
+};
+
 struct lm_record {
     const struct lm_type *type;
     char id[40];
@@ -23,6 +30,8 @@ struct lm_record {
     struct lm_stamp *stamps; /* [type->n_groups] */
     struct lm_value
         unknown; /* LM_MAP of fields this catalogue does not know, kept and forwarded; or LM_NULL */
+    struct lm_unknown_stamp *unknown_stamps; /* in the arena; never changed in place */
+    size_t n_unknown_stamps;
     /* Judged by the hub; a node shows what the feed said. */
     bool invalid; /* stored, shown as 退回, not counted */
     char issue_code[32], issue_field[96];
@@ -42,17 +51,20 @@ const char *lm_record_text(const struct lm_record *rec, int field_index);
 bool lm_record_deleted(const struct lm_record *rec);
 
 /* Stamps to and from their stored and wire form (msgpack; most records: one stamp, 24 bytes).
- * with_rank false leaves ranks out (0 on reading). */
+ * with_rank false leaves ranks out (0 on reading). Stamps of unknown groups are kept in arena.
+ * LM_ERR_INVALID: malformed, the record is as it was. */
 void lm_stamps_pack(struct lm_buf *buf, const struct lm_record *rec, bool with_rank);
-enum lm_status lm_stamps_unpack(struct lm_record *rec, const uint8_t *data, size_t n) LM_MUST_USE;
+enum lm_status lm_stamps_unpack(struct lm_record *rec, const uint8_t *data, size_t n,
+                                struct lm_arena *arena) LM_MUST_USE;
 
-/* Digest of what a record is: type, id, every non-null field in name order with its group's
- * version, unknown fields. The first 8 bytes of BLAKE2b-256, little-endian. Equal on both sides iff
- * the states are equal. Computed fields, and fields of the hub only (fill = hub), take part: they
- * travel in the feed as well; fields with fill = computed do not. */
+/* Digest of what a record is: type, id, every non-null field in name order, known or not, and the
+ * versions of its groups. The first 8 bytes of BLAKE2b-256, little-endian. Equal on both sides iff
+ * the states are equal, whatever catalogues the two have: a field that one of them does not know
+ * counts like any other. Fields of the hub only (fill = hub) take part: they travel in the feed as
+ * well; fields with fill = computed do not. */
 uint64_t lm_record_digest(const struct lm_record *rec);
-/* What an author saw, for deletes and transitions: 8 bytes likewise, over the versions of all
- * groups but "origin". */
+/* What an author saw, for deletes and transitions: 8 bytes likewise, over the versions of the groups
+ * that were touched since the record's origin was set. */
 uint64_t lm_record_seen(const struct lm_record *rec);
 
 /* {"id","type","village_code","state","fields":{…}} plus "invalid":{code,field,zh,en} when set; new

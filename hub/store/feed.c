@@ -86,6 +86,11 @@ static bool all_own(const struct lm_record *rec, uint64_t replica)
             return false;
         }
     }
+    for (size_t i = 0; i < rec->n_unknown_stamps; i++) {
+        if (rec->unknown_stamps[i].stamp.version.replica != replica) {
+            return false;
+        }
+    }
     return true;
 }
 

@@ -29,7 +29,6 @@ CREATE, EDIT, DELETE, UNDELETE = 0, 1, 2, 3
 BODY, DIGEST, GONE, ABSENT = 0, 1, 2, 3
 WANT_MAX = 500
 SLOW = float(os.environ.get("LASTMILE_SLOW", "1"))  # waits are multiplied by this
-CATALOG = pathlib.Path(__file__).resolve().parents[2] / "proto" / "catalog"
 PROGRAM = "lastmile-client.py 1"
 FRAME_MAX = 1048576
 BATCH_BYTES, BATCH_CHANGES = 786432, 8192
@@ -330,18 +329,6 @@ def body_of(payload):
     return {"type": type_name, "id": record_id.hex(), "position": position, "stamps": stamps, "fields": fields, "unknown": unknown, "issue": issue}
 
 
-_groups = {}
-
-
-def group_of(type_name, field):
-    """The group that a field is versioned in: from the catalogue."""
-    if type_name not in _groups:
-        common = json.loads((CATALOG / "common.json").read_text(encoding="utf-8"))
-        own = json.loads((CATALOG / "types" / f"{type_name}.json").read_text(encoding="utf-8"))
-        _groups[type_name] = {f: g["name"] for part in (common, own) for g in part.get("groups", []) for f in g["fields"]}
-    return _groups[type_name].get(field, field)
-
-
 def hashed(value):
     """A value as it is hashed: UUIDs as text."""
     if isinstance(value, bytes):
@@ -362,12 +349,14 @@ def digest(record):
         else:
             versions.update({name: (hlc, replica) for name in names})
     run = pack(record["type"]) + pack(str(uuid.UUID(record["id"])))
-    for name in sorted(record["fields"], key=str.encode):
-        hlc, replica = versions.get(group_of(record["type"], name), everything)
-        run += pack(name) + pack(hashed(record["fields"][name])) + pack(hlc) + pack(replica)
-    for name in sorted(record["unknown"] or {}, key=str.encode):
-        if record["unknown"][name] is not None:
-            run += pack(name) + pack(hashed(record["unknown"][name]))
+    fields = {**record["fields"], **(record["unknown"] or {})}
+    for name in sorted(fields, key=str.encode):
+        if fields[name] is not None:
+            run += pack(name) + pack(hashed(fields[name]))
+    run += pack(everything[0]) + pack(everything[1])
+    for name in sorted(versions, key=str.encode):
+        if versions[name] != everything:
+            run += pack(name) + pack(versions[name][0]) + pack(versions[name][1])
     return int.from_bytes(hash32(run)[:8], "little")
 
 
