@@ -62,6 +62,26 @@ static void nothing(void *arg, const struct lm_http_request *request,
     response->status = 204;
 }
 
+static void show(void *arg, const struct lm_http_request *request,
+                 struct lm_http_response *response)
+{
+    const char *cookie = request->header(request, "cookie");
+
+    (void)arg;
+    response->immutable = true;
+    (void)snprintf(response->cookie, sizeof(response->cookie), "s=1; Path=/; HttpOnly");
+    lm_buf_printf(&response->body, "[%s][%s][%s]", request->params[0],
+                  request->params[1] ? request->params[1] : "-", cookie ? cookie : "-");
+}
+
+static void events(void *arg, const struct lm_http_request *request,
+                   struct lm_http_response *response)
+{
+    (void)arg;
+    (void)request;
+    response->stream = true;
+}
+
 static void start(struct fixture *f, const char *address)
 {
     const struct lm_http_route routes[] = {
@@ -69,10 +89,13 @@ static void start(struct fixture *f, const char *address)
         {"POST", "/take", take, NULL},
         {"GET", "/too-much", too_much, NULL},
         {"GET", "/nothing", nothing, NULL},
+        {"GET", "/a/{x}", show, NULL},
+        {"GET", "/a/{x}/b/{y}", show, NULL},
+        {"GET", "/events", events, NULL},
     };
     struct lm_error err;
 
-    assert_int_equal(lm_http_start(address, routes, 4, &f->http, &err), LM_OK);
+    assert_int_equal(lm_http_start(address, routes, sizeof(routes) / sizeof(routes[0]), &f->http, &err), LM_OK);
     f->port = atoi(strrchr(lm_http_address(f->http), ':') + 1);
     assert_in_range(f->port, 1, 65535);
 }
@@ -311,6 +334,96 @@ static void test_connection_limit(void **state)
     }
 }
 
+static void test_params_and_headers(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(exchange(f, "GET /a/one HTTP/1.1\r\n" HOST "Cookie: k=v\r\n\r\n"), 200);
+    assert_string_equal(body_of(f), "[one][-][k=v]");
+    assert_non_null(strstr(f->reply, "Set-Cookie: s=1; Path=/; HttpOnly\r\n"));
+    assert_non_null(strstr(f->reply, "Cache-Control: private, max-age=31536000, immutable\r\n"));
+    assert_int_equal(exchange(f, "GET /a/%E5%BC%A0/b/2 HTTP/1.1\r\n" HOST "\r\n"), 200);
+    assert_string_equal(body_of(f), "[张][2][-]");
+    assert_int_equal(exchange(f, "GET /a/ HTTP/1.1\r\n" HOST "\r\n"), 404);
+    assert_int_equal(exchange(f, "GET /a/x/ HTTP/1.1\r\n" HOST "\r\n"), 404);
+    assert_int_equal(exchange(f, "GET /a/x/b HTTP/1.1\r\n" HOST "\r\n"), 404);
+    assert_int_equal(exchange(f, "GET /a/x/b/y/z HTTP/1.1\r\n" HOST "\r\n"), 404);
+    assert_int_equal(exchange(f, "DELETE /a/x HTTP/1.1\r\n" HOST "\r\n"), 405);
+}
+
+/* Reads on until the stream has said `wanted`; false when it ends before. */
+static bool hears(int fd, char *said, size_t size, const char *wanted)
+{
+    size_t n = strlen(said);
+    ssize_t k = 1;
+
+    while (!strstr(said, wanted) && n < size - 1 && (k = recv(fd, said + n, size - 1 - n, 0)) > 0) {
+        n += (size_t)k;
+        said[n] = '\0';
+    }
+    return strstr(said, wanted) != NULL;
+}
+
+static void test_events(void **state)
+{
+    struct fixture *f = *state;
+    const char *ask = "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    char said[2][16384] = {"", ""}, text[64];
+    int fds[2];
+
+    for (int i = 0; i < 2; i++) {
+        fds[i] = dial(f);
+        assert_int_equal(send(fds[i], ask, strlen(ask), MSG_NOSIGNAL), (ssize_t)strlen(ask));
+        assert_true(hears(fds[i], said[i], sizeof(said[i]), "retry: 3000"));
+    }
+    assert_non_null(strstr(said[0], "Content-Type: text/event-stream; charset=utf-8\r\n"));
+    assert_non_null(strstr(said[0], "Cache-Control: no-store\r\n"));
+    lm_http_publish(f->http, "status", "{\"n\":0}");
+    assert_true(hears(fds[0], said[0], sizeof(said[0]), "event: status\ndata: {\"n\":0}\n\n"));
+    for (int n = 1; n <= 50; n++) {
+        (void)snprintf(text, sizeof(text), "{\"n\":%d}", n);
+        lm_http_publish(f->http, "status", text);
+    }
+    /* Older ones may be missed, the newest never. */
+    assert_true(hears(fds[0], said[0], sizeof(said[0]), "{\"n\":50}"));
+    assert_true(hears(fds[1], said[1], sizeof(said[1]), "{\"n\":50}"));
+    /* Others are served meanwhile, and the end of the server ends the streams. */
+    assert_int_equal(exchange(f, "GET /hello HTTP/1.1\r\n" HOST "\r\n"), 200);
+    lm_http_stop(&f->http);
+    assert_false(hears(fds[0], said[0], sizeof(said[0]), "never said"));
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void test_too_many_streams(void **state)
+{
+    struct fixture *f = *state;
+    const char *ask = "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    char said[8192];
+    int fds[LM_HTTP_STREAMS_MAX - 1], fd;
+
+    for (int i = 0; i < LM_HTTP_STREAMS_MAX - 1; i++) { /* one connection less than an address has */
+        said[0] = '\0';
+        fds[i] = dial(f);
+        assert_int_equal(send(fds[i], ask, strlen(ask), MSG_NOSIGNAL), (ssize_t)strlen(ask));
+        assert_true(hears(fds[i], said, sizeof(said), "retry: 3000"));
+    }
+    for (int i = 0; i < LM_HTTP_STREAMS_MAX - 1; i++) {
+        close(fds[i]);
+    }
+    /* Slots of those who have left are free again once something is written to them: more streams
+     * than there are slots come and go. Until the server has seen them leave it may refuse one. */
+    for (int opened = 0, tries = 0; opened < 3 * LM_HTTP_STREAMS_MAX; tries++) {
+        assert_true(tries < 100000);
+        lm_http_publish(f->http, "status", "{}");
+        said[0] = '\0';
+        fd = dial(f);
+        (void)send(fd, ask, strlen(ask), MSG_NOSIGNAL);
+        opened += hears(fd, said, sizeof(said), "retry: 3000");
+        close(fd);
+    }
+}
+
 static void test_addresses(void **state)
 {
     struct fixture *f = *state;
@@ -366,6 +479,9 @@ int main(void)
         T(test_bodies),
         T(test_rubbish),
         T(test_connection_limit),
+        T(test_params_and_headers),
+        T(test_events),
+        T(test_too_many_streams),
         T(test_addresses),
         cmocka_unit_test(test_metric),
     };
