@@ -23,6 +23,8 @@ struct lm_entry {
     const char *key;     /* NULL or 1 … LM_KEY_CHARS_MAX characters */
     const char *station; /* NULL or 12 digits; only when allowed */
     json_t *fields;      /* an object (owned by the line); for a delete {"delete_reason":…} */
+    const json_t *was;   /* edit: values that its author saw, or NULL; another one by now is
+                            LM_ERR_EXISTS "changed_meanwhile" */
 };
 struct lm_entry_result {
     char id[40];

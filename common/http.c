@@ -73,10 +73,12 @@ static void format_address(const union any_address *address, char out[LM_HTTP_AD
 
     if (address->head.sa_family == AF_INET) {
         (void)inet_ntop(AF_INET, &address->v4.sin_addr, host, sizeof(host));
-        (void)snprintf(out, LM_HTTP_ADDRESS_TEXT, "%s:%u", host, (unsigned)ntohs(address->v4.sin_port));
+        (void)snprintf(out, LM_HTTP_ADDRESS_TEXT, "%s:%u", host,
+                       (unsigned)ntohs(address->v4.sin_port));
     } else {
         (void)inet_ntop(AF_INET6, &address->v6.sin6_addr, host, sizeof(host));
-        (void)snprintf(out, LM_HTTP_ADDRESS_TEXT, "[%s]:%u", host, (unsigned)ntohs(address->v6.sin6_port));
+        (void)snprintf(out, LM_HTTP_ADDRESS_TEXT, "[%s]:%u", host,
+                       (unsigned)ntohs(address->v6.sin6_port));
     }
 }
 
@@ -183,11 +185,11 @@ enum lm_status lm_http_start(const char *address, const struct lm_http_route *ro
     }
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-        lm_http_handle, http,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)LM_HTTP_CONNECTIONS_MAX,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)LM_HTTP_CONNECTIONS_PER_ADDRESS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)LM_HTTP_IDLE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_NOTIFY_COMPLETED, lm_http_finished, NULL, MHD_OPTION_END);
+        lm_http_handle, http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)LM_HTTP_CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        (unsigned)LM_HTTP_CONNECTIONS_PER_ADDRESS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)LM_HTTP_IDLE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED,
+        lm_http_finished, NULL, MHD_OPTION_END);
     if (!http->daemon) {
         (void)close(fd);
         st = lm_fail(

@@ -22,9 +22,9 @@ struct lm_http_request {
     const char *(*query)(const struct lm_http_request *request,
                          const char *name); /* NULL when absent */
     const char *(*header)(const struct lm_http_request *request,
-                          const char *name);   /* NULL when absent */
-    const char *params[LM_HTTP_PARAMS_MAX];    /* what stood for each {…} of the route's path */
-    const void *body;                          /* NULL when there is none */
+                          const char *name); /* NULL when absent */
+    const char *params[LM_HTTP_PARAMS_MAX];  /* what stood for each {…} of the route's path */
+    const void *body;                        /* NULL when there is none */
     size_t body_n;
     void *internal;
 };

@@ -21,7 +21,7 @@ enum {
 struct lm_http_stream {
     struct lm_http *http;
     struct MHD_Connection *connection; /* NULL = free slot */
-    uint64_t told; /* generation of the event in text */
+    uint64_t told;                     /* generation of the event in text */
     char text[LM_HTTP_EVENT_BYTES_MAX + 1];
     size_t n, at;
     bool waiting; /* suspended until the next event; the mutex's */

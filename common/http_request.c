@@ -64,8 +64,7 @@ static struct MHD_Response *make_response(struct lm_http_response *r)
     if (!r->body.data) {
         return MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
     }
-    response =
-        MHD_create_response_from_buffer(r->body.len, r->body.data, MHD_RESPMEM_MUST_FREE);
+    response = MHD_create_response_from_buffer(r->body.len, r->body.data, MHD_RESPMEM_MUST_FREE);
     if (response) {
         lm_buf_init(&r->body, 0); /* its memory is the response's now */
     }

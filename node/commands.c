@@ -24,6 +24,11 @@ const struct lm_node_command lm_node_commands[] = {
      lm_node_cmd_sync},
     {"status", LM_NODE_NEEDS_STORE, "status", "what is pending, returned, and how the link is",
      lm_node_cmd_status},
+    {"user", LM_NODE_NEEDS_STORE,
+     "user add NAME [-] [--role secretary|admin] | password NAME [-] | disable NAME | enable NAME "
+     "| "
+     "list",
+     "accounts of this PC's page; - reads the password from stdin", lm_node_cmd_user},
 };
 const size_t lm_node_n_commands = sizeof lm_node_commands / sizeof *lm_node_commands;
 

@@ -36,6 +36,9 @@ enum lm_status lm_node_usage(struct lm_error *err, const char *zh, const char *e
 /* --user: at most LM_USER_CHARS_MAX characters of valid text. */
 enum lm_status lm_node_check_user(const struct lm_cli *cli, struct lm_error *err) LM_MUST_USE;
 
+/* The document of `status --json`. New reference, NULL when out of memory. */
+json_t *lm_node_status_json(const struct lm_me *me, size_t returned, size_t held, size_t conflicts);
+
 int lm_node_cmd_enrol(struct lm_node *node, struct lm_cli *cli);
 int lm_node_cmd_serve(struct lm_node *node, struct lm_cli *cli);
 int lm_node_cmd_sync(struct lm_node *node, struct lm_cli *cli);
@@ -45,5 +48,6 @@ int lm_node_cmd_list(struct lm_node *node, struct lm_cli *cli);
 int lm_node_cmd_history(struct lm_node *node, struct lm_cli *cli);
 int lm_node_cmd_returned(struct lm_node *node, struct lm_cli *cli);
 int lm_node_cmd_status(struct lm_node *node, struct lm_cli *cli);
+int lm_node_cmd_user(struct lm_node *node, struct lm_cli *cli);
 
 #endif

@@ -379,6 +379,28 @@ static void take_whole(struct save *s)
     }
 }
 
+/* Whether a field that is set still is as the author saw it. Null and absent are the same. */
+static enum lm_status check_seen(struct save *s)
+{
+    for (size_t i = 0; s->entry->was && i < s->set.n; i++) {
+        const struct lm_field *f = &s->type->fields[s->set.index[i]];
+        const json_t *was = json_object_get(s->entry->was, f->name);
+        const struct lm_value *now = &s->current->fields[s->set.index[i]];
+        json_t *now_json = lm_value_is_null(now) ? json_null() : lm_field_to_json(f, now);
+        bool same = now_json && json_equal(was ? was : json_null(), now_json);
+
+        json_decref(now_json);
+        if (!same) {
+            return lm_fail(s->err, LM_ERR_EXISTS, "changed_meanwhile", f->name,
+                           "“%s”刚被改过（可能在另一个窗口，或镇里），没有保存。请核对后再存。%.0s",
+                           "%.0sThe field %s was changed meanwhile, in another window or by the "
+                           "town; nothing was saved.",
+                           f->zh, f->name);
+        }
+    }
+    return LM_OK;
+}
+
 static enum lm_status edit(struct save *s)
 {
     const char *id = s->current->id;
@@ -395,6 +417,10 @@ static enum lm_status edit(struct save *s)
     drop_unchanged(s);
     if (s->set.n == 0) {
         return LM_OK;
+    }
+    st = check_seen(s);
+    if (st != LM_OK) {
+        return st;
     }
     st = fill_categories(s);
     if (st != LM_OK) {

@@ -24,12 +24,17 @@ struct lm_node_waiter {
 struct lm_node_figures {
     double pending, acked, returned, held, online, offset_ms, last_contact_s;
 };
+struct lm_api;
 struct lm_node_server {
     struct lm_node *node;
     struct lm_node_key key;
     struct lm_link link;
     struct lm_control *control;
     struct lm_http *http;
+    struct lm_api *api;
+    atomic_bool hurry; /* a page asked to synchronise now */
+    int64_t told_ms;   /* mono: when the pages were told the status last */
+    char *told;        /* and what */
     int64_t started_ms;
     bool stop;
     struct lm_node_waiter waiters[LM_NODE_WAITERS_MAX];
@@ -40,6 +45,10 @@ struct lm_node_server {
 };
 enum lm_status lm_node_http_start(struct lm_node_server *server, const char *address,
                                   struct lm_error *err) LM_MUST_USE;
+void lm_node_http_stop(struct lm_node_server *server);
+/* Tells the open pages the status when it has changed, and every 10 s that the line still stands.
+ * now_ms: mono. */
+void lm_node_tell_pages(struct lm_node_server *server, int64_t now_ms);
 /* Copies what the metrics tell from the database. */
 void lm_node_figures_update(struct lm_node_server *server);
 /* --timeout of `sync`. */

@@ -1,11 +1,13 @@
-/* /healthz and /metrics. On the HTTP thread: reads the loop's heart beat and a copy of its figures.
- */
+/* What the HTTP server serves: /healthz and /metrics, from the loop's heart beat and a copy of its
+ * figures, and the API. */
 #include "common/base/util.h"
-#include "node/server.h"
+#include "node/api/api.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define STUCK_MS 60000
+#define TELL_MS 10000
 
 static bool able_to_save(struct lm_node_server *server)
 {
@@ -81,13 +83,60 @@ void lm_node_figures_update(struct lm_node_server *server)
     pthread_mutex_unlock(&server->mutex);
 }
 
+void lm_node_tell_pages(struct lm_node_server *server, int64_t now_ms)
+{
+    struct lm_error err = {0};
+    json_t *doc = NULL;
+    char *text;
+
+    if (lm_api_status_json(server->node->store, &doc, &err) != LM_OK) {
+        return; /* the pages keep what they have */
+    }
+    text = json_dumps(doc, JSON_COMPACT);
+    json_decref(doc);
+    if (text &&
+        (!server->told || strcmp(text, server->told) != 0 || now_ms - server->told_ms >= TELL_MS)) {
+        lm_http_publish(server->http, "status", text);
+        server->told_ms = now_ms;
+        free(server->told);
+        server->told = text;
+        text = NULL;
+    }
+    free(text);
+}
+
+/* On the HTTP thread. */
+static void ask_to_sync(void *arg)
+{
+    struct lm_node_server *server = arg;
+
+    atomic_store(&server->hurry, true);
+}
+
 enum lm_status lm_node_http_start(struct lm_node_server *server, const char *address,
                                   struct lm_error *err)
 {
-    const struct lm_http_route routes[] = {
+    static struct lm_api_binding bindings[64];
+    struct lm_http_route routes[64 + 2] = {
         {.method = "GET", .path = "/healthz", .handler = handle_health, .arg = server},
         {.method = "GET", .path = "/metrics", .handler = handle_metrics, .arg = server},
     };
+    enum lm_status st = lm_api_open(server->node, &server->api, err);
 
-    return lm_http_start(address, routes, sizeof routes / sizeof *routes, &server->http, err);
+    LM_CHECK(lm_api_n_routes <= sizeof bindings / sizeof *bindings);
+    if (st != LM_OK) {
+        return st;
+    }
+    server->api->sync = ask_to_sync;
+    server->api->sync_arg = server;
+    lm_api_bind(server->api, bindings, routes + 2);
+    return lm_http_start(address, routes, lm_api_n_routes + 2, &server->http, err);
+}
+
+void lm_node_http_stop(struct lm_node_server *server)
+{
+    lm_http_stop(&server->http); /* its thread uses the API */
+    lm_api_close(&server->api);
+    free(server->told);
+    server->told = NULL;
 }

@@ -168,4 +168,65 @@ enum lm_status lm_nstore_returned(struct lm_nstore *store, void (*print)(void *a
 enum lm_status lm_nstore_count_open(struct lm_nstore *store, enum lm_verdict verdict, size_t *n_out,
                                     struct lm_error *err) LM_MUST_USE;
 
+/* Records with changes that the hub has not acked: how many, who made the newest and when by this
+ * PC's HLC; the newest first, at most max. */
+enum lm_status lm_nstore_pending_records(struct lm_nstore *store, size_t max,
+                                         bool (*visit)(void *arg, const char *id, const char *type,
+                                                       uint64_t n, const char *user,
+                                                       int64_t at_ms),
+                                         void *arg, struct lm_error *err) LM_MUST_USE;
+/* A number that changes with every commit into this database, of whatever process. */
+enum lm_status lm_nstore_version(struct lm_nstore *store, uint64_t *out,
+                                 struct lm_error *err) LM_MUST_USE;
+
+/* ---- accounts of this PC (store/accounts.c) ---- */
+
+#define LM_ACCOUNTS_MAX 50
+
+struct lm_account {
+    char name[LM_USER_CHARS_MAX * 4 + 1];
+    char role[16];  /* "secretary", "admin" */
+    char hash[128]; /* argon2id */
+    int64_t created_ms;
+    bool disabled;
+    unsigned failures; /* wrong passwords in a row */
+    int64_t failed_ms; /* wall clock of the last */
+};
+/* LM_ERR_EXISTS "user_exists", LM_ERR_INVALID (name, role), LM_ERR_LIMIT. The password was checked
+ * and hashed by the caller. Each in a transaction of its own. */
+enum lm_status lm_nstore_account_add(struct lm_nstore *store, const char *name, const char *role,
+                                     const char *hash, int64_t now_ms,
+                                     struct lm_error *err) LM_MUST_USE;
+/* LM_ERR_NOT_FOUND "no_user". */
+enum lm_status lm_nstore_account(struct lm_nstore *store, const char *name, struct lm_account *out,
+                                 struct lm_error *err) LM_MUST_USE;
+/* Up to LM_ACCOUNTS_MAX, by name. */
+enum lm_status lm_nstore_accounts(struct lm_nstore *store, struct lm_account *out, size_t *n_out,
+                                  struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_nstore_account_password(struct lm_nstore *store, const char *name,
+                                          const char *hash, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_nstore_account_disable(struct lm_nstore *store, const char *name, bool disabled,
+                                         struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_nstore_account_failures(struct lm_nstore *store, const char *name,
+                                          unsigned failures, int64_t now_ms,
+                                          struct lm_error *err) LM_MUST_USE;
+
+/* ---- forms that were not saved yet (store/drafts.c) ---- */
+
+#define LM_DRAFT_BYTES_MAX 131072
+#define LM_DRAFTS_MAX 200 /* of one user */
+#define LM_DRAFT_KEY_MAX 80
+
+/* Durable when it returns. LM_ERR_LIMIT: body, key or number. */
+enum lm_status lm_nstore_draft_put(struct lm_nstore *store, const char *user, const char *key,
+                                   const char *body, int64_t now_ms,
+                                   struct lm_error *err) LM_MUST_USE;
+/* visit with each draft of the user, the newest first; key NULL = all of them, else that one. */
+enum lm_status lm_nstore_drafts(struct lm_nstore *store, const char *user, const char *key,
+                                bool (*visit)(void *arg, const char *key, const char *body,
+                                              int64_t saved_ms),
+                                void *arg, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_nstore_draft_drop(struct lm_nstore *store, const char *user, const char *key,
+                                    struct lm_error *err) LM_MUST_USE;
+
 #endif

@@ -9,7 +9,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define FIGURES_MS 5000
+#define FIGURES_MS 1000
 #define TRY_FIRST_MS                                                                               \
     5000 /* an earlier refusal may have been mended: a `sync` tries anew before it believes it */
 
@@ -137,10 +137,14 @@ static void serve(struct lm_node_server *server, int signals)
             take_request(server, request);
         }
         serve_waiters(server);
+        if (atomic_exchange(&server->hurry, false)) {
+            lm_link_hurry(&server->link);
+        }
         now = lm_clock_mono_ms();
         atomic_store(&server->ticked_mono_ms, now);
         if (now >= next_figures) {
             lm_node_figures_update(server);
+            lm_node_tell_pages(server, now);
             next_figures = now + FIGURES_MS;
         }
     }
@@ -189,7 +193,7 @@ int lm_node_cmd_serve(struct lm_node *node, struct lm_cli *cli)
         serve(server, signals);
         serve_waiters(server);
     }
-    lm_http_stop(&server->http);
+    lm_node_http_stop(server);
     lm_control_close(&server->control);
     lm_link_close(&server->link);
     lm_node_key_wipe(&server->key);

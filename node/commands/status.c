@@ -20,7 +20,7 @@ static bool link_held(const struct lm_node *node)
     return st == LM_ERR_BUSY;
 }
 
-static json_t *document(const struct lm_me *me, size_t returned, size_t held, size_t conflicts)
+json_t *lm_node_status_json(const struct lm_me *me, size_t returned, size_t held, size_t conflicts)
 {
     char at[LM_TIME_TEXT + 8],
         replica[24]; /* as text: 63 bits are more than many readers of JSON keep */
@@ -99,7 +99,7 @@ int lm_node_cmd_status(struct lm_node *node, struct lm_cli *cli)
                        "No server runs here (lastmile-node serve).");
     }
     if (cli->json) {
-        json_t *doc = document(&me, returned, held, conflicts);
+        json_t *doc = lm_node_status_json(&me, returned, held, conflicts);
 
         if (doc) {
             lm_json_print(cli->out, doc);

@@ -215,6 +215,52 @@ enum lm_status lm_nstore_history(struct lm_nstore *store, const char *id,
     return st;
 }
 
+/* ---- pending ---- */
+
+enum lm_status lm_nstore_pending_records(struct lm_nstore *store, size_t max,
+                                         bool (*visit)(void *arg, const char *id, const char *type,
+                                                       uint64_t n, const char *user, int64_t at_ms),
+                                         void *arg, struct lm_error *err)
+{
+    sqlite3_stmt *q;
+    struct lm_me me;
+    enum lm_status st = lm_nstore_me(store, &me, err);
+
+    if (st != LM_OK) {
+        return st;
+    }
+    q = ns_stmt(store, NS_OUT_PENDING);
+    ns_bind_u64(q, 1, me.branch);
+    ns_bind_u64(q, 2, me.acked.seq);
+    ns_bind_u64(q, 3, max);
+    while ((st = ns_row(store, q, "read what waits", err)) == LM_OK) {
+        if (!visit(arg, (const char *)sqlite3_column_text(q, 0),
+                   (const char *)sqlite3_column_text(q, 1), ns_column_u64(q, 2),
+                   (const char *)sqlite3_column_text(q, 3), lm_hlc_ms(ns_column_u64(q, 4)))) {
+            break;
+        }
+    }
+    ns_done(q);
+    return st == LM_ERR_NOT_FOUND ? LM_OK : st;
+}
+
+/* data_version tells of others' commits, total_changes of our own. */
+enum lm_status lm_nstore_version(struct lm_nstore *store, uint64_t *out, struct lm_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum lm_status st = lm_db_prepare(store->db, "PRAGMA data_version", &stmt, err);
+
+    if (st == LM_OK) {
+        st = ns_row(store, stmt, "read the database's version", err);
+    }
+    if (st == LM_OK) {
+        *out =
+            ns_column_u64(stmt, 0) << 32 | (uint32_t)sqlite3_total_changes(sqlite3_db_handle(stmt));
+    }
+    (void)sqlite3_finalize(stmt);
+    return st;
+}
+
 /* ---- returned ---- */
 
 struct returned {

@@ -74,7 +74,27 @@ static const char first[] =
     "  hash BLOB NOT NULL"    /* of what was to be saved */
     ") STRICT, WITHOUT ROWID;";
 
-const struct lm_migration ns_migrations[] = {{.sql = first}};
+static const char pages[] =
+    /* Who may use this PC's pages. Never leaves it. */
+    "CREATE TABLE accounts("
+    "  name TEXT PRIMARY KEY,"
+    "  role TEXT NOT NULL," /* secretary, admin */
+    "  hash TEXT NOT NULL," /* argon2id */
+    "  created_ms INTEGER NOT NULL,"
+    "  disabled INTEGER NOT NULL," /* 1 = may not log in; what was done under it stays */
+    "  failures INTEGER NOT NULL," /* wrong passwords in a row */
+    "  failed_ms INTEGER NOT NULL" /* when the last was, by this PC's clock */
+    ") STRICT, WITHOUT ROWID;"
+
+    /* What was typed and not saved yet: survives a power cut. */
+    "CREATE TABLE drafts("
+    "  key TEXT NOT NULL," /* the page's name for the form */
+    "  user TEXT NOT NULL,"
+    "  body TEXT NOT NULL," /* JSON, the page's */
+    "  saved_ms INTEGER NOT NULL,"
+    "  PRIMARY KEY(user, key)) STRICT, WITHOUT ROWID;";
+
+const struct lm_migration ns_migrations[] = {{.sql = first}, {.sql = pages}};
 const int ns_n_migrations = sizeof ns_migrations / sizeof *ns_migrations;
 
 const char *const ns_sql[NS_COUNT] = {
@@ -156,4 +176,24 @@ const char *const ns_sql[NS_COUNT] = {
     [NS_VERDICT_DROP] = "UPDATE verdicts SET open = 0 WHERE record = ?1",
     [NS_SAVED] = "SELECT id, hash FROM saves WHERE key = ?1",
     [NS_SAVE_KEY] = "INSERT INTO saves(key, id, hash) VALUES(?1, ?2, ?3)",
+    [NS_OUT_PENDING] = "SELECT record, type, count(*), user, max(hlc) FROM outbox WHERE branch = "
+                       "?1 AND seq > ?2 GROUP BY record ORDER BY max(seq) DESC LIMIT ?3",
+    [NS_ACCOUNT_ADD] = "INSERT INTO accounts(name, role, hash, created_ms, disabled, failures, "
+                       "failed_ms) VALUES(?1, ?2, ?3, ?4, 0, 0, 0) ON CONFLICT(name) DO NOTHING",
+    [NS_ACCOUNT_GET] = "SELECT name, role, hash, created_ms, disabled, failures, failed_ms FROM "
+                       "accounts WHERE name = ?1",
+    [NS_ACCOUNT_LIST] = "SELECT name, role, hash, created_ms, disabled, failures, failed_ms FROM "
+                        "accounts ORDER BY name",
+    [NS_ACCOUNT_COUNT] = "SELECT count(*) FROM accounts",
+    [NS_ACCOUNT_PASSWORD] = "UPDATE accounts SET hash = ?2, failures = 0 WHERE name = ?1",
+    [NS_ACCOUNT_DISABLE] = "UPDATE accounts SET disabled = ?2, failures = 0 WHERE name = ?1",
+    [NS_ACCOUNT_FAILURES] = "UPDATE accounts SET failures = ?2, failed_ms = ?3 WHERE name = ?1",
+    [NS_DRAFT_PUT] = "INSERT INTO drafts(user, key, body, saved_ms) VALUES(?1, ?2, ?3, ?4) "
+                     "ON CONFLICT(user, key) DO UPDATE SET body = excluded.body, saved_ms = "
+                     "excluded.saved_ms",
+    [NS_DRAFT_GET] = "SELECT body, saved_ms FROM drafts WHERE user = ?1 AND key = ?2",
+    [NS_DRAFT_LIST] = "SELECT key, body, saved_ms FROM drafts WHERE user = ?1 ORDER BY saved_ms "
+                      "DESC",
+    [NS_DRAFT_DROP] = "DELETE FROM drafts WHERE user = ?1 AND key = ?2",
+    [NS_DRAFT_COUNT] = "SELECT count(*) FROM drafts WHERE user = ?1 AND key <> ?2",
 };

@@ -85,17 +85,15 @@ static void events(void *arg, const struct lm_http_request *request,
 static void start(struct fixture *f, const char *address)
 {
     const struct lm_http_route routes[] = {
-        {"GET", "/hello", hello, &f->calls},
-        {"POST", "/take", take, NULL},
-        {"GET", "/too-much", too_much, NULL},
-        {"GET", "/nothing", nothing, NULL},
-        {"GET", "/a/{x}", show, NULL},
-        {"GET", "/a/{x}/b/{y}", show, NULL},
+        {"GET", "/hello", hello, &f->calls},  {"POST", "/take", take, NULL},
+        {"GET", "/too-much", too_much, NULL}, {"GET", "/nothing", nothing, NULL},
+        {"GET", "/a/{x}", show, NULL},        {"GET", "/a/{x}/b/{y}", show, NULL},
         {"GET", "/events", events, NULL},
     };
     struct lm_error err;
 
-    assert_int_equal(lm_http_start(address, routes, sizeof(routes) / sizeof(routes[0]), &f->http, &err), LM_OK);
+    assert_int_equal(
+        lm_http_start(address, routes, sizeof(routes) / sizeof(routes[0]), &f->http, &err), LM_OK);
     f->port = atoi(strrchr(lm_http_address(f->http), ':') + 1);
     assert_in_range(f->port, 1, 65535);
 }
@@ -402,7 +400,8 @@ static void test_too_many_streams(void **state)
     char said[8192];
     int fds[LM_HTTP_STREAMS_MAX - 1], fd;
 
-    for (int i = 0; i < LM_HTTP_STREAMS_MAX - 1; i++) { /* one connection less than an address has */
+    for (int i = 0; i < LM_HTTP_STREAMS_MAX - 1;
+         i++) { /* one connection less than an address has */
         said[0] = '\0';
         fds[i] = dial(f);
         assert_int_equal(send(fds[i], ask, strlen(ask), MSG_NOSIGNAL), (ssize_t)strlen(ask));

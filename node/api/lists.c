@@ -1,0 +1,430 @@
+/* Many records: lists with filters, what belongs to a record, what waits for the town, what came
+ * back. */
+#include "node/api/api.h"
+
+#include "common/pinyin.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ARENA_BYTES (64 * 1024 * 1024)
+#define PAGE_ARENA_BYTES (32 * 1024 * 1024)
+#define WHERE_MAX 8
+#define RELATED_ROWS_MAX 100
+#define FILTER_BYTES_MAX 200
+
+/* ---- labels of what rows refer to ---- */
+
+static void add_label(struct lm_api *api, struct lm_arena *arena, json_t *labels, const char *type,
+                      const char *id)
+{
+    const struct lm_type *t = lm_catalog_type(lm_nstore_catalog(api->store), type);
+    struct lm_record *rec = NULL;
+    char label[200];
+
+    if (!t || json_object_get(labels, id) ||
+        lm_tables_get(lm_nstore_tables(api->store), arena, t, id, &rec) != LM_OK) {
+        return;
+    }
+    lm_api_label(api, rec, label, sizeof label);
+    (void)json_object_set_new(labels, id, json_string(label));
+}
+
+static void add_labels(struct lm_api *api, struct lm_arena *arena, json_t *labels,
+                       const struct lm_record *rec)
+{
+    for (size_t i = 0; i < rec->type->n_fields; i++) {
+        const struct lm_field *f = &rec->type->fields[i];
+        const struct lm_value *v = &rec->fields[i];
+
+        if (f->ftype != LM_F_UUID || !f->ref || lm_value_is_null(v)) {
+            continue;
+        }
+        if (!f->is_list) {
+            add_label(api, arena, labels, f->ref, lm_record_text(rec, (int)i));
+        }
+        for (size_t k = 0; f->is_list && v->kind == LM_LIST && k < v->len; k++) {
+            if (v->items[k].kind == LM_TEXT) {
+                add_label(api, arena, labels, f->ref, v->items[k].text);
+            }
+        }
+    }
+}
+
+/* ---- a list ---- */
+
+struct row {
+    char id[40];
+    const char *key; /* what it is sorted by, in the arena */
+};
+struct listing {
+    struct lm_api_call *call;
+    struct lm_arena arena;
+    struct row *rows;
+    size_t n, size;
+    const char *filter; /* a part of any text, or NULL */
+    int sort;           /* field index */
+    bool deleted, failed;
+};
+
+static bool contains(const struct lm_record *rec, const char *part)
+{
+    for (size_t i = LM_C_COUNT; i < rec->type->n_fields; i++) {
+        const struct lm_value *v = &rec->fields[i];
+
+        if (v->kind == LM_TEXT && strstr(v->text, part)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A text that sorts as the value does. */
+static const char *sort_key(struct listing *l, const struct lm_record *rec)
+{
+    const struct lm_value *v = &rec->fields[l->sort];
+
+    if (v->kind == LM_INT) {
+        return lm_arena_printf(&l->arena, "%020llu",
+                               (unsigned long long)v->i + (1ull << 63)); /* negative ones first */
+    }
+    return v->kind == LM_TEXT ? lm_arena_text(&l->arena, v->text, strlen(v->text)) : "";
+}
+
+static bool take_row(void *arg, const struct lm_record *rec)
+{
+    struct listing *l = arg;
+
+    if (lm_record_deleted(rec) != l->deleted || (l->filter && !contains(rec, l->filter))) {
+        return true;
+    }
+    if (l->n == l->size) {
+        size_t size = l->size ? 2 * l->size : 256;
+        struct row *rows = realloc(l->rows, size * sizeof *rows);
+
+        if (!rows) {
+            l->failed = true;
+            return false;
+        }
+        l->rows = rows;
+        l->size = size;
+    }
+    (void)snprintf(l->rows[l->n].id, sizeof l->rows[l->n].id, "%s", rec->id);
+    l->rows[l->n].key = sort_key(l, rec);
+    l->failed = !l->rows[l->n].key;
+    l->n++;
+    return !l->failed;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct row *x = a, *y = b;
+    int c = strcmp(x->key, y->key);
+
+    return c ? c : strcmp(x->id, y->id);
+}
+
+static int by_key_zh(const void *a, const void *b, void *pinyin)
+{
+    const struct row *x = a, *y = b;
+    int c = lm_pinyin_compare(pinyin, x->key, y->key);
+
+    return c ? c : strcmp(x->id, y->id);
+}
+
+static enum lm_status sort_rows(struct listing *l, const struct lm_field *f, bool down)
+{
+    struct lm_pinyin *pinyin = NULL;
+    enum lm_status st;
+
+    if (l->n < 2) {
+        return LM_OK;
+    }
+    if (f->ftype == LM_F_TEXT) {
+        st = lm_pinyin_open(&pinyin, &l->call->err);
+        if (st != LM_OK) {
+            return st;
+        }
+        qsort_r(l->rows, l->n, sizeof *l->rows, by_key_zh, pinyin);
+        lm_pinyin_close(&pinyin);
+    } else {
+        qsort(l->rows, l->n, sizeof *l->rows, by_key);
+    }
+    for (size_t i = 0; down && i < l->n / 2; i++) {
+        struct row other = l->rows[i];
+
+        l->rows[i] = l->rows[l->n - 1 - i];
+        l->rows[l->n - 1 - i] = other;
+    }
+    return LM_OK;
+}
+
+/* "sort=name", "sort=-visited_on"; without it people by name, the rest by their date, the newest
+ * first. */
+static enum lm_status take_sort(struct lm_api_call *call, const struct lm_type *type,
+                                const struct lm_field **field_out, bool *down_out)
+{
+    const char *text = call->request->query(call->request, "sort");
+    const struct lm_field *f;
+
+    *field_out = strcmp(type->name, "person") == 0 ? lm_type_field(type, "name") : NULL;
+    *down_out = !*field_out;
+    if (!*field_out) {
+        *field_out = &type->fields[type->reporting_date];
+    }
+    if (!text) {
+        return LM_OK;
+    }
+    *down_out = text[0] == '-';
+    f = lm_type_field(type, text + *down_out);
+    if (!f || f->is_list || f->ftype == LM_F_MAP) {
+        return lm_fail(&call->err, LM_ERR_INVALID, "bad_sort", "sort", "不能按“%.60s”排序。",
+                       "The list cannot be sorted by \"%.60s\".", text);
+    }
+    *field_out = f;
+    return LM_OK;
+}
+
+/* f.NAME=VALUE of the query. */
+static enum lm_status take_where(struct lm_api_call *call, const struct lm_type *type,
+                                 struct lm_where *where, size_t *n_out)
+{
+    char name[80];
+
+    *n_out = 0;
+    for (size_t i = 0; i < type->n_fields; i++) {
+        const char *value;
+
+        (void)snprintf(name, sizeof name, "f.%s", type->fields[i].name);
+        value = call->request->query(call->request, name);
+        if (value && *n_out == WHERE_MAX) {
+            return lm_fail(&call->err, LM_ERR_LIMIT, "limit", type->fields[i].name,
+                           "筛选条件最多 %d 个。", "At most %d conditions.", WHERE_MAX);
+        }
+        if (value) {
+            where[(*n_out)++] = (struct lm_where){.field = type->fields[i].name, .value = value};
+        }
+    }
+    return LM_OK;
+}
+
+static enum lm_status find_type(struct lm_api_call *call, const struct lm_type **out)
+{
+    *out = lm_catalog_type(lm_nstore_catalog(call->api->store), call->request->params[0]);
+    return *out ? LM_OK
+                : lm_fail(&call->err, LM_ERR_NOT_FOUND, "unknown_type", "type",
+                          "没有记录类型“%.40s”。", "No record type \"%.40s\".",
+                          call->request->params[0]);
+}
+
+/* The rows from..from+n as JSON, with labels. */
+static enum lm_status page_json(struct listing *l, const struct lm_type *type, size_t from,
+                                size_t n, json_t *rows, json_t *labels)
+{
+    struct lm_api *api = l->call->api;
+    struct lm_arena arena;
+    struct lm_me me;
+    enum lm_status st = lm_nstore_me(api->store, &me, &l->call->err);
+
+    lm_arena_init(&arena, PAGE_ARENA_BYTES);
+    for (size_t i = from; st == LM_OK && i < l->n && i < from + n; i++) {
+        struct lm_record *rec = NULL;
+
+        lm_arena_reset(&arena);
+        st = lm_tables_get(lm_nstore_tables(api->store), &arena, type, l->rows[i].id, &rec);
+        if (st == LM_OK) {
+            (void)json_array_append_new(rows, lm_api_record(api, &me, rec));
+            add_labels(api, &arena, labels, rec);
+        }
+        st = st == LM_ERR_NOT_FOUND ? LM_OK : st;
+    }
+    lm_arena_free(&arena);
+    return st;
+}
+
+static enum lm_status collect(struct listing *l, const struct lm_type *type,
+                              const struct lm_where *where, size_t n_where)
+{
+    enum lm_status st = lm_tables_list(lm_nstore_tables(l->call->api->store), NULL, type, NULL,
+                                       where, n_where, l->deleted, take_row, l, &l->call->err);
+
+    return st == LM_OK && l->failed ? lm_api_no_memory(l->call) : st;
+}
+
+static enum lm_status answer_page(struct listing *l, const struct lm_type *type, size_t from,
+                                  size_t n)
+{
+    json_t *rows = json_array(), *labels = json_object();
+    enum lm_status st = page_json(l, type, from, n, rows, labels);
+
+    l->call->answer =
+        json_pack("{s:o,s:o,s:I}", "records", rows, "labels", labels, "total", (json_int_t)l->n);
+    return st != LM_OK || l->call->answer ? st : lm_api_no_memory(l->call);
+}
+
+enum lm_status lm_api_list(struct lm_api_call *call)
+{
+    struct listing l = {.call = call, .filter = call->request->query(call->request, "q")};
+    struct lm_where where[WHERE_MAX];
+    const char *deleted = call->request->query(call->request, "deleted");
+    const struct lm_type *type;
+    const struct lm_field *sort = NULL;
+    bool down = false;
+    size_t n_where = 0;
+    int64_t from = 0, n = 0;
+    enum lm_status st = find_type(call, &type);
+
+    if (st == LM_OK) {
+        st = lm_api_number(call, "offset", 0, 10000000, 0, &from);
+    }
+    if (st == LM_OK) {
+        st = lm_api_number(call, "limit", 1, LM_API_ROWS_MAX, LM_API_ROWS_DEFAULT, &n);
+    }
+    if (st == LM_OK) {
+        st = take_sort(call, type, &sort, &down);
+    }
+    if (st == LM_OK) {
+        st = take_where(call, type, where, &n_where);
+    }
+    if (st == LM_OK && l.filter && strlen(l.filter) > FILTER_BYTES_MAX) {
+        st = lm_fail(&call->err, LM_ERR_LIMIT, "limit", "q", "查找的文字太长。",
+                     "The text to look for is too long.");
+    }
+    if (st != LM_OK) {
+        return st;
+    }
+    lm_arena_init(&l.arena, ARENA_BYTES);
+    l.filter = l.filter && l.filter[0] ? l.filter : NULL;
+    l.deleted = deleted && strcmp(deleted, "1") == 0;
+    l.sort = sort->index;
+    st = collect(&l, type, where, n_where);
+    if (st == LM_OK) {
+        st = sort_rows(&l, sort, down);
+    }
+    if (st == LM_OK) {
+        st = answer_page(&l, type, (size_t)from, (size_t)n);
+    }
+    free(l.rows);
+    lm_arena_free(&l.arena);
+    return st;
+}
+
+/* ---- what belongs to a record ---- */
+
+static enum lm_status related_by(struct lm_api_call *call, const struct lm_type *type,
+                                 const struct lm_field *f, const char *id, json_t *groups,
+                                 json_t *labels)
+{
+    struct listing l = {.call = call, .sort = type->reporting_date};
+    const struct lm_where where = {.field = f->name, .value = id};
+    json_t *rows = json_array();
+    enum lm_status st;
+
+    lm_arena_init(&l.arena, ARENA_BYTES);
+    st = collect(&l, type, &where, 1);
+    if (st == LM_OK) {
+        st = sort_rows(&l, &type->fields[type->reporting_date], true);
+    }
+    if (st == LM_OK && l.n > 0) {
+        st = page_json(&l, type, 0, RELATED_ROWS_MAX, rows, labels);
+        (void)json_array_append_new(groups,
+                                    json_pack("{s:s,s:s,s:I,s:O}", "type", type->name, "field",
+                                              f->name, "total", (json_int_t)l.n, "records", rows));
+    }
+    json_decref(rows);
+    free(l.rows);
+    lm_arena_free(&l.arena);
+    return st;
+}
+
+enum lm_status lm_api_related(struct lm_api_call *call)
+{
+    const struct lm_catalog *catalog = lm_nstore_catalog(call->api->store);
+    json_t *groups = json_array(), *labels = json_object();
+    char id[LM_UUID_TEXT + 1];
+    const struct lm_type *of = NULL;
+    enum lm_status st = lm_api_id(call, 0, id);
+
+    if (st == LM_OK && !(of = lm_nstore_type_of(call->api->store, id))) {
+        st = lm_fail(&call->err, LM_ERR_NOT_FOUND, "not_found", "id", "没有这条记录。",
+                     "There is no such record.");
+    }
+    for (size_t t = 0; st == LM_OK && t < catalog->n_types; t++) {
+        const struct lm_type *type = &catalog->types[t];
+
+        for (size_t i = LM_C_COUNT; st == LM_OK && i < type->n_fields; i++) {
+            const struct lm_field *f = &type->fields[i];
+
+            if (f->ftype == LM_F_UUID && f->ref && strcmp(f->ref, of->name) == 0) {
+                st = related_by(call, type, f, id, groups, labels);
+            }
+        }
+    }
+    call->answer = json_pack("{s:o,s:o}", "groups", groups, "labels", labels);
+    return st != LM_OK || call->answer ? st : lm_api_no_memory(call);
+}
+
+/* ---- what waits for the town, and what came back ---- */
+
+/* A row with what the record is called. */
+static void name_row(struct lm_api *api, json_t *row)
+{
+    const char *id = json_string_value(json_object_get(row, "id"));
+    const struct lm_type *type = id ? lm_nstore_type_of(api->store, id) : NULL;
+    struct lm_record *rec = NULL;
+    struct lm_arena arena;
+    char label[200] = "";
+
+    lm_arena_init(&arena, PAGE_ARENA_BYTES);
+    if (type && lm_tables_get(lm_nstore_tables(api->store), &arena, type, id, &rec) == LM_OK) {
+        lm_api_label(api, rec, label, sizeof label);
+    }
+    (void)json_object_set_new(row, "label", json_string(label));
+    lm_arena_free(&arena);
+}
+
+static void add_row(void *arg, json_t *row)
+{
+    (void)json_array_append(arg, row);
+}
+
+static enum lm_status answer_rows(struct lm_api_call *call, enum lm_status st, json_t *rows)
+{
+    size_t i;
+    json_t *row;
+
+    json_array_foreach(rows, i, row)
+    {
+        name_row(call->api, row);
+    }
+    call->answer = json_pack("{s:o}", "records", rows);
+    return st != LM_OK || call->answer ? st : lm_api_no_memory(call);
+}
+
+enum lm_status lm_api_returned(struct lm_api_call *call)
+{
+    json_t *rows = json_array();
+    enum lm_status st = lm_nstore_returned(call->api->store, add_row, rows, NULL, &call->err);
+
+    return answer_rows(call, st, rows);
+}
+
+static bool add_pending(void *arg, const char *id, const char *type, uint64_t n, const char *user,
+                        int64_t at_ms)
+{
+    char at[LM_TIME_TEXT + 8];
+
+    lm_time_format(at_ms, at);
+    return json_array_append_new(arg,
+                                 json_pack("{s:s,s:s,s:I,s:s,s:s}", "id", id, "type", type,
+                                           "changes", (json_int_t)n, "user", user, "at", at)) == 0;
+}
+
+enum lm_status lm_api_pending(struct lm_api_call *call)
+{
+    json_t *rows = json_array();
+    enum lm_status st =
+        lm_nstore_pending_records(call->api->store, LM_API_ROWS_MAX, add_pending, rows, &call->err);
+
+    return answer_rows(call, st, rows);
+}

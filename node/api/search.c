@@ -1,0 +1,252 @@
+/* One search box over the people of the village: name, pinyin and its initials, tail of the ID
+ * number, phone, household number.
+ *
+ * The index is in memory and made anew when the database has changed: 1,500 people take some
+ * milliseconds, and nothing can be out of step with the tables. */
+#include "node/api/api.h"
+
+#include "common/pinyin.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HITS_MAX 50
+#define QUERY_BYTES_MAX 200
+#define INDEX_BYTES_MAX (64 * 1024 * 1024)
+
+struct person_row {
+    const char *id, *name, *syllables, *joined, *initials, *id_no, *phone, *household, *state,
+        *birth_on;
+};
+struct lm_api_search {
+    struct lm_pinyin *pinyin;
+    struct lm_arena arena; /* of the rows */
+    struct person_row *rows;
+    size_t n, size;
+    uint64_t version; /* of the database when it was made */
+    bool made, full;
+};
+
+void lm_api_search_free(struct lm_api_search **search)
+{
+    if (*search) {
+        lm_pinyin_close(&(*search)->pinyin);
+        lm_arena_free(&(*search)->arena);
+        free((*search)->rows);
+        free(*search);
+        *search = NULL;
+    }
+}
+
+static const char *keep(struct lm_api_search *s, const char *text)
+{
+    const char *copy = lm_arena_text(&s->arena, text, strlen(text));
+
+    s->full = s->full || !copy;
+    return copy ? copy : "";
+}
+
+static const char *field(const struct lm_record *rec, const char *name)
+{
+    const struct lm_field *f = lm_type_field(rec->type, name);
+
+    return f ? lm_record_text(rec, f->index) : "";
+}
+
+/* "zhang san" → "zhangsan": what people type without spaces. */
+static void join(const char *syllables, char *out)
+{
+    for (; *syllables; syllables++) {
+        if (*syllables != ' ') {
+            *out++ = *syllables;
+        }
+    }
+    *out = '\0';
+}
+
+static bool add_person(void *arg, const struct lm_record *rec)
+{
+    struct lm_api_search *s = arg;
+    char syllables[400], joined[400], initials[200];
+    struct person_row *row;
+
+    if (s->n == s->size) {
+        size_t size = s->size ? 2 * s->size : 1024;
+        struct person_row *rows = realloc(s->rows, size * sizeof *rows);
+
+        if (!rows) {
+            s->full = true;
+            return false;
+        }
+        s->rows = rows;
+        s->size = size;
+    }
+    row = &s->rows[s->n++];
+    lm_pinyin_of(s->pinyin, field(rec, "name"), syllables, sizeof syllables);
+    lm_pinyin_initials(syllables, initials, sizeof initials);
+    join(syllables, joined);
+    *row = (struct person_row){.id = keep(s, rec->id),
+                               .name = keep(s, field(rec, "name")),
+                               .syllables = keep(s, syllables),
+                               .joined = keep(s, joined),
+                               .initials = keep(s, initials),
+                               .id_no = keep(s, field(rec, "id_no")),
+                               .phone = keep(s, field(rec, "phone")),
+                               .household = keep(s, field(rec, "household_no")),
+                               .state = keep(s, lm_record_text(rec, LM_C_STATE)),
+                               .birth_on = keep(s, field(rec, "birth_on"))};
+    return !s->full;
+}
+
+static enum lm_status refresh(struct lm_api_call *call)
+{
+    struct lm_api *api = call->api;
+    struct lm_api_search *s = api->search;
+    const struct lm_type *person = lm_catalog_type(lm_nstore_catalog(api->store), "person");
+    uint64_t version = 0;
+    enum lm_status st = lm_nstore_version(api->store, &version, &call->err);
+
+    if (st == LM_OK && !s) {
+        s = api->search = calloc(1, sizeof *s);
+        if (!s) {
+            return lm_api_no_memory(call);
+        }
+        lm_arena_init(&s->arena, INDEX_BYTES_MAX);
+        st = lm_pinyin_open(&s->pinyin, &call->err);
+    }
+    if (st != LM_OK || !person || (s->made && s->version == version)) {
+        return st;
+    }
+    lm_arena_reset(&s->arena);
+    s->n = 0;
+    s->made = s->full = false;
+    st = lm_tables_list(lm_nstore_tables(api->store), NULL, person, NULL, NULL, 0, false,
+                        add_person, s, &call->err);
+    if (st == LM_OK && s->full) {
+        return lm_api_no_memory(call);
+    }
+    s->made = st == LM_OK;
+    s->version = version;
+    return st;
+}
+
+/* How well a row fits, 0 = not at all. */
+static int score(const struct person_row *row, const char *q, bool digits)
+{
+    size_t n = strlen(q), id = strlen(row->id_no);
+
+    if (strcmp(row->name, q) == 0) {
+        return 100;
+    }
+    if (strncmp(row->name, q, n) == 0) {
+        return 90;
+    }
+    if (id >= n && n >= 3 && strcasecmp(row->id_no + id - n, q) == 0) {
+        return 85;
+    }
+    if (strcmp(row->initials, q) == 0) {
+        return 80;
+    }
+    if (strncmp(row->initials, q, n) == 0 || strncmp(row->joined, q, n) == 0) {
+        return 70;
+    }
+    if (strstr(row->name, q)) {
+        return 60;
+    }
+    if (digits && n >= 3 && (strstr(row->phone, q) || strstr(row->id_no, q))) {
+        return 50;
+    }
+    if (strcasecmp(row->household, q) == 0) {
+        return 75;
+    }
+    return strncmp(row->syllables, q, n) == 0 || (n >= 2 && strstr(row->initials, q)) ? 40 : 0;
+}
+
+struct hit {
+    const struct person_row *row;
+    int score;
+};
+
+static int by_score(const void *a, const void *b)
+{
+    const struct hit *x = a, *y = b;
+
+    return x->score != y->score ? y->score - x->score : strcmp(x->row->joined, y->row->joined);
+}
+
+/* The best HITS_MAX: a worse one gives way. */
+static void take_hit(struct hit *hits, size_t *n, struct hit hit)
+{
+    size_t worst = 0;
+
+    if (*n < HITS_MAX) {
+        hits[(*n)++] = hit;
+        return;
+    }
+    for (size_t i = 1; i < HITS_MAX; i++) {
+        worst = hits[i].score < hits[worst].score ? i : worst;
+    }
+    if (hit.score > hits[worst].score) {
+        hits[worst] = hit;
+    }
+}
+
+/* Lower case, without the spaces at its ends. False: nothing is left, or it is too long. */
+static bool clean_query(const char *from, char out[QUERY_BYTES_MAX + 1])
+{
+    size_t n;
+
+    from += strspn(from, " \t");
+    n = strlen(from);
+    while (n > 0 && (from[n - 1] == ' ' || from[n - 1] == '\t')) {
+        n--;
+    }
+    if (n == 0 || n > QUERY_BYTES_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        out[i] = from[i] >= 'A' && from[i] <= 'Z' ? (char)(from[i] + 32) : from[i];
+    }
+    out[n] = '\0';
+    return true;
+}
+
+enum lm_status lm_api_search(struct lm_api_call *call)
+{
+    const char *text = call->request->query(call->request, "q");
+    char q[QUERY_BYTES_MAX + 1];
+    struct hit hits[HITS_MAX];
+    size_t n = 0, total = 0;
+    json_t *rows = json_array();
+    enum lm_status st = LM_OK;
+    bool digits;
+
+    if (!rows || !text || !clean_query(text, q)) {
+        json_decref(rows);
+        return lm_fail(&call->err, LM_ERR_INVALID, "bad_query", "q", "请输入要查找的内容。",
+                       "Enter what to search for.");
+    }
+    st = refresh(call);
+    digits = strspn(q, "0123456789") == strlen(q);
+    for (size_t i = 0; st == LM_OK && i < call->api->search->n; i++) {
+        struct hit hit = {.row = &call->api->search->rows[i]};
+
+        hit.score = score(hit.row, q, digits);
+        if (hit.score > 0) {
+            total++;
+            take_hit(hits, &n, hit);
+        }
+    }
+    qsort(hits, n, sizeof *hits, by_score);
+    for (size_t i = 0; st == LM_OK && i < n; i++) {
+        const struct person_row *r = hits[i].row;
+
+        (void)json_array_append_new(
+            rows, json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "id", r->id, "type", "person",
+                            "label", r->name, "id_no", r->id_no, "phone", r->phone, "household_no",
+                            r->household, "birth_on", r->birth_on, "state", r->state));
+    }
+    call->answer = json_pack("{s:o,s:I}", "hits", rows, "total", (json_int_t)total);
+    return st != LM_OK || call->answer ? st : lm_api_no_memory(call);
+}

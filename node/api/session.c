@@ -1,0 +1,300 @@
+/* Logging in and out, the lock of the screen, and the accounts of this PC. All of it works without
+ * a network. */
+#include "node/api/api.h"
+
+#include <sodium.h>
+#include <string.h>
+
+/* ---- the first account ---- */
+
+static enum lm_status count_accounts(struct lm_api_call *call, size_t *out)
+{
+    static _Thread_local struct lm_account accounts[LM_ACCOUNTS_MAX];
+
+    return lm_nstore_accounts(call->api->store, accounts, out, &call->err);
+}
+
+enum lm_status lm_api_setup_get(struct lm_api_call *call)
+{
+    struct lm_me me;
+    size_t n = 0;
+    enum lm_status st = count_accounts(call, &n);
+
+    if (st == LM_OK) {
+        st = lm_nstore_me(call->api->store, &me, &call->err);
+    }
+    if (st == LM_OK) {
+        call->answer =
+            json_pack("{s:b,s:s,s:s}", "needed", n == 0, "station", me.station, "name", me.name);
+        st = call->answer ? LM_OK : lm_api_no_memory(call);
+    }
+    return st;
+}
+
+static enum lm_status make_account(struct lm_api_call *call, const char *role)
+{
+    const char *user, *password;
+    char hash[LM_PASSWORD_HASH_BYTES];
+    enum lm_status st = lm_api_text(call, "user", true, &user);
+
+    if (st == LM_OK) {
+        st = lm_api_text(call, "password", true, &password);
+    }
+    if (st == LM_OK) {
+        st = lm_password_check(user, password, LM_PIN_CHARS_MIN, &call->err);
+    }
+    if (st == LM_OK) {
+        st = lm_password_hash(password, hash, &call->err);
+    }
+    return st == LM_OK ? lm_nstore_account_add(call->api->store, user, role, hash,
+                                               lm_clock_wall_ms(), &call->err)
+                       : st;
+}
+
+/* The first account is made at the PC itself, by whoever installs it. */
+enum lm_status lm_api_setup(struct lm_api_call *call)
+{
+    size_t n = 0;
+    enum lm_status st = count_accounts(call, &n);
+
+    if (st == LM_OK && n > 0) {
+        return lm_fail(&call->err, LM_ERR_EXISTS, "set_up", "",
+                       "本机已有账号，请登录；忘记密码请联系镇里。",
+                       "This PC has accounts already: log in, or ask the town.");
+    }
+    st = st == LM_OK ? make_account(call, "admin") : st;
+    return st == LM_OK ? lm_api_login(call) : st;
+}
+
+/* ---- login ---- */
+
+/* For how long this account is still locked, in ms. A clock that was set back locks no longer than
+ * the rule. */
+static int64_t locked_for(const struct lm_account *account, int64_t now_ms)
+{
+    int64_t lock = lm_lockout_ms(account->failures);
+    int64_t since = now_ms - account->failed_ms;
+
+    return lock > 0 && since >= -lock && since < lock ? lock - (since < 0 ? 0 : since) : 0;
+}
+
+static enum lm_status wrong_password(struct lm_api_call *call)
+{
+    return lm_fail(&call->err, LM_ERR_DENIED, "wrong_password", "password", "账号或密码不对。",
+                   "The account or the password is wrong.");
+}
+
+/* Judges a password and keeps count. *account is filled in when it is right. */
+static enum lm_status try_password(struct lm_api_call *call, const char *user, const char *password,
+                                   struct lm_account *account)
+{
+    struct lm_nstore *store = call->api->store;
+    struct lm_error ignored;
+    int64_t now = lm_clock_wall_ms(), left;
+    enum lm_status st = lm_nstore_account(store, user, account, &ignored);
+    bool right;
+
+    if (st == LM_ERR_NOT_FOUND || (st == LM_OK && account->disabled)) {
+        (void)lm_password_matches(NULL, password);
+        return wrong_password(call);
+    }
+    if (st != LM_OK) {
+        call->err = ignored;
+        return st;
+    }
+    left = locked_for(account, now);
+    if (left > 0) {
+        return lm_fail(&call->err, LM_ERR_DENIED, "locked_out", "password",
+                       "密码输错次数太多，请 %lld 分钟后再试。",
+                       "Too many wrong passwords: try again in %lld minutes.",
+                       (long long)(left / 60000 + 1));
+    }
+    right = lm_password_matches(account->hash, password);
+    if (!right || account->failures > 0) {
+        st = lm_nstore_account_failures(store, account->name, right ? 0 : account->failures + 1,
+                                        now, &call->err);
+    }
+    return st != LM_OK ? st : right ? LM_OK : wrong_password(call);
+}
+
+static enum lm_status answer_session(struct lm_api_call *call, const struct lm_session *s)
+{
+    struct lm_me me;
+    enum lm_status st = lm_nstore_me(call->api->store, &me, &call->err);
+
+    if (st != LM_OK) {
+        return st;
+    }
+    call->answer = json_pack("{s:s,s:s,s:b,s:s,s:s,s:s,s:I}", "user", s->user, "role", s->role,
+                             "locked", (int)s->locked, "station", me.station, "station_name",
+                             me.name, "level", me.level, "idle_ms", (json_int_t)LM_API_IDLE_MS);
+    return call->answer ? LM_OK : lm_api_no_memory(call);
+}
+
+static void set_cookie(struct lm_api_call *call, const char *token)
+{
+    (void)snprintf(call->response->cookie, sizeof call->response->cookie,
+                   LM_API_COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict%s", token,
+                   token[0] ? "" : "; Max-Age=0");
+}
+
+enum lm_status lm_api_login(struct lm_api_call *call)
+{
+    const char *user, *password;
+    char token[LM_SESSION_TOKEN_TEXT];
+    struct lm_account account;
+    struct lm_session *s;
+    enum lm_status st = lm_api_text(call, "user", true, &user);
+
+    if (st == LM_OK) {
+        st = lm_api_text(call, "password", true, &password);
+    }
+    if (st == LM_OK) {
+        st = try_password(call, user, password, &account);
+    }
+    if (st != LM_OK) {
+        return st;
+    }
+    lm_session_close(call->session); /* a new login, a new token */
+    s = lm_session_open(&call->api->sessions, account.name, account.role, lm_clock_mono_ms(),
+                        token);
+    set_cookie(call, token);
+    return answer_session(call, s);
+}
+
+enum lm_status lm_api_session(struct lm_api_call *call)
+{
+    return answer_session(call, call->session);
+}
+
+enum lm_status lm_api_logout(struct lm_api_call *call)
+{
+    lm_session_close(call->session);
+    set_cookie(call, "");
+    return LM_OK;
+}
+
+enum lm_status lm_api_lock(struct lm_api_call *call)
+{
+    call->session->locked = true;
+    return answer_session(call, call->session);
+}
+
+enum lm_status lm_api_unlock(struct lm_api_call *call)
+{
+    const char *password;
+    struct lm_account account;
+    enum lm_status st = lm_api_text(call, "password", true, &password);
+
+    if (st == LM_OK) {
+        st = try_password(call, call->session->user, password, &account);
+    }
+    if (st != LM_OK) {
+        return st;
+    }
+    call->session->locked = false;
+    call->session->used_ms = lm_clock_mono_ms();
+    return answer_session(call, call->session);
+}
+
+/* ---- accounts ---- */
+
+static enum lm_status set_password(struct lm_api_call *call, const char *user, const char *password)
+{
+    char hash[LM_PASSWORD_HASH_BYTES];
+    enum lm_status st = lm_password_check(user, password, LM_PIN_CHARS_MIN, &call->err);
+
+    if (st == LM_OK) {
+        st = lm_password_hash(password, hash, &call->err);
+    }
+    return st == LM_OK ? lm_nstore_account_password(call->api->store, user, hash, &call->err) : st;
+}
+
+/* One's own: the old one shows that it is oneself. Every other session of the account ends. */
+enum lm_status lm_api_password(struct lm_api_call *call)
+{
+    const char *old, *password;
+    struct lm_account account;
+    struct lm_session mine = *call->session;
+    enum lm_status st = lm_api_text(call, "old", true, &old);
+
+    if (st == LM_OK) {
+        st = lm_api_text(call, "password", true, &password);
+    }
+    if (st == LM_OK) {
+        st = try_password(call, mine.user, old, &account);
+    }
+    if (st == LM_OK) {
+        st = set_password(call, mine.user, password);
+    }
+    if (st == LM_OK) {
+        lm_sessions_close_user(&call->api->sessions, mine.user);
+        *call->session = mine;
+    }
+    return st;
+}
+
+enum lm_status lm_api_users(struct lm_api_call *call)
+{
+    static _Thread_local struct lm_account accounts[LM_ACCOUNTS_MAX];
+    size_t n = 0;
+    json_t *rows = json_array();
+    enum lm_status st = lm_nstore_accounts(call->api->store, accounts, &n, &call->err);
+
+    for (size_t i = 0; st == LM_OK && i < n; i++) {
+        const struct lm_account *a = &accounts[i];
+        bool locked = locked_for(a, lm_clock_wall_ms()) > 0;
+
+        (void)json_array_append_new(rows,
+                                    json_pack("{s:s,s:s,s:b,s:b}", "name", a->name, "role", a->role,
+                                              "disabled", (int)a->disabled, "locked", (int)locked));
+    }
+    call->answer = json_pack("{s:o}", "users", rows);
+    return st != LM_OK || call->answer ? st : lm_api_no_memory(call);
+}
+
+enum lm_status lm_api_user_add(struct lm_api_call *call)
+{
+    const char *role;
+    enum lm_status st = lm_api_text(call, "role", true, &role);
+
+    st = st == LM_OK ? make_account(call, role) : st;
+    if (st == LM_OK) {
+        call->response->status = 201;
+        call->answer =
+            json_pack("{s:O,s:s}", "name", json_object_get(call->body, "user"), "role", role);
+        st = call->answer ? LM_OK : lm_api_no_memory(call);
+    }
+    return st;
+}
+
+/* "disabled" and a new "password" for somebody who forgot theirs. Nobody locks himself out. */
+enum lm_status lm_api_user_edit(struct lm_api_call *call)
+{
+    const char *name = call->request->params[0], *password;
+    const json_t *disabled = json_object_get(call->body, "disabled");
+    struct lm_account account;
+    enum lm_status st = lm_nstore_account(call->api->store, name, &account, &call->err);
+
+    if (st == LM_OK) {
+        st = lm_api_text(call, "password", false, &password);
+    }
+    if (st == LM_OK && disabled && !json_is_boolean(disabled)) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "bad_type", "disabled",
+                     "“disabled”应为 true 或 false。", "\"disabled\" must be true or false.");
+    }
+    if (st == LM_OK && json_is_true(disabled) && strcmp(name, call->session->user) == 0) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "own_account", "disabled", "不能停用自己的账号。",
+                     "Nobody disables the own account.");
+    }
+    if (st == LM_OK && password) {
+        st = set_password(call, name, password);
+    }
+    if (st == LM_OK && disabled) {
+        st = lm_nstore_account_disable(call->api->store, name, json_is_true(disabled), &call->err);
+    }
+    if (st == LM_OK && strcmp(name, call->session->user) != 0) {
+        lm_sessions_close_user(&call->api->sessions, name);
+    }
+    return st;
+}

@@ -1,0 +1,71 @@
+"""A client of a node's API for tests: keeps the cookie, sends JSON, and holds every answer against openapi.json."""
+import http.client
+import json
+import re
+
+import jsonschema
+
+from harness import SLOW
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.raw = status, headers, body
+        self.json = json.loads(body) if body and "json" in headers.get("Content-Type", "") else None
+
+    def __str__(self):
+        return f"{self.status} {self.raw[:1500]!r}"
+
+
+class Api:
+    def __init__(self, address):
+        self.address, self.cookie = address, None
+        self.document = None
+        self.document = self.raw("GET", "/api/v1/openapi.json").json
+        self.seen = set()  # (path of the document, method, status) that a test has met
+
+    def raw(self, method, path, body=None, headers=None):
+        """One request as given; no check of the answer."""
+        connection = http.client.HTTPConnection(self.address, timeout=30 * SLOW)
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            reply = connection.getresponse()
+            return Answer(reply.status, dict(reply.getheaders()), reply.read())
+        finally:
+            connection.close()
+
+    def __call__(self, method, path, body=None, status=None):
+        """body: a dict, sent as JSON. status: what is expected. Paths are below /api/v1/."""
+        headers = {"Cookie": self.cookie} if self.cookie else {}
+        data = None
+        if method != "GET":
+            headers["Content-Type"] = "application/json"
+            data = json.dumps(body, ensure_ascii=False).encode() if body is not None else b""
+        answer = self.raw(method, "/api/v1/" + path, data, headers)
+        if "Set-Cookie" in answer.headers:
+            self.cookie = answer.headers["Set-Cookie"].split(";")[0]
+        self.check(method, "/api/v1/" + path.split("?")[0], answer)
+        if status is not None and answer.status != status:
+            raise AssertionError(f"{method} {path}: expected {status}, got {answer}")
+        return answer
+
+    def check(self, method, path, answer):
+        """The document knows this answer and it has the shape that the document says."""
+        for template, methods in self.document["paths"].items():
+            if not re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template)), path):
+                continue
+            operation = methods.get(method.lower())
+            if operation is None:
+                continue
+            reply = operation["responses"].get(str(answer.status))
+            if reply is None:
+                raise AssertionError(f"{method} {template}: {answer.status} is not in openapi.json: {answer}")
+            self.seen.add((template, method, answer.status))
+            schema = reply.get("content", {}).get("application/json", {}).get("schema")
+            if schema and answer.json is not None:
+                jsonschema.validate(answer.json, {**schema, "components": self.document["components"]})
+            return
+        raise AssertionError(f"{method} {path} is not in openapi.json")
+
+    def login(self, user="王秘书", password="135792"):
+        return self("POST", "session", {"user": user, "password": password}, status=200)

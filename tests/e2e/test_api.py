@@ -1,0 +1,368 @@
+"""The node's API as its page and a hostile neighbour use it, over real HTTP: accounts and sessions, records, drafts, search,
+events; every answer is held against openapi.json (api.py)."""
+import json
+import socket
+import threading
+
+import harness
+from api import Api
+from harness import Case, Town, consultation, person, uuid7, wait_for
+
+SECRETARY = ("王秘书", "135792")
+
+
+class WithPage(Case):
+    """A town of one village whose node serves, with an administrator and a secretary."""
+
+    def setUp(self):
+        super().setUp()
+        self.t = Town(self, villages=1)
+        self.node = self.t.v[1]
+        self.node.run("user", "add", "管理员", "-", "--role", "admin", stdin="246813\n")
+        self.node.run("user", "add", SECRETARY[0], "-", stdin=SECRETARY[1] + "\n")
+        self.node.serve()
+        self.api = Api(self.node.server.ready["http"])
+        self.api.login(*SECRETARY)
+
+    def save(self, line, status=201, api=None):
+        """A creation with an id of its own. The record."""
+        record_id = line.get("id") or uuid7()
+        return (api or self.api)("POST", f"types/{line['type']}/records", {"id": record_id, "fields": line["fields"]}, status=status).json
+
+    def error(self, answer, code, field=None):
+        self.assertEqual(answer.json["error"]["code"], code, answer)
+        if field is not None:
+            self.assertIn(field, answer.json["error"]["field"], answer)
+        return answer.json
+
+
+class Sessions(WithPage):
+    def test_login_lock_and_logout(self):
+        me = self.api("GET", "session", status=200).json
+        self.assertEqual((me["user"], me["role"], me["locked"]), (SECRETARY[0], "secretary", False))
+        self.api("POST", "session/lock", status=200)
+        self.error(self.api("GET", "types/person/records", status=423), "locked")
+        self.error(self.api("POST", "session/unlock", {"password": "000000"}, status=403), "wrong_password")
+        self.api("POST", "session/unlock", {"password": SECRETARY[1]}, status=200)
+        self.api("GET", "types/person/records", status=200)
+        cookie = self.api.cookie
+        self.api("DELETE", "session", status=204)
+        self.api.cookie = cookie  # a copy of the cookie opens nothing any more
+        self.error(self.api("GET", "session", status=401), "no_session")
+
+    def test_nobody_gets_in_without_a_session(self):
+        stranger = Api(self.node.server.ready["http"])
+        for path, methods in stranger.document["paths"].items():
+            for method, operation in methods.items():
+                if operation.get("security") == []:
+                    continue
+                path_ = path.replace("{type}", "person").replace("{id}", uuid7()).replace("{key}", "k").replace("{name}", "n")
+                body = {} if method != "get" else None
+                answer = stranger(method.upper(), path_.removeprefix("/api/v1/"), body)
+                self.assertEqual(answer.status, 401, f"{method} {path}: {answer}")
+        self.assertIn(stranger.raw("GET", "/api/v1/status", headers={"Cookie": "lm_node=" + "A" * 43}).status, (401,))
+
+    def test_a_secretary_manages_no_accounts(self):
+        self.error(self.api("GET", "users", status=403), "not_allowed")
+        self.error(self.api("POST", "users", {"user": "x", "password": "135792", "role": "admin"}, status=403), "not_allowed")
+        self.error(self.api("PATCH", "users/管理员".replace("管理员", "%E7%AE%A1%E7%90%86%E5%91%98"), {"disabled": True}, status=403), "not_allowed")
+
+    def test_accounts(self):
+        admin = Api(self.node.server.ready["http"])
+        admin.login("管理员", "246813")
+        self.error(admin("POST", "users", {"user": "新人", "password": "123456", "role": "secretary"}, status=422), "password_simple")
+        self.error(admin("POST", "users", {"user": "新人", "password": "135792", "role": "root"}, status=422), "bad_code")
+        self.error(admin("POST", "users", {"user": "a/b", "password": "135792", "role": "secretary"}, status=422), "bad_text")
+        admin("POST", "users", {"user": "新人", "password": "864213", "role": "secretary"}, status=201)
+        self.error(admin("POST", "users", {"user": "新人", "password": "864213", "role": "secretary"}, status=409), "user_exists")
+        new = Api(self.node.server.ready["http"])
+        new.login("新人", "864213")
+        name = "users/%E6%96%B0%E4%BA%BA"
+        admin("PATCH", name, {"disabled": True}, status=204)
+        self.error(new("GET", "status", status=401), "no_session")  # whoever is disabled is out at once
+        self.error(new("POST", "session", {"user": "新人", "password": "864213"}, status=403), "wrong_password")
+        admin("PATCH", name, {"disabled": False, "password": "975318"}, status=204)
+        new.login("新人", "975318")
+        self.error(new("POST", "session/password", {"old": "000000", "password": "112233"}, status=403), "wrong_password")
+        new("POST", "session/password", {"old": "975318", "password": "112233"}, status=204)
+        new("GET", "status", status=200)  # one's own session goes on
+        self.error(admin("PATCH", "users/%E7%AE%A1%E7%90%86%E5%91%98", {"disabled": True}, status=422), "own_account")
+        self.error(admin("PATCH", "users/nobody", {"disabled": True}, status=404), "no_user")
+        self.assertEqual({u["name"] for u in admin("GET", "users", status=200).json["users"]}, {"管理员", SECRETARY[0], "新人"})
+
+    def test_lock_out_survives_a_restart(self):
+        other = Api(self.node.server.ready["http"])
+        for _ in range(5):
+            self.error(other("POST", "session", {"user": SECRETARY[0], "password": "999999"}, status=403), "wrong_password")
+        self.error(other("POST", "session", {"user": SECRETARY[0], "password": SECRETARY[1]}, status=403), "locked_out")
+        self.node.stop()
+        self.node.serve()
+        other = Api(self.node.server.ready["http"])
+        self.error(other("POST", "session", {"user": SECRETARY[0], "password": SECRETARY[1]}, status=403), "locked_out")
+        other.login("管理员", "246813")  # others are not locked out
+        self.node.run("user", "password", SECRETARY[0], "-", stdin="753951\n")
+        other.login(SECRETARY[0], "753951")
+
+    def test_first_account(self):
+        self.error(self.api("POST", "setup", {"user": "x", "password": "135792"}, status=409), "set_up")
+        self.assertFalse(self.api("GET", "setup", status=200).json["needed"])
+        fresh = self.t.new_node(1, "fresh")
+        fresh.enrol(self.t.new_kit(1, "kit-fresh"))
+        fresh.serve()
+        api = Api(fresh.server.ready["http"])
+        self.assertTrue(api("GET", "setup", status=200).json["needed"])
+        self.error(api("POST", "setup", {"user": "第一人", "password": "111111"}, status=422), "password_simple")
+        self.assertEqual(api("POST", "setup", {"user": "第一人", "password": "151617"}, status=200).json["role"], "admin")
+        self.assertFalse(api("GET", "setup", status=200).json["needed"])
+
+
+class Records(WithPage):
+    def test_a_record_from_creation_to_bin_and_back(self):
+        line = person()
+        made = self.save(line)
+        self.assertTrue(made["pending"])
+        self.assertEqual(made["label"], line["fields"]["name"])
+        got = self.api("GET", f"records/{made['id']}", status=200).json
+        self.assertEqual(got["fields"]["id_no"], line["fields"]["id_no"])
+        edited = self.api("PATCH", f"records/{made['id']}", {"fields": {"phone": "13900000001"}, "was": {"phone": None}}, status=200).json
+        self.assertEqual(edited["fields"]["phone"], "13900000001")
+        self.assertNotEqual(edited["rev"], made["rev"])
+        self.error(self.api("DELETE", f"records/{made['id']}", {}, status=422), "required", "reason")
+        self.api("DELETE", f"records/{made['id']}", {"reason": "重复录入"}, status=200)
+        self.assertEqual(self.api("GET", "types/person/records", status=200).json["total"], 0)
+        self.assertEqual(self.api("GET", "types/person/records?deleted=1", status=200).json["total"], 1)
+        self.error(self.api("PATCH", f"records/{made['id']}", {"fields": {"phone": None}}, status=422), "deleted")
+        self.api("POST", f"records/{made['id']}/undelete", {}, status=200)
+        self.assertEqual(self.api("GET", "types/person/records", status=200).json["total"], 1)
+        changes = self.api("GET", f"records/{made['id']}/history", status=200).json["changes"]
+        self.assertEqual([c["user"] for c in changes], [SECRETARY[0]] * 4)
+        # What the page saved is what the town gets.
+        self.node.sync()
+        self.assertNotIn("pending", self.api("GET", f"records/{made['id']}", status=200).json)
+        at_hub = self.t.hub.rows("records", "person")
+        self.assertEqual([r["id"] for r in at_hub], [made["id"]])
+        self.t.hub.verify()
+
+    def test_a_save_repeated_is_the_same_save(self):
+        line, record_id = person(), uuid7()
+        first = self.save({**line, "id": record_id})
+        again = self.save({**line, "id": record_id})
+        self.assertEqual(first["rev"], again["rev"])
+        self.assertEqual(self.api("GET", "types/person/records", status=200).json["total"], 1)
+        other = dict(line["fields"], name="测试别人")
+        self.error(self.api("POST", "types/person/records", {"id": record_id, "fields": other}, status=409), "key_reused")
+
+    def test_two_windows_edit_the_same_field(self):
+        record = self.save(person(phone="13900000001"))
+        path = f"records/{record['id']}"
+        self.api("PATCH", path, {"fields": {"phone": "13900000002"}, "was": {"phone": "13900000001"}}, status=200)
+        late = self.error(self.api("PATCH", path, {"fields": {"phone": "13900000003"}, "was": {"phone": "13900000001"}}, status=409),
+                          "changed_meanwhile", "phone")
+        self.assertEqual(late["present"]["fields"]["phone"], "13900000002")
+        # Another field is nobody's loss, and the same value is no conflict.
+        self.api("PATCH", path, {"fields": {"residence_text": "东头"}, "was": {"residence_text": None, "phone": "13900000001"}}, status=200)
+        self.api("PATCH", path, {"fields": {"phone": "13900000002"}, "was": {"phone": "13900000001"}}, status=200)
+        self.assertEqual(len(self.api("GET", path + "/history", status=200).json["changes"]), 3)
+
+    def test_what_is_wrong_is_said_field_by_field(self):
+        fields = person()["fields"]
+        fields.update(id_no="999999195001011234", phone="x", birth_on="1950-02-30")
+        answer = self.api("POST", "types/person/records", {"id": uuid7(), "fields": fields}, status=422).json
+        self.assertTrue({"id_no", "phone", "birth_on"} <= {i["field"].split(".")[0] for i in answer["issues"]}, answer)
+        self.assertEqual(self.api("GET", "types/person/records", status=200).json["total"], 0)
+        self.error(self.api("POST", "types/nothing/records", {"id": uuid7(), "fields": {}}, status=422), "unknown_type")
+        self.error(self.api("POST", "types/person/records", {"id": "1", "fields": {}}, status=422), "bad_uuid", "id")
+        self.error(self.api("POST", "types/person/records", {"fields": {}}, status=422), "required", "id")
+        self.error(self.api("POST", "types/matter/records", {"id": uuid7(), "fields": {}}, status=403), "not_your_type")
+        self.error(self.api("GET", "types/nothing/records", status=404), "unknown_type")
+        self.error(self.api("GET", f"records/{uuid7()}", status=404), "not_found")
+        self.error(self.api("GET", "records/1", status=404), "not_found")
+
+    def test_check_keeps_nothing(self):
+        line = person()
+        fields = {"name": line["fields"]["name"], "id_no": line["fields"]["id_no"]}
+        answer = self.api("POST", "types/person/check", {"fields": fields}, status=200).json
+        self.assertFalse(answer["good"])
+        self.assertIn("household_village", {i["field"] for i in answer["issues"]})
+        self.assertEqual(answer["derived"]["birth_on"].replace("-", ""), line["fields"]["id_no"][6:14])
+        whole = self.api("POST", "types/person/check", {"fields": line["fields"]}, status=200).json
+        self.assertTrue(whole["good"], whole)
+        self.assertEqual(whole["after"]["fields"]["sex"], whole["derived"]["sex"])
+        self.assertEqual(self.api("GET", "types/person/records", status=200).json["total"], 0)
+        record = self.save(line)
+        twice = self.api("POST", "types/person/check", {"fields": person(id_no=line["fields"]["id_no"])["fields"]}, status=200).json
+        self.assertFalse(twice["good"])
+        self.assertIn("id_no", {i["field"] for i in twice["issues"]})
+        edit = self.api("POST", "types/person/check", {"id": record["id"], "fields": {"phone": "13900000001"}}, status=200).json
+        self.assertTrue(edit["good"], edit)
+        self.assertEqual(self.api("GET", f"records/{record['id']}", status=200).json["rev"], record["rev"])
+
+    def test_lists(self):
+        people = [self.save(person(name=name, difficulty=d)) for name, d in
+                  (("测试张三", "none"), ("测试李四", "none"), ("测试阿五", "none"))]
+        page = self.api("GET", "types/person/records", status=200).json
+        self.assertEqual([r["fields"]["name"] for r in page["records"]], ["测试阿五", "测试李四", "测试张三"])  # a, l, z
+        page = self.api("GET", "types/person/records?sort=-name&limit=1&offset=1", status=200).json
+        self.assertEqual(([r["fields"]["name"] for r in page["records"]], page["total"]), (["测试李四"], 3))
+        page = self.api("GET", "types/person/records?q=%E6%9D%8E", status=200).json
+        self.assertEqual(page["total"], 1)
+        page = self.api("GET", f"types/person/records?f.id_no={people[0]['fields']['id_no']}", status=200).json
+        self.assertEqual([r["id"] for r in page["records"]], [people[0]["id"]])
+        for bad in ("sort=nothing", "limit=0", "limit=501", "limit=x", "offset=-1", "f.difficulty=nonsense"):
+            self.assertIn(self.api("GET", f"types/person/records?{bad}").status, (422, 200), bad)
+        self.error(self.api("GET", "types/person/records?limit=501", status=422), "bad_number", "limit")
+        self.save(harness.visit([people[0]["id"], people[1]["id"]]))
+        visits = self.api("GET", "types/visit/records", status=200).json
+        self.assertEqual(visits["labels"][people[1]["id"]], "测试李四")
+        groups = self.api("GET", f"records/{people[1]['id']}/related", status=200).json["groups"]
+        self.assertEqual([(g["type"], g["field"], g["total"]) for g in groups], [("visit", "persons", 1)])
+
+    def test_search(self):
+        zhang = self.save(person(name="测试张三丰", phone="13911112222"))
+        self.save(person(name="测试单雄信"))
+        tail = zhang["fields"]["id_no"][-4:]
+        household = zhang["fields"]["household_no"]
+        for q in ("%E5%BC%A0%E4%B8%89", "cszsf", "ceshizhang", tail, "1111222", household):
+            hits = self.api("GET", f"search?q={q}", status=200).json["hits"]
+            self.assertEqual([h["id"] for h in hits][:1], [zhang["id"]], q)
+        self.assertEqual(self.api("GET", "search?q=nobodyhere", status=200).json["total"], 0)
+        self.error(self.api("GET", "search?q=%20", status=422), "bad_query")
+        self.error(self.api("GET", "search", status=422), "bad_query")
+        # The index follows what another process saves.
+        self.node.add([person(name="测试赵云")])
+        self.assertEqual(self.api("GET", "search?q=cszy", status=200).json["total"], 1)
+
+    def test_pending_and_returned(self):
+        self.node.stop()
+        self.t.hub.stop()
+        self.node.serve()
+        self.api = Api(self.node.server.ready["http"])
+        self.api.login(*SECRETARY)
+        made = [self.save(consultation()) for _ in range(3)]
+        pending = self.api("GET", "pending", status=200).json["records"]
+        self.assertEqual([r["id"] for r in pending], [r["id"] for r in reversed(made)])
+        self.assertEqual(self.api("GET", "status", status=200).json["pending"], 3)
+        self.t.hub.serve()
+        self.node.sync()
+        self.assertEqual(self.api("GET", "pending", status=200).json["records"], [])
+        self.t.hub.run("send-back", made[0]["id"], "--note", "请补充内容")
+        self.node.sync()
+        back = wait_for(lambda: self.api("GET", "returned", status=200).json["records"], "the returned record")
+        self.assertEqual([(r["id"], r["verdict"], r["note"]) for r in back], [(made[0]["id"], "returned", "请补充内容")])
+
+    def test_drafts_survive_kill_9(self):
+        body = {"fields": {"name": "测试半"}, "step": 2}
+        self.api("PUT", "drafts/person-new", body, status=204)
+        self.node.kill()
+        self.node.serve()
+        self.api = Api(self.node.server.ready["http"])
+        self.api.login(*SECRETARY)
+        self.assertEqual(self.api("GET", "drafts/person-new", status=200).json["body"], body)
+        self.assertEqual(len(self.api("GET", "drafts", status=200).json["drafts"]), 1)
+        other = Api(self.node.server.ready["http"])
+        other.login("管理员", "246813")
+        self.assertEqual(other("GET", "drafts", status=200).json["drafts"], [])  # each his own
+        self.error(self.api("PUT", "drafts/x", {"text": "字" * 50000}, status=413), "too_large")
+        self.api("DELETE", "drafts/person-new", status=204)
+        self.error(self.api("GET", "drafts/person-new", status=404), "not_found")
+
+    def test_kill_9_between_saves(self):
+        """P1: whatever was answered is there; a save that was not answered may be repeated."""
+        answered, sent, stop = [], [], threading.Event()
+
+        def type_on():
+            while not stop.is_set():
+                record_id = uuid7()
+                sent.append(record_id)
+                try:
+                    self.save({**consultation(), "id": record_id})
+                    answered.append(record_id)
+                except OSError:
+                    return
+
+        writer = threading.Thread(target=type_on)
+        writer.start()
+        wait_for(lambda: len(answered) >= 5, "five saves")
+        self.node.kill()
+        stop.set()
+        writer.join()
+        self.node.serve()
+        self.api = Api(self.node.server.ready["http"])
+        self.api.login(*SECRETARY)
+        for record_id in answered:
+            self.api("GET", f"records/{record_id}", status=200)
+        self.save({**consultation(), "id": sent[-1]})  # again, or for the first time
+        page = self.api("GET", "types/consultation/records?limit=500", status=200).json
+        self.assertEqual(page["total"], len(set(sent)))
+
+
+class Events(WithPage):
+    def test_a_change_is_told(self):
+        host, port = self.node.server.ready["http"].split(":")
+        with socket.create_connection((host, int(port)), timeout=30 * harness.SLOW) as s:
+            s.sendall(f"GET /api/v1/events HTTP/1.1\r\nHost: {host}\r\nCookie: {self.api.cookie}\r\n\r\n".encode())
+            stream = s.makefile("rb")
+
+            def told(what):
+                for line in stream:
+                    if line.startswith(b"data: ") and what(json.loads(line[6:])):
+                        return True
+                return False
+
+            self.assertTrue(told(lambda status: status["state"] == "online"))
+            self.t.hub.stop()
+            self.save(consultation())
+            self.assertTrue(told(lambda status: status["pending"] == 1))
+            self.t.hub.serve()
+            self.api("POST", "sync", {}, status=202)
+            self.assertTrue(told(lambda status: status["pending"] == 0))
+
+
+class Hostile(WithPage):
+    def test_other_sites_and_forms(self):
+        address = self.node.server.ready["http"]
+        cookie = {"Cookie": self.api.cookie}
+        body = json.dumps({"id": uuid7(), "fields": consultation()["fields"]})
+        path = "/api/v1/types/consultation/records"
+        for headers, status in (({**cookie, "Content-Type": "text/plain"}, 415),
+                                ({**cookie, "Content-Type": "application/x-www-form-urlencoded"}, 415),
+                                ({**cookie, "Content-Type": "application/jsonp"}, 415),
+                                (cookie, 415),
+                                ({**cookie, "Content-Type": "application/json", "Origin": "http://evil.example"}, 403),
+                                ({**cookie, "Content-Type": "application/json", "Host": "evil.example"}, 403),
+                                ({**cookie, "Content-Type": "application/json", "Origin": f"http://{address}"}, 201)):
+            self.assertEqual(self.api.raw("POST", path, body, headers).status, status, headers)
+        answer = self.api.raw("POST", "/api/v1/session", json.dumps({"user": SECRETARY[0], "password": SECRETARY[1]}),
+                              {"Content-Type": "application/json"})
+        self.assertIn("HttpOnly", answer.headers["Set-Cookie"])
+        self.assertIn("SameSite=Strict", answer.headers["Set-Cookie"])
+        self.assertIn("default-src 'self'", answer.headers["Content-Security-Policy"])
+
+    def test_every_route_with_rubbish(self):
+        """Wrong types, sizes, encodings, path tricks: an error of the document each time, and the server goes on."""
+        record = self.save(consultation())
+        bodies = [b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe{}", b'{"a":1,"a":2}', b'{"fields":[]}', b'{"fields":{"on":{}}}',
+                  b'{"id":5,"fields":{}}', b'{"user":[],"password":{}}', b'{"user":"\\u0000","password":"x"}', b'{"reason":7}',
+                  b'{"password":"\\ud800"}', b"{" * 5000, b'{"fields":{"x":' + b"[" * 500 + b"]" * 500 + b"}}",
+                  json.dumps({"id": uuid7(), "fields": {"on": "x" * 70000}}).encode(), b'{"fields":{"on":1e999}}', b"{}" + b" " * 900000]
+        texts = ["..", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "%00", "%ff", "'%20OR%201=1--", "x" * 900, "person", record["id"]]
+        headers = {"Cookie": self.api.cookie, "Content-Type": "application/json"}
+        for path, methods in self.api.document["paths"].items():
+            for method in methods:
+                if "events" in path or (path == "/api/v1/session" and method == "delete") or path.endswith("/lock"):
+                    continue
+                for text in texts if "{" in path else [""]:
+                    real = path.replace("{type}", text).replace("{id}", text).replace("{key}", text).replace("{name}", text)
+                    for body in bodies if method != "get" else [None]:
+                        answer = self.api.raw(method.upper(), real, body, headers)
+                        self.assertIn(answer.status, (200, 201, 202, 204, 400, 401, 403, 404, 405, 409, 413, 422), f"{method} {real} {body!r:.80}: {answer}")
+                        if answer.status >= 400:
+                            self.assertTrue(answer.json["error"]["text"], answer)
+                        if "Set-Cookie" in answer.headers:
+                            self.fail(f"{method} {real} {body!r:.80} logged in")
+                for query in ("?limit=99999999999999999999", "?q=%ff", "?sort=%27", "?f.on=%00", "?offset=1e3"):
+                    if method == "get":
+                        answer = self.api.raw("GET", path.replace("{type}", "person") + query, None, headers)
+                        self.assertLess(answer.status, 500, f"{path}{query}: {answer}")
+        self.assertEqual(self.api("GET", f"records/{record['id']}", status=200).json["id"], record["id"])
+        self.assertEqual(self.node.server.http("/healthz")[0], 200)
