@@ -3,7 +3,10 @@
  * Invariants. No socket listens before the ZAP handler runs, and a ZAP domain is enforced: a key
  * that the handler did not allow gets no byte through. Sends never wait: a message is queued whole
  * or refused whole. Every frame is bounded, and a message of more frames than LM_FRAMES_MAX is
- * drained and reported as hostile. A socket belongs to the thread that calls its functions. */
+ * drained and reported as hostile. What is not a whole message yet is bounded by the door before
+ * the ROUTER (transport_guard.h): the ROUTER itself listens on the loopback address only. A socket
+ * belongs to the thread that calls its functions. */
+#include "common/transport_guard.h"
 #include "common/transport_internal.h"
 
 #include "common/base/util.h"
@@ -23,10 +26,10 @@
 
 /* What CURVE adds to a frame on the wire, which is what MAXMSGSIZE counts. */
 #define CURVE_OVERHEAD 33
+#define SHORT_FRAME_MAX 255 /* ZMTP: the longest frame whose length is one byte */
 #define HUB_HWM 32 /* messages of one peer each way: who never reads keeps 8 MiB of pages here */
 #define NODE_HWM 32
 #define LINGER_MS 200
-#define REBIND_MS 1000 /* lm_router_open waits at most this long for its port */
 #define WAIT_FDS_MAX 16
 #define ENDPOINT_BYTES 256
 
@@ -42,6 +45,9 @@ struct holder { /* the body of the message received last */
 struct lm_router {
     void *socket;
     struct lm_zap *zap;
+    struct lm_guard *guard;
+    lm_zap_allow allow;
+    void *allow_arg;
     struct holder held;
     char endpoint[ENDPOINT_BYTES];
 };
@@ -168,6 +174,14 @@ void lm_incoming_release(struct lm_incoming *in)
     }
 }
 
+/* What a frame took of the connection. */
+static size_t wire_bytes(zmq_msg_t *msg)
+{
+    size_t n = zmq_msg_size(msg) + CURVE_OVERHEAD;
+
+    return n + (n <= SHORT_FRAME_MAX ? 2 : 9);
+}
+
 static void take_user_id(struct lm_incoming *in, zmq_msg_t *msg)
 {
     const char *user_id = zmq_msg_gets(msg, "User-Id");
@@ -179,11 +193,12 @@ static void take_user_id(struct lm_incoming *in, zmq_msg_t *msg)
 }
 
 /* Reads one whole message without waiting: [routing id at a ROUTER] [kind] [body]. */
-static enum lm_status receive_now(void *socket, struct holder *held, bool routed,
+static enum lm_status receive_now(void *socket, struct holder *held, struct lm_guard *guard,
                                   struct lm_incoming *in)
 {
+    const bool routed = guard != NULL;
     const size_t kind_at = routed ? 1 : 0, body_at = kind_at + 1;
-    size_t n = 0;
+    size_t n = 0, wire = 0;
     bool more = true, good = true;
 
     memset(in, 0, sizeof(*in));
@@ -203,6 +218,7 @@ static enum lm_status receive_now(void *socket, struct holder *held, bool routed
             return code == EAGAIN ? LM_ERR_TIMEOUT : LM_ERR_IO;
         }
         more = zmq_msg_more(&msg);
+        wire += routed && n == 0 ? 0 : wire_bytes(&msg);
         if (routed && n == 0) {
             if (zmq_msg_size(&msg) <= sizeof(in->peer.id)) {
                 in->peer.n = zmq_msg_size(&msg);
@@ -222,7 +238,13 @@ static enum lm_status receive_now(void *socket, struct holder *held, bool routed
         }
         if (!more) {
             /* The last frame: after a poll the first one may carry no User-Id (libzmq 4.3.4). */
-            take_user_id(in, n == body_at && held->full ? &held->body : &msg);
+            zmq_msg_t *last = n == body_at && held->full ? &held->body : &msg;
+            const char *address = routed ? zmq_msg_gets(last, "Peer-Address") : NULL;
+
+            take_user_id(in, last);
+            if (address != NULL) {
+                lm_guard_took(guard, address, wire);
+            }
         }
         zmq_msg_close(&msg);
         n = n <= LM_FRAMES_MAX ? n + 1 : n;
@@ -238,10 +260,11 @@ static enum lm_status receive_now(void *socket, struct holder *held, bool routed
     return LM_OK;
 }
 
-static enum lm_status receive(void *socket, struct holder *held, bool routed, int timeout_ms,
-                              struct lm_incoming *in)
+/* guard: NULL at a DEALER. */
+static enum lm_status receive(void *socket, struct holder *held, struct lm_guard *guard,
+                              int timeout_ms, struct lm_incoming *in)
 {
-    enum lm_status status = receive_now(socket, held, routed, in);
+    enum lm_status status = receive_now(socket, held, guard, in);
 
     if (status == LM_ERR_TIMEOUT && timeout_ms > 0) {
         zmq_pollitem_t item = {.socket = socket, .events = ZMQ_POLLIN};
@@ -249,7 +272,7 @@ static enum lm_status receive(void *socket, struct holder *held, bool routed, in
         if (zmq_poll(&item, 1, timeout_ms) < 0 && errno != EINTR) {
             return LM_ERR_IO;
         }
-        status = receive_now(socket, held, routed, in);
+        status = receive_now(socket, held, guard, in);
     }
     return status;
 }
@@ -352,43 +375,42 @@ static bool set_router(void *socket, const struct lm_keypair *keys)
            lm_socket_set_int(socket, ZMQ_ROUTER_HANDOVER, 0) &&
            /* With 0 what cannot be sent is lost in silence. */
            lm_socket_set_int(socket, ZMQ_ROUTER_MANDATORY, 1) &&
-           lm_socket_set_int(socket, ZMQ_BACKLOG, 256);
+           lm_socket_set_int(socket, ZMQ_BACKLOG, LM_GUARD_STRANGERS_MAX);
 }
 
-/* libzmq closes a listener in its own time: whoever reopens the port in the same process must grant
- * it some. */
-static bool bind_within(void *socket, const char *endpoint, int64_t within_ms)
-{
-    int64_t end_ms = lm_clock_mono_ms() + within_ms;
-    int rc;
-
-    while ((rc = zmq_bind(socket, endpoint)) != 0 && errno == EADDRINUSE &&
-           lm_clock_mono_ms() < end_ms) {
-        (void)zmq_poll(NULL, 0, 20);
-        errno = EADDRINUSE;
-    }
-    return rc == 0;
-}
-
-/* The address as it was given (libzmq would say ::ffff:127.0.0.1) with the port that was got. */
-static bool name_endpoint(struct lm_router *router, const char *given)
+/* The port of the loopback address that the ROUTER was given; 0: none. */
+static uint16_t inner_port(void *socket)
 {
     char bound[ENDPOINT_BYTES];
     size_t size = sizeof(bound);
-    const char *given_port = strrchr(given, ':'), *port;
-    int n;
+    const char *port;
 
-    if (zmq_getsockopt(router->socket, ZMQ_LAST_ENDPOINT, bound, &size) != 0) {
-        return false;
+    if (zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, bound, &size) != 0) {
+        return 0;
     }
     port = strrchr(bound, ':');
-    if (port == NULL || given_port == NULL) {
-        errno = EINVAL;
-        return false;
-    }
-    n = snprintf(router->endpoint, sizeof(router->endpoint), "%.*s%s", (int)(given_port - given),
-                 given, port);
+    return port != NULL ? (uint16_t)strtoul(port + 1, NULL, 10) : 0;
+}
+
+/* The address as it was given, with the port that was got. */
+static bool name_endpoint(struct lm_router *router, const char *given, uint16_t port)
+{
+    int host = (int)(strrchr(given, ':') - given);
+    int n = snprintf(router->endpoint, sizeof(router->endpoint), "%.*s:%u", host, given, port);
+
     return n > 0 && (size_t)n < sizeof(router->endpoint);
+}
+
+/* On the ZAP thread. The address that the caller is told is the peer's own. */
+static bool allow_through_guard(void *arg, const uint8_t public_key[LM_KEY_BYTES],
+                                const char *address, char user_id_out[41])
+{
+    struct lm_router *router = arg;
+    char own[64];
+
+    return lm_guard_address_of(router->guard, address, own) &&
+           router->allow(router->allow_arg, public_key, own, user_id_out) &&
+           lm_guard_admit(router->guard, address, public_key);
 }
 
 enum lm_status lm_router_open(struct lm_context *context, const char *endpoint,
@@ -396,35 +418,37 @@ enum lm_status lm_router_open(struct lm_context *context, const char *endpoint,
                               struct lm_router **out, struct lm_error *err)
 {
     struct lm_router *router;
-    char bind_to[ENDPOINT_BYTES];
-    size_t len = strlen(endpoint);
+    uint16_t port = 0;
     enum lm_status status;
 
     *out = NULL;
-    if (strncmp(endpoint, "tcp://", 6) != 0 || len >= sizeof(bind_to)) {
+    if (strncmp(endpoint, "tcp://", 6) != 0 || strlen(endpoint) >= ENDPOINT_BYTES) {
         errno = EINVAL;
         return lm_net_fail(err, "bad_endpoint", endpoint);
     }
-    memcpy(bind_to, endpoint, len + 1);
-    if (len > 2 && strcmp(endpoint + len - 2, ":0") == 0) {
-        bind_to[len - 1] = '*';
-    }
     router = calloc(1, sizeof(*router));
-    if (router == NULL) {
+    if (router == NULL || lm_guard_new(&router->guard) != LM_OK) {
+        free(router);
         return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
     }
-    status = lm_zap_start(context->zmq, allow, allow_arg, &router->zap, err);
+    router->allow = allow;
+    router->allow_arg = allow_arg;
+    status = lm_zap_start(context->zmq, allow_through_guard, router, &router->zap, err);
     if (status != LM_OK) {
         goto out;
     }
     router->socket = zmq_socket(context->zmq, ZMQ_ROUTER);
     if (router->socket == NULL || !set_router(router->socket, keys) ||
-        !bind_within(router->socket, bind_to, REBIND_MS)) {
-        status = lm_net_fail(err, "listen", endpoint);
+        zmq_bind(router->socket, "tcp://127.0.0.1:*") != 0) {
+        status = lm_net_fail(err, "listen", "127.0.0.1");
         goto out;
     }
-    if (!name_endpoint(router, endpoint)) {
+    status = lm_guard_listen(router->guard, endpoint, inner_port(router->socket), &port, err);
+    if (status == LM_OK && !name_endpoint(router, endpoint, port)) {
+        errno = EINVAL;
         status = lm_net_fail(err, "listen", endpoint);
+    }
+    if (status != LM_OK) {
         goto out;
     }
     *out = router;
@@ -450,7 +474,7 @@ int lm_router_fd(struct lm_router *router)
 
 enum lm_status lm_router_receive(struct lm_router *router, int timeout_ms, struct lm_incoming *in)
 {
-    return receive(router->socket, &router->held, true, timeout_ms, in);
+    return receive(router->socket, &router->held, router->guard, timeout_ms, in);
 }
 
 enum lm_status lm_router_send(struct lm_router *router, const struct lm_peer *peer, uint8_t kind,
@@ -466,6 +490,11 @@ enum lm_status lm_router_wait(struct lm_router *router, const int *fds, size_t n
     return wait_for(router->socket, fds, n_fds, ready, timeout_ms, message_ready);
 }
 
+void lm_router_waiting(struct lm_router *router, uint64_t *bytes_out, size_t *connections_out)
+{
+    lm_guard_waiting(router->guard, bytes_out, connections_out);
+}
+
 void lm_router_close(struct lm_router **router)
 {
     if (router == NULL || *router == NULL) {
@@ -476,6 +505,7 @@ void lm_router_close(struct lm_router **router)
         zmq_close((*router)->socket);
     }
     lm_zap_stop(&(*router)->zap);
+    lm_guard_close(&(*router)->guard);
     free(*router);
     *router = NULL;
 }
@@ -617,7 +647,7 @@ enum lm_status lm_dealer_send(struct lm_dealer *dealer, uint8_t kind, const void
 
 enum lm_status lm_dealer_receive(struct lm_dealer *dealer, int timeout_ms, struct lm_incoming *in)
 {
-    enum lm_status status = receive(dealer->socket, &dealer->held, false, timeout_ms, in);
+    enum lm_status status = receive(dealer->socket, &dealer->held, NULL, timeout_ms, in);
 
     drain_monitor(dealer);
     return status;

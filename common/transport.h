@@ -61,6 +61,9 @@ enum lm_status lm_router_send(struct lm_router *router, const struct lm_peer *pe
  * which. */
 enum lm_status lm_router_wait(struct lm_router *router, const int *fds, size_t n_fds, bool *ready,
                               int timeout_ms, bool *message_ready) LM_MUST_USE;
+/* What came in from all peers and was not received yet, in bytes on the wire (bounds:
+ * transport_guard.h), and how many connections there are. */
+void lm_router_waiting(struct lm_router *router, uint64_t *bytes_out, size_t *connections_out);
 void lm_router_close(struct lm_router **router);
 
 struct lm_dealer;

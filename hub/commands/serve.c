@@ -6,10 +6,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #define TICK_MS 1000
+#define FILES_WANTED 8192
 
 static int open_signals(struct lm_error *err)
 {
@@ -27,6 +29,17 @@ static int open_signals(struct lm_error *err)
                       "cannot receive signals");
     }
     return fd;
+}
+
+/* Shells give 1,024; each connection takes three. What the system allows is taken, up to what they
+ * can need. */
+static void open_more_files(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILES_WANTED) {
+        files.rlim_cur = files.rlim_max < FILES_WANTED ? files.rlim_max : FILES_WANTED;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
 }
 
 static void handle_message(struct lm_server *server, const struct lm_incoming *in)
@@ -231,6 +244,7 @@ int lm_cmd_serve(struct lm_hub *hub, struct lm_cli *cli)
     server->peers = calloc(LM_PEERS_MAX, sizeof *server->peers);
     server->gate = lm_gate_new();
     int signals = -1;
+    open_more_files();
     enum lm_status status = lm_hub_options(cli, options, 2, positional, 1, &n, &err);
     if (status == LM_OK && (!server->peers || !server->gate)) {
         status = lm_fail(&err, LM_ERR_MEMORY, "memory", "", "内存不足", "out of memory");

@@ -1,6 +1,6 @@
 """Lines as villages have them, packet by packet (link.py): 64 kbit/s, 800 ms, 20 % loss, a link that comes and goes, a link that is cut in the
 middle of a push. A new PC's first load, a push and edits both ways go over each; in the end node, hub and what was entered are the
-same, once each (P2, P3, P5)."""
+same, once each (P2, P3, P5). LASTMILE_LONG=1: more records and more cuts."""
 import os
 import pathlib
 import signal
@@ -11,6 +11,8 @@ import link
 from harness import Case, Town, consultation, wait_for
 
 WHY_NOT = link.why_not()
+LONG = os.environ.get("LASTMILE_LONG") == "1"
+OLD, NEW, EDITS, CUTS = (300, 200, 50, 4) if LONG else (100, 60, 20, 2)
 RELEASE = pathlib.Path(os.environ.get("LASTMILE_RELEASE", ".build/release"))
 
 
@@ -19,7 +21,7 @@ class Lines(Case):
     weight = 8
 
     def town(self, **line):
-        """A hub with 300 records of village 1 from a first PC on a good line; a second PC of the village behind the bad one."""
+        """A hub with OLD records of village 1 from a first PC on a good line; a second PC of the village behind the bad one."""
         self.link = link.Link()
         self.addCleanup(self.link.close)
         town = Town(self, villages=1, bin_dir=RELEASE, enrol=False, serve=False)
@@ -27,7 +29,7 @@ class Lines(Case):
         town.hub.serve()
         self.hub, self.first = town.hub, town.v[1]
         self.first.enrol(town.new_kit(1, "kit-first"))
-        self.model = {i: 1 for i in self.first.add_ids([consultation(item_count=1) for _ in range(300)])}
+        self.model = {i: 1 for i in self.first.add_ids([consultation(item_count=1) for _ in range(OLD)])}
         self.first.sync()
         self.node = town.new_node(1, "far")
         self.node.prefix = self.link.prefix
@@ -37,14 +39,14 @@ class Lines(Case):
         return kit
 
     def work_both_ways(self):
-        """200 new records at the far PC, edits there and at the hub."""
-        made = self.node.add_ids([consultation(item_count=2) for _ in range(200)])
+        """NEW records at the far PC, edits there and at the hub."""
+        made = self.node.add_ids([consultation(item_count=2) for _ in range(NEW)])
         self.model.update({i: 2 for i in made})
         old = sorted(set(self.model) - set(made))
-        self.node.add([{"id": i, "fields": {"item_count": 3}} for i in made[:50]])
-        self.model.update({i: 3 for i in made[:50]})
-        self.hub.add([{"id": i, "fields": {"item_count": 4}} for i in old[:50]])
-        self.model.update({i: 4 for i in old[:50]})
+        self.node.add([{"id": i, "fields": {"item_count": 3}} for i in made[:EDITS]])
+        self.model.update({i: 3 for i in made[:EDITS]})
+        self.hub.add([{"id": i, "fields": {"item_count": 4}} for i in old[:EDITS]])
+        self.model.update({i: 4 for i in old[:EDITS]})
 
     def agree(self, timeout_s):
         """Waits until the far PC shows what was entered, then compares node, hub and model."""
@@ -66,7 +68,7 @@ class Lines(Case):
         kit = self.town(**line)
         self.node.enrol(kit, timeout_s=120)
         self.node.serve()
-        wait_for(lambda: len(self.node.list("consultation")) == 300, "the first load", timeout_s, 0.5)
+        wait_for(lambda: len(self.node.list("consultation")) == OLD, "the first load", timeout_s, 0.5)
         self.work_both_ways()
         self.agree(timeout_s)
 
@@ -89,7 +91,7 @@ class Lines(Case):
         self.node.serve()
         wait_for(lambda: self.node.status()["state"] == "online", "the session", 60)
         self.work_both_ways()
-        for _ in range(4):
+        for _ in range(CUTS):
             goal = self.link.carried + 6000  # some packets further, wherever that is
             wait_for(lambda: self.link.carried >= goal or self.node.status()["pending"] == 0, "some traffic", 120, 0.01)
             self.link.up = False
@@ -112,7 +114,7 @@ class Lines(Case):
                     made = self.node.add_ids([consultation(item_count=5) for _ in range(50)])
                     self.assertEqual(self.node.status()["pending"], 50, "the node goes on without the hub")
                 else:
-                    old = sorted(self.model)[:20]
+                    old = sorted(self.model)[:EDITS]
                     self.hub.add([{"id": i, "fields": {"item_count": 6}} for i in old])
                     self.model.update({i: 6 for i in old})
             finally:

@@ -2,11 +2,12 @@
 of an earlier session (P3, P11, P12). Through all of it an honest node is served, and the hub's memory stays bounded."""
 import pathlib
 import os
+import resource
 import socket
 
 import zmq
 
-from adversary import ACK, ERROR, FEED, HELLO, PULL, PUSH, client_of, pack
+from adversary import ACK, ERROR, FEED, HELLO, PULL, PUSH, Client, client_of, pack
 from harness import Case, consultation, wait_for
 
 RELEASE = pathlib.Path(os.environ.get("LASTMILE_RELEASE", ".build/release"))
@@ -93,6 +94,67 @@ class Peers(Case):
             pass
         self.others_are_served()
         self.assertLess(self.memory_kb() - before, GROWTH_MAX_KB)
+
+    def test_a_message_without_end(self):
+        """4,096 frames of 64 KiB in one message, from an enrolled key on four connections and more: the door before the ROUTER stops at its
+        bound, others are served, and the connections are closed; a fifth connection of the key costs the first one"""
+        enrolled, frame = self.client(), b"x" * 65536
+        before = self.memory_kb()
+        attackers = []
+        for _ in range(6):
+            c = Client(enrolled.endpoint, enrolled.hub_key, enrolled.public, enrolled.secret).connect()
+            self.addCleanup(c.close)
+            c.monitor = c.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+            c.send_frames(*([frame] * (4096 if not attackers else 512)))
+            attackers.append(c)
+        most = 0
+
+        def the_first_is_cut():
+            nonlocal most
+            most = max(most, self.memory_kb() - before)
+            return attackers[0].monitor.poll(0)
+        wait_for(the_first_is_cut, "the first connection to be cut", 60, 0.05)
+        self.others_are_served()
+        for c in attackers:
+            c.close()
+        alone = Client(enrolled.endpoint, enrolled.hub_key, enrolled.public, enrolled.secret).connect()
+        self.addCleanup(alone.close)
+        monitor = alone.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        alone.send_frames(*([frame] * 512))
+        wait_for(lambda: monitor.poll(0), "a lone one to be cut for what it never ends", 60, 0.2)
+        most = max(most, self.memory_kb() - before)
+        self.assertLess(most, GROWTH_MAX_KB)
+        self.others_are_served()
+        print(f"note: messages without end: the hub grew by {most // 1024} MiB", flush=True)
+
+    def test_strangers_by_thousands(self):
+        """2,500 half greetings, all kept open: the hub keeps the newest 1,024 of them, and whoever has a key gets in"""
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        if hard < 8192:
+            self.skipTest("needs 8,192 files")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        greeting = b"\xff\0\0\0\0\0\0\0\1\x7f\3\0CU"
+        sockets = []
+        try:
+            for _ in range(2500):
+                s = socket.create_connection(("127.0.0.1", self.hub.port), timeout=10)
+                s.send(greeting)
+                sockets.append(s)
+            self.others_are_served()
+            files = len(os.listdir(f"/proc/{self.hub.server.process.pid}/fd"))
+            self.assertLess(files, 3 * 1024 + 200)
+        finally:
+            for s in sockets:
+                s.close()
+        self.others_are_served()
+
+    def test_a_stranger_sends_no_more_than_a_handshake(self):
+        """Without a key nothing past a handshake's bytes is read: the connection is closed"""
+        with socket.create_connection(("127.0.0.1", self.hub.port), timeout=10) as s:
+            s.settimeout(10)
+            with self.assertRaises(OSError):
+                for _ in range(4096):
+                    s.sendall(b"\0" * 65536)
 
     def test_frames_of_an_earlier_session(self):
         """What was recorded in one session and sent again in a later one changes nothing"""

@@ -3,6 +3,7 @@
  * waited for is there. */
 #include "common/base/util.h"
 #include "common/transport.h"
+#include "common/transport_guard.h"
 #include "proto/limits.h"
 
 #include <setjmp.h>
@@ -372,6 +373,141 @@ static void test_wrong_frames(void **state)
     zmq_ctx_term(context);
 }
 
+/* P12: frames with MORE are held by libzmq until the last one; the door before the ROUTER lets only
+ * so much of them in. */
+static void test_endless_message(void **state)
+{
+    enum { FRAMES = 400, FRAME = 65536 };
+    struct world *w = *state;
+    void *context, *raw = raw_dealer(w, &context);
+    uint8_t *frame = calloc(1, FRAME);
+    struct lm_dealer *dealer;
+    struct lm_incoming in;
+    uint64_t waiting = 0, most = 0;
+    size_t connections;
+    int64_t end_ms = lm_clock_mono_ms() + DEADLINE_MS;
+
+    assert_non_null(frame);
+    for (int i = 0; i < FRAMES; i++) {
+        assert_int_equal(zmq_send(raw, frame, FRAME, i < FRAMES - 1 ? ZMQ_SNDMORE : 0), FRAME);
+    }
+    while (most < LM_GUARD_UNTAKEN_MAX && lm_clock_mono_ms() < end_ms) {
+        assert_int_equal(lm_router_receive(w->router, 1, &in), LM_ERR_TIMEOUT);
+        lm_router_waiting(w->router, &waiting, &connections);
+        most = waiting > most ? waiting : most;
+    }
+    assert_true(most >= LM_GUARD_UNTAKEN_MAX);
+    dealer = dial(w, lm_router_endpoint(w->router), &w->hub, &w->a); /* others go on */
+    for (int i = 0; i < 20; i++) {
+        exchange(w, dealer, "r1");
+    }
+    lm_router_waiting(w->router, &waiting, &connections);
+    assert_true(waiting <
+                LM_GUARD_UNTAKEN_MAX + 2 * 16384); /* by a chunk over, not by the rest of 25 MiB */
+    assert_int_equal(connections, 2);
+    hang_up(w, &dealer);
+    zmq_close(raw);
+    zmq_ctx_term(context);
+    free(frame);
+}
+
+/* What was received no longer counts, to the byte but for handshakes. */
+static void test_bytes_taken(void **state)
+{
+    struct world *w = *state;
+    struct lm_dealer *dealer = dial(w, lm_router_endpoint(w->router), &w->hub, &w->a);
+    uint8_t *body = calloc(1, LM_FRAME_BYTES_MAX);
+    struct lm_incoming in;
+    uint64_t before, after;
+    size_t connections;
+
+    assert_non_null(body);
+    exchange(w, dealer, "r1");
+    lm_router_waiting(w->router, &before, &connections);
+    assert_true(before > 0 && before <= LM_GUARD_HANDSHAKE_BYTES_MAX);
+    for (int i = 0; i < 12; i++) { /* more than may wait at once */
+        send_until_taken(dealer, 5, body, i % 3 ? LM_FRAME_BYTES_MAX : (size_t)200 + (size_t)i);
+        assert_int_equal(lm_router_receive(w->router, DEADLINE_MS, &in), LM_OK);
+        assert_false(in.hostile);
+        lm_incoming_release(&in);
+    }
+    lm_router_waiting(w->router, &after, &connections);
+    assert_int_equal(after, before);
+    assert_int_equal(connections, 1);
+    hang_up(w, &dealer);
+    free(body);
+}
+
+/* Of connections with one key the oldest makes room. */
+static void test_connections_of_one_key(void **state)
+{
+    struct world *w = *state;
+    void *contexts[LM_GUARD_PER_KEY_MAX + 2], *raw[LM_GUARD_PER_KEY_MAX + 2];
+    struct lm_incoming in;
+    uint64_t bytes;
+    size_t connections = 0;
+    int64_t end_ms = lm_clock_mono_ms() + DEADLINE_MS;
+
+    for (int i = 0; i < LM_GUARD_PER_KEY_MAX + 2; i++) {
+        raw[i] = raw_dealer(w, &contexts[i]);
+        assert_int_equal(zmq_send(raw[i], "\3", 1, ZMQ_SNDMORE), 1);
+        assert_int_equal(zmq_send(raw[i], "body", 4, 0), 4);
+        assert_int_equal(lm_router_receive(w->router, DEADLINE_MS, &in), LM_OK);
+        lm_incoming_release(&in);
+        zmq_setsockopt(raw[i], ZMQ_RECONNECT_IVL, &(int){-1}, sizeof(int));
+    }
+    do {
+        lm_router_waiting(w->router, &bytes, &connections);
+    } while (connections > LM_GUARD_PER_KEY_MAX && lm_clock_mono_ms() < end_ms);
+    assert_int_equal(connections, LM_GUARD_PER_KEY_MAX);
+    for (int i = 0; i < LM_GUARD_PER_KEY_MAX + 2; i++) {
+        zmq_close(raw[i]);
+        zmq_ctx_term(contexts[i]);
+    }
+}
+
+static int raw_tcp(struct world *w)
+{
+    const char *port = strrchr(lm_router_endpoint(w->router), ':');
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                             .sin_port = htons((uint16_t)atoi(port + 1))};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    return fd;
+}
+
+/* P12: more half greetings than the door keeps: the oldest goes, whoever has a key is let in, and
+ * nobody can send more than a handshake without one. */
+static void test_strangers_make_room(void **state)
+{
+    enum { STRANGERS = 400 };
+    static const uint8_t greeting[12] = {0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0};
+    struct world *w = *state;
+    int fds[STRANGERS];
+    uint8_t *noise = calloc(1, 65536);
+    struct lm_dealer *dealer;
+
+    assert_non_null(noise);
+    for (int i = 0; i < STRANGERS; i++) {
+        fds[i] = raw_tcp(w);
+        (void)!send(fds[i], greeting, sizeof(greeting), MSG_NOSIGNAL);
+    }
+    dealer = dial(w, lm_router_endpoint(w->router), &w->hub, &w->a);
+    exchange(w, dealer, "r1");
+    /* One of those that is still open says more than a handshake takes. */
+    while (send(fds[STRANGERS - 1], noise, 65536, MSG_NOSIGNAL) > 0) {
+    }
+    exchange(w, dealer, "r1");
+    hang_up(w, &dealer);
+    for (int i = 0; i < STRANGERS; i++) {
+        close(fds[i]);
+    }
+    free(noise);
+}
+
 static void test_oversized_frame(void **state)
 {
     struct world *w = *state;
@@ -565,6 +701,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_portal_then_hub, setup, teardown),
         cmocka_unit_test_setup_teardown(test_web_client_at_the_port, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_frames, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_endless_message, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bytes_taken, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_connections_of_one_key, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_strangers_make_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_oversized_frame, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_peers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_queue, setup, teardown),
