@@ -2,6 +2,9 @@
  * what happens in between. */
 #include "tests/unit/hub_store_world.h"
 
+#include <sqlite3.h>
+#include <sys/wait.h>
+
 #include "hub/keys.h"
 
 static void test_create_makes_town(void **state)
@@ -724,9 +727,53 @@ static void test_duplicate_persons_and_history(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 
-int main(void)
+#define LOOK "--look"
+
+static int look(const char *path)
 {
+    sqlite3 *db = NULL;
+    int rc = sqlite3_open(path, &db);
+
+    rc = rc == SQLITE_OK ? sqlite3_exec(db, "SELECT * FROM meta", NULL, NULL, NULL) : rc;
+    (void)sqlite3_close(db);
+    return rc == SQLITE_OK ? 0 : 1;
+}
+
+/* P2: another tool's look at the database must not take the log of what was acked away: the last
+ * connection to close removes it, and SQLite tells who is the last by locks that a process loses
+ * when it closes any descriptor of that file. */
+static void another_process_closes_the_database(void **state)
+{
+    struct world *w = *state;
+    struct lm_store_totals t;
+    char path[128], log[160];
+    int status = 0;
+    pid_t child;
+
+    (void)snprintf(path, sizeof path, "%s/hub.db", w->path);
+    (void)snprintf(log, sizeof log, "%s-wal", path);
+    OK(lm_store_totals(w->store, &t));
+    assert_true(t.journal_bytes > 0);
+    assert_int_equal(access(log, F_OK), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) { /* a program of its own: SQLite keeps its locks by process */
+        (void)execl("/proc/self/exe", "test_hub_store", LOOK, path, (char *)NULL);
+        _exit(2);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(access(log, F_OK), 0);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], LOOK) == 0) {
+        return look(argv[2]);
+    }
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(another_process_closes_the_database, world_setup,
+                                        world_teardown),
         T(test_create_makes_town),
         T(test_station_again_changes_nothing),
         T(test_push_applies),
