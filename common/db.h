@@ -1,6 +1,10 @@
 /* The one place that opens databases: SQLite with WAL and synchronous=FULL, migrations,
  * transactions, and SQLite's errors as statuses with words. One connection belongs to one thread.
  *
+ * A process must not open a database's files in any other way while it has it open here (not to
+ * read its size, not to copy it): closing that descriptor would drop SQLite's locks on it, and the
+ * write-ahead log could be taken away from under us (howtocorrupt.html, 2.2).
+ *
  * Only stores (common/tables, hub/store, node/store) use lm_db_handle(); nobody else sees SQLite.
  */
 #ifndef LM_COMMON_DB_H

@@ -1,0 +1,52 @@
+"""Other programs at the database files: a SQLite tool that opens and closes them while the servers run takes nothing away (P1, P2); what
+somebody writes there past the program is found (corrosion #366)."""
+import os
+import sqlite3
+
+from harness import Case, Town, consultation, wait_for
+
+
+def look_in(path):
+    """As a person with DB Browser: opens for writing, reads, closes."""
+    db = sqlite3.connect(path, timeout=20)
+    try:
+        return db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    finally:
+        db.close()
+
+
+def write_in(path, sql, *args):
+    db = sqlite3.connect(path, timeout=20)
+    try:
+        with db:
+            return db.execute(sql, args).rowcount
+    finally:
+        db.close()
+
+
+class Visitors(Case):
+    def taken_away(self, program):
+        """Files of its database that the server has open and that are no longer there."""
+        fds = f"/proc/{program.server.process.pid}/fd"
+        return [link for link in (os.readlink(f"{fds}/{fd}") for fd in os.listdir(fds)) if link.endswith("(deleted)")]
+
+    def test_a_visitor_while_servers_run(self):
+        """P1, P2: whoever opens and closes the databases with another program, as its last user too, changes nothing: what is saved and acked
+        afterwards is still there after a kill -9"""
+        town = Town(self, villages=1)
+        hub, node = town.hub, town.v[1]
+        node.serve()
+        made = node.add_ids([consultation(item_count=1)])
+        wait_for(lambda: hub.json("status")["uptime_s"] >= 3, "the hub to have looked after itself more than once")
+        for program, name in ((hub, "hub.db"), (node, "node.db")):
+            for _ in range(3):
+                self.assertGreater(look_in(program.dir / name), 5)
+            self.assertEqual(self.taken_away(program), [], "the log that it writes to")
+        made += node.add_ids([consultation(item_count=2)])
+        wait_for(lambda: node.status()["pending"] == 0, "the ack")
+        hub.kill()
+        node.kill()
+        hub.serve()
+        self.assertEqual(sorted(r["id"] for r in hub.rows("records", "consultation")), sorted(made))
+        self.assertEqual(sorted(r["id"] for r in node.list("consultation")), sorted(made))
+        hub.verify()
