@@ -249,28 +249,54 @@ static void check_files(struct cat_loader *l)
     }
 }
 
-/* Over name, length and bytes of each file in name order, so that no two sets of files share a hash
- * by shifting bytes from one file to the next. */
-static void hash_files(struct cat_loader *l)
+/* Before anything else is looked at: a newer grammar may say anything. */
+static void check_grammar(struct cat_loader *l)
 {
-    struct sort_item sorted[CAT_FILES_MAX];
+    const json_t *root = cat_file(l, "catalog.json");
+    const json_t *grammar = json_object_get(root, "grammar");
+
+    l->cat->grammar = 1;
+    if (!grammar || l->status != LM_OK) {
+        return;
+    }
+    cat_at(l, "catalog");
+    if (!json_is_integer(grammar) || json_integer_value(grammar) < 1 ||
+        json_integer_value(grammar) > UINT32_MAX) {
+        cat_bad(l, "这里应当是整数，且在允许的范围内",
+                "a whole number within the allowed range is expected here", "grammar");
+        return;
+    }
+    l->cat->grammar = (uint32_t)json_integer_value(grammar);
+    if (l->cat->grammar > LM_CATALOG_GRAMMAR) {
+        l->status = lm_fail(
+            l->err, LM_ERR_VERSION, "newer_grammar", "grammar",
+            "业务目录用的是新版格式 %u，本程序只认识到 %d，请先升级程序。",
+            "The catalogue is in format %u and this program knows up to %d: upgrade it first.",
+            (unsigned)l->cat->grammar, LM_CATALOG_GRAMMAR);
+    }
+}
+
+static void keep_packed(struct cat_loader *l)
+{
     struct lm_buf buf;
+    uint8_t *copy;
 
-    for (size_t i = 0; i < l->n_files; i++) {
-        sorted[i] = (struct sort_item){.text = l->files[i].name, .position = (uint16_t)i};
+    if (l->status != LM_OK) {
+        return;
     }
-    qsort(sorted, l->n_files, sizeof(sorted[0]), by_text);
-    lm_buf_init(&buf, 2 * LM_CATALOG_BYTES_MAX);
-    for (size_t i = 0; i < l->n_files; i++) {
-        const struct lm_catalog_file *file = &l->files[sorted[i].position];
-
-        lm_buf_printf(&buf, "%s\n%zu\n", file->name, file->size);
-        lm_buf_add(&buf, file->data, file->size);
+    lm_buf_init(&buf, LM_CATALOG_PACKED_BYTES_MAX);
+    l->status = lm_catalog_hash(l->files, l->n_files, l->cat->hash);
+    if (l->status == LM_OK) {
+        l->status = lm_catalog_pack(l->files, l->n_files, &buf);
     }
-    if (buf.status == LM_OK) {
-        lm_hash(l->cat->hash, buf.data, buf.len, NULL, 0, NULL, 0);
-    } else if (l->status == LM_OK) {
+    if (l->status != LM_OK) {
         l->status = no_memory(l->err);
+    }
+    copy = cat_alloc(l, buf.len, 1);
+    if (copy) {
+        memcpy(copy, buf.data, buf.len);
+        l->cat->packed = copy;
+        l->cat->packed_len = buf.len;
     }
     lm_buf_free(&buf);
 }
@@ -304,8 +330,8 @@ enum lm_status lm_catalog_load(const struct lm_catalog_file *files, size_t n_fil
     l->err = err;
     l->files = files;
     l->n_files = n_files;
-    hash_files(l);
     parse_files(l);
+    check_grammar(l);
     cat_read_lists(l);
     cat_read_types(l);
     if (l->status == LM_OK) {
@@ -313,6 +339,7 @@ enum lm_status lm_catalog_load(const struct lm_catalog_file *files, size_t n_fil
         cat_check_types(l);
         cat_compile(l);
         cat_read_indicators(l);
+        keep_packed(l);
     }
     st = l->status;
     for (size_t i = 0; i < n_files; i++) {

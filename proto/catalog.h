@@ -7,6 +7,7 @@
 #define LM_PROTO_CATALOG_H
 
 #include "common/base/arena.h"
+#include "common/base/buf.h"
 #include "common/base/status.h"
 #include "proto/limits.h"
 #include "proto/value.h"
@@ -233,7 +234,10 @@ struct lm_indicator {
 
 struct lm_catalog {
     struct lm_arena arena;
-    uint32_t number;  /* rises with every published edit */
+    uint32_t number;       /* rises with every published edit */
+    uint32_t grammar;      /* of the files: what a program must understand of them */
+    const uint8_t *packed; /* the files as they are stored and sent: lm_catalog_pack() */
+    size_t packed_len;
     uint8_t hash[32]; /* BLAKE2b-256 of the files' bytes, name and length included, in name order */
     struct lm_list *lists;
     size_t n_lists;
@@ -254,8 +258,13 @@ struct lm_catalog_file {
     size_t size;
 };
 
+/* The grammar of the files that this program understands: raised when a file may say something that
+ * an older program could not obey (a new kind of field, of rule, of measure). */
+#define LM_CATALOG_GRAMMAR 1
+
 /* Reads and checks all files. *out is owned by the caller (lm_catalog_destroy).
- * LM_ERR_INVALID with err naming file, type, field and reason; LM_ERR_LIMIT; LM_ERR_MEMORY. */
+ * LM_ERR_INVALID with err naming file, type, field and reason; LM_ERR_VERSION "newer_grammar": the
+ * program must be upgraded first; LM_ERR_LIMIT; LM_ERR_MEMORY. */
 enum lm_status lm_catalog_load(const struct lm_catalog_file *files, size_t n_files,
                                struct lm_catalog **out, struct lm_error *err) LM_MUST_USE;
 /* The files built into the program (catalog_embedded.S). */
@@ -263,6 +272,33 @@ const struct lm_catalog_file *lm_catalog_embedded(size_t *n_out);
 /* lm_catalog_load(lm_catalog_embedded()). */
 enum lm_status lm_catalog_load_embedded(struct lm_catalog **out, struct lm_error *err) LM_MUST_USE;
 void lm_catalog_destroy(struct lm_catalog **catalog);
+
+/* ---- as it is stored and sent (catalog_pack.c; PROTOCOL.md "Catalogue") ---- */
+
+/* BLAKE2b-256 over name, length and bytes of each file in name order. LM_ERR_MEMORY. */
+enum lm_status lm_catalog_hash(const struct lm_catalog_file *files, size_t n_files,
+                               uint8_t out[32]) LM_MUST_USE;
+/* One zstd frame with the files in name order; appended to out, at most
+ * LM_CATALOG_PACKED_BYTES_MAX. LM_ERR_LIMIT, LM_ERR_MEMORY. */
+enum lm_status lm_catalog_pack(const struct lm_catalog_file *files, size_t n_files,
+                               struct lm_buf *out) LM_MUST_USE;
+/* The inverse; everything out points to lives in arena (up to twice LM_CATALOG_BYTES_MAX).
+ * LM_ERR_INVALID "malformed"; LM_ERR_LIMIT "too_large"; LM_ERR_MEMORY. */
+enum lm_status lm_catalog_unpack(const uint8_t *data, size_t n, struct lm_arena *arena,
+                                 struct lm_catalog_file **files_out, size_t *n_out,
+                                 struct lm_error *err) LM_MUST_USE;
+/* Unpacks and loads. */
+enum lm_status lm_catalog_load_packed(const uint8_t *data, size_t n, struct lm_catalog **out,
+                                      struct lm_error *err) LM_MUST_USE;
+
+/* ---- from one version to the next (catalog_compare.c) ---- */
+
+/* Whether `next` only adds to `now` or asks for less: what records, stored under either, can be
+ * read with both. report (nullable) is called for each breach with a sentence that names it, at
+ * most LM_CATALOG_BREACHES_MAX times. Returns how many there are; 0: it may follow. */
+#define LM_CATALOG_BREACHES_MAX 200
+size_t lm_catalog_compare(const struct lm_catalog *now, const struct lm_catalog *next,
+                          void (*report)(void *arg, const struct lm_error *breach), void *arg);
 
 /* Look-ups: NULL or -1 when there is none. O(log n) or better. */
 const struct lm_type *lm_catalog_type(const struct lm_catalog *catalog, const char *name);

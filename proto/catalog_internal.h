@@ -12,7 +12,7 @@
 #define CAT_NAME_MAX 40     /* characters of a name that becomes an SQL identifier */
 #define CAT_LABEL_MAX 200   /* bytes of a label */
 #define CAT_FILTER_MAX 1000 /* bytes of a filter */
-#define CAT_FILES_MAX 256
+#define CAT_FILES_MAX LM_CATALOG_FILES_MAX
 #define CAT_CODES_MAX 1024 /* codes of one list */
 #define CAT_LISTS_MAX 512
 #define CAT_INDICATORS_MAX 512

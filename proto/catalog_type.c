@@ -335,7 +335,7 @@ static void read_type(struct cat_loader *l, struct lm_type *type, const json_t *
 
 void cat_read_types(struct cat_loader *l)
 {
-    static const char *const keys[] = {"number", "types", "note", NULL};
+    static const char *const keys[] = {"number", "grammar", "types", "note", NULL};
     static const char *const common_keys[] = {"fields", "groups", "note", NULL};
     const json_t *common = cat_file(l, "common.json");
     const json_t *root;

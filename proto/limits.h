@@ -19,6 +19,9 @@
 #define LM_WANT_MAX 500
 #define LM_ACK_VERDICTS_MAX 100
 #define LM_CATALOG_BYTES_MAX (4 * 1024 * 1024)
+#define LM_CATALOG_PACKED_BYTES_MAX (LM_CATALOG_BYTES_MAX + 128 * 1024)
+#define LM_CATALOG_FILES_MAX 256
+#define LM_CATALOG_PART_BYTES_MAX (64 * 1024) /* of a packed catalogue in one message */
 #define LM_SKEW_MS (5 * 60 * 1000)             /* HLC ahead of hub time that is still believed */
 #define LM_PULL_AGAIN_MS 30000                 /* ask again when a FEED page does not come */
 #define LM_FREE_BYTES_MIN (50LL * 1024 * 1024) /* a node refuses saves below this */

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#define FILES_MAX 128
+#include "tests/support/catalogs.h"
 
 static struct lm_catalog *cat;
 
@@ -43,148 +43,6 @@ static bool has_han(const char *text)
         }
     }
     return false;
-}
-
-/* ---- editing a copy of the files ---- */
-
-struct copy {
-    struct lm_catalog_file files[FILES_MAX];
-    char *owned[FILES_MAX];
-    size_t n;
-};
-
-static void copy_init(struct copy *c)
-{
-    const struct lm_catalog_file *files = lm_catalog_embedded(&c->n);
-
-    memset(c->owned, 0, sizeof(c->owned));
-    assert_true(c->n < FILES_MAX - 1);
-    memcpy(c->files, files, c->n * sizeof(*files));
-}
-
-static void copy_free(struct copy *c)
-{
-    for (size_t i = 0; i < FILES_MAX; i++) {
-        free(c->owned[i]);
-    }
-}
-
-static size_t copy_find(const struct copy *c, const char *name)
-{
-    for (size_t i = 0; i < c->n; i++) {
-        if (strcmp(c->files[i].name, name) == 0) {
-            return i;
-        }
-    }
-    fail_msg("no file %s", name);
-    return 0;
-}
-
-static void copy_put(struct copy *c, size_t i, const char *name, char *text)
-{
-    c->owned[i] = text;
-    c->files[i] = (struct lm_catalog_file){name, text, strlen(text)};
-}
-
-/* One step of a path: a key, a number, or "key=value[,key=value]" that picks the first such element
- * of an array. */
-static bool element_fits(const json_t *item, const char *step)
-{
-    char buf[128];
-    char *save = NULL;
-
-    assert_true(strlen(step) < sizeof(buf));
-    strcpy(buf, step);
-    for (char *part = strtok_r(buf, ",", &save); part; part = strtok_r(NULL, ",", &save)) {
-        char *equals = strchr(part, '=');
-        const char *have;
-
-        assert_non_null(equals);
-        *equals = 0;
-        have = json_string_value(json_object_get(item, part));
-        if (!have || strcmp(have, equals + 1) != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static size_t element_index(const json_t *array, const char *step)
-{
-    size_t i = 0;
-
-    if (!strchr(step, '=')) {
-        return (size_t)atoi(step);
-    }
-    while (i < json_array_size(array) && !element_fits(json_array_get(array, i), step)) {
-        i++;
-    }
-    if (i == json_array_size(array)) {
-        fail_msg("no element %s", step);
-    }
-    return i;
-}
-
-enum op { SET, DELETE, APPEND, RAW, DROP_FILE, ADD_FILE };
-
-static void edit_json(json_t *root, const char *path, enum op op, const char *value)
-{
-    json_t *at = root;
-    json_t *made = value ? json_loads(value, JSON_DECODE_ANY, NULL) : NULL;
-    char buf[256];
-    char *save = NULL;
-    char *step, *next;
-
-    assert_true(!value || made);
-    assert_true(strlen(path) < sizeof(buf));
-    strcpy(buf, path);
-    step = strtok_r(buf, "/", &save);
-    while (step && (next = strtok_r(NULL, "/", &save))) {
-        at = json_is_array(at) ? json_array_get(at, element_index(at, step))
-                               : json_object_get(at, step);
-        assert_non_null(at);
-        step = next;
-    }
-    if (op == APPEND) {
-        at = json_is_array(at) ? json_array_get(at, element_index(at, step))
-                               : json_object_get(at, step);
-        assert_int_equal(json_array_append_new(at, made), 0);
-    } else if (json_is_array(at)) {
-        size_t i = element_index(at, step);
-
-        assert_int_equal(op == DELETE ? json_array_remove(at, i) : json_array_set_new(at, i, made),
-                         0);
-    } else {
-        assert_int_equal(
-            op == DELETE ? json_object_del(at, step) : json_object_set_new(at, step, made), 0);
-    }
-}
-
-static void copy_edit(struct copy *c, const char *file, const char *path, enum op op,
-                      const char *value)
-{
-    size_t i;
-    json_t *root;
-    json_error_t error;
-
-    if (op == ADD_FILE) {
-        copy_put(c, c->n++, file, strdup(value));
-        return;
-    }
-    i = copy_find(c, file);
-    if (op == DROP_FILE) {
-        c->files[i] = c->files[--c->n];
-        return;
-    }
-    if (op == RAW) {
-        copy_put(c, i, file, strdup(value));
-        return;
-    }
-    root = json_loadb(c->files[i].data, c->files[i].size, 0, &error);
-    assert_non_null(root);
-    edit_json(root, path, op, value);
-    copy_put(c, i, file, json_dumps(root, 0));
-    json_decref(root);
 }
 
 /* ---- damages ---- */
@@ -418,9 +276,7 @@ static void test_long_circle(void **state)
     (void)state;
     copy_init(&copy);
     copy_edit(&copy, IND, "/indicators/id=I03/args/0", SET, "\"I04\"");
-    char *first = copy.owned[copy_find(&copy, IND)];
     copy_edit(&copy, IND, "/indicators/id=I04/args/0", SET, "\"I03\"");
-    free(first);
     assert_int_equal(lm_catalog_load(copy.files, copy.n, &out, &err), LM_ERR_INVALID);
     assert_non_null(strstr(err.en, "circle"));
     copy_free(&copy);
