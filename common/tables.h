@@ -42,6 +42,11 @@ enum lm_status lm_tables_put(struct lm_tables *tables, const struct lm_record *r
 enum lm_status lm_tables_update(struct lm_tables *tables, const struct lm_record *before,
                                 const struct lm_record *rec, struct lm_error *err) LM_MUST_USE;
 
+/* After a catalogue grew: in every row, values that were unknown become fields where they fit.
+ * Inside the caller's transaction. *n_out (nullable): rows changed. */
+enum lm_status lm_tables_adopt(struct lm_tables *tables, uint64_t *n_out,
+                               struct lm_error *err) LM_MUST_USE;
+
 /* One clause of a --where: exact match on a field's canonical text ("true", "3", "2025-01-01"; "" =
  * is null). */
 struct lm_where {

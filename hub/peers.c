@@ -93,8 +93,9 @@ static struct lm_hub_now now_of(struct lm_server *server)
     if (lm_store_head(server->hub->store, &now.head) != LM_OK) {
         memset(&now.head, 0, sizeof now.head);
     }
-    now.catalog = server->hub->catalog->number;
-    memcpy(now.catalog_hash, server->hub->catalog->hash, sizeof now.catalog_hash);
+    const struct lm_catalog *catalog = lm_store_catalog(server->hub->store);
+    now.catalog = catalog->number;
+    memcpy(now.catalog_hash, catalog->hash, sizeof now.catalog_hash);
     now.loaded = server->round_changes > LM_GATHER_CHANGES / 2;
     return now;
 }

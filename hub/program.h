@@ -15,7 +15,7 @@
 
 struct lm_hub {
     struct lm_datadir dir;
-    struct lm_catalog *catalog;
+    struct lm_catalog *catalog; /* the program's own; what is in force: lm_store_catalog() */
     struct lm_hub_keys keys; /* loaded for commands that write and for serve */
     struct lm_store *store;  /* NULL for init */
     bool registry_changed; /* set by commands that add, enrol or revoke: the server reloads what ZAP

@@ -38,7 +38,9 @@ struct lm_store_init {
     const char *admin_password;
     int64_t now_ms;
 };
-/* Makes hub.db with town, incarnation (1, random), account, and the town's own area_unit and
+/* catalog: the program's own. The first one is stored and in force; later one with a higher number
+ * takes its place when the database is opened for writing, if it may follow (catalog_compare).
+ * Makes hub.db with town, incarnation (1, random), account, and the town's own area_unit and
  * station rows as the first journal entries. LM_ERR_EXISTS when there is one already. Keys are
  * files of their own: hub/keys.h. */
 enum lm_status lm_store_create(const struct lm_datadir *dir, const struct lm_catalog *catalog,
@@ -241,8 +243,49 @@ enum lm_status lm_store_head(struct lm_store *store, struct lm_mark *out) LM_MUS
 enum lm_status lm_store_mark_at(struct lm_store *store, uint64_t position,
                                 struct lm_mark *out) LM_MUST_USE;
 
+/* ---- catalogues (PROTOCOL.md "Catalogue") ---- */
+
+struct lm_catalog_row {
+    uint32_t number;
+    uint8_t hash[LM_HASH_BYTES];
+    size_t packed_len;
+    uint64_t position; /* journal entry of its import; 0 = the first */
+    int64_t at_ms;
+    char user[264]; /* "" = came with the program */
+    bool in_force;
+};
+/* All that were ever in force, oldest first. */
+enum lm_status lm_store_catalogs(struct lm_store *store,
+                                 bool (*visit)(void *arg, const struct lm_catalog_row *row),
+                                 void *arg, struct lm_error *err) LM_MUST_USE;
+/* The files of one in their packed form, in arena; LM_ERR_NOT_FOUND. */
+enum lm_status lm_store_catalog_packed(struct lm_store *store, uint32_t number,
+                                       struct lm_arena *arena, const uint8_t **packed_out,
+                                       size_t *n_out, struct lm_error *err) LM_MUST_USE;
+/* Puts a catalogue into force inside the caller's transaction: tables, values that become known,
+ * the act in the journal, and what was held for it judged again. The same again changes nothing
+ * (*again_out). LM_ERR_INVALID "not_additive": report was called with each breach; LM_ERR_EXISTS:
+ * another one of this number is in force; "malformed", LM_ERR_LIMIT, LM_ERR_VERSION as
+ * lm_catalog_load_packed. Afterwards lm_store_catalog() is the new one; a rollback brings the old
+ * one back. */
+enum lm_status lm_store_catalog_import(struct lm_store *store, const char *user,
+                                       const uint8_t *packed, size_t n, int64_t now_ms,
+                                       void (*report)(void *arg, const struct lm_error *breach),
+                                       void *arg, bool *again_out,
+                                       struct lm_error *err) LM_MUST_USE;
+/* What a replica said it has (HELLO). */
+enum lm_status lm_store_catalog_seen(struct lm_store *store, uint64_t replica, uint32_t number,
+                                     const uint8_t hash[LM_HASH_BYTES],
+                                     struct lm_error *err) LM_MUST_USE;
+/* How many installations have which catalogue, in order of numbers. */
+enum lm_status lm_store_catalogs_seen(struct lm_store *store,
+                                      bool (*visit)(void *arg, uint32_t number,
+                                                    const uint8_t hash[LM_HASH_BYTES], size_t n),
+                                      void *arg, struct lm_error *err) LM_MUST_USE;
+
 /* ---- questions ---- */
 
+/* The one in force; valid until the next commit, rollback or lm_store_read_begin. */
 const struct lm_catalog *lm_store_catalog(const struct lm_store *store);
 struct lm_lookup lm_store_lookup(struct lm_store *store);
 enum lm_status lm_store_get(struct lm_store *store, struct lm_arena *arena, const char *type,

@@ -157,9 +157,41 @@ static void keep_unknown(struct lm_in *in, struct lm_record *rec, const char *na
         (struct lm_pair){.key = key, .key_len = (uint32_t)n, .value = value};
 }
 
+/* Whether what another catalogue did not know can be this field's value. What does not fit stays
+ * where it is, for the digest's sake. */
+static bool adoptable(const struct lm_record *rec, const struct lm_field *field,
+                      const struct lm_value *value)
+{
+    return field->index != LM_C_ID && field->fill != LM_FILL_COMPUTED &&
+           lm_value_is_null(&rec->fields[field->index]) && value_fits(field, value);
+}
+
+bool lm_record_adopt(struct lm_record *rec)
+{
+    uint32_t kept = 0, n = rec->unknown.kind == LM_MAP ? rec->unknown.len : 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        const struct lm_pair *pair = &rec->unknown.pairs[i];
+        const struct lm_field *field = lm_type_fieldn(rec->type, pair->key, pair->key_len);
+
+        if (field && adoptable(rec, field, &pair->value)) {
+            rec->fields[field->index] = pair->value;
+        } else {
+            rec->unknown.pairs[kept++] = *pair;
+        }
+    }
+    if (kept == n) {
+        return false;
+    }
+    rec->unknown.len = kept;
+    rec->unknown = kept ? rec->unknown : lm_value_null();
+    return true;
+}
+
 /* Either map of a body. A name from `unknown` that this catalogue does know (the hub's is older)
- * becomes a field too, unless the body has that field already. */
-static void read_values(struct lm_in *in, const char *element, struct lm_record *rec)
+ * becomes a field too. */
+static void read_values(struct lm_in *in, const char *element, bool is_unknown,
+                        struct lm_record *rec)
 {
     size_t n = 0;
     if (!lm_in_ok(in) || !lm_read_map(&in->reader, &n)) {
@@ -180,7 +212,7 @@ static void read_values(struct lm_in *in, const char *element, struct lm_record 
             return;
         }
         const struct lm_field *field = lm_type_fieldn(rec->type, name, name_len);
-        if (!field) {
+        if (!field || (is_unknown && !adoptable(rec, field, &value))) {
             keep_unknown(in, rec, name, name_len, value);
         } else if (!value_fits(field, &value)) {
             lm_in_fail(in, element, LM_ERR_INVALID);
@@ -239,9 +271,9 @@ static void read_rest(struct lm_in *in, struct lm_record *rec)
 {
     rec->position = lm_in_int(in, "position", 0, INT64_MAX);
     read_stamps(in, rec);
-    read_values(in, "fields", rec);
+    read_values(in, "fields", false, rec);
     if (!lm_in_nil(in)) {
-        read_values(in, "unknown", rec);
+        read_values(in, "unknown", true, rec);
     }
     read_issue(in, rec);
 }

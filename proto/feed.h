@@ -22,4 +22,8 @@ enum lm_status lm_feed_take(const struct lm_record *local, const struct lm_recor
                             const bool *pending, struct lm_arena *arena,
                             struct lm_record **out) LM_MUST_USE;
 
+/* A record whose type has become that of a newer catalogue: values that were unknown become fields
+ * where they fit. True when there were such; its digest is the same as before. */
+bool lm_record_adopt(struct lm_record *rec);
+
 #endif

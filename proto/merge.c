@@ -232,28 +232,11 @@ static enum lm_status step_compute(struct merge *m)
  * merged record and would judge it again by what the author could not know. */
 static bool judged_before(const struct lm_error *error)
 {
-    static const char *const codes[] = {"frozen_field",
-                                        "locked_state",
-                                        "bad_transition",
-                                        "not_allowed",
-                                        "town_field",
-                                        "system_field",
-                                        NULL};
+    static const char *const codes[] = {
+        "frozen_field", "locked_state", "bad_transition", "not_allowed",
+        "town_field",   "system_field", "retired_field",  NULL};
 
     return merge_state_in(codes, error->code);
-}
-
-/* A field that the change's own, older catalogue may not have asked for. The common fields were
- * always there. */
-static bool older_lacks(const struct merge *m, const struct lm_error *error)
-{
-    const struct lm_field *field;
-
-    if (m->change->catalog >= m->catalog->number || strcmp(error->code, "required") != 0) {
-        return false;
-    }
-    field = lm_type_fieldn(m->type, error->field, strcspn(error->field, ".["));
-    return field == NULL || !field->common;
 }
 
 static const struct lm_error *first_fault(const struct merge *m, const struct lm_issues *issues)
@@ -261,7 +244,7 @@ static const struct lm_error *first_fault(const struct merge *m, const struct lm
     for (size_t i = 0; i < issues->n; i++) {
         const struct lm_error *error = &issues->items[i].error;
         if (issues->items[i].level == LM_REFUSE && !judged_before(error) &&
-            !older_lacks(m, error)) {
+            !merge_older_lacks(m, error)) {
             return error;
         }
     }

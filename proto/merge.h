@@ -31,6 +31,9 @@ struct lm_known_change {
 
 struct lm_merge_in {
     const struct lm_catalog *catalog;
+    /* The catalogue that the change names, when that is an older one and is known here; else NULL.
+     * It says what could be asked of the author. */
+    const struct lm_catalog *made_with;
     const struct lm_change *change;
     struct lm_merge_author author;
     const struct lm_record *current; /* NULL: not in the master */

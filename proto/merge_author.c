@@ -227,8 +227,10 @@ enum lm_status merge_step_authorize(struct merge *m)
     in.set = &shown;
     lm_issues_init(&issues);
     status = lm_authorize(&in, m->arena, &issues);
-    if (status == LM_OK && lm_issues_first_refusal(&issues) != NULL) {
-        merge_refuse_with(m, lm_issues_first_refusal(&issues));
+    for (size_t i = 0; status == LM_OK && i < issues.n && !m->decided; i++) {
+        if (issues.items[i].level == LM_REFUSE && !merge_older_may(m, &issues.items[i].error)) {
+            merge_refuse_with(m, &issues.items[i].error);
+        }
     }
     return status;
 }

@@ -56,6 +56,11 @@ void merge_hold(struct merge *m, const char *code, const char *zh, const char *e
 #define MERGE_WAITS(m, ...)                                                                        \
     ((void)snprintf((m)->out->waits_for, sizeof((m)->out->waits_for), __VA_ARGS__))
 
+/* merge_older.c: whether this fault can't be told of, or this refusal not given, because the change
+ * was made with an older catalogue. */
+bool merge_older_lacks(const struct merge *m, const struct lm_error *error);
+bool merge_older_may(const struct merge *m, const struct lm_error *error);
+
 /* Small questions. */
 bool merge_state_in(const char *const *states, const char *state); /* false for NULL */
 /* The author's wall clock, corrected by offset_ms and no later than received_ms, as canonical

@@ -162,6 +162,7 @@ struct named {
     size_t n;
     const struct lm_value *value;
     struct lm_version version;
+    int unknown;
 };
 
 enum {
@@ -176,7 +177,11 @@ static int compare_names(const void *a, const void *b)
     size_t n = x->n < y->n ? x->n : y->n;
     int order = n ? memcmp(x->name, y->name, n) : 0;
 
-    return order ? order : (x->n > y->n) - (x->n < y->n);
+    if (order == 0) {
+        order = (x->n > y->n) - (x->n < y->n);
+    }
+    return order ? order
+                 : x->unknown - y->unknown; /* an unknown value that does not fit its field */
 }
 
 static void hash_fields(crypto_generichash_state *state, const struct lm_record *rec)
@@ -190,14 +195,15 @@ static void hash_fields(crypto_generichash_state *state, const struct lm_record 
         const struct lm_field *field = &type->fields[i];
 
         if (i != LM_C_ID && field->fill != LM_FILL_COMPUTED && !lm_value_is_null(&rec->fields[i])) {
-            order[n++] = (struct named){field->name, strlen(field->name), &rec->fields[i], {0, 0}};
+            order[n++] =
+                (struct named){field->name, strlen(field->name), &rec->fields[i], {0, 0}, 0};
         }
     }
     for (uint32_t i = 0; rec->unknown.kind == LM_MAP && i < rec->unknown.len; i++) {
         const struct lm_pair *pair = &rec->unknown.pairs[i];
 
         if (!lm_value_is_null(&pair->value) && n < FIELDS_MAX) {
-            order[n++] = (struct named){pair->key, pair->key_len, &pair->value, {0, 0}};
+            order[n++] = (struct named){pair->key, pair->key_len, &pair->value, {0, 0}, 1};
         }
     }
     qsort(order, n, sizeof(order[0]), compare_names);
@@ -223,14 +229,14 @@ static void hash_groups(crypto_generichash_state *state, const struct lm_record 
     for (size_t i = 1; i < type->n_groups; i++) {
         if (!lm_version_equal(rec->stamps[i].version, origin)) {
             const char *name = type->groups[i].name;
-            order[n++] = (struct named){name, strlen(name), NULL, rec->stamps[i].version};
+            order[n++] = (struct named){name, strlen(name), NULL, rec->stamps[i].version, 0};
         }
     }
     for (size_t i = 0; i < rec->n_unknown_stamps && n < GROUPS_MAX; i++) {
         const struct lm_unknown_stamp *u = &rec->unknown_stamps[i];
 
         if (!lm_version_equal(u->stamp.version, origin)) {
-            order[n++] = (struct named){u->group, strlen(u->group), NULL, u->stamp.version};
+            order[n++] = (struct named){u->group, strlen(u->group), NULL, u->stamp.version, 1};
         }
     }
     qsort(order, n, sizeof(order[0]), compare_names);

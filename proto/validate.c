@@ -68,6 +68,11 @@ static void authorize_field(const struct lm_validate_in *in, const struct lm_fie
                     "is set by the system and cannot be changed.");
         return;
     }
+    if (f->retired) {
+        vx_complain(issues, LM_REFUSE, "retired_field", &place, "已停用，只保留原有内容。",
+                    "is no longer used: what it holds is kept as it is.");
+        return;
+    }
     if (in->author != LM_BY_VILLAGE) {
         return;
     }

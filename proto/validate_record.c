@@ -127,10 +127,29 @@ static void judge_items(const struct lm_field *f, const struct lm_value *v,
     }
 }
 
+/* True while only the state moves, and the record was in order before: then a field that a newer
+ * catalogue requires is not asked for, or the town could verify nothing that was saved before it.
+ * What a state itself asks for is a condition. */
+static bool only_moves(const struct lm_validate_in *in)
+{
+    if (!in->before || in->before->invalid || is_draft(in->before) || in->undeleting) {
+        return false;
+    }
+    for (size_t i = 0; i < in->set->n; i++) {
+        const struct lm_field *f = &in->type->fields[in->set->index[i]];
+
+        if (f->group != LM_GROUP_STATE && vx_changed(in, f)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 enum lm_status vx_required(const struct lm_validate_in *in, const struct lm_expr_env *env,
                            struct lm_arena *arena, struct lm_issues *issues)
 {
     enum lm_status st = LM_OK;
+    bool moves = only_moves(in);
 
     if (is_draft(in->after)) {
         return LM_OK;
@@ -145,7 +164,9 @@ enum lm_status vx_required(const struct lm_validate_in *in, const struct lm_expr
         if (v->kind != LM_NULL) {
             judge_items(f, v, issues);
         } else if (f->required == LM_REQUIRED) {
-            complain_required(issues, LM_REFUSE, f);
+            if (!moves || f->common) {
+                complain_required(issues, LM_REFUSE, f);
+            }
         } else {
             st = judge_conditions(in, f, env, arena, issues);
         }

@@ -50,10 +50,6 @@ static enum lm_status put_town(struct lm_store *store, const struct lm_store_ini
         (void)snprintf(text, sizeof text, "%" PRId64, init->now_ms);
         status = lm_meta_put(store, "created_ms", text, err);
     }
-    if (status == LM_OK) {
-        (void)snprintf(text, sizeof text, "%" PRIu32, store->catalog->number);
-        status = lm_meta_put(store, "catalog", text, err);
-    }
     return status;
 }
 

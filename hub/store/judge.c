@@ -234,7 +234,7 @@ static enum lm_status ask_merge(struct lm_store *store, const struct lm_jentry *
                                 const struct lm_change *change, const struct situation *s,
                                 bool released, struct lm_merge_out *out)
 {
-    const struct lm_merge_in in = {
+    struct lm_merge_in in = {
         .catalog = store->catalog,
         .change = change,
         .author = {.replica = e->replica, .by = (enum lm_author)e->by, .station = e->station},
@@ -250,7 +250,13 @@ static enum lm_status ask_merge(struct lm_store *store, const struct lm_jentry *
     };
 
     memset(out, 0, sizeof *out);
-    enum lm_status status = lm_merge(&in, &store->arena, out);
+    enum lm_status status = LM_OK;
+    if (change->catalog < store->catalog->number) {
+        status = lm_catalogs_get(store, change->catalog, &in.made_with, NULL);
+    }
+    if (status == LM_OK) {
+        status = lm_merge(&in, &store->arena, out);
+    }
     if (status == LM_OK && out->verdict == LM_V_HELD && out->waits_for[0] == '\0' &&
         strcmp(out->reason.code, "catalogue") == 0) {
         (void)snprintf(out->waits_for, sizeof out->waits_for,

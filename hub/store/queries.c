@@ -183,6 +183,21 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
     [LM_Q_USER_DISABLE] = "UPDATE users SET disabled = 1 WHERE name = ?1",
     [LM_Q_USER_LIST] = "SELECT name, id, role, password, disabled, created_ms FROM users ORDER BY "
                        "created_ms, name",
+
+    [LM_Q_CATALOG_ADD] = "INSERT INTO catalogs(number, hash, packed, pos, at_ms, user)"
+                         " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    [LM_Q_CATALOG_TOP] = "SELECT number, hash FROM catalogs ORDER BY number DESC LIMIT 1",
+    [LM_Q_CATALOG_FIRST] = "SELECT number, hash FROM catalogs ORDER BY number LIMIT 1",
+    [LM_Q_CATALOG_GET] = "SELECT hash, packed FROM catalogs WHERE number = ?1",
+    [LM_Q_CATALOG_LIST] =
+        "SELECT number, hash, length(packed), pos, at_ms, user FROM catalogs ORDER BY number",
+    [LM_Q_CATALOG_SEEN] = "INSERT INTO replica_catalogs(replica, number, hash) VALUES(?1, ?2, ?3)"
+                          " ON CONFLICT(replica) DO UPDATE SET number = ?2, hash = ?3 WHERE number "
+                          "<> ?2 OR hash <> ?3",
+    [LM_Q_CATALOG_SEEN_LIST] =
+        "SELECT c.number, c.hash, count(*) FROM replica_catalogs AS c JOIN replicas AS r"
+        " ON r.number = c.replica WHERE r.revoked_ms = 0 GROUP BY c.number, c.hash"
+        " ORDER BY c.number, c.hash",
 };
 
 struct sqlite3_stmt *lm_query(struct lm_store *store, enum lm_query query, struct lm_error *err)

@@ -7,7 +7,7 @@
 #include "hub/store/store_internal.h"
 
 static const char journal[] =
-    /* One value a name: town, code, incarnation, catalogue number last served. */
+    /* One value a name: town, code, incarnation. */
     "CREATE TABLE meta("
     "  name TEXT PRIMARY KEY,"
     "  value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
@@ -187,5 +187,21 @@ static const char registry[] =
     "  disabled INTEGER NOT NULL,"
     "  created_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
-const struct lm_migration lm_store_migrations[] = {{journal}, {registry}};
+static const char catalogues[] =
+    /* Every catalogue that was ever in force here; the highest number is in force. */
+    "CREATE TABLE catalogs("
+    "  number INTEGER PRIMARY KEY,"
+    "  hash BLOB NOT NULL,"   /* of its files */
+    "  packed BLOB NOT NULL," /* the files, as they are sent to nodes */
+    "  pos INTEGER NOT NULL," /* journal entry of its import; 0 = the first */
+    "  at_ms INTEGER NOT NULL,"
+    "  user TEXT NOT NULL) STRICT;" /* '' = came with the program */
+
+    /* Which one each installation last said it has. */
+    "CREATE TABLE replica_catalogs("
+    "  replica INTEGER PRIMARY KEY,"
+    "  number INTEGER NOT NULL,"
+    "  hash BLOB NOT NULL) STRICT;";
+
+const struct lm_migration lm_store_migrations[] = {{journal}, {registry}, {catalogues}};
 const int lm_store_n_migrations = (int)(sizeof lm_store_migrations / sizeof lm_store_migrations[0]);

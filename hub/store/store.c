@@ -62,6 +62,24 @@ enum lm_status lm_meta_get(struct lm_store *store, const char *name, char *out, 
 
 /* ---- opening ---- */
 
+static enum lm_status make_tables(struct lm_store *store, struct lm_error *err)
+{
+    enum lm_status status = lm_db_begin(store->db, err);
+
+    if (status != LM_OK) {
+        return status;
+    }
+    status = lm_catalogs_first(store, err);
+    if (status == LM_OK) {
+        status = lm_tables_migrate(store->db, store->catalog, true, err);
+    }
+    if (status == LM_OK) {
+        return lm_db_commit(store->db, err);
+    }
+    lm_db_rollback(store->db);
+    return status;
+}
+
 enum lm_status lm_store_open_file(const char *path, const struct lm_catalog *catalog, bool create,
                                   bool read_only, struct lm_store **out, struct lm_error *err)
 {
@@ -83,24 +101,27 @@ enum lm_status lm_store_open_file(const char *path, const struct lm_catalog *cat
     if (!store) {
         return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足", "Out of memory");
     }
-    store->catalog = catalog;
+    store->catalog = store->embedded = catalog;
     store->dir.lock_fd = -1;
     store->mode = read_only ? LM_STORE_READ : LM_STORE_WRITE;
     lm_arena_init(&store->arena, CHANGE_ARENA_MAX);
     lm_arena_init(&store->push_arena, PUSH_ARENA_MAX);
     lm_rand_seed_system(&store->rnd);
     status = lm_db_open(&options, &store->db, err);
+    if (status == LM_OK) {
+        store->sql = lm_db_handle(store->db);
+        status = lm_catalogs_choose(store, err);
+    }
     if (status == LM_OK && !read_only) {
-        status = lm_tables_migrate(store->db, catalog, true, err);
+        status = make_tables(store, err);
     }
     if (status == LM_OK) {
-        status = lm_tables_open(store->db, catalog, &store->tables, err);
+        status = lm_tables_open(store->db, store->catalog, &store->tables, err);
     }
     if (status != LM_OK) {
         lm_store_close(&store);
         return status;
     }
-    store->sql = lm_db_handle(store->db);
     store->lookup = lm_tables_lookup(store->tables);
     *out = store;
     return LM_OK;
@@ -201,47 +222,6 @@ enum lm_status lm_store_load(struct lm_store *store, bool with_town, struct lm_e
     return status;
 }
 
-/* A catalogue newer than the last one served: what waited for one is judged again. */
-static enum lm_status catalog_grew(struct lm_store *store, struct lm_error *err)
-{
-    char number[32];
-    struct sqlite3_stmt *stmt;
-    enum lm_status status = lm_meta_get(store, "catalog", number, sizeof number, err);
-
-    if (status != LM_OK || strtoull(number, NULL, 10) >= store->catalog->number) {
-        return status;
-    }
-    status = lm_store_begin(store, err);
-    if (status != LM_OK) {
-        return status;
-    }
-    stmt = lm_query(store, LM_Q_HELD_KEYS, err);
-    status = stmt ? LM_OK : LM_ERR_IO;
-    while (stmt && (status = lm_query_step(store, stmt, err)) == LM_OK) {
-        status = lm_redrive_note(store, lm_column_str(stmt, 0));
-        if (status != LM_OK) {
-            break;
-        }
-    }
-    if (stmt) {
-        (void)sqlite3_reset(stmt);
-    }
-    if (status == LM_ERR_NOT_FOUND) {
-        status = lm_judge_redrive(store, lm_clock_wall_ms(), err);
-    }
-    if (status == LM_OK) {
-        (void)snprintf(number, sizeof number, "%" PRIu32, store->catalog->number);
-        status = lm_meta_put(store, "catalog", number, err);
-    }
-    if (status == LM_OK) {
-        status = lm_store_commit(store, err);
-    }
-    if (status != LM_OK) {
-        lm_store_rollback(store);
-    }
-    return status;
-}
-
 /* hub_id follows from the key file; a store without one (before init is done, in tests) has none.
  */
 static void load_hub_id(struct lm_store *store)
@@ -250,6 +230,7 @@ static void load_hub_id(struct lm_store *store)
 
     if (lm_hub_keys_load(&store->dir, &keys, NULL) == LM_OK) {
         memcpy(store->town.hub_id, keys.hub_id, sizeof keys.hub_id);
+        lm_store_set_dup_key(store, keys.dup_key);
     }
     lm_hub_keys_wipe(&keys);
 }
@@ -275,7 +256,7 @@ enum lm_status lm_store_open(const struct lm_datadir *dir, const struct lm_catal
     if (status == LM_OK) {
         load_hub_id(store);
         if (mode == LM_STORE_WRITE) {
-            status = catalog_grew(store, err);
+            status = lm_catalogs_upgrade(store, err);
         }
     }
     if (status != LM_OK) {
@@ -296,11 +277,12 @@ void lm_store_close(struct lm_store **store)
     for (int i = 0; i < LM_Q_COUNT; i++) {
         (void)sqlite3_finalize(s->stmt[i]);
     }
-    lm_tables_close(&s->tables);
     if (s->db) {
         lm_db_rollback(s->db);
-        lm_db_close(&s->db);
     }
+    lm_tables_close(&s->tables);
+    lm_catalogs_close(s);
+    lm_db_close(&s->db);
     lm_arena_free(&s->arena);
     lm_arena_free(&s->push_arena);
     free(s->redrive);
@@ -345,6 +327,9 @@ enum lm_status lm_store_commit(struct lm_store *store, struct lm_error *err)
 
     if (status == LM_OK) {
         store->committed = store->state;
+        lm_catalogs_committed(store);
+    } else {
+        lm_catalogs_rolled_back(store);
     }
     store->broken = store->broken || status == LM_ERR_IO || status == LM_ERR_CORRUPT;
     return status;
@@ -358,13 +343,25 @@ bool lm_store_broken(const struct lm_store *store)
 void lm_store_rollback(struct lm_store *store)
 {
     lm_db_rollback(store->db);
+    lm_catalogs_rolled_back(store);
     store->state = store->committed;
     store->n_redrive = 0;
 }
 
 enum lm_status lm_store_read_begin(struct lm_store *store, struct lm_error *err)
 {
-    return store->reading ? LM_OK : lm_read_enter(store, &store->reading, err);
+    enum lm_status status = LM_OK;
+
+    if (!store->reading) {
+        status = lm_read_enter(store, &store->reading, err);
+    }
+    if (status == LM_OK && store->reading && store->mode == LM_STORE_READ) {
+        status = lm_catalogs_refresh(store, err);
+    }
+    if (status != LM_OK) {
+        lm_store_read_end(store);
+    }
+    return status;
 }
 
 void lm_store_read_end(struct lm_store *store)

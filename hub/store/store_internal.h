@@ -96,8 +96,17 @@ enum lm_query {
     LM_Q_USER_GET,
     LM_Q_USER_DISABLE,
     LM_Q_USER_LIST,
+    LM_Q_CATALOG_ADD,
+    LM_Q_CATALOG_TOP,
+    LM_Q_CATALOG_FIRST,
+    LM_Q_CATALOG_GET,
+    LM_Q_CATALOG_LIST,
+    LM_Q_CATALOG_SEEN,
+    LM_Q_CATALOG_SEEN_LIST,
     LM_Q_COUNT
 };
+
+enum { LM_STORE_CATALOGS_MAX = 8 }; /* loaded catalogues kept in memory */
 
 /* Numbers that follow from the database and are kept beside it: changed in a transaction, kept by
  * its commit. */
@@ -120,8 +129,14 @@ struct lm_store {
     struct lm_db *db;
     struct sqlite3 *sql; /* lm_db_handle(db) */
     struct lm_tables *tables;
-    const struct lm_catalog *catalog;
-    struct lm_datadir dir; /* with the lock when it was opened for writing */
+    const struct lm_catalog *catalog;                 /* in force */
+    const struct lm_catalog *embedded;                /* the program's own; the caller's */
+    struct lm_catalog *loaded[LM_STORE_CATALOGS_MAX]; /* others, from the database */
+    size_t n_loaded;
+    struct lm_tables
+        *old_tables; /* while a new catalogue is not committed: what it takes the place */
+    const struct lm_catalog *old_catalog; /* of */
+    struct lm_datadir dir;                /* with the lock when it was opened for writing */
     enum lm_store_mode mode;
     struct lm_town town;
     uint8_t dup_key[32];
@@ -190,6 +205,33 @@ enum lm_status lm_meta_put(struct lm_store *store, const char *name, const char 
 enum lm_status lm_meta_get(struct lm_store *store, const char *name, char *out, size_t n,
                            struct lm_error *err) LM_MUST_USE;
 
+/* ---- catalogues (catalogs.c) ---- */
+
+/* The one that the database has in force, or the program's when it has none yet. */
+enum lm_status lm_catalogs_choose(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
+/* Notes the catalogue in force as the first, unless there is one. */
+enum lm_status lm_catalogs_first(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
+/* A stored catalogue; *out NULL: there is none of that number here. Valid until the next call for
+ * another; the one in force stays. */
+enum lm_status lm_catalogs_get(struct lm_store *store, uint32_t number,
+                               const struct lm_catalog **out, struct lm_error *err) LM_MUST_USE;
+/* Stores and puts into force, with tables and the values that become known. Journals nothing. */
+enum lm_status lm_catalogs_switch(struct lm_store *store, uint32_t number,
+                                  const uint8_t hash[LM_HASH_BYTES], const uint8_t *packed,
+                                  size_t n, uint64_t pos, int64_t now_ms, const char *user,
+                                  struct lm_error *err) LM_MUST_USE;
+/* The same for a catalogue of the verified store, as its journal tells. */
+enum lm_status lm_catalogs_replay(struct lm_store *replay, struct lm_store *from, uint64_t number,
+                                  const char *hash_hex, uint64_t pos,
+                                  struct lm_error *err) LM_MUST_USE;
+/* The program brings a newer one than is in force: imports it if it may follow. */
+enum lm_status lm_catalogs_upgrade(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
+/* A reader: another process has put one into force since. */
+enum lm_status lm_catalogs_refresh(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
+void lm_catalogs_committed(struct lm_store *store);
+void lm_catalogs_rolled_back(struct lm_store *store);
+void lm_catalogs_close(struct lm_store *store);
+
 /* ---- journal (journal.c) ---- */
 
 enum lm_jentry_kind { LM_J_CHANGE = 0, LM_J_LATER = 1 };
@@ -198,7 +240,8 @@ enum lm_later {
     LM_LATER_REDRIVE = 1,
     LM_LATER_RELEASE = 2,
     LM_LATER_REVOKE = 3,
-    LM_LATER_SETTLE = 4
+    LM_LATER_SETTLE = 4,
+    LM_LATER_CATALOG = 5 /* a catalogue comes into force: position = its number, text = its hash */
 };
 
 struct lm_jentry {

@@ -23,7 +23,7 @@
 enum {
     COMMIT_EVERY = 5000,
     REPORTED_MAX = 1000, /* further differences are only counted */
-    ROW_ARENA_MAX = 4 * 1024 * 1024,
+    ROW_ARENA_MAX = 16 * 1024 * 1024,
     COLUMNS_MAX = 160,
 };
 
@@ -35,6 +35,7 @@ struct branch {
 
 struct verify {
     struct lm_store *store, *replay;
+    struct lm_catalog *first; /* the replay begins with it */
     void (*report)(void *arg, const char *difference);
     void *arg;
     size_t n;
@@ -274,6 +275,14 @@ static enum lm_status replay_later(struct verify *v, const struct lm_jentry *old
         break;
     case LM_LATER_REVOKE:
         return lm_journal_append(v->replay, &copy, v->err);
+    case LM_LATER_CATALOG:
+        status = lm_catalogs_replay(v->replay, v->store, pos, a, old->pos, v->err);
+        if (status != LM_OK && !lm_is_fatal(status)) {
+            differ(v, "journal %" PRIu64 ": catalogue %" PRIu64 " is not the one that was imported",
+                   old->pos, pos);
+            return LM_ERR_CORRUPT;
+        }
+        return status == LM_OK ? lm_journal_append(v->replay, &copy, v->err) : status;
     default:
         differ(v, "journal %" PRIu64 ": unknown kind of later verdict", old->pos);
         return LM_ERR_CORRUPT;
@@ -533,11 +542,11 @@ static enum lm_status compare_tables(struct verify *v)
     };
     enum lm_status status = LM_OK;
 
-    for (size_t i = 0; i < v->store->catalog->n_types && status == LM_OK; i++) {
+    for (size_t i = 0; i < v->replay->catalog->n_types && status == LM_OK; i++) {
         char name[80];
         const struct table t = {name, "\"id\"", 1, NULL};
 
-        (void)snprintf(name, sizeof name, "r_%s", v->store->catalog->types[i].name);
+        (void)snprintf(name, sizeof name, "r_%s", v->replay->catalog->types[i].name);
         status = compare_table(v, &t);
     }
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0] && status == LM_OK; i++) {
@@ -548,11 +557,42 @@ static enum lm_status compare_tables(struct verify *v)
 
 /* ---- all of it ---- */
 
+/* What was judged first was judged by the first catalogue. Owned by v, for the store may let go of
+ * it. */
+static enum lm_status first_catalog(struct verify *v, const struct lm_catalog **out)
+{
+    struct sqlite3_stmt *stmt = lm_query(v->store, LM_Q_CATALOG_FIRST, v->err);
+    const uint8_t *packed = NULL;
+    uint8_t hash[LM_HASH_BYTES];
+    uint32_t number = 0;
+    size_t n = 0;
+    enum lm_status status = stmt ? lm_query_step(v->store, stmt, v->err) : LM_ERR_IO;
+
+    if (status == LM_OK) {
+        number = (uint32_t)sqlite3_column_int64(stmt, 0);
+        lm_column_bytes(stmt, 1, hash, sizeof hash);
+    }
+    (void)sqlite3_reset(stmt);
+    if (status == LM_OK) {
+        status = lm_store_catalog_packed(v->store, number, &v->arena, &packed, &n, v->err);
+    }
+    if (status == LM_OK) {
+        status = lm_catalog_load_packed(packed, n, &v->first, v->err);
+    }
+    if (status == LM_OK && memcmp(v->first->hash, hash, sizeof hash) != 0) {
+        differ(v, "catalogs %" PRIu32 ": hash", number);
+    }
+    lm_arena_reset(&v->arena);
+    *out = v->first;
+    return status;
+}
+
 static enum lm_status open_replay(struct verify *v, char path[PATH_MAX])
 {
     char name[64];
     struct lm_hub_keys keys;
     enum lm_status status;
+    const struct lm_catalog *first = NULL;
 
     (void)snprintf(name, sizeof name, "verify-%ld-%016" PRIx64 ".db", (long)getpid(),
                    lm_rand_next(&v->store->rnd));
@@ -562,7 +602,10 @@ static enum lm_status open_replay(struct verify *v, char path[PATH_MAX])
         return lm_fail(v->err, status, "path_too_long", "", "数据目录的路径太长",
                        "The data directory's path is too long");
     }
-    status = lm_store_open_file(path, v->store->catalog, true, false, &v->replay, v->err);
+    status = first_catalog(v, &first);
+    if (status == LM_OK) {
+        status = lm_store_open_file(path, first, true, false, &v->replay, v->err);
+    }
     if (status != LM_OK) {
         return status;
     }
@@ -619,6 +662,7 @@ enum lm_status lm_store_verify(struct lm_store *store,
     }
     lm_read_leave(store, own);
     lm_store_close(&v.replay);
+    lm_catalog_destroy(&v.first);
     remove_replay(path);
     lm_arena_free(&v.arena);
     free(v.branches);

@@ -40,6 +40,7 @@ struct world {
     char path[64];
     struct lm_datadir dir;
     struct lm_catalog *catalog;
+    uint32_t made_with; /* catalogue that the PCs' changes name; 0 = the hub's first */
     struct lm_store *store;
     struct lm_arena arena;
     struct lm_rand rnd;
@@ -174,7 +175,7 @@ static inline struct lm_version pc_add(struct world *w, struct pc *pc, const cha
     struct lm_change change = {.type = type,
                                .op = op,
                                .user = "李明",
-                               .catalog = w->catalog->number,
+                               .catalog = w->made_with ? w->made_with : w->catalog->number,
                                .offset_known = true};
     struct lm_buf *buf = &pc->outbox[pc->n];
 
