@@ -2,8 +2,9 @@
  *
  * A round: take messages while there are any (within bounds), let each session step, put every
  * PUSH, HELLO and ENROL of the round into one transaction; COMMIT; only then tell sessions and
- * peers (P2). Then tell NEWS to whoever sees what changed, answer PULLs from committed state, then run one command from the control socket.
- * A COMMIT that fails for I/O or space ends the process without an answer. */
+ * peers (P2). Then tell NEWS to whoever sees what changed, answer PULLs from committed state, then
+ * run one command from the control socket. A COMMIT that fails for I/O or space ends the process
+ * without an answer. */
 #ifndef LM_HUB_SERVER_H
 #define LM_HUB_SERVER_H
 
@@ -81,6 +82,17 @@ struct lm_server {
         uint64_t journal_entries, returned, held, conflicts, sessions;
     } metrics;
 };
+
+/* commands/serve.c. What one round is made of; also the simulation's (tests/sim), which brings its
+ * own sockets. server is zeroed; after lm_server_init the caller opens router, control and http as
+ * it needs them, and closes them before lm_server_free. */
+enum lm_status lm_server_init(struct lm_server *server, struct lm_hub *hub,
+                              struct lm_error *err) LM_MUST_USE;
+void lm_server_free(struct lm_server *server);
+/* Takes what waits, within the bounds of a round; lm_server_end_round follows. */
+void lm_server_gather(struct lm_server *server);
+/* Once a second: time-outs of sessions, figures for /metrics. Ends a round of its own. */
+void lm_server_tick(struct lm_server *server);
 
 /* peers.c */
 struct lm_hub_peer *lm_server_peer(struct lm_server *server, uint64_t replica,

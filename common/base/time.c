@@ -1,4 +1,4 @@
-/* Dates and times as text, proleptic Gregorian, years 1–9999; and the real clocks.
+/* Dates and times as text, proleptic Gregorian, years 1–9999.
  * The day arithmetic follows Hinnant, "chrono-Compatible Low-Level Date Algorithms". */
 #include "common/base/util.h"
 
@@ -182,23 +182,4 @@ int64_t lm_day_utc8(int64_t ms)
     int64_t rest = ms % DAY_MS;
     rest += rest < 0 ? DAY_MS : 0;
     return floor_div(ms, DAY_MS) + (rest >= 16 * 3600000LL);
-}
-
-static int64_t clock_ms(clockid_t clock)
-{
-    struct timespec now;
-    LM_CHECK(clock_gettime(clock, &now) == 0);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-int64_t lm_clock_wall_ms(void)
-{
-    return clock_ms(CLOCK_REALTIME);
-}
-
-/* CLOCK_BOOTTIME goes on while the PC sleeps: time elapsed since the hub was heard must include it.
- */
-int64_t lm_clock_mono_ms(void)
-{
-    return clock_ms(CLOCK_BOOTTIME);
 }

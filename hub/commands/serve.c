@@ -79,7 +79,7 @@ static void handle_message(struct lm_server *server, const struct lm_incoming *i
 
 /* Large rounds are what makes a drain fast: a page that many changes touch is written once. A lone
  * message is committed at once. */
-static void gather(struct lm_server *server)
+void lm_server_gather(struct lm_server *server)
 {
     int64_t until = lm_clock_mono_ms() + LM_ROUND_MS;
     for (int n = 0; n < LM_GATHER_MESSAGES && !server->failed; n++) {
@@ -137,7 +137,7 @@ static void run_command(struct lm_server *server, struct lm_control_request *req
     }
 }
 
-static void tick(struct lm_server *server)
+void lm_server_tick(struct lm_server *server)
 {
     struct lm_store_totals totals;
     for (size_t i = server->n_peers; i-- > 0;) {
@@ -185,7 +185,7 @@ static void serve(struct lm_server *server, int signals)
             }
         }
         if (message) {
-            gather(server);
+            lm_server_gather(server);
             lm_server_end_round(server);
         }
         struct lm_control_request *request =
@@ -196,7 +196,7 @@ static void serve(struct lm_server *server, int signals)
         int64_t now = lm_clock_mono_ms();
         atomic_store(&server->ticked_mono_ms, now);
         if (now >= next_tick && !server->failed) {
-            tick(server);
+            lm_server_tick(server);
             next_tick = now + TICK_MS;
         }
     }
@@ -220,6 +220,38 @@ static enum lm_status write_serving(struct lm_server *server, struct lm_error *e
     return status;
 }
 
+enum lm_status lm_server_init(struct lm_server *server, struct lm_hub *hub, struct lm_error *err)
+{
+    server->hub = hub;
+    server->started_ms = lm_clock_wall_ms();
+    atomic_store(&server->ticked_mono_ms, lm_clock_mono_ms());
+    pthread_mutex_init(&server->metrics_mutex, NULL);
+    lm_rand_seed_system(&server->rnd);
+    lm_hub_effects_init(&server->fx);
+    lm_arena_init(&server->message_arena, 16 * 1024 * 1024);
+    lm_arena_init(&server->read_arena, 64 * 1024 * 1024);
+    lm_arena_init(&server->round_arena, 64 * 1024 * 1024);
+    server->peers = calloc(LM_PEERS_MAX, sizeof *server->peers);
+    server->gate = lm_gate_new();
+    return server->peers && server->gate
+               ? LM_OK
+               : lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足", "out of memory");
+}
+
+void lm_server_free(struct lm_server *server)
+{
+    for (size_t i = 0; i < server->n_peers; i++) {
+        free(server->peers[i]);
+    }
+    free(server->peers);
+    lm_gate_destroy(&server->gate);
+    lm_hub_effects_free(&server->fx);
+    lm_arena_free(&server->message_arena);
+    lm_arena_free(&server->read_arena);
+    lm_arena_free(&server->round_arena);
+    pthread_mutex_destroy(&server->metrics_mutex);
+}
+
 int lm_cmd_serve(struct lm_hub *hub, struct lm_cli *cli)
 {
     const char *sync = "tcp://127.0.0.1:5800", *http = "127.0.0.1:5880", *positional[1];
@@ -232,22 +264,11 @@ int lm_cmd_serve(struct lm_hub *hub, struct lm_cli *cli)
     if (!server) {
         return LM_EXIT_FAILED;
     }
-    server->hub = hub;
-    server->started_ms = lm_clock_wall_ms();
-    atomic_store(&server->ticked_mono_ms, lm_clock_mono_ms());
-    pthread_mutex_init(&server->metrics_mutex, NULL);
-    lm_rand_seed_system(&server->rnd);
-    lm_hub_effects_init(&server->fx);
-    lm_arena_init(&server->message_arena, 16 * 1024 * 1024);
-    lm_arena_init(&server->read_arena, 64 * 1024 * 1024);
-    lm_arena_init(&server->round_arena, 64 * 1024 * 1024);
-    server->peers = calloc(LM_PEERS_MAX, sizeof *server->peers);
-    server->gate = lm_gate_new();
     int signals = -1;
     open_more_files();
-    enum lm_status status = lm_hub_options(cli, options, 2, positional, 1, &n, &err);
-    if (status == LM_OK && (!server->peers || !server->gate)) {
-        status = lm_fail(&err, LM_ERR_MEMORY, "memory", "", "内存不足", "out of memory");
+    enum lm_status status = lm_server_init(server, hub, &err);
+    if (status == LM_OK) {
+        status = lm_hub_options(cli, options, 2, positional, 1, &n, &err);
     }
     if (status == LM_OK && (signals = open_signals(&err)) < 0) {
         status = LM_ERR_INTERNAL;
@@ -287,16 +308,7 @@ int lm_cmd_serve(struct lm_hub *hub, struct lm_cli *cli)
     if (status == LM_OK && lm_datadir_path(&hub->dir, "serving.json", path, sizeof path) == LM_OK) {
         (void)unlink(path);
     }
-    for (size_t i = 0; i < server->n_peers; i++) {
-        free(server->peers[i]);
-    }
-    free(server->peers);
-    lm_gate_destroy(&server->gate);
-    lm_hub_effects_free(&server->fx);
-    lm_arena_free(&server->message_arena);
-    lm_arena_free(&server->read_arena);
-    lm_arena_free(&server->round_arena);
-    pthread_mutex_destroy(&server->metrics_mutex);
+    lm_server_free(server);
     if (signals >= 0) {
         close(signals);
     }
