@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "common/base/util.h"
+#include "proto/bundle.h"
 #include "proto/credential.h"
 #include "proto/feed.h"
 #include "proto/message.h"
@@ -425,6 +426,36 @@ static const char *read_document(void)
     return document;
 }
 
+/* Before and after the box is closed. */
+static void make_bundle(void)
+{
+    struct lm_bundle_head head = {.kind = LM_BUNDLE_UP, .part = 1, .parts = 1, .number = 7};
+    struct lm_buf *content = add_example("bundle-content"), *file = add_example("bundle");
+    uint8_t own_secret[32], hub_secret[32], hub_public[32], nonce[LM_BUNDLE_NONCE_BYTES];
+    uint8_t hash[LM_HASH_BYTES];
+    memset(own_secret, 0x32, sizeof own_secret);
+    memset(hub_secret, 0x31, sizeof hub_secret);
+    assert_int_equal(crypto_scalarmult_base(head.key, own_secret), 0);
+    assert_int_equal(crypto_scalarmult_base(hub_public, hub_secret), 0);
+    lm_hub_id_of(sign_public, head.hub_id);
+    for (size_t i = 0; i < sizeof nonce; i++) {
+        nonce[i] = (uint8_t)(0x40 + i);
+    }
+    lm_bundle_begin(file);
+    assert_true(lm_bundle_add(file, LM_MSG_HELLO, example("HELLO")->data, example("HELLO")->len));
+    assert_true(
+        lm_bundle_add(file, LM_MSG_PUSH, example("PUSH-empty")->data, example("PUSH-empty")->len));
+    struct lm_buf frames;
+    lm_buf_init(&frames, LM_FRAME_BYTES_MAX);
+    lm_buf_add(&frames, file->data + LM_BUNDLE_HEAD_BYTES + 16 + LM_HASH_BYTES,
+               file->len - LM_BUNDLE_HEAD_BYTES - 16 - LM_HASH_BYTES);
+    assert_int_equal(lm_bundle_seal(file, &head, own_secret, hub_public, nonce), LM_OK);
+    lm_hash(hash, file->data, LM_BUNDLE_HEAD_BYTES, NULL, 0, NULL, 0);
+    lm_buf_add(content, hash, sizeof hash);
+    lm_buf_add(content, frames.data, frames.len);
+    lm_buf_free(&frames);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -442,6 +473,7 @@ static int setup(void **state)
     make_enrolment();
     make_handshake();
     make_traffic();
+    make_bundle();
     lm_arena_free(&arena);
     if (getenv("LM_PRINT_HEX")) {
         print_examples();
@@ -592,6 +624,8 @@ static void the_limits_are_those_of_the_code(void **state)
         {"user", LM_USER_CHARS_MAX},
         {"depth", LM_DEPTH_MAX},
         {"nodes", LM_NODES_MAX},
+        {"bundle", LM_BUNDLE_BYTES_MAX},
+        {"bundle parts", LM_BUNDLE_PARTS_MAX},
         {"skew", LM_SKEW_MS},
         {"pull again", LM_PULL_AGAIN_MS},
     };
@@ -654,6 +688,10 @@ static void seeds_are_written_when_asked(void **state)
         write_seed("fuzz_prescan", changes[i], example(changes[i])->data, example(changes[i])->len,
                    "", 0);
     }
+    const struct lm_buf *content = example("bundle-content");
+    write_seed("fuzz_bundle", "file", "\x00", 1, example("bundle")->data, example("bundle")->len);
+    write_seed("fuzz_bundle", "frames", "\x01", 1, content->data + LM_HASH_BYTES,
+               content->len - LM_HASH_BYTES);
     write_seed("fuzz_prescan", "body", example("body")->data, example("body")->len, "", 0);
     write_seed("fuzz_feed", "unknown-type", example("body")->data, example("body")->len, "", 0);
 }
