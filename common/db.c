@@ -6,6 +6,7 @@
  * not newer); the file is 0600. */
 #include "common/db.h"
 
+#include "common/base/break.h"
 #include "common/base/log.h"
 
 #include <errno.h>
@@ -308,6 +309,8 @@ static enum lm_status configure(struct lm_db *db, const struct lm_db_options *op
     int cache = options->cache_kib > 0 ? options->cache_kib : CACHE_KIB_DEFAULT;
     int pages =
         options->checkpoint_pages > 0 ? options->checkpoint_pages : CHECKPOINT_PAGES_DEFAULT;
+    bool unsafe = options->application_id == LM_APP_HUB ? LM_BREAK(HUB_SYNC_NORMAL)
+                                                        : LM_BREAK(NODE_SYNC_NORMAL);
     char sql[256];
     enum lm_status st = LM_OK;
 
@@ -328,10 +331,10 @@ static enum lm_status configure(struct lm_db *db, const struct lm_db_options *op
     }
     (void)sqlite3_snprintf(
         sizeof(sql), sql,
-        "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;"
+        "PRAGMA synchronous=%s; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;"
         "PRAGMA cache_size=-%d; PRAGMA journal_size_limit=%d; PRAGMA "
         "wal_autocheckpoint=%d; PRAGMA query_only=%d",
-        cache, (int)WAL_KEPT_BYTES, pages, options->read_only ? 1 : 0);
+        unsafe ? "NORMAL" : "FULL", cache, (int)WAL_KEPT_BYTES, pages, options->read_only ? 1 : 0);
     return lm_db_exec(db, sql, err);
 }
 

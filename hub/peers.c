@@ -1,4 +1,5 @@
 /* Sessions of connected replicas: events in, effects out, and the end of a round. See server.h. */
+#include "common/base/break.h"
 #include "common/base/log.h"
 #include "hub/server.h"
 
@@ -196,6 +197,10 @@ static void store_push(struct lm_server *server, struct lm_hub_peer *peer,
     memcpy(result.verdicts, peer->result.verdicts, sizeof result.verdicts);
     result.n_verdicts = kept;
     peer->result = result;
+    if (LM_BREAK(MARK_BEFORE_COMMIT) && push->branch == peer->row.branch &&
+        result.outcome == LM_TAKE_TAKEN) {
+        peer->row.acked = result.acked;
+    }
     if (peer->n_pushes == 0 || push->branch != peer->push_branch ||
         gravity(outcome) > gravity(peer->outcome)) {
         peer->outcome = outcome;
@@ -420,6 +425,18 @@ static void answer_read(struct lm_server *server, struct lm_hub_read *read)
     lm_server_step(server, read->peer, &event, NULL);
 }
 
+/* See LM_BREAK(ACK_BEFORE_COMMIT). */
+static void tell_too_early(struct lm_server *server)
+{
+    for (size_t i = 0; i < server->n_peers; i++) {
+        struct lm_hub_peer *peer = server->peers[i];
+        if (peer->n_pushes > 0 &&
+            lm_store_replica_get(server->hub->store, peer->row.number, &peer->row) == LM_OK) {
+            tell_peer(server, peer);
+        }
+    }
+}
+
 void lm_server_end_round(struct lm_server *server)
 {
     struct lm_error err = {0};
@@ -430,6 +447,9 @@ void lm_server_end_round(struct lm_server *server)
     /* A session's answer may ask for more to be stored (a lease confirmed by a stray PULL):
      * bounded, each pass ends a transaction. */
     for (int pass = 0; server->in_round && pass < 4; pass++) {
+        if (LM_BREAK(ACK_BEFORE_COMMIT)) {
+            tell_too_early(server);
+        }
         if (lm_store_commit(server->hub->store, &err) != LM_OK) {
             lm_log(LM_LOG_ERROR, "serve", "COMMIT failed: %s; ending without an ack", err.en);
             server->failed = true;

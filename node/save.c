@@ -2,6 +2,7 @@
  * inside its transaction, since other processes save into the same database. */
 #include "node/save.h"
 
+#include "common/base/break.h"
 #include "common/base/util.h"
 #include "node/save_check.h"
 #include "proto/merge.h"
@@ -38,6 +39,10 @@ void lm_node_saver_init(struct lm_node_saver *saver, struct lm_nstore *store, co
 
 void lm_node_saver_free(struct lm_node_saver *saver)
 {
+    if (saver->open && LM_BREAK(SAVE_BEFORE_COMMIT)) {
+        (void)!lm_nstore_commit(saver->store, NULL);
+        saver->open = false;
+    }
     if (saver->open) {
         lm_nstore_rollback(saver->store);
     }
@@ -592,6 +597,10 @@ enum lm_status lm_node_saver_flush(void *ctx, struct lm_error *err)
         return saver->broken;
     }
     if (!saver->open) {
+        return LM_OK;
+    }
+    if (LM_BREAK(SAVE_BEFORE_COMMIT)) {
+        saver->saved = saver->saved || saver->dirty;
         return LM_OK;
     }
     st = lm_nstore_commit(saver->store, err);

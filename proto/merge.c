@@ -5,6 +5,7 @@
  * Order matters: what is wrong in itself is refused before anything is waited for, so that nobody
  * waits for a change that could never be applied; waiting comes before merging, so that a held
  * change leaves no trace in the record. */
+#include "common/base/break.h"
 #include "proto/merge_internal.h"
 
 #include <string.h>
@@ -54,7 +55,7 @@ void merge_refuse_with(struct merge *m, const struct lm_error *error)
 
 void merge_hold(struct merge *m, const char *code, const char *zh, const char *en)
 {
-    decide(m, LM_V_HELD);
+    decide(m, LM_BREAK(HELD_REFUSED) ? LM_V_REFUSED : LM_V_HELD);
     fill(&m->out->reason, code, "", zh, en);
     m->out->waits_for[0] = '\0';
 }

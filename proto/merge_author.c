@@ -1,5 +1,6 @@
 /* Who may do what: fields by author, ownership of the record, and the rules of states as the author
  * saw them. */
+#include "common/base/break.h"
 #include "proto/merge_internal.h"
 
 #include <string.h>
@@ -117,7 +118,7 @@ enum lm_status merge_step_owner(struct merge *m)
     bool ours = false;
     enum lm_status status;
 
-    if (m->current == NULL || m->in->author.by != LM_BY_VILLAGE ||
+    if (m->current == NULL || m->in->author.by != LM_BY_VILLAGE || LM_BREAK(STRANGER_WRITES) ||
         strcmp(lm_record_text(m->current, LM_C_VILLAGE_CODE), m->in->author.station) == 0) {
         return LM_OK;
     }

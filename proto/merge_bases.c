@@ -4,6 +4,7 @@
  * that change was built on. rank = max(min(HLC, receipt time), 1 + the highest rank seen): a change
  * outranks everything its author saw, and a clock that is ahead gains nothing. Ranks depend on the
  * change, its receipt and its bases only, never on the order of arrival. */
+#include "common/base/break.h"
 #include "proto/merge_internal.h"
 
 #include <inttypes.h>
@@ -140,7 +141,8 @@ enum lm_status merge_step_bases(struct merge *m)
         if (status != LM_OK || m->decided) {
             return status;
         }
-        if (m->groups[g].base_rank >= rank && m->groups[g].base_rank < UINT64_MAX) {
+        if (m->groups[g].base_rank >= rank && m->groups[g].base_rank < UINT64_MAX &&
+            !LM_BREAK(RANK_WITHOUT_BASE)) {
             rank = m->groups[g].base_rank + 1;
         }
     }

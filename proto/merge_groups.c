@@ -3,6 +3,7 @@
  * The stamp that stands is always the highest by (rank, version) of those that nobody overwrote
  * knowingly, so the outcome does not depend on the order of arrival. That is why equal values leave
  * the higher of the two stamps. */
+#include "common/base/break.h"
 #include "proto/merge_internal.h"
 
 static struct lm_stamp own_stamp(const struct merge *m)
@@ -93,7 +94,7 @@ enum lm_status merge_group_values(struct merge *m, int g, const struct lm_fields
                                   bool never_stands)
 {
     struct lm_stamp current = m->current->stamps[g];
-    bool seen = m->groups[g].seen, stands, equal = true;
+    bool seen = m->groups[g].seen, stands, equal = !LM_BREAK(EQUAL_CONFLICTS);
     struct lm_value mine, theirs;
     enum lm_status status;
 
@@ -103,7 +104,7 @@ enum lm_status merge_group_values(struct merge *m, int g, const struct lm_fields
         }
     }
     stands = !never_stands && (seen || outranks(own_stamp(m), current));
-    if (!equal && (!seen || never_stands)) {
+    if (!equal && (!seen || never_stands) && !LM_BREAK(LAST_WRITER_WINS)) {
         status = merge_group_map(m, g, m->current, set, &mine);
         if (status == LM_OK) {
             status = merge_group_map(m, g, m->current, NULL, &theirs);
@@ -144,7 +145,8 @@ static bool frozen_since(const struct merge *m, int g)
 static enum lm_status keep_unknown(struct merge *m)
 {
     struct lm_buf packed;
-    enum lm_status status = merge_unknown(m->next, &m->set.unknown, m->arena);
+    enum lm_status status =
+        LM_BREAK(UNKNOWN_DROPPED) ? LM_OK : merge_unknown(m->next, &m->set.unknown, m->arena);
 
     if (status == LM_OK && !m->creates) {
         status = merge_unknown_stamps(m->next, &m->set.unknown, own_stamp(m), m->arena);

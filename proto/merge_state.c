@@ -1,11 +1,15 @@
 /* State and deletion: what must not be merged by rank alone, because it approves, returns or ends a
  * record as a whole. */
+#include "common/base/break.h"
 #include "proto/merge_internal.h"
 
 #include <string.h>
 
 static bool differs_from_seen(const struct merge *m)
 {
+    if (LM_BREAK(SEEN_UNCOMPARED)) {
+        return false;
+    }
     if (m->change->has_seen) {
         return m->change->seen != lm_record_seen(m->current);
     }
@@ -72,6 +76,9 @@ enum lm_status merge_step_deleted(struct merge *m)
         merge_refuse(m, "deleted", "", "记录已删除，不能修改；可先恢复",
                      "The record is deleted: bring it back before editing it");
         return LM_OK;
+    }
+    if (LM_BREAK(EDIT_REVIVES)) {
+        return merge_group_values(m, LM_GROUP_DELETED, &none, false);
     }
     /* The edit is merged into the deleted record, and a person decides which of the two was meant.
      */

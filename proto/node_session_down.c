@@ -2,6 +2,7 @@
  *
  * Invariants: one page is asked for, or being applied, at a time; a page is applied only if it is
  * of this session and starts at the node's cursor. WANT waits until the feed is caught up. */
+#include "common/base/break.h"
 #include "proto/node_session_internal.h"
 
 #include <string.h>
@@ -48,7 +49,8 @@ void lm_ns_down_page(struct lm_ns_step *st, const struct lm_msg_feed *page, bool
         lm_ns_log(st, "page that was not asked for", page->from.position);
         return;
     }
-    if (!is_bodies && !cursor_equal(&page->from, &s->config.cursor)) {
+    if (!is_bodies && !cursor_equal(&page->from, &s->config.cursor) &&
+        !LM_BREAK(PAGE_FROM_ANYWHERE)) {
         lm_ns_log(st, "page that does not start at the cursor", page->from.position);
         return;
     }

@@ -3,6 +3,7 @@
  * Invariants: flights[] is contiguous and ascending; flights[0].first_seq ≤ acked + 1; next_before
  * is the last change of the last flight, or acked when none is under way. A PUSH is made only from
  * a batch that starts exactly there, so changes go out in order whatever was rewound meanwhile. */
+#include "common/base/break.h"
 #include "proto/node_session_internal.h"
 
 #include <string.h>
@@ -251,7 +252,8 @@ void lm_ns_up_pump(struct lm_ns_step *st)
     s->reading = true;
     s->read_branch = s->config.branch;
     /* Before the head is read: what is told of this moment is then never too much. */
-    s->read_as_of_ms = lm_node_session_hub_time(s, st->now_ms);
+    s->read_as_of_ms =
+        LM_BREAK(COVERAGE_BY_NODE) ? st->ev->wall_ms : lm_node_session_hub_time(s, st->now_ms);
     e = lm_ns_add(st, LM_NX_READ_BATCH);
     e->read_batch.from_seq = s->next_before.seq + 1;
     e->read_batch.max_changes = LM_BATCH_CHANGES_MAX;

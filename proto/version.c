@@ -1,6 +1,8 @@
 /* Hybrid logical clock and versions. Pure arithmetic. */
 #include "proto/version.h"
 
+#include "common/base/break.h"
+
 enum { COUNTER_BITS = 16 };
 
 #define MS_MAX (((int64_t)1 << 48) - 1)
@@ -18,6 +20,12 @@ int64_t lm_hlc_ms(uint64_t hlc)
 
 uint64_t lm_hlc_next(uint64_t last, uint64_t floor, int64_t wall_ms)
 {
+    if (LM_BREAK(HLC_FROM_CLOCK)) {
+        last = 0;
+    }
+    if (LM_BREAK(HLC_BELOW_BASE)) {
+        floor = 0;
+    }
     uint64_t wall = lm_hlc_of_ms(wall_ms);
     uint64_t above = last > floor ? last : floor;
     if (wall > above && wall < LM_HLC_FAR) {

@@ -3,6 +3,7 @@
  *
  * All of it follows from the journal alone. The counts in store->state of open rows spare the
  * look-ups that would find nothing, which is nearly every change's case. */
+#include "common/base/break.h"
 #include "hub/store/store_internal.h"
 
 #include <inttypes.h>
@@ -178,6 +179,9 @@ enum lm_status lm_effect_feed(struct lm_store *store, const struct lm_effect *f,
         !(merge->record && merge->record->type->feed == LM_FEED_ALL)) {
         add_scope(&scopes, e->station);
     }
+    if (LM_BREAK(FEED_ONLY_APPLIED) && merge->verdict == LM_V_CONCURRENT) {
+        return LM_OK;
+    }
     for (size_t i = 0; i < scopes.n && status == LM_OK; i++) {
         /* A verdict that came later is news to the change's author too. */
         note_touched(store, scopes.code[i], e->kind == LM_J_LATER ? 0 : e->replica);
@@ -264,7 +268,7 @@ static enum lm_status settle_returns(struct lm_store *store, const struct lm_eff
     bool valid = f->merge->record && !f->merge->record->invalid, hub = f->entry->replica == 0;
     enum lm_status status = LM_OK;
 
-    if (store->state.n_returns > 0 && f->merge->record) {
+    if (store->state.n_returns > 0 && f->merge->record && !LM_BREAK(RETURN_STAYS)) {
         if (valid && hub) {
             status = close_returns(store, LM_Q_RETURN_CLOSE_VALID, f, err);
         } else if (valid || verdict == LM_V_INVALID) {
@@ -374,5 +378,7 @@ enum lm_status lm_effect_apply(struct lm_store *store, const struct lm_effect *f
     if (status == LM_OK) {
         status = lm_effect_duplicates(store, f, err);
     }
-    return status == LM_OK && verdict != LM_V_HELD ? note_available(store, e) : status;
+    return status == LM_OK && verdict != LM_V_HELD && !LM_BREAK(NO_REDRIVE)
+               ? note_available(store, e)
+               : status;
 }

@@ -2,6 +2,7 @@
  *
  * A page is read in one snapshot: entries, acked and the journal's head belong together. A replica
  * sees two scopes, its station's and the one of all stations; both are read in order and merged. */
+#include "common/base/break.h"
 #include "hub/store/store_internal.h"
 
 #include <stdlib.h>
@@ -46,6 +47,9 @@ static enum lm_status add_verdicts(struct page *p, enum lm_query query, const ch
 
     if (!stmt) {
         return LM_ERR_IO;
+    }
+    if (LM_BREAK(VERDICT_ONLY_IN_ACK)) {
+        return LM_OK;
     }
     lm_bind_id(stmt, 1, id);
     while ((status = lm_query_step(p->store, stmt, p->err)) == LM_OK) {
@@ -257,6 +261,16 @@ static const struct row *next_row(struct scope_reader *a, struct scope_reader *b
     return first ? x : y;
 }
 
+/* Whether the record's last change was the peer's own: see LM_BREAK(BLIND_ECHO). */
+static bool last_by_peer(struct page *p, const struct row *row)
+{
+    struct lm_jentry e;
+
+    lm_arena_reset(&p->store->arena);
+    return lm_journal_at(p->store, row->pos, &p->store->arena, &e) == LM_OK &&
+           e.replica == p->replica->number;
+}
+
 static enum lm_status fill_page(struct page *p, const struct lm_cursor *cursor, size_t max_bytes,
                                 struct lm_msg_feed *out)
 {
@@ -278,6 +292,9 @@ static enum lm_status fill_page(struct page *p, const struct lm_cursor *cursor, 
     while ((row = next_row(&own, &all)) != NULL) {
         size_t before = p->bytes;
 
+        if (LM_BREAK(BLIND_ECHO) && last_by_peer(p, row)) {
+            continue;
+        }
         if (out->n_entries == LM_FEED_ENTRIES_MAX) {
             return LM_OK;
         }
@@ -285,7 +302,7 @@ static enum lm_status fill_page(struct page *p, const struct lm_cursor *cursor, 
         if (status != LM_OK) {
             return status;
         }
-        if (p->bytes > max_bytes && out->n_entries > 0) {
+        if (p->bytes > max_bytes && out->n_entries > 0 && !LM_BREAK(PAGE_UNBOUNDED)) {
             p->bytes = before;
             return LM_OK;
         }

@@ -3,6 +3,7 @@
  * Everything a verdict depends on is the entry itself (bytes, replica, branch, station, author,
  * receipt time, offset), the journal before it and the tables that follow from that journal.
  * lm_verify replays through this same file. */
+#include "common/base/break.h"
 #include "hub/store/store_internal.h"
 
 #include <inttypes.h>
@@ -329,7 +330,7 @@ static enum lm_status check_identity(struct lm_store *store, const struct lm_jud
     enum lm_status status;
 
     *decided = false;
-    if (change->hlc <= in->hlc_known) {
+    if (change->hlc <= in->hlc_known && !LM_BREAK(DEDUPE_BY_SEQ)) {
         status =
             lm_journal_find(store, &store->arena, change->id,
                             (struct lm_version){.hlc = change->hlc, .replica = e->replica}, &old);

@@ -4,6 +4,7 @@
  * A SAVEPOINT holds the whole push. If a change breaks (a status where a verdict should be), the
  * push is done again with a SAVEPOINT for each change, and the one that breaks is journaled as held
  * "internal": nothing blocks, nothing is skipped (P4). */
+#include "common/base/break.h"
 #include "hub/store/store_internal.h"
 
 #include <stdlib.h>
@@ -133,7 +134,7 @@ static enum lm_status judge_safely(struct run *r, uint32_t i, struct lm_judge_ou
             status = lm_query_do(store, LM_Q_BACK_ONE, err);
             store->state = state;
             store->n_redrive = n_redrive;
-            if (status == LM_OK) {
+            if (status == LM_OK && !LM_BREAK(POISON_DROPPED)) {
                 status = judge_one(r, i, true, judged, err);
             }
         }
@@ -218,6 +219,10 @@ static enum lm_status place(struct lm_store *store, struct run *r, struct lm_err
     enum lm_status status;
 
     if (push->first_seq > r->last.last_seq + 1) {
+        if (LM_BREAK(GAP_ACCEPTED)) {
+            memcpy(r->last.after, push->before, LM_HASH_BYTES);
+            return LM_OK;
+        }
         r->out->outcome = LM_TAKE_GAP;
         return LM_OK;
     }
@@ -238,7 +243,7 @@ static enum lm_status place(struct lm_store *store, struct run *r, struct lm_err
             return status;
         }
     }
-    if (memcmp(ours, theirs, LM_HASH_BYTES) != 0) {
+    if (memcmp(ours, theirs, LM_HASH_BYTES) != 0 && !LM_BREAK(OVERLAP_UNCOMPARED)) {
         r->out->outcome = LM_TAKE_DIVERGED;
     }
     r->from = (uint32_t)overlap;
@@ -260,8 +265,8 @@ static enum lm_status note_push(struct lm_store *store, const struct lm_replica 
     if (push->branch >= branch && push->as_of_ms > 0) {
         branch = push->branch;
         head = push->head;
-        as_of = push->as_of_ms < now_ms ? push->as_of_ms : now_ms;
-        if (out->acked.seq >= head.seq && as_of > complete) {
+        as_of = push->as_of_ms < now_ms || LM_BREAK(COVERAGE_BY_NODE) ? push->as_of_ms : now_ms;
+        if ((out->acked.seq >= head.seq || LM_BREAK(COVERAGE_UNACKED)) && as_of > complete) {
             complete = as_of;
         }
     } else if (push->branch > branch) {

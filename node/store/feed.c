@@ -6,6 +6,7 @@
  * page may be applied any number of times. */
 #include "node/store/store_internal.h"
 
+#include "common/base/break.h"
 #include "common/base/log.h"
 #include "proto/feed.h"
 #include "proto/validate.h"
@@ -17,6 +18,7 @@ struct page {
     struct lm_nstore *s;
     const struct lm_msg_feed *msg;
     bool is_bodies;
+    uint64_t acked_seq; /* the page's own: what it says of our changes ends there */
     struct lm_me me;
     struct lm_lookup lookup;
     struct lm_arena arena; /* of one entry */
@@ -27,6 +29,9 @@ static enum lm_status want(struct page *p, const char *id, bool wanted)
 {
     sqlite3_stmt *q = ns_stmt(p->s, wanted ? NS_WANT_ADD : NS_WANT_DROP);
 
+    if (LM_BREAK(WANT_NOT_STORED) && wanted) {
+        return LM_OK;
+    }
     ns_bind_text(q, 1, id);
     return ns_run(p->s, q, "note what is wanted", p->err);
 }
@@ -70,7 +75,7 @@ static enum lm_status take_body(struct page *p, const struct lm_feed_entry *e)
     }
     st = get_local(p, hub->type, hub->id, &local);
     if (st == LM_OK) {
-        st = lm_nstore_pending(p->s, hub->type, hub->id, p->msg->branch, p->msg->acked.seq, pending,
+        st = lm_nstore_pending(p->s, hub->type, hub->id, p->msg->branch, p->acked_seq, pending,
                                &any, p->err);
     }
     if (st == LM_OK) {
@@ -102,7 +107,7 @@ static enum lm_status take_digest(struct page *p, const struct lm_feed_entry *e)
     if (!local) {
         return want(p, e->id, true);
     }
-    if (!lm_nstore_unacked(p->s, e->id, p->msg->branch, p->msg->acked.seq) &&
+    if (!lm_nstore_unacked(p->s, e->id, p->msg->branch, p->acked_seq) &&
         (lm_record_digest(local) != e->digest || local->invalid)) {
         return want(p, e->id, true);
     }
@@ -133,7 +138,7 @@ static enum lm_status take_gone(struct page *p, const struct lm_feed_entry *e)
     const struct lm_type *type = lm_catalog_type(p->s->catalog, e->type);
     enum lm_status st;
 
-    if (lm_nstore_unacked(p->s, e->id, p->msg->branch, p->msg->acked.seq)) {
+    if (lm_nstore_unacked(p->s, e->id, p->msg->branch, p->acked_seq)) {
         return want(p, e->id, true);
     }
     st = type ? delete_row(p, type, e->id) : LM_OK;
@@ -147,9 +152,12 @@ static enum lm_status take_verdicts(struct page *p, const struct lm_feed_entry *
     sqlite3_stmt *q = ns_stmt(p->s, NS_VERDICT_CLOSE);
     enum lm_status st;
 
+    if (LM_BREAK(VERDICT_ONLY_IN_ACK)) {
+        return LM_OK;
+    }
     ns_bind_text(q, 1, e->id);
     ns_bind_u64(q, 2, p->msg->branch);
-    ns_bind_u64(q, 3, p->msg->acked.seq);
+    ns_bind_u64(q, 3, p->acked_seq);
     st = ns_run(p->s, q, "close verdicts", p->err);
     for (size_t i = 0; st == LM_OK && i < e->n_verdicts; i++) {
         const struct lm_feed_verdict *v = &e->verdicts[i];
@@ -200,6 +208,9 @@ static enum lm_status move_cursor(struct page *p, int64_t contact_ms)
         (void)sqlite3_bind_int64(q, 1, contact_ms);
         return ns_run(p->s, q, "note the contact", p->err);
     }
+    if (LM_BREAK(PAGE_FROM_ANYWHERE) && p->msg->next.position < p->me.cursor.position) {
+        return LM_OK;
+    }
     p->me.cursor = p->msg->next;
     q = ns_stmt(p->s, NS_ME_CURSOR);
     ns_bind_u64(q, 1, p->msg->next.position);
@@ -225,11 +236,18 @@ enum lm_status lm_nstore_apply_page(struct lm_nstore *store, const struct lm_msg
     }
     /* The cursor may have been set back by another process's WELCOME since this page was asked for:
      * drop it then. */
-    if (st == LM_OK && (page->branch != p.me.branch ||
-                        (!is_bodies && (page->from.position != p.me.cursor.position ||
-                                        strcmp(page->from.id, p.me.cursor.id) != 0)))) {
+    if (st == LM_OK &&
+        (page->branch != p.me.branch || (!is_bodies && !LM_BREAK(PAGE_FROM_ANYWHERE) &&
+                                         (page->from.position != p.me.cursor.position ||
+                                          strcmp(page->from.id, p.me.cursor.id) != 0)))) {
         lm_log(LM_LOG_WARN, "feed", "a page that does not continue here was dropped");
     } else {
+        if (st == LM_OK && LM_BREAK(CURSOR_BEFORE_PAGE)) {
+            st = move_cursor(&p, contact_ms);
+            st = st == LM_OK ? lm_nstore_commit(store, err) : st;
+            st = st == LM_OK ? lm_nstore_begin(store, err) : st;
+        }
+        p.acked_seq = LM_BREAK(NEWEST_ACKED) ? p.me.acked.seq : page->acked.seq;
         for (size_t i = 0; st == LM_OK && i < page->n_entries; i++) {
             st = take_entry(&p, &page->entries[i]);
         }

@@ -2,6 +2,7 @@
  * way. */
 #include "node/store/store_internal.h"
 
+#include "common/base/break.h"
 #include "common/base/log.h"
 
 #include <inttypes.h>
@@ -188,7 +189,7 @@ enum lm_status lm_nstore_fork(struct lm_nstore *store, uint64_t branch_min, stru
     memcpy(head.hash, start, sizeof start);
     q = ns_stmt(store, NS_OUT_COPY);
     ns_bind_u64(q, 1, me->branch);
-    ns_bind_u64(q, 2, me->acked.seq);
+    ns_bind_u64(q, 2, LM_BREAK(FORK_DROPS_UNSENT) ? me->head.seq : me->acked.seq);
     while ((st = ns_row(store, q, "read the outbox", err)) == LM_OK) {
         st = carry_over(store, q, branch, &head, err);
         if (st != LM_OK) {

@@ -1,5 +1,6 @@
 /* What a session with the hub makes durable besides records: WELCOME, acks, verdict hints, the
  * wanted list, the state shown. */
+#include "common/base/break.h"
 #include "node/store/store_internal.h"
 
 #include <string.h>
@@ -30,7 +31,8 @@ enum lm_status lm_nstore_welcome(struct lm_nstore *store, const struct lm_msg_we
     if (st != LM_OK) {
         goto out;
     }
-    if (went_back) { /* the feed is state: from the beginning it brings whatever is true now */
+    if (went_back && !LM_BREAK(CURSOR_KEPT)) { /* the feed is state: from the beginning it brings
+                                                  whatever is true now */
         me->cursor = (struct lm_cursor){0};
         me->seen = w->head;
     } else if (w->head.position > me->seen.position) {
@@ -150,5 +152,10 @@ enum lm_status lm_nstore_wanted(struct lm_nstore *store, char (*ids)[40], size_t
         ns_column_text(q, 0, ids[(*n_out)++], 40);
     }
     ns_done(q);
+    for (size_t i = 0; LM_BREAK(WANT_DROPPED_EARLY) && i < *n_out; i++) {
+        q = ns_stmt(store, NS_WANT_DROP);
+        ns_bind_text(q, 1, ids[i]);
+        (void)!ns_run(store, q, "forget what is wanted", err);
+    }
     return st == LM_ERR_NOT_FOUND ? LM_OK : st;
 }
