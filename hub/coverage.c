@@ -27,17 +27,19 @@ static bool take_replica(void *arg, const struct lm_replica *r)
     bool behind = r->head.seq > r->acked.seq;
     bool silent = s->now_ms - r->last_contact_ms > 7 * DAY_MS;
     s->any = true;
+    /* A time still to come was told under a clock that was set back since: it says nothing. */
+    int64_t complete_ms = r->complete_ms <= s->now_ms ? r->complete_ms : 0;
     s->contacted = s->contacted || r->complete_ms > 0 || r->as_of_ms > 0;
     /* At a revocation the store notes the gap, and a person may close it; one that is only silent
      * may still speak. */
-    s->gap = s->gap || r->possible_gap || (r->revoked_ms == 0 && behind && silent);
+    s->gap =
+        s->gap || r->possible_gap || (r->revoked_ms == 0 && behind && silent && !r->gap_settled);
     if (r->revoked_ms != 0) {
-        s->revoked_ms_best =
-            r->complete_ms > s->revoked_ms_best ? r->complete_ms : s->revoked_ms_best;
+        s->revoked_ms_best = complete_ms > s->revoked_ms_best ? complete_ms : s->revoked_ms_best;
         return true;
     }
-    s->in_doubt = s->in_doubt || r->in_doubt;
-    s->complete_ms = r->complete_ms < s->complete_ms ? r->complete_ms : s->complete_ms;
+    s->in_doubt = s->in_doubt || lm_replica_in_doubt(r);
+    s->complete_ms = complete_ms < s->complete_ms ? complete_ms : s->complete_ms;
     return true;
 }
 

@@ -106,7 +106,10 @@ static struct lm_replica_view view_of(const struct lm_hub_peer *peer)
     struct lm_replica_view view;
     memset(&view, 0, sizeof view);
     view.revoked = peer->row.revoked_ms != 0;
-    view.clone = peer->clone;
+    view.clone = peer->row.clone_ms != 0;
+    view.twins = peer->row.twins;
+    memcpy(view.abandoned, peer->row.abandoned, sizeof view.abandoned);
+    view.n_abandoned = peer->row.n_abandoned;
     view.branch = peer->row.branch;
     view.acked = peer->row.acked;
     view.issued = peer->row.lease_issued;
@@ -124,6 +127,23 @@ void lm_server_step(struct lm_server *server, struct lm_hub_peer *peer, struct l
     event->view = &view;
     lm_hub_session_step(&peer->session, event, &server->fx);
     run_effects(server, peer, from);
+}
+
+bool lm_server_reaches(struct lm_server *server, const struct lm_hub_peer *peer)
+{
+    struct lm_msg_news news = {0};
+    struct lm_mark head;
+    struct lm_buf body;
+    bool gone = peer->last.n == 0;
+    lm_buf_init(&body, 64);
+    if (!gone && lm_store_head(server->hub->store, &head) == LM_OK) {
+        news.position = head.position;
+        lm_news_pack(&body, &news); /* does no harm: it is pulled once more */
+        gone = body.status == LM_OK && lm_router_send(server->router, &peer->last, LM_MSG_NEWS,
+                                                      body.data, body.len) == LM_ERR_NOT_FOUND;
+    }
+    lm_buf_free(&body);
+    return !gone;
 }
 
 bool lm_server_round(struct lm_server *server)
@@ -237,7 +257,7 @@ static void store_hello(struct lm_server *server, struct lm_hub_peer *peer,
         lm_chain_start(row.number, row.branch, row.acked.hash);
     }
     row.head = hello->head;
-    if (lm_store_replica_hello(server->hub->store, &row, &err) != LM_OK) {
+    if (lm_store_replica_hello(server->hub->store, &row, hello->lease, &err) != LM_OK) {
         lm_log(LM_LOG_ERROR, "serve", "cannot store a greeting: %s", err.en);
         server->failed = true;
         return;
@@ -305,6 +325,39 @@ static void send_effect(struct lm_server *server, struct lm_hub_peer *peer,
     }
 }
 
+/* What the town is to know of a replica, durably. */
+static void note(struct lm_server *server, struct lm_hub_peer *peer, const struct lm_hub_effect *e)
+{
+    struct lm_error err = {0};
+    struct lm_store *store = server->hub->store;
+    int64_t now_ms = lm_clock_wall_ms();
+    unsigned long long number = (unsigned long long)peer->row.number;
+    enum lm_status status = LM_ERR_INTERNAL;
+    if (!lm_server_round(server)) {
+        return;
+    }
+    if (e->kind == LM_HX_CLONE) {
+        lm_log(LM_LOG_WARN, "serve",
+               "two installations use replica %llu: the second is refused; a person must act",
+               number);
+        status = lm_store_note_clone(store, &peer->row, e->held, now_ms, &err);
+        peer->row.clone_ms = now_ms; /* for what comes in the same round */
+    } else if (e->kind == LM_HX_TWIN) {
+        lm_log(LM_LOG_WARN, "serve", "replica %llu came with an abandoned lease", number);
+        status = lm_store_note_twin(store, &peer->row, e->held, now_ms, &err);
+        peer->row.twins++;
+    } else {
+        lm_log(LM_LOG_WARN, "serve", "replica %llu went back in time; it opens a new branch",
+               number);
+        status = lm_store_note_back(store, peer->row.number, &err);
+    }
+    if (status != LM_OK) {
+        lm_log(LM_LOG_ERROR, "serve", "cannot note what became of a replica: %s", err.en);
+        server->failed = true;
+    }
+    peer->touched = true;
+}
+
 static void run_effects(struct lm_server *server, struct lm_hub_peer *peer,
                         const struct lm_peer *from)
 {
@@ -331,13 +384,9 @@ static void run_effects(struct lm_server *server, struct lm_hub_peer *peer,
             queue_read(server, peer, e, true);
             break;
         case LM_HX_CLONE:
-            peer->clone = true;
-            lm_log(LM_LOG_WARN, "serve",
-                   "two installations use replica %llu: the second is refused", number);
-            break;
+        case LM_HX_TWIN:
         case LM_HX_ROLLED_BACK:
-            lm_log(LM_LOG_WARN, "serve", "replica %llu went back in time; it opens a new branch",
-                   number);
+            note(server, peer, e);
             break;
         case LM_HX_RIVAL:
             lm_log(LM_LOG_ERROR, "serve",

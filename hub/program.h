@@ -53,7 +53,8 @@ int lm_cmd_serve(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_station_add(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_station_import(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_station_list(struct lm_hub *hub, struct lm_cli *cli);
-int lm_cmd_station_close_gap(struct lm_hub *hub, struct lm_cli *cli);
+json_t *lm_alarm_json(const struct lm_alarm *alarm); /* for station list and status; or NULL */
+int lm_cmd_station_settle(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_station_revoke(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_enrol(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_add(struct lm_hub *hub, struct lm_cli *cli);

@@ -31,7 +31,6 @@ struct lm_hub_peer {
     struct lm_hub_session session;
     struct lm_replica row; /* as committed */
     struct lm_peer last;   /* where its last accepted HELLO came from */
-    bool clone;
     /* this round: */
     uint32_t n_pushes;
     struct lm_push_result result;
@@ -74,6 +73,7 @@ struct lm_server {
     bool stop, failed;
     /* for the HTTP thread */
     int64_t started_ms;
+    int64_t wall_ahead_ms; /* wall clock minus monotonic at the last tick: shows a clock set back */
     _Atomic int64_t ticked_mono_ms;
     pthread_mutex_t metrics_mutex;
     struct {
@@ -100,6 +100,8 @@ struct lm_hub_peer *lm_server_peer(struct lm_server *server, uint64_t replica,
 void lm_server_drop_peer(struct lm_server *server, struct lm_hub_peer *peer);
 void lm_server_step(struct lm_server *server, struct lm_hub_peer *peer, struct lm_hub_event *event,
                     const struct lm_peer *from);
+/* False when the peer of the last accepted HELLO is known to be gone. */
+bool lm_server_reaches(struct lm_server *server, const struct lm_hub_peer *peer);
 /* Ends the round: COMMIT, then COMMITTED and HELLO_STORED to the sessions, ENROLLED to new
  * replicas, then the reads. */
 void lm_server_end_round(struct lm_server *server);

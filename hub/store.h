@@ -17,6 +17,7 @@
 #include "common/datadir.h"
 #include "proto/credential.h"
 #include "proto/feed.h"
+#include "proto/hub_session.h"
 #include "proto/merge.h"
 #include "proto/message.h"
 
@@ -109,9 +110,17 @@ struct lm_replica {
     bool clock_known; /* hub minus node at the last HELLO */
     struct lm_lease lease_issued, lease_confirmed;
     uint64_t hlc_known;
-    bool in_doubt; /* fork or lease in doubt */
+    bool in_doubt; /* it went back, and has not pushed all since: see lm_replica_in_doubt */
     bool possible_gap;
+    bool gap_settled; /* a person has looked into what it named and did not send */
+    int64_t clone_ms; /* when a second installation was refused; 0 = none, or settled */
+    uint32_t twins;   /* abandoned leases shown since a person last looked */
+    struct lm_abandoned abandoned[LM_ABANDONED_MAX]; /* by lm_store_replica_get and _by_key */
+    size_t n_abandoned;
 };
+/* Whether more may be there than its figures tell: a fork not ended, a lease given out that it was
+ * not seen to hold, or a second installation. */
+bool lm_replica_in_doubt(const struct lm_replica *replica);
 enum lm_status lm_store_replica_get(struct lm_store *store, uint64_t number,
                                     struct lm_replica *out) LM_MUST_USE;
 enum lm_status lm_store_replica_by_key(struct lm_store *store, const uint8_t public_key[32],
@@ -120,13 +129,43 @@ enum lm_status lm_store_replicas(struct lm_store *store, const char *station /* 
                                  bool (*visit)(void *arg, const struct lm_replica *replica),
                                  void *arg, struct lm_error *err) LM_MUST_USE;
 /* What a HELLO told and what was issued: wall offset, program, head, as_of, lease_issued, last
- * contact. */
+ * contact. held: the lease that it showed; the newest one issued counts as confirmed then. A higher
+ * branch than known: it went back. */
 enum lm_status lm_store_replica_hello(struct lm_store *store, const struct lm_replica *replica,
-                                      struct lm_error *err) LM_MUST_USE;
-/* A person has looked into what a station's PC may have kept: its possible gap is no longer shown.
- */
-enum lm_status lm_store_gap_close(struct lm_store *store, const char *station,
+                                      struct lm_lease held, struct lm_error *err) LM_MUST_USE;
+
+/* What the town is to know of a station's PCs. kind: "clone" (a second installation was refused),
+ * "twin" (it may be one), "went_back" (mends itself: closed from the start). */
+struct lm_alarm {
+    char station[16], kind[16];
+    uint64_t replica, branch;
+    uint64_t low, high;       /* lease shown, newest lease then */
+    int64_t at_ms, closed_ms; /* closed_ms 0 = open */
+    char closed_by[260], note[1024];
+};
+enum lm_status lm_store_note_clone(struct lm_store *store, const struct lm_replica *replica,
+                                   struct lm_lease held, int64_t now_ms,
+                                   struct lm_error *err) LM_MUST_USE;
+/* Also a possible gap: what the other line had not sent is not known. */
+enum lm_status lm_store_note_twin(struct lm_store *store, const struct lm_replica *replica,
+                                  struct lm_lease held, int64_t now_ms,
                                   struct lm_error *err) LM_MUST_USE;
+/* It was told that it went back: in doubt until it has pushed all that it has. */
+enum lm_status lm_store_note_back(struct lm_store *store, uint64_t replica,
+                                  struct lm_error *err) LM_MUST_USE;
+/* Newest first; station NULL = of all. */
+enum lm_status lm_store_alarms(struct lm_store *store, const char *station, bool open_only,
+                               bool (*visit)(void *arg, const struct lm_alarm *alarm), void *arg,
+                               struct lm_error *err) LM_MUST_USE;
+/* A person has looked into what is shown of a station's PCs: alarms and possible gaps are closed,
+ * with who and why in the journal. *n_out: alarms closed. */
+enum lm_status lm_store_settle(struct lm_store *store, const char *user, const char *station,
+                               const char *note, int64_t now_ms, size_t *n_out,
+                               struct lm_error *err) LM_MUST_USE;
+/* The hub's clock was set back: what was told of times still to come is not known any more, and
+ * counts as never told (P10). *n_out: replicas concerned. Inside a transaction. */
+enum lm_status lm_store_clock_back(struct lm_store *store, int64_t now_ms, size_t *n_out,
+                                   struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_store_lease_confirm(struct lm_store *store, uint64_t replica,
                                       struct lm_lease lease, struct lm_error *err) LM_MUST_USE;
 /* number 0 = every replica of the station. Also appended to revoked.log beside the database,

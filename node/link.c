@@ -425,6 +425,7 @@ static void receive(struct lm_link *link)
     for (int i = 0; i < MESSAGES_A_ROUND && link->dealer; i++) {
         struct lm_incoming in;
         struct lm_node_event ev = {.kind = LM_NE_MESSAGE};
+        const struct lm_dealer *from = link->dealer;
 
         if (lm_dealer_receive(link->dealer, 0, &in) != LM_OK) {
             return;
@@ -437,7 +438,9 @@ static void receive(struct lm_link *link)
             ev.message.arena = &link->arena;
             lm_link_give(link, &ev);
         }
-        lm_incoming_release(&in);
+        if (link->dealer == from) { /* a RESET closed it, and with it what it had received */
+            lm_incoming_release(&in);
+        }
     }
 }
 

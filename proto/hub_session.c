@@ -1,10 +1,11 @@
 /* The hub's side of one replica's session: one function a message, one for each answer of the
  * program.
  *
- * Who is refused, and why (PROTOCOL.md "Lease"): a lease below the last one confirmed, or a branch
- * below the highest known, was held before: the node went back in time and is told to fork. The
- * same counter with another random, or two peers that both go on talking, are two installations on
- * one key: nobody of them is served until a person acts. */
+ * Who is refused, and why (PROTOCOL.md "Going back in time"): a lease below the last one confirmed,
+ * or a branch below the highest known, was held before: the node went back in time and is told to
+ * fork. The same counter with another random, an older lease while the holder of the newest is
+ * alive, two peers that both go on talking, or leases of two lines in turn are two installations on
+ * one key: the second is refused until a person acts, the holder of the newest lease goes on. */
 #include "proto/hub_session.h"
 
 #include "common/base/break.h"
@@ -57,6 +58,7 @@ void lm_hub_session_init(struct lm_hub_session *session, uint64_t replica, uint6
     memset(session, 0, sizeof(*session));
     session->replica = replica;
     session->state = LM_HS_NEW;
+    session->contest_ms = -1;
     lm_rand_seed(&session->rnd, seed);
 }
 
@@ -118,17 +120,22 @@ static void send_error(struct step *st, const char *code, const char *text, uint
     send_packed(st, LM_MSG_ERROR, offset);
 }
 
-static void send_rolled_back(struct step *st, uint64_t branch)
+static void send_rolled_back(struct step *st, uint64_t branch, struct lm_lease held)
 {
     char text[40];
 
     (void)snprintf(text, sizeof(text), "branch=%" PRIu64, branch);
     send_error(st, "rolled_back", text, 0);
-    add(st, LM_HX_ROLLED_BACK);
+    add(st, LM_HX_ROLLED_BACK)->held = held;
 }
 
-static void send_clone(struct step *st)
+/* To the second installation, that is, to the sender of this message. Told to the town once: what
+ * comes again and again changes nothing more. */
+static void send_clone(struct step *st, struct lm_lease held)
 {
+    if (!st->view->clone) {
+        add(st, LM_HX_CLONE)->held = held;
+    }
     send_error(st, "clone", "two installations under one key; a person must act", RETRY_PERSON_S);
 }
 
@@ -176,6 +183,71 @@ static bool lease_forged(struct lm_lease held, struct lm_lease known)
            !lease_equal(held, known);
 }
 
+static bool is_abandoned(const struct lm_replica_view *view, uint64_t counter)
+{
+    for (size_t i = 0; i < view->n_abandoned; i++) {
+        if (counter > view->abandoned[i].low && counter <= view->abandoned[i].high) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum holder { HOLDER_AWAY, HOLDER_ASKED, HOLDER_ALIVE };
+
+/* Whether the installation that said the last accepted HELLO is still there, now that another
+ * connection shows an older lease. One PC that went back has ended its former process: that one
+ * can't be reached, or does not answer when it is asked (tick). */
+static enum holder judge_holder(struct step *st)
+{
+    struct lm_hub_session *s = st->s;
+    int64_t mono_ms = st->now->mono_ms;
+
+    if (s->state != LM_HS_LIVE || st->ev->message.peer == s->peer || st->ev->message.former_gone ||
+        mono_ms - s->heard_ms >= LM_HUB_ALIVE_MS) {
+        s->contest_ms = -1;
+        return HOLDER_AWAY;
+    }
+    if (s->contest_ms < 0 || mono_ms - s->contest_ms >= LM_HUB_ALIVE_MS) {
+        s->contest_ms = mono_ms;
+        s->contest_asked = false;
+    }
+    if (mono_ms - s->contest_ms < LM_HUB_CONTEST_MS) {
+        return HOLDER_ASKED;
+    }
+    /* What was sent before it was asked may only be late. */
+    bool alive = s->contest_asked && s->heard_ms - s->contest_ms >= LM_HUB_PROBE_MS;
+    s->contest_ms = -1;
+    return alive ? HOLDER_ALIVE : HOLDER_AWAY;
+}
+
+/* A HELLO with a lease or a branch that is not the newest: a node that went back, or a second
+ * installation. The answer is given. */
+static void answer_older(struct step *st, const struct lm_msg_hello *m)
+{
+    const struct lm_replica_view *view = st->view;
+    bool twin = is_abandoned(view, m->lease.counter);
+
+    if (view->clone || (twin && view->twins > 0)) {
+        send_clone(st, m->lease);
+        return;
+    }
+    switch (judge_holder(st)) {
+    case HOLDER_ASKED:
+        send_error(st, "busy", "another connection holds a newer lease", LM_HUB_CONTEST_S);
+        return;
+    case HOLDER_ALIVE:
+        send_clone(st, m->lease);
+        return;
+    case HOLDER_AWAY:
+        break;
+    }
+    if (twin) {
+        add(st, LM_HX_TWIN)->held = m->lease;
+    }
+    send_rolled_back(st, view->branch, m->lease);
+}
+
 /* True when HELLO may be accepted; otherwise the answer is given. */
 static bool judge_hello(struct step *st, const struct lm_msg_hello *m)
 {
@@ -198,13 +270,12 @@ static bool judge_hello(struct step *st, const struct lm_msg_hello *m)
         return false;
     }
     if (lease_forged(m->lease, view->issued) || lease_forged(m->lease, view->confirmed)) {
-        add(st, LM_HX_CLONE);
-        send_clone(st);
+        send_clone(st, m->lease);
         return false;
     }
     if (m->branch < view->branch ||
         (m->branch == view->branch && m->lease.counter < view->confirmed.counter)) {
-        send_rolled_back(st, view->branch);
+        answer_older(st, m);
         return false;
     }
     return true;
@@ -273,6 +344,7 @@ static void take_hello(struct step *st)
     s->hello_ms = st->now->mono_ms;
     s->heard_ms = st->now->mono_ms;
     s->stray_peer = 0;
+    s->contest_ms = -1;
     s->news_sent = false;
     s->reading_feed = false;
     s->reading_bodies = false;
@@ -397,7 +469,7 @@ static void committed(struct step *st)
         break;
     case LM_PUSH_DIVERGED:
         set_state(st, LM_HS_NEW);
-        send_rolled_back(st, s->branch);
+        send_rolled_back(st, s->branch, (struct lm_lease){0});
         break;
     case LM_PUSH_FAILED:
         s->tail_seq = s->acked.seq;
@@ -502,21 +574,27 @@ static void page_read(struct step *st)
     send_packed(st, ev->page.is_bodies ? LM_MSG_BODIES : LM_MSG_FEED, offset);
 }
 
-static void news(struct step *st)
+static void send_news(struct step *st, uint64_t position)
 {
-    struct lm_msg_news m = {.position = st->ev->position};
+    struct lm_msg_news m = {.position = position};
     size_t offset = st->fx->bytes.len;
 
+    st->s->news_sent = true;
+    lm_news_pack(&st->fx->bytes, &m);
+    send_packed(st, LM_MSG_NEWS, offset);
+}
+
+static void news(struct step *st)
+{
     if (st->s->state == LM_HS_LIVE && !st->s->news_sent) {
-        st->s->news_sent = true;
-        lm_news_pack(&st->fx->bytes, &m);
-        send_packed(st, LM_MSG_NEWS, offset);
+        send_news(st, st->ev->position);
     }
 }
 
 /* A message of a peer that is not the one who said HELLO last. A node that made a new socket never
  * uses the old one again, so what is not merely late comes from a second installation that is
- * alive. */
+ * alive. Which of the two came second can't be told when both showed the same lease: the one that
+ * greeted last is served. */
 static void take_stray(struct step *st)
 {
     struct lm_hub_session *s = st->s;
@@ -531,8 +609,7 @@ static void take_stray(struct step *st)
         s->stray_peer = peer;
         s->stray_ms = mono_ms;
     } else if (mono_ms - s->stray_ms >= LM_HUB_STRAY_AGAIN_MS) {
-        add(st, LM_HX_CLONE);
-        send_clone(st);
+        send_clone(st, (struct lm_lease){0});
     }
 }
 
@@ -543,10 +620,6 @@ static void take_message(struct step *st)
 
     if (st->view->revoked) { /* at every message: keys are asked for at connect only */
         send_error(st, "revoked", "this replica has been revoked", RETRY_PERSON_S);
-        return;
-    }
-    if (st->view->clone) {
-        send_clone(st);
         return;
     }
     if (ev->message.kind == LM_MSG_HELLO) {
@@ -589,6 +662,12 @@ static void tick(struct step *st)
     if (s->state == LM_HS_LIVE && st->now->mono_ms - s->heard_ms >= LM_HUB_IDLE_MS) {
         set_state(st, LM_HS_NEW);
         add(st, LM_HX_CLOSE);
+        return;
+    }
+    if (s->state == LM_HS_LIVE && s->contest_ms >= 0 && !s->contest_asked &&
+        st->now->mono_ms - s->contest_ms >= LM_HUB_PROBE_MS) {
+        s->contest_asked = true;
+        send_news(st, st->now->head.position); /* a live node pulls at once */
     }
 }
 

@@ -36,12 +36,27 @@
     30000 /* messages of an older peer are late ones for this long after HELLO */
 #define LM_HUB_STRAY_AGAIN_MS                                                                      \
     20000 /* two of them this far apart: two installations live on one key */
+#define LM_HUB_ALIVE_MS                                                                            \
+    100000 /* heard within this: a live node pulls every 30 s and tells its head every 60 */
+#define LM_HUB_PROBE_MS 1500   /* so long after an older lease is shown, its holder is asked */
+#define LM_HUB_CONTEST_MS 4000 /* and so long after it, whether it spoke decides */
+#define LM_HUB_CONTEST_S 5     /* what the one that showed it is told to wait */
+#define LM_ABANDONED_MAX 16    /* ranges of leases given up by going back that are remembered */
 
+/* Leases above low, up to high: their holder went back to low. Who shows one of them later is
+ * another copy of the installation, or one that was put back a second time. */
+struct lm_abandoned {
+    uint64_t low, high;
+};
 /* What the hub knows of the replica at the moment of the event. */
 struct lm_replica_view {
     bool revoked;
-    bool clone;      /* two installations were seen under this key; a person has not acted yet */
-    uint64_t branch; /* highest branch known; 0 = none yet */
+    bool clone; /* a second installation was refused under this key, and no person has acted yet:
+                   whoever shows an older lease stays refused, the holder of the newest is served */
+    uint32_t twins; /* times an abandoned lease was shown since a person last looked */
+    struct lm_abandoned abandoned[LM_ABANDONED_MAX]; /* the newest ones */
+    size_t n_abandoned;
+    uint64_t branch;           /* highest branch known; 0 = none yet */
     struct lm_head acked;      /* committed head of that branch (seq 0: chain start) */
     uint64_t safe_seq;         /* of that branch: in a backup too */
     struct lm_lease issued;    /* last one given out; zero = none */
@@ -89,6 +104,8 @@ struct lm_hub_event {
             const uint8_t *body;
             size_t n;
             struct lm_arena *arena;
+            bool former_gone; /* the peer whose HELLO was last accepted can't be reached any more:
+                                 its process has ended. False when that is not known. */
         } message;
         bool ok;
         struct {
@@ -124,9 +141,12 @@ enum lm_hub_effect_kind {
                             */
     LM_HX_READ_FEED,       /* .feed → PAGE */
     LM_HX_READ_BODIES,     /* .want → PAGE with is_bodies; from = next = .want.cursor */
-    LM_HX_CLONE,           /* mark the replica as cloned and tell the town; no answer */
-    LM_HX_ROLLED_BACK, /* the node went back in time and was told to fork; for the town's page; no
-                          answer */
+    LM_HX_CLONE, /* .held: a second installation under this key was refused: mark the replica and
+                    tell the town, durably; no answer */
+    LM_HX_TWIN,  /* .held: an abandoned lease was shown for the first time: it may be a second
+                    installation; note it for the town, durably; no answer */
+    LM_HX_ROLLED_BACK, /* .held: the node went back in time and was told to fork: what is known of
+                          it is in doubt until it has pushed again; durably; no answer */
     LM_HX_RIVAL,       /* .rival: the node has seen a higher or rival incarnation: go read-only */
     LM_HX_HUB_BEHIND,  /* .seen: the node has seen more of this incarnation's journal than there is
                           here: the hub's  database went back without `restore` */
@@ -147,6 +167,7 @@ struct lm_hub_effect {
             int64_t node_offset_ms; /* hub time minus the node's wall clock */
         } hello;
         struct lm_lease lease;
+        struct lm_lease held; /* what the refused HELLO showed; zero when a PUSH showed it */
         const struct lm_msg_push *push;
         struct {
             struct lm_cursor cursor;
@@ -204,6 +225,9 @@ struct lm_hub_session {
     bool news_sent;
     uint64_t stray_peer; /* an older peer that still talks */
     int64_t stray_ms;
+    int64_t
+        contest_ms; /* mono: when an older lease was shown while the holder was about; −1: not */
+    bool contest_asked; /* and the holder was asked whether it is still there */
 };
 
 /* seed: from the system in a program (leases and session names must not be guessable), fixed in

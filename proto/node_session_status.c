@@ -45,9 +45,10 @@ static const struct lm_node_status statuses[] = {
          "The town's server does not know this PC: please ask the town station to enrol it again.",
      .person_needed = true},
     {.code = "clone",
-     .zh = "有两台电脑在使用同一份登记，镇服务站处理前不能同步。记录仍保存在本机。",
-     .en = "Two PCs use the same enrolment: no synchronisation until the town has acted. Records "
-           "stay here.",
+     .zh = "另一台电脑在使用同一份登记，本机不能同步。请镇服务站发一个新的入网文件，在本机运行 "
+           "lastmile-node enrol 文件 --renew，未上传的记录会一并带上。",
+     .en = "Another PC uses the same enrolment, so this one can't synchronise. Ask the town for a "
+           "new kit and run `lastmile-node enrol KIT --renew` here: unsent records go with it.",
      .person_needed = true},
     {.code = "protocol",
      .zh = "本机程序与镇服务器的版本不相容，请升级。",

@@ -120,7 +120,23 @@ static bool status_replica(void *arg, const struct lm_replica *r)
                   time_or_null(r->complete_ms), "acked", (json_int_t)r->acked.seq, "lag",
                   (json_int_t)lag, "clock_offset_ms",
                   r->clock_known ? json_integer(r->clock_offset_ms) : json_null(), "revoked",
-                  (int)(r->revoked_ms != 0), "in_doubt", (int)r->in_doubt));
+                  (int)(r->revoked_ms != 0), "in_doubt", (int)lm_replica_in_doubt(r)));
+    return true;
+}
+
+json_t *lm_alarm_json(const struct lm_alarm *a)
+{
+    char number[24];
+    snprintf(number, sizeof number, "%llu", (unsigned long long)a->replica);
+    return json_pack("{s:s,s:s,s:s,s:o,s:I,s:o,s:s,s:s}", "station", a->station, "replica", number,
+                     "kind", a->kind, "at", time_or_null(a->at_ms), "branch", (json_int_t)a->branch,
+                     "closed", time_or_null(a->closed_ms), "closed_by", a->closed_by, "note",
+                     a->note);
+}
+
+static bool status_alarm(void *arg, const struct lm_alarm *a)
+{
+    json_array_append_new(arg, lm_alarm_json(a));
     return true;
 }
 
@@ -139,7 +155,7 @@ int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli)
     struct lm_error err = {0};
     struct lm_store_totals totals;
     struct status_run run = {.replicas = json_array()};
-    json_t *server = json_null();
+    json_t *server = json_null(), *alarms = json_array();
     int64_t now_ms = lm_clock_wall_ms();
     char path[PATH_MAX], *text = NULL;
     size_t size = 0;
@@ -153,8 +169,12 @@ int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli)
     if (status == LM_OK) {
         status = lm_store_stations(hub->store, status_station, &run, &err);
     }
+    if (status == LM_OK) {
+        status = lm_store_alarms(hub->store, NULL, true, status_alarm, alarms, &err);
+    }
     if (status != LM_OK) {
         json_decref(run.replicas);
+        json_decref(alarms);
         return lm_hub_fail(cli, &err);
     }
     if (lm_datadir_path(&hub->dir, "serving.json", path, sizeof path) == LM_OK &&
@@ -175,14 +195,14 @@ int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli)
         started = 0;
     }
     json_t *doc = json_pack(
-        "{s:s,s:s,s:o,s:o,s:I,s:o,s:I,s:I,s:I,s:I,s:{s:I,s:I},s:n,s:o}", "town",
+        "{s:s,s:s,s:o,s:o,s:I,s:o,s:I,s:I,s:I,s:I,s:{s:I,s:I},s:n,s:o,s:o}", "town",
         lm_store_town(hub->store)->name, "code", lm_store_town(hub->store)->code, "server", server,
         "uptime_s", started ? json_integer((now_ms - started) / 1000) : json_null(), "stations",
         (json_int_t)run.stations, "last_contact", time_or_null(run.last_contact_ms), "lag",
         (json_int_t)run.lag, "returned", (json_int_t)totals.returned, "held",
         (json_int_t)totals.held, "conflicts", (json_int_t)totals.conflicts, "journal", "entries",
         (json_int_t)totals.journal_entries, "bytes", (json_int_t)totals.journal_bytes,
-        "backup_age_s", "replicas", run.replicas);
+        "backup_age_s", "replicas", run.replicas, "alarms", alarms);
     if (cli->json) {
         lm_json_print(cli->out, doc);
     } else {
@@ -201,6 +221,11 @@ int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli)
                 (unsigned long long)totals.held, (unsigned long long)totals.conflicts,
                 (unsigned long long)totals.journal_entries,
                 (unsigned long long)(totals.journal_bytes / 1024));
+        if (json_array_size(alarms) > 0) {
+            fprintf(cli->out,
+                    "  ! 有 %zu 项需要核实，见 station list / %zu alarms: see `station list`\n",
+                    json_array_size(alarms), json_array_size(alarms));
+        }
     }
     json_decref(doc);
     return LM_EXIT_OK;

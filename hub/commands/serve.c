@@ -12,6 +12,7 @@
 
 #define TICK_MS 1000
 #define FILES_WANTED 8192
+#define CLOCK_BACK_MS 1000 /* less is slewing */
 
 static int open_signals(struct lm_error *err)
 {
@@ -74,6 +75,9 @@ static void handle_message(struct lm_server *server, const struct lm_incoming *i
     event.message.n = in->n;
     lm_arena_reset(&server->message_arena);
     event.message.arena = &server->message_arena;
+    event.message.former_gone = in->kind == LM_MSG_HELLO && peer->session.state == LM_HS_LIVE &&
+                                peer->session.peer != event.message.peer &&
+                                !lm_server_reaches(server, peer);
     lm_server_step(server, peer, &event, &in->peer);
 }
 
@@ -137,9 +141,38 @@ static void run_command(struct lm_server *server, struct lm_control_request *req
     }
 }
 
+/* A wall clock that was set back makes times known from before lie in the future: they must not
+ * pass for knowledge when that time comes (P10). force: at the start nobody knows what was before.
+ */
+static void watch_clock(struct lm_server *server, bool force)
+{
+    struct lm_error err = {0};
+    int64_t wall_ms = lm_clock_wall_ms(), ahead_ms = wall_ms - lm_clock_mono_ms();
+    bool back = ahead_ms < server->wall_ahead_ms - CLOCK_BACK_MS;
+    size_t n = 0;
+    server->wall_ahead_ms = ahead_ms;
+    if ((!back && !force) || !lm_server_round(server)) {
+        return;
+    }
+    if (lm_store_clock_back(server->hub->store, wall_ms, &n, &err) != LM_OK) {
+        lm_log(LM_LOG_ERROR, "serve", "cannot take back what lies in the future: %s", err.en);
+        server->failed = true;
+    }
+    if (n > 0) {
+        lm_log(LM_LOG_WARN, "serve",
+               "the clock was set back: what was known of %zu PCs lies in the future and does not "
+               "count until they are heard again",
+               n);
+        for (size_t i = 0; i < server->n_peers; i++) {
+            server->peers[i]->touched = true; /* their rows are read again */
+        }
+    }
+}
+
 void lm_server_tick(struct lm_server *server)
 {
     struct lm_store_totals totals;
+    watch_clock(server, false);
     for (size_t i = server->n_peers; i-- > 0;) {
         struct lm_hub_event event;
         struct lm_hub_peer *peer = server->peers[i];
@@ -168,6 +201,8 @@ void lm_server_tick(struct lm_server *server)
 static void serve(struct lm_server *server, int signals)
 {
     int64_t next_tick = lm_clock_mono_ms() + TICK_MS;
+    watch_clock(server, true);
+    lm_server_end_round(server);
     while (!server->stop && !server->failed) {
         int fds[2] = {signals, lm_control_fd(server->control)};
         bool ready[2] = {false, false}, message = false;

@@ -1,4 +1,4 @@
-/* station add, import, list, revoke. */
+/* station add, import, list, revoke, settle. */
 #include "common/base/util.h"
 #include "hub/program.h"
 
@@ -9,6 +9,7 @@
 #define CSV_LINE_MAX 4096
 #define CSV_COLUMNS_MAX 16
 #define CSV_ROWS_MAX 10000
+#define NOTE_CHARS_MAX 200
 
 static enum lm_status set_text(char *out, size_t size, const char *value, const char *what,
                                struct lm_error *err)
@@ -274,7 +275,37 @@ struct list_run {
     struct lm_cli *cli;
     json_t *array;
     json_t *replicas;
+    json_t *alarms;
 };
+
+/* One line of advice for each open alarm: what happened and what to do. */
+static bool list_alarm(void *arg, const struct lm_alarm *a)
+{
+    struct list_run *run = arg;
+    char at[LM_TIME_TEXT + 8];
+    lm_time_format(a->at_ms, at);
+    if (run->cli->json) {
+        json_array_append_new(run->alarms, lm_alarm_json(a));
+    } else if (strcmp(a->kind, "clone") == 0) {
+        fprintf(
+            run->cli->out,
+            "  ! %s "
+            "有第二台电脑在用同一份登记（%llu），已拒绝。请为它生成新的入网文件，在那台电脑上运行 "
+            "lastmile-node enrol KIT --renew（未上传的记录会一并带上），然后 station settle %s。\n"
+            "    a second PC uses this enrolment and is refused: make it a kit of its own, run "
+            "`lastmile-node enrol KIT --renew` there, then `station settle`\n",
+            at, (unsigned long long)a->replica, a->station);
+    } else {
+        fprintf(run->cli->out,
+                "  ! %s 电脑 %llu 用过已放弃的凭据：可能有第二台电脑，或又还原了另一份备份。核实后 "
+                "station "
+                "settle %s。\n"
+                "    an abandoned lease was shown: perhaps a second PC, or another copy put back; "
+                "look into it, then `station settle`\n",
+                at, (unsigned long long)a->replica, a->station);
+    }
+    return true;
+}
 
 static json_t *time_json(int64_t ms)
 {
@@ -293,11 +324,13 @@ static bool list_replica(void *arg, const struct lm_replica *r)
     snprintf(number, sizeof number, "%llu", (unsigned long long)r->number);
     json_array_append_new(
         run->replicas,
-        json_pack("{s:s,s:o,s:o,s:o,s:I,s:I,s:I,s:o,s:s,s:b}", "replica", number, "enrolled",
-                  time_json(r->enrolled_ms), "revoked", time_json(r->revoked_ms), "last_contact",
-                  time_json(r->last_contact_ms), "branch", (json_int_t)r->branch, "acked",
-                  (json_int_t)r->acked.seq, "head", (json_int_t)r->head.seq, "complete_through",
-                  time_json(r->complete_ms), "program", r->program, "in_doubt", (int)r->in_doubt));
+        json_pack("{s:s,s:o,s:o,s:o,s:I,s:I,s:I,s:o,s:s,s:b,s:b,s:o}", "replica", number,
+                  "enrolled", time_json(r->enrolled_ms), "revoked", time_json(r->revoked_ms),
+                  "last_contact", time_json(r->last_contact_ms), "branch", (json_int_t)r->branch,
+                  "acked", (json_int_t)r->acked.seq, "head", (json_int_t)r->head.seq,
+                  "complete_through", time_json(r->complete_ms), "program", r->program, "in_doubt",
+                  (int)lm_replica_in_doubt(r), "possible_gap", (int)r->possible_gap, "clone",
+                  time_json(r->clone_ms)));
     return true;
 }
 
@@ -311,15 +344,18 @@ static bool list_station(void *arg, const struct lm_station *s)
         return false;
     }
     if (run->cli->json) {
-        json_array_append_new(run->array, json_pack("{s:s,s:s,s:s,s:s,s:o}", "code", s->code,
-                                                    "name", s->name, "level", s->level, "office",
-                                                    s->office_name, "replicas", run->replicas));
-        return true;
+        run->alarms = json_array();
+        bool ok = lm_store_alarms(run->hub->store, s->code, false, list_alarm, run, &err) == LM_OK;
+        json_array_append_new(run->array,
+                              json_pack("{s:s,s:s,s:s,s:s,s:o,s:o}", "code", s->code, "name",
+                                        s->name, "level", s->level, "office", s->office_name,
+                                        "replicas", run->replicas, "alarms", run->alarms));
+        return ok;
     }
     fprintf(run->cli->out, "%s  %-8s %s%s%s  %zu 台电脑 / PCs\n", s->code, s->level, s->name,
             s->office_name[0] ? " · " : "", s->office_name, json_array_size(run->replicas));
     json_decref(run->replicas);
-    return true;
+    return lm_store_alarms(run->hub->store, s->code, true, list_alarm, run, &err) == LM_OK;
 }
 
 int lm_cmd_station_list(struct lm_hub *hub, struct lm_cli *cli)
@@ -385,21 +421,29 @@ int lm_cmd_station_revoke(struct lm_hub *hub, struct lm_cli *cli)
     return LM_EXIT_OK;
 }
 
-int lm_cmd_station_close_gap(struct lm_hub *hub, struct lm_cli *cli)
+int lm_cmd_station_settle(struct lm_hub *hub, struct lm_cli *cli)
 {
-    const char *positional[1];
+    const char *note = NULL, *positional[1];
+    const struct lm_cli_option options[] = {{.name = "--note", .value = &note}};
     struct lm_error err = {0};
-    size_t n = 0;
-    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 1, &n, &err);
-    if (status == LM_OK && n != 1) {
-        status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "缺少区划代码",
-                         "a division code is missing");
+    size_t n = 0, closed = 0, chars = 0;
+    enum lm_status status = lm_hub_options(cli, options, 1, positional, 1, &n, &err);
+    if (status == LM_OK && (n != 1 || !note || !note[0])) {
+        status = lm_fail(&err, LM_ERR_INVALID, "usage", "",
+                         n != 1 ? "缺少区划代码" : "请用 --note 写明查到了什么",
+                         n != 1 ? "a division code is missing" : "say with --note what was found");
+    }
+    if (status == LM_OK && (!lm_utf8_valid(note, strlen(note), &chars) || chars > NOTE_CHARS_MAX ||
+                            lm_utf8_has_control(note, strlen(note)))) {
+        status = lm_fail(&err, LM_ERR_INVALID, "too_long", "note", "--note 最多 %d 个字",
+                         "--note takes at most %d characters", NOTE_CHARS_MAX);
     }
     if (status == LM_OK) {
         status = lm_store_begin(hub->store, &err);
     }
     if (status == LM_OK) {
-        status = lm_store_gap_close(hub->store, positional[0], &err);
+        status = lm_store_settle(hub->store, cli->user, positional[0], note, lm_clock_wall_ms(),
+                                 &closed, &err);
     }
     if (status == LM_OK) {
         status = lm_store_commit(hub->store, &err);
@@ -410,11 +454,12 @@ int lm_cmd_station_close_gap(struct lm_hub *hub, struct lm_cli *cli)
     }
     hub->registry_changed = true;
     if (cli->json) {
-        json_t *doc = json_pack("{s:s,s:b}", "station", positional[0], "possible_gap", 0);
+        json_t *doc = json_pack("{s:s,s:b,s:I}", "station", positional[0], "possible_gap", 0,
+                                "alarms_closed", (json_int_t)closed);
         lm_json_print(cli->out, doc);
         json_decref(doc);
     } else {
-        fprintf(cli->out, "%s: 可能的缺口已核实 / possible gap closed\n", positional[0]);
+        fprintf(cli->out, "%s: 已核实 / settled (%zu)\n", positional[0], closed);
     }
     return LM_EXIT_OK;
 }

@@ -258,6 +258,7 @@ static enum lm_status note_push(struct lm_store *store, const struct lm_replica 
     struct lm_head head = row->head;
     uint64_t branch = row->branch;
     int64_t as_of = row->as_of_ms, complete = row->complete_ms;
+    bool in_doubt = row->in_doubt;
 
     if (!stmt) {
         return LM_ERR_IO;
@@ -266,8 +267,12 @@ static enum lm_status note_push(struct lm_store *store, const struct lm_replica 
         branch = push->branch;
         head = push->head;
         as_of = push->as_of_ms < now_ms || LM_BREAK(COVERAGE_BY_NODE) ? push->as_of_ms : now_ms;
-        if ((out->acked.seq >= head.seq || LM_BREAK(COVERAGE_UNACKED)) && as_of > complete) {
-            complete = as_of;
+        if (complete > now_ms && !LM_BREAK(COVERAGE_BY_NODE)) {
+            complete = 0; /* told under a clock that was set back since */
+        }
+        if (out->acked.seq >= head.seq || LM_BREAK(COVERAGE_UNACKED)) {
+            complete = as_of > complete ? as_of : complete;
+            in_doubt = false; /* all that it has, on its newest branch, is here */
         }
     } else if (push->branch > branch) {
         branch = push->branch;
@@ -281,6 +286,7 @@ static enum lm_status note_push(struct lm_store *store, const struct lm_replica 
     (void)sqlite3_bind_int64(stmt, 6, complete);
     (void)sqlite3_bind_int64(stmt, 7, now_ms);
     (void)sqlite3_bind_int64(stmt, 8, (int64_t)hlc_known);
+    (void)sqlite3_bind_int(stmt, 9, in_doubt);
     return lm_query_run(store, stmt, err);
 }
 

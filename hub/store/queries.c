@@ -12,7 +12,8 @@
     "head_hash, as_of_ms, "                                                                        \
     "complete_ms, contact_ms, clock_offset_ms, clock_known, issued_counter, issued_random, "       \
     "confirmed_counter, "                                                                          \
-    "confirmed_random, hlc_known, in_doubt, possible_gap"
+    "confirmed_random, hlc_known, in_doubt, possible_gap, clone_ms, twins, "                       \
+    "branch = settled_branch AND head_seq <= settled_seq, backs"
 #define KIT_COLUMNS "id, station, public_key, made_ms, expires_ms, used_ms, void_ms, replica, nonce"
 #define RETURN_COLUMNS                                                                             \
     "pos, replica, hlc, record, type, station, verdict, code, field, zh, en, user, at_ms"
@@ -156,14 +157,36 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
         "UPDATE replicas SET program = ?2, branch = ?3, head_seq = ?4, head_hash = ?5, as_of_ms = "
         "?6,"
         " complete_ms = ?7, contact_ms = ?8, clock_offset_ms = ?9, clock_known = ?10,"
-        " issued_counter = ?11, issued_random = ?12, in_doubt = ?13, possible_gap = ?14"
-        " WHERE number = ?1",
+        " issued_counter = ?11, issued_random = ?12, in_doubt = ?13, possible_gap = ?14,"
+        " confirmed_counter = ?15, confirmed_random = ?16, backs = backs + ?17 WHERE number = ?1",
     [LM_Q_REPLICA_PUSHED] =
         "UPDATE replicas SET branch = ?2, head_seq = ?3, head_hash = ?4, as_of_ms = ?5,"
-        " complete_ms = ?6, contact_ms = ?7, hlc_known = ?8 WHERE number = ?1",
+        " complete_ms = ?6, contact_ms = ?7, hlc_known = ?8, in_doubt = ?9 WHERE number = ?1",
     [LM_Q_REPLICA_LEASE] =
         "UPDATE replicas SET confirmed_counter = ?2, confirmed_random = ?3 WHERE number = ?1",
-    [LM_Q_REPLICA_GAP] = "UPDATE replicas SET possible_gap = 0 WHERE station = ?1",
+    [LM_Q_REPLICA_SETTLE] =
+        "UPDATE replicas SET possible_gap = 0, clone_ms = 0, twins = 0, settled_branch = branch,"
+        " settled_seq = head_seq WHERE station = ?1",
+    [LM_Q_REPLICA_CLONE] = "UPDATE replicas SET clone_ms = ?2 WHERE number = ?1",
+    [LM_Q_REPLICA_TWIN] =
+        "UPDATE replicas SET twins = twins + 1, possible_gap = 1 WHERE number = ?1 AND ?2 > 0",
+    [LM_Q_REPLICA_DOUBT] = "UPDATE replicas SET in_doubt = 1 WHERE number = ?1 AND ?2 = 0",
+    [LM_Q_REPLICA_CLOCK] =
+        "UPDATE replicas SET as_of_ms = CASE WHEN as_of_ms > ?1 THEN 0 ELSE as_of_ms END,"
+        " complete_ms = CASE WHEN complete_ms > ?1 THEN 0 ELSE complete_ms END,"
+        " contact_ms = min(contact_ms, ?1) WHERE max(as_of_ms, complete_ms, contact_ms) > ?1",
+    [LM_Q_ALARM_ADD] = "INSERT INTO alarms(station, replica, kind, at_ms, branch, low, high,"
+                       " closed_ms, closed_by, note) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,'','')",
+    [LM_Q_ALARM_TRIM] = "DELETE FROM alarms WHERE replica = ?1 AND closed_ms <> 0 AND id NOT IN"
+                        " (SELECT id FROM alarms WHERE replica = ?1 ORDER BY id DESC LIMIT ?2)",
+    [LM_Q_ALARM_RANGES] = "SELECT low, high FROM alarms WHERE replica = ?1 AND kind = 'went_back'"
+                          " AND high > low ORDER BY id DESC LIMIT ?2",
+    [LM_Q_ALARM_LIST] =
+        "SELECT station, replica, kind, at_ms, branch, low, high, closed_ms, closed_by, note"
+        " FROM alarms WHERE (?1 IS NULL OR station = ?1) AND (?2 = 0 OR closed_ms = 0)"
+        " ORDER BY id DESC",
+    [LM_Q_ALARM_CLOSE] = "UPDATE alarms SET closed_ms = ?2, closed_by = ?3, note = ?4"
+                         " WHERE station = ?1 AND closed_ms = 0",
     [LM_Q_REPLICA_REVOKE] =
         "UPDATE replicas SET revoked_ms = ?2, possible_gap = ?3 WHERE number = ?1",
 

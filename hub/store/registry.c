@@ -125,8 +125,17 @@ static void replica_row(struct sqlite3_stmt *stmt, struct lm_replica *out)
     out->lease_confirmed.counter = (uint64_t)sqlite3_column_int64(stmt, 17);
     out->lease_confirmed.random = (uint64_t)sqlite3_column_int64(stmt, 18);
     out->hlc_known = (uint64_t)sqlite3_column_int64(stmt, 19);
-    out->in_doubt = sqlite3_column_int(stmt, 20) != 0;
     out->possible_gap = sqlite3_column_int(stmt, 21) != 0;
+    out->clone_ms = sqlite3_column_int64(stmt, 22);
+    out->twins = (uint32_t)sqlite3_column_int(stmt, 23);
+    out->gap_settled = sqlite3_column_int(stmt, 24) != 0;
+    out->n_abandoned = sqlite3_column_int(stmt, 25) > 0; /* filled by one_replica */
+    out->in_doubt = sqlite3_column_int(stmt, 20) != 0;
+}
+
+bool lm_replica_in_doubt(const struct lm_replica *r)
+{
+    return r->in_doubt || r->clone_ms != 0 || r->lease_issued.counter > r->lease_confirmed.counter;
 }
 
 static enum lm_status one_replica(struct lm_store *store, struct sqlite3_stmt *stmt,
@@ -138,6 +147,9 @@ static enum lm_status one_replica(struct lm_store *store, struct sqlite3_stmt *s
         replica_row(stmt, out);
     }
     (void)sqlite3_reset(stmt);
+    if (status == LM_OK && out->n_abandoned > 0) {
+        status = lm_alarm_abandoned(store, out);
+    }
     return status == LM_OK ? fill_acked(store, out) : status;
 }
 
@@ -186,13 +198,14 @@ enum lm_status lm_store_replicas(struct lm_store *store, const char *station,
 }
 
 enum lm_status lm_store_replica_hello(struct lm_store *store, const struct lm_replica *replica,
-                                      struct lm_error *err)
+                                      struct lm_lease held, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt;
     struct lm_branch_row last;
     struct lm_replica old;
     int64_t complete = replica->complete_ms, as_of = replica->as_of_ms;
-    bool gap = replica->possible_gap;
+    bool gap = replica->possible_gap, forked;
+    struct lm_lease confirmed;
     enum lm_status status = lm_branch_last(store, replica->number, replica->branch, &last, err);
 
     if (status == LM_OK) {
@@ -205,7 +218,18 @@ enum lm_status lm_store_replica_hello(struct lm_store *store, const struct lm_re
     if (status != LM_OK) {
         return status;
     }
-    if (old.branch != 0 && replica->branch > old.branch) {
+    confirmed = old.lease_confirmed;
+    if (held.counter > confirmed.counter && held.counter == old.lease_issued.counter &&
+        held.random == old.lease_issued.random) {
+        confirmed = held; /* who shows it has it */
+    }
+    forked = old.branch != 0 && replica->branch > old.branch;
+    if (!forked && replica->branch == old.branch && replica->head.seq < old.head.seq) {
+        /* The same branch, shorter than it was named: what was named and did not come is gone. */
+        gap = gap || old.head.seq > old.acked.seq;
+        as_of = 0;
+    }
+    if (forked) {
         /* A fork: what the node named by an as_of before speaks of a branch that is closed, and
          * what it had named beyond acked may be lost with the state it went back from (P10). */
         gap = gap || old.head.seq > old.acked.seq;
@@ -232,24 +256,28 @@ enum lm_status lm_store_replica_hello(struct lm_store *store, const struct lm_re
     (void)sqlite3_bind_int64(stmt, 12, (int64_t)replica->lease_issued.random);
     (void)sqlite3_bind_int(stmt, 13, replica->in_doubt);
     (void)sqlite3_bind_int(stmt, 14, gap);
-    return lm_query_run(store, stmt, err);
+    (void)sqlite3_bind_int64(stmt, 15, (int64_t)confirmed.counter);
+    (void)sqlite3_bind_int64(stmt, 16, (int64_t)confirmed.random);
+    (void)sqlite3_bind_int(stmt, 17, forked);
+    status = lm_query_run(store, stmt, err);
+    return status == LM_OK && forked ? lm_alarm_went_back(store, &old, replica, held.counter, err)
+                                     : status;
 }
 
-enum lm_status lm_store_gap_close(struct lm_store *store, const char *station, struct lm_error *err)
+enum lm_status lm_store_clock_back(struct lm_store *store, int64_t now_ms, size_t *n_out,
+                                   struct lm_error *err)
 {
-    struct lm_station there;
-    struct sqlite3_stmt *stmt;
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_REPLICA_CLOCK, err);
+    enum lm_status status;
 
-    if (lm_store_station_get(store, station, &there) != LM_OK) {
-        return lm_fail(err, LM_ERR_NOT_FOUND, "no_station", "", "没有登记这个服务站：%s",
-                       "No such station: %s", station);
-    }
-    stmt = lm_query(store, LM_Q_REPLICA_GAP, err);
+    *n_out = 0;
     if (!stmt) {
         return LM_ERR_IO;
     }
-    lm_bind_text(stmt, 1, station);
-    return lm_query_run(store, stmt, err);
+    (void)sqlite3_bind_int64(stmt, 1, now_ms);
+    status = lm_query_run(store, stmt, err);
+    *n_out = status == LM_OK ? (size_t)sqlite3_changes(store->sql) : 0;
+    return status;
 }
 
 enum lm_status lm_store_lease_confirm(struct lm_store *store, uint64_t replica,

@@ -163,8 +163,28 @@ static const char registry[] =
     "  confirmed_random INTEGER NOT NULL DEFAULT 0,"
     "  hlc_known INTEGER NOT NULL DEFAULT 0," /* highest HLC of it in the journal */
     "  in_doubt INTEGER NOT NULL DEFAULT 0,"
-    "  possible_gap INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "  possible_gap INTEGER NOT NULL DEFAULT 0,"
+    "  clone_ms INTEGER NOT NULL DEFAULT 0,"       /* a second installation was refused; 0 no */
+    "  twins INTEGER NOT NULL DEFAULT 0,"          /* abandoned leases shown, not settled */
+    "  backs INTEGER NOT NULL DEFAULT 0,"          /* how often it went back */
+    "  settled_branch INTEGER NOT NULL DEFAULT 0," /* a person has looked into its gap up to here */
+    "  settled_seq INTEGER NOT NULL DEFAULT 0) STRICT;"
     "CREATE INDEX replicas_station ON replicas(station);"
+
+    /* What the town is to know of stations' PCs. */
+    "CREATE TABLE alarms("
+    "  id INTEGER PRIMARY KEY,"
+    "  station TEXT NOT NULL,"
+    "  replica INTEGER NOT NULL,"
+    "  kind TEXT NOT NULL," /* clone, twin, went_back */
+    "  at_ms INTEGER NOT NULL,"
+    "  branch INTEGER NOT NULL,"    /* opened by a fork; else the newest then */
+    "  low INTEGER NOT NULL,"       /* lease shown */
+    "  high INTEGER NOT NULL,"      /* newest lease then: went_back gave up those between */
+    "  closed_ms INTEGER NOT NULL," /* 0 = a person must look */
+    "  closed_by TEXT NOT NULL,"
+    "  note TEXT NOT NULL) STRICT;"
+    "CREATE INDEX alarms_replica ON alarms(replica, id);"
 
     /* Enrolment kits given out. */
     "CREATE TABLE kits("

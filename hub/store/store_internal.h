@@ -85,7 +85,16 @@ enum lm_query {
     LM_Q_REPLICA_PUSHED,
     LM_Q_REPLICA_LEASE,
     LM_Q_REPLICA_REVOKE,
-    LM_Q_REPLICA_GAP,
+    LM_Q_REPLICA_SETTLE,
+    LM_Q_REPLICA_CLONE,
+    LM_Q_REPLICA_TWIN,
+    LM_Q_REPLICA_DOUBT,
+    LM_Q_REPLICA_CLOCK,
+    LM_Q_ALARM_ADD,
+    LM_Q_ALARM_TRIM,
+    LM_Q_ALARM_RANGES,
+    LM_Q_ALARM_LIST,
+    LM_Q_ALARM_CLOSE,
     LM_Q_KIT_ADD,
     LM_Q_KIT_GET,
     LM_Q_KIT_BY_KEY,
@@ -241,7 +250,8 @@ enum lm_later {
     LM_LATER_RELEASE = 2,
     LM_LATER_REVOKE = 3,
     LM_LATER_SETTLE = 4,
-    LM_LATER_CATALOG = 5 /* a catalogue comes into force: position = its number, text = its hash */
+    LM_LATER_CATALOG = 5, /* a catalogue comes into force: position = its number, text = its hash */
+    LM_LATER_LOOKED = 9   /* a person looked into a station's alarms: user, station, why */
 };
 
 struct lm_jentry {
@@ -371,6 +381,12 @@ enum lm_status lm_effect_feed(struct lm_store *store, const struct lm_effect *ef
 /* New siblings, and conflicts that this change ends (conflicts.c). */
 enum lm_status lm_effect_conflicts(struct lm_store *store, const struct lm_effect *effect,
                                    struct lm_error *err) LM_MUST_USE;
+/* A fork of old, whose row now says what is true; held: counter of the lease shown (alarms.c). */
+enum lm_status lm_alarm_went_back(struct lm_store *store, const struct lm_replica *old,
+                                  const struct lm_replica *now, uint64_t held,
+                                  struct lm_error *err) LM_MUST_USE;
+/* Fills r->abandoned. */
+enum lm_status lm_alarm_abandoned(struct lm_store *store, struct lm_replica *r) LM_MUST_USE;
 /* Pairs a stored record with others of its key, or ends its pairs (duplicates.c). */
 enum lm_status lm_effect_duplicates(struct lm_store *store, const struct lm_effect *effect,
                                     struct lm_error *err) LM_MUST_USE;

@@ -274,6 +274,7 @@ static enum lm_status replay_later(struct verify *v, const struct lm_jentry *old
         status = lm_judge_settle(v->replay, user, old->record, a, b, old->received_ms, v->err);
         break;
     case LM_LATER_REVOKE:
+    case LM_LATER_LOOKED:
         return lm_journal_append(v->replay, &copy, v->err);
     case LM_LATER_CATALOG:
         status = lm_catalogs_replay(v->replay, v->store, pos, a, old->pos, v->err);

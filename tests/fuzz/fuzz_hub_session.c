@@ -96,7 +96,7 @@ static void check_send(struct model *m, const struct lm_hub_event *ev,
         LM_CHECK(feed.session == m->session.session);
         break;
     case LM_MSG_NEWS:
-        LM_CHECK(m->welcomed && !m->news_sent);
+        LM_CHECK(m->welcomed && (!m->news_sent || ev->kind == LM_HE_TICK));
         m->news_sent = true;
         break;
     default:
@@ -107,7 +107,7 @@ static void check_send(struct model *m, const struct lm_hub_event *ev,
 
 static void carry_out(struct model *m, const struct lm_hub_event *ev)
 {
-    bool barred = ev->kind == LM_HE_MESSAGE && (m->view.revoked || m->view.clone);
+    bool barred = ev->kind == LM_HE_MESSAGE && m->view.revoked;
 
     for (size_t i = 0; i < m->fx.n; i++) {
         const struct lm_hub_effect *e = &m->fx.items[i];
@@ -148,7 +148,11 @@ static void carry_out(struct model *m, const struct lm_hub_event *ev)
             m->bodies_open = true;
             break;
         case LM_HX_CLONE:
+            LM_CHECK(!m->view.clone);
             m->view.clone = true;
+            break;
+        case LM_HX_TWIN:
+            m->view.twins++;
             break;
         case LM_HX_RIVAL:
             m->now.read_only = true;
@@ -366,7 +370,10 @@ static void event(struct model *m, struct lm_buf *out)
         how = take(&m->in);
         m->peer = how & 1 ? m->peer + (how >> 1 & 1) : 1;
         m->view.revoked = how >> 2 == 1;
-        m->view.clone = m->view.clone && how >> 2 != 2; /* a person has acted */
+        if (how >> 2 == 2) { /* a person has acted */
+            m->view.clone = false;
+            m->view.twins = 0;
+        }
         m->now.read_only = m->now.read_only && how >> 2 != 3;
         m->now.loaded = how >> 2 & 1;
         break;

@@ -428,6 +428,9 @@ static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t 
             w->clones++;
             w->view.clone = true;
             break;
+        case LM_HX_TWIN:
+            w->view.twins++;
+            break;
         case LM_HX_ROLLED_BACK:
             w->rolled_back++;
             break;

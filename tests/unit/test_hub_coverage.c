@@ -35,7 +35,7 @@ static uint64_t replica(struct world *w, const char *station, int64_t complete_m
         behind ? contact_ms
                : complete_ms; /* when it named the head; complete as soon as that is acked */
     pc.replica.last_contact_ms = contact_ms;
-    OK(lm_store_replica_hello(w->store, &pc.replica, &err_));
+    OK(lm_store_replica_hello(w->store, &pc.replica, pc.replica.lease_issued, &err_));
     return pc.replica.number;
 }
 
@@ -166,10 +166,10 @@ static void test_in_doubt_and_held(void **state)
     (void)replica(w, V2, w->now - DAY, w->now - DAY, false);
     OK(lm_store_replica_get(w->store, number, &r));
     r.in_doubt = true;
-    OK(lm_store_replica_hello(w->store, &r, &err_));
+    OK(lm_store_replica_hello(w->store, &r, r.lease_issued, &err_));
     covers(w, NULL, "1/4 stale 201 never 203 204 gap through 2026-09-20 town 1");
     r.in_doubt = false;
-    OK(lm_store_replica_hello(w->store, &r, &err_));
+    OK(lm_store_replica_hello(w->store, &r, r.lease_issued, &err_));
     covers(w, NULL, "2/4 stale never 203 204 gap through 2026-09-20 town 1");
     OK(lm_db_exec(w->store->db,
                   "INSERT INTO held(pos, replica, hlc, record, type, station, waits_for, code, zh, "

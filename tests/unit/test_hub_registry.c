@@ -86,26 +86,149 @@ static void test_a_fork_leaves_a_possible_gap(void **state)
     struct world *w = *state;
     struct lm_replica r;
     int64_t complete;
+    size_t n = 0;
 
     world_begin(w);
     OK(lm_store_replica_get(w->store, w->a.replica.number, &r));
     complete = r.complete_ms;
     r.branch = 1;
     r.head.seq = 10; /* named, never pushed */
-    OK(lm_store_replica_hello(w->store, &r, &err_));
+    OK(lm_store_replica_hello(w->store, &r, r.lease_issued, &err_));
     OK(lm_store_replica_get(w->store, r.number, &r));
     assert_false(r.possible_gap);
     r.as_of_ms = w->now; /* as of then it had ten changes */
-    OK(lm_store_replica_hello(w->store, &r, &err_));
+    OK(lm_store_replica_hello(w->store, &r, r.lease_issued, &err_));
     r.branch = 2;
     r.head.seq = 0;
-    OK(lm_store_replica_hello(w->store, &r, &err_));
+    OK(lm_store_replica_hello(w->store, &r, r.lease_issued, &err_));
     OK(lm_store_replica_get(w->store, r.number, &r));
     assert_true(r.possible_gap);
     assert_true(r.complete_ms == complete);
-    OK(lm_store_gap_close(w->store, VILLAGE_A, &err_));
+    OK(lm_store_settle(w->store, "admin", VILLAGE_A, "looked", w->now, &n, &err_));
     OK(lm_store_replica_get(w->store, r.number, &r));
     assert_false(r.possible_gap);
+    world_commit(w);
+}
+
+static bool count_alarm(void *arg, const struct lm_alarm *alarm)
+{
+    struct lm_alarm *last = arg;
+
+    last->low++; /* how many */
+    (void)snprintf(last->kind, sizeof last->kind, "%s", alarm->kind);
+    (void)snprintf(last->note, sizeof last->note, "%s", alarm->note);
+    (void)snprintf(last->closed_by, sizeof last->closed_by, "%s", alarm->closed_by);
+    return true;
+}
+
+static uint64_t alarms(struct world *w, bool open_only, struct lm_alarm *last)
+{
+    memset(last, 0, sizeof *last);
+    OK(lm_store_alarms(w->store, VILLAGE_A, open_only, count_alarm, last, &err_));
+    return last->low;
+}
+
+/* P8: a second installation stays marked until a person settles it, with who and why in the
+ * journal; and what went back gives up the leases in between. */
+static void test_alarms(void **state)
+{
+    struct world *w = *state;
+    struct lm_replica r;
+    struct lm_alarm last;
+    struct lm_mark before, after;
+    size_t n = 0;
+
+    world_begin(w);
+    OK(lm_store_replica_get(w->store, w->a.replica.number, &r));
+    r.branch = 1;
+    r.lease_issued = (struct lm_lease){9, 90};
+    OK(lm_store_replica_hello(w->store, &r, (struct lm_lease){0}, &err_));
+    OK(lm_store_replica_get(w->store, r.number, &r));
+    assert_true(lm_replica_in_doubt(&r)); /* given out, not seen held */
+    r.lease_issued = (struct lm_lease){10, 100};
+    OK(lm_store_replica_hello(w->store, &r, (struct lm_lease){9, 90}, &err_));
+    OK(lm_store_replica_get(w->store, r.number, &r));
+    assert_int_equal(r.lease_confirmed.counter, 9); /* who shows it has it */
+    OK(lm_store_lease_confirm(w->store, r.number, r.lease_issued, &err_));
+    OK(lm_store_replica_get(w->store, r.number, &r));
+    assert_false(lm_replica_in_doubt(&r));
+    r.branch = 2;
+    r.lease_issued = (struct lm_lease){11, 110};
+    OK(lm_store_replica_hello(w->store, &r, (struct lm_lease){4, 40}, &err_));
+    OK(lm_store_replica_get(w->store, r.number, &r));
+    assert_int_equal(r.n_abandoned, 1);
+    assert_int_equal(r.abandoned[0].low, 4);
+    assert_int_equal(r.abandoned[0].high, 10);
+    assert_int_equal(alarms(w, true, &last), 0); /* it mends itself */
+    assert_int_equal(alarms(w, false, &last), 1);
+    assert_string_equal(last.kind, "went_back");
+
+    OK(lm_store_note_twin(w->store, &r, (struct lm_lease){7, 70}, w->now, &err_));
+    OK(lm_store_note_clone(w->store, &r, (struct lm_lease){7, 70}, w->now, &err_));
+    OK(lm_store_replica_get(w->store, r.number, &r));
+    assert_true(r.clone_ms == w->now && r.twins == 1 && r.possible_gap);
+    assert_true(lm_replica_in_doubt(&r));
+    assert_int_equal(alarms(w, true, &last), 2);
+    world_commit(w);
+
+    OK(lm_store_head(w->store, &before));
+    world_begin(w);
+    OK(lm_store_settle(w->store, "王技术员", VILLAGE_A, "第二台已换发", w->now, &n, &err_));
+    world_commit(w);
+    assert_int_equal(n, 2);
+    OK(lm_store_replica_get(w->store, r.number, &r));
+    assert_true(r.clone_ms == 0 && r.twins == 0 && !r.possible_gap);
+    assert_int_equal(alarms(w, true, &last), 0);
+    OK(lm_store_head(w->store, &after));
+    assert_int_equal(after.position, before.position + 1);
+    assert_int_equal(alarms(w, false, &last), 3);
+    world_begin(w);
+    assert_int_equal(lm_store_settle(w->store, "x", "999999999999", "no such", w->now, &n, &err_),
+                     LM_ERR_NOT_FOUND);
+    lm_store_rollback(w->store);
+}
+
+/* P10: the same branch, shorter than it was named: what was named as of then is gone, and "complete
+ * as of then" must not come of it. */
+static void test_a_shorter_branch_leaves_a_possible_gap(void **state)
+{
+    struct world *w = *state;
+    struct lm_replica r;
+    int64_t complete;
+
+    world_begin(w);
+    OK(lm_store_replica_get(w->store, w->a.replica.number, &r));
+    complete = r.complete_ms;
+    r.branch = 1;
+    r.head.seq = r.acked.seq + 10;
+    OK(lm_store_replica_hello(w->store, &r, r.lease_issued, &err_));
+    r.as_of_ms = w->now;
+    OK(lm_store_replica_hello(w->store, &r, r.lease_issued, &err_));
+    r.head.seq = r.acked.seq;
+    OK(lm_store_replica_hello(w->store, &r, r.lease_issued, &err_));
+    OK(lm_store_replica_get(w->store, r.number, &r));
+    assert_true(r.possible_gap);
+    assert_true(r.complete_ms == complete);
+    world_commit(w);
+}
+
+/* P10: after the hub's clock was set back, times still to come say nothing. */
+static void test_clock_back(void **state)
+{
+    struct world *w = *state;
+    struct lm_replica r;
+    size_t n = 0;
+
+    world_begin(w);
+    OK(lm_store_replica_get(w->store, w->a.replica.number, &r));
+    r.as_of_ms = r.complete_ms = w->now + 86400000;
+    OK(lm_store_replica_hello(w->store, &r, r.lease_issued, &err_));
+    OK(lm_store_clock_back(w->store, w->now, &n, &err_));
+    assert_int_equal(n, 1);
+    OK(lm_store_replica_get(w->store, r.number, &r));
+    assert_true(r.as_of_ms == 0 && r.complete_ms == 0);
+    OK(lm_store_clock_back(w->store, w->now, &n, &err_));
+    assert_int_equal(n, 0);
     world_commit(w);
 }
 
@@ -119,6 +242,10 @@ int main(void)
                                         world_teardown),
         cmocka_unit_test_setup_teardown(test_a_fork_leaves_a_possible_gap, world_setup,
                                         world_teardown),
+        cmocka_unit_test_setup_teardown(test_alarms, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_a_shorter_branch_leaves_a_possible_gap, world_setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(test_clock_back, world_setup, world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

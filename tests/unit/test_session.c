@@ -147,12 +147,10 @@ static void test_clone_alive(void **state)
         }
     }
     assert_int_equal(w->clones, 1);
-    node_write(w);
-    for (int i = 0; i < 200; i++) {
-        world_step(w);
-    }
-    assert_int_equal(w->ns.state, LM_NS_BARRED);
-    assert_string_equal(w->status, "clone");
+    node_write(w); /* the one that greeted last is served on */
+    world_settle(w);
+    assert_int_equal(w->ns.state, LM_NS_LIVE);
+    assert_int_equal(w->clones, 1);
     lm_buf_free(&pull);
     world_free(w);
 }
@@ -712,13 +710,115 @@ static void test_who_may_say_hello(void **state)
 
     w->view.clone = true;
     hub_hello(w, 2, (struct lm_lease){9, 90}, 1);
+    assert_true(hub_did(w, LM_HX_STORE_HELLO)); /* the holder of the newest is served */
+    hub_hello(w, 2, (struct lm_lease){6, 60}, 1);
+    assert_string_equal(hub_error(w, &m), "clone"); /* nobody else is, until a person has acted */
+    assert_false(hub_did(w, LM_HX_CLONE));          /* and it is told once */
+    w->view.clone = false;
+
+    w->view.abandoned[0] = (struct lm_abandoned){2, 5};
+    w->view.n_abandoned = 1;
+    hub_hello(w, 2, (struct lm_lease){2, 20}, 1); /* it went back to this one once more */
+    assert_string_equal(hub_error(w, &m), "rolled_back");
+    assert_false(hub_did(w, LM_HX_TWIN));
+    hub_hello(w, 2, (struct lm_lease){5, 50}, 1); /* the line that was given up */
+    assert_string_equal(hub_error(w, &m), "rolled_back");
+    assert_true(hub_did(w, LM_HX_TWIN));
+    w->view.twins = 1;
+    hub_hello(w, 2, (struct lm_lease){4, 40}, 1); /* twice: two lines in turn */
     assert_string_equal(hub_error(w, &m), "clone");
+    assert_true(hub_did(w, LM_HX_CLONE));
     w->view.revoked = true;
     hub_hello(w, 2, (struct lm_lease){9, 90}, 1);
     assert_string_equal(hub_error(w, &m), "revoked");
     hub_give(w, 1, LM_MSG_PUSH, &empty);
     assert_string_equal(hub_error(w, &m), "revoked");
     world_free(w);
+}
+
+static void hello_from(struct world *w, uint64_t peer, uint64_t branch, struct lm_lease lease,
+                       bool former_gone)
+{
+    struct lm_hub_now now = {
+        .mono_ms = w->now_ms, .hub_time_ms = HUB_EPOCH_MS, .incarnation = {1, 5}, .catalog = 1};
+    struct lm_hub_event ev = {.kind = LM_HE_MESSAGE, .now = &now, .view = &w->view};
+    struct lm_msg_hello m = {.protocol_min = 1,
+                             .protocol_max = 1,
+                             .branch = branch,
+                             .lease = lease,
+                             .program = "t",
+                             .incarnation = {1, 5}};
+    struct lm_buf buf;
+
+    lm_buf_init(&buf, 2000);
+    lm_hello_pack(&buf, &m);
+    lm_arena_reset(&w->harena);
+    ev.message.peer = peer;
+    ev.message.kind = LM_MSG_HELLO;
+    ev.message.body = buf.data;
+    ev.message.n = buf.len;
+    ev.message.arena = &w->harena;
+    ev.message.former_gone = former_gone;
+    lm_hub_session_step(&w->hs, &ev, &w->hfx);
+    lm_buf_free(&buf);
+}
+
+static void hub_only(struct world *w, enum lm_hub_event_kind kind)
+{
+    struct lm_hub_now now = {
+        .mono_ms = w->now_ms, .hub_time_ms = HUB_EPOCH_MS, .incarnation = {1, 5}, .catalog = 1};
+    struct lm_hub_event ev = {.kind = kind, .now = &now, .view = &w->view};
+
+    ev.ok = kind == LM_HE_HELLO_STORED;
+    lm_hub_session_step(&w->hs, &ev, &w->hfx);
+}
+
+/* P8: an older lease while the holder of the newest is alive is a second installation; when the
+ * holder is gone, or does not answer, it is one PC that went back. */
+static void test_older_lease_and_the_holder(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 4; way++) { /* gone, silent, alive, alive but only late messages */
+        struct world *w = world_new(1);
+        struct lm_msg_error m;
+        struct lm_buf empty;
+
+        lm_buf_init(&empty, 10);
+        w->view.branch = 1;
+        w->view.issued = w->view.confirmed = (struct lm_lease){9, 90};
+        hello_from(w, 1, 1, (struct lm_lease){9, 90}, false);
+        w->view.issued = w->view.confirmed = w->hs.lease;
+        hub_only(w, LM_HE_HELLO_STORED);
+        w->now_ms += 1000;
+        hello_from(w, 2, 1, (struct lm_lease){5, 50}, way == 0);
+        if (way == 0) {
+            assert_string_equal(hub_error(w, &m), "rolled_back");
+            world_free(w);
+            continue;
+        }
+        assert_string_equal(hub_error(w, &m), "busy");
+        assert_int_equal(m.retry_after_s, LM_HUB_CONTEST_S);
+        if (way == 3) {
+            w->now_ms += 500;
+            hub_give(w, 1, LM_MSG_PULL, &empty);
+        }
+        w->now_ms += 2000;
+        hub_only(w, LM_HE_TICK);
+        assert_int_equal(w->hfx.n, 1); /* the holder is asked */
+        assert_int_equal(w->hfx.items[0].send.kind, LM_MSG_NEWS);
+        hub_only(w, LM_HE_TICK);
+        assert_int_equal(w->hfx.n, 0);
+        if (way == 2) {
+            w->now_ms += 100;
+            hub_give(w, 1, LM_MSG_PULL, &empty);
+        }
+        w->now_ms += 2500;
+        hello_from(w, 2, 1, (struct lm_lease){5, 50}, false);
+        assert_string_equal(hub_error(w, &m), way == 2 ? "clone" : "rolled_back");
+        assert_int_equal(hub_did(w, LM_HX_CLONE), way == 2);
+        assert_int_equal(w->hs.peer, 1); /* the holder's session goes on */
+        world_free(w);
+    }
 }
 
 static void test_gap_is_answered_at_once(void **state)
@@ -837,6 +937,7 @@ int main(void)
         cmocka_unit_test(test_store_failures),
         cmocka_unit_test(test_odd_messages),
         cmocka_unit_test(test_who_may_say_hello),
+        cmocka_unit_test(test_older_lease_and_the_holder),
         cmocka_unit_test(test_gap_is_answered_at_once),
         cmocka_unit_test(test_news_once),
         cmocka_unit_test(test_rival_hub_is_told),

@@ -1,0 +1,213 @@
+"""A node that goes back in time, is cloned, or whose PC is replaced (P8), and what coverage says meanwhile (P10). Every test ends by
+comparing nodes, master and what was saved."""
+import shutil
+
+from harness import Case, Town, consultation, lm_nodes_of_db, wait_for
+
+
+def copy_of(program, name):
+    """The data directory as it is now, also while the program runs."""
+    target = program.dir.with_name(name)
+    shutil.copytree(program.dir, target, ignore=shutil.ignore_patterns("*.sock", "control*"))
+    return target
+
+
+def put_back(program, copy):
+    shutil.rmtree(program.dir)
+    shutil.copytree(copy, program.dir)
+
+
+class Base(Case):
+    def start(self, n=4, villages=1, **kw):
+        town = Town(self, villages=villages, **kw)
+        node = town.v[1]
+        self.saved = node.add_ids([consultation(item_count=i + 1) for i in range(n)])
+        node.sync()
+        return town, town.hub, node
+
+    def save(self, node, n=1, **changes):
+        ids = node.add_ids([consultation(**{"item_count": i + 1, **changes}) for i in range(n)])
+        self.saved += ids
+        return ids
+
+    def settle(self, *nodes):
+        for node in nodes:
+            node.sync()
+
+    def compare(self, hub, *nodes, conflicts=0):
+        """Everything saved is at the hub and at each node, once, with the same content; nothing is pending; the journal verifies."""
+        at_hub = {r["id"]: r for r in hub.rows("records", "consultation")}
+        self.assertEqual(sorted(at_hub), sorted(set(self.saved)))
+        for node in nodes:
+            here = {r["id"]: r for r in node.list("consultation")}
+            self.assertEqual(sorted(here), sorted(at_hub))
+            for record, row in here.items():
+                self.assertEqual(row["fields"], at_hub[record]["fields"], record)
+                self.assertEqual(row["state"], at_hub[record]["state"], record)
+            self.assertEqual(node.status()["pending"], 0)
+        twice = lm_nodes_of_db(hub.dir / "hub.db", "SELECT hex(record), hlc FROM journal WHERE kind = 0 AND verdict IN (1, 2, 3) AND record <> x''"
+                               " GROUP BY record, replica, hlc HAVING count(*) > 1")
+        self.assertEqual(twice, [])  # whatever came again under another branch took effect once
+        self.assertEqual(len(hub.rows("conflicts")), conflicts)
+        self.assertEqual(hub.rows("returned"), [])
+        hub.verify()
+
+    def replica(self, hub, node, station=None):
+        row = next(s for s in hub.json("station", "list") if s["code"] == (station or node.code))
+        number = node.status()["replica"]
+        return next(r for r in row["replicas"] if r["replica"] == number)
+
+    def alarms(self, hub, open_only=True):
+        if open_only:
+            return [a["kind"] for a in hub.status()["alarms"]]
+        return [a["kind"] for s in hub.json("station", "list") for a in s["alarms"]]
+
+    def coverage(self, hub):
+        return hub.json("count", "I12")["coverage"]
+
+
+class RolledBack(Base):
+    def test_any_depth_and_twice(self):
+        """P8: put back to before its first lease, then to a later copy, then to the first once more"""
+        town = Town(self, villages=1)
+        hub, node = town.hub, town.v[1]
+        self.saved = []
+        empty = copy_of(node, "empty")  # enrolled, never connected
+        self.save(node, 3)
+        node.sync()
+        self.save(node, 2)
+        node.sync()
+        put_back(node, empty)
+        self.save(node, 2)
+        self.settle(node)
+        self.compare(hub, node)
+        later = copy_of(node, "later")
+        self.save(node, 3)
+        node.sync()
+        put_back(node, later)
+        self.settle(node)
+        put_back(node, later)  # twice in a row
+        self.save(node, 1)
+        self.settle(node)
+        put_back(node, empty)
+        self.save(node, 1)
+        self.settle(node)
+        self.compare(hub, node)
+        self.assertEqual(self.alarms(hub), [])  # one PC that went back mends itself …
+        self.assertEqual(self.alarms(hub, open_only=False).count("went_back"), 4)  # … and is on record
+        self.assertFalse(self.replica(hub, node)["in_doubt"])
+
+    def test_equal_length(self):
+        """P8: the same lease, as many changes, other ones: the chain's hash tells"""
+        town, hub, node = self.start()
+        node.serve()
+        node.sync()
+        same_lease = copy_of(node, "same-lease")
+        self.save(node, 3)
+        node.sync()
+        head = self.replica(hub, node)["head"]
+        node.kill()
+        put_back(node, same_lease)
+        self.save(node, 3, topic="policy")
+        self.assertEqual(node.status()["acked"] + node.status()["pending"], head)
+        self.settle(node)
+        self.assertGreater(node.status()["branch"], 1)
+        self.compare(hub, node)
+
+    def test_push_in_flight(self):
+        """P8: killed while a push is under way, and put back at once: what had arrived is a duplicate, what had not is kept or gone with the disk"""
+        town, hub, node = self.start()
+        self.save(node, 50)
+        unsent = copy_of(node, "unsent")
+        node.serve()
+        wait_for(lambda: self.replica(hub, node)["acked"] > 4, "the first of it acked")
+        node.kill()
+        put_back(node, unsent)
+        self.save(node, 5)
+        self.settle(node)
+        self.compare(hub, node)
+
+    def test_edits_of_both_lines(self):
+        """P8, P6: the same record edited before and after the copy was put back: a conflict for a person, not a silent overwrite"""
+        town, hub, node = self.start()
+        record = self.saved[0]
+        old = copy_of(node, "old")
+        node.add([{"id": record, "fields": {"item_count": 31}}])
+        node.sync()
+        put_back(node, old)
+        node.add([{"id": record, "fields": {"item_count": 32}}])
+        self.settle(node)
+        row = next(r for r in hub.rows("records", "consultation") if r["id"] == record)
+        self.assertIn(row["fields"]["item_count"], (31, 32))
+        self.assertEqual(sorted(s["value"]["item_count"] for c in hub.rows("conflicts") for s in c["siblings"]), [31, 32])
+        self.compare(hub, node, conflicts=1)
+
+
+class Cloned(Base):
+    def twin_of(self, town, node, name="twin"):
+        twin = town.new_node(1, name)
+        shutil.copytree(node.dir, twin.dir, ignore=shutil.ignore_patterns("*.sock", "control*"))
+        return twin
+
+    def state(self, node):
+        return node.status()["state_code"]
+
+    def test_both_alive(self):
+        """P8: a copy of a running PC (a VM with the same machine id) is refused as the second; the first goes on; the town is told, and stays told
+        across a restart of the hub, until a person settles it"""
+        town, hub, node = self.start()
+        node.serve()
+        node.sync()
+        twin = self.twin_of(town, node)
+        node.kill()  # so that the copy's lease is an older one
+        node.serve()
+        node.sync()
+        record = self.saved[0]
+        node.add([{"id": record, "fields": {"item_count": 41}}])
+        mine = self.save(node, 2)
+        theirs = twin.add_ids([consultation(item_count=7)])
+        twin.add([{"id": record, "fields": {"item_count": 42}}])
+        node.sync()
+        twin.serve()
+        wait_for(lambda: self.state(twin) == "clone", "the second to be refused", 40)
+        self.assertIn("--renew", twin.status()["state_text"])
+        refused = twin.run("sync", "--timeout", "20", check=False)
+        self.cli_refused(refused, "clone")
+        self.save(node, 1)
+        node.sync()
+        self.assertEqual(self.alarms(hub), ["clone"])
+        replica = self.replica(hub, node)
+        self.assertTrue(replica["in_doubt"] and replica["clone"], replica)
+        self.assertIn(node.code, self.coverage(hub)["stale"])
+        hub.stop()
+        hub.serve()
+        node.sync()
+        twin.stop()
+        self.cli_refused(twin.run("sync", "--timeout", "20", check=False), "clone")
+        self.assertEqual(self.alarms(hub), ["clone"])
+        self.assertEqual(twin.status()["pending"], 2)  # kept
+        self.assertIn(theirs[0], [r["id"] for r in twin.list("consultation")])
+        hub.run("station", "settle", node.code, "--note", "第二台是虚拟机副本，已停用")
+        self.assertEqual(self.alarms(hub), [])
+        node.sync()
+        self.assertNotIn(node.code, self.coverage(hub)["stale"])
+        self.compare(hub, node)
+
+    def test_in_turn(self):
+        """P8: two copies that are never alive at once: the first return is taken for one PC put back twice, with a word to the town; the next is refused"""
+        town, hub, node = self.start()
+        twin = self.twin_of(town, node)
+        self.save(node, 1)
+        node.sync()
+        self.saved += twin.add_ids([consultation(item_count=5)])
+        twin.sync()  # an older lease: went back
+        self.save(node, 1)
+        node.sync()  # the line that was given up
+        self.assertEqual(self.alarms(hub), ["twin"])
+        self.assertIn(node.code, self.coverage(hub)["possible_gap"])
+        kept = twin.add_ids([consultation(item_count=6)])
+        self.cli_refused(twin.run("sync", "--timeout", "20", check=False), "clone")
+        self.assertEqual(sorted(self.alarms(hub)), ["clone", "twin"])
+        self.settle(node)
+        self.compare(hub, node)
+        self.assertIn(kept[0], [r["id"] for r in twin.list("consultation")])
