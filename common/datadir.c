@@ -346,7 +346,9 @@ enum lm_status lm_file_write(const char *path, const void *data, size_t n, int m
     if (fd < 0) {
         return fail_errno(err, errno, path);
     }
-    number = fchmod(fd, (mode_t)mode) != 0 ? errno : 0;
+    /* A stick's file system has no modes, and says EPERM to what it cannot keep. mkostemp gave 0600
+     * where there are any. */
+    number = fchmod(fd, (mode_t)mode) != 0 && errno != EPERM ? errno : 0;
     number = number ? number : write_all(fd, data, n);
     if (!number && fsync(fd) != 0) {
         number = errno;

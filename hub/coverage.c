@@ -15,7 +15,9 @@
 #define DAY_MS 86400000LL
 
 struct station_state {
+    struct lm_store *store;
     bool any, contacted, in_doubt, gap;
+    bool by_clock;       /* the least complete one's time is by its own clock */
     int64_t complete_ms; /* least of the replicas that are in use; INT64_MAX when there is none */
     int64_t revoked_ms_best; /* most complete of the revoked ones */
     int64_t now_ms;
@@ -39,7 +41,10 @@ static bool take_replica(void *arg, const struct lm_replica *r)
         return true;
     }
     s->in_doubt = s->in_doubt || lm_replica_in_doubt(r);
-    s->complete_ms = complete_ms < s->complete_ms ? complete_ms : s->complete_ms;
+    if (complete_ms < s->complete_ms) {
+        s->complete_ms = complete_ms;
+        s->by_clock = lm_store_by_station_clock(s->store, r);
+    }
     return true;
 }
 
@@ -48,7 +53,7 @@ struct coverage_run {
     struct lm_error *err;
     enum lm_status status;
     int64_t now_ms, needed_ms, fresh_ms;
-    json_t *held_stations, *stale, *never, *gaps, *villages;
+    json_t *held_stations, *stale, *never, *gaps, *by_clock, *villages;
     int64_t n_villages, n_complete, through_ms; /* through_ms 0: nobody yet */
     bool town_complete;
     int64_t town_through_ms;
@@ -75,7 +80,7 @@ static void take_town(struct coverage_run *run, const struct station_state *s, b
 static bool take_station(void *arg, const struct lm_station *station)
 {
     struct coverage_run *run = arg;
-    struct station_state s = {.complete_ms = INT64_MAX, .now_ms = run->now_ms};
+    struct station_state s = {.store = run->store, .complete_ms = INT64_MAX, .now_ms = run->now_ms};
     run->status = lm_store_replicas(run->store, station->code, take_replica, &s, run->err);
     if (run->status != LM_OK) {
         return false;
@@ -88,6 +93,9 @@ static bool take_station(void *arg, const struct lm_station *station)
     int64_t through = s.complete_ms == INT64_MAX ? s.revoked_ms_best : s.complete_ms;
     bool sound = through > 0 && !held && !s.in_doubt;
     run->n_villages++;
+    if (s.by_clock) {
+        json_array_append_new(run->by_clock, json_string(station->code));
+    }
     if (s.gap) {
         json_array_append_new(run->gaps, json_string(station->code));
     }
@@ -128,6 +136,7 @@ enum lm_status lm_coverage_villages(struct lm_store *store, const char *to, int6
                                .stale = json_array(),
                                .never = json_array(),
                                .gaps = json_array(),
+                               .by_clock = json_array(),
                                .villages = json_object(),
                                .town_complete = true,
                                .town_through_ms = now_ms};
@@ -152,13 +161,13 @@ enum lm_status lm_coverage_villages(struct lm_store *store, const char *to, int6
     }
     if (status == LM_OK) {
         *out =
-            json_pack("{s:I,s:I,s:O,s:O,s:O,s:o,s:I,s:I,s:I,s:{s:i,s:i,s:o}}", "stations",
+            json_pack("{s:I,s:I,s:O,s:O,s:O,s:O,s:o,s:I,s:I,s:I,s:{s:i,s:i,s:o}}", "stations",
                       (json_int_t)run.n_villages, "complete", (json_int_t)run.n_complete, "stale",
-                      run.stale, "never", run.never, "possible_gap", run.gaps, "complete_through",
-                      time_json(run.through_ms), "held", (json_int_t)totals.held, "returned",
-                      (json_int_t)totals.returned, "conflicts", (json_int_t)totals.conflicts,
-                      "town", "stations", 1, "complete", (int)run.town_complete, "complete_through",
-                      time_json(run.town_through_ms));
+                      run.stale, "never", run.never, "possible_gap", run.gaps, "by_station_clock",
+                      run.by_clock, "complete_through", time_json(run.through_ms), "held",
+                      (json_int_t)totals.held, "returned", (json_int_t)totals.returned, "conflicts",
+                      (json_int_t)totals.conflicts, "town", "stations", 1, "complete",
+                      (int)run.town_complete, "complete_through", time_json(run.town_through_ms));
         *villages_out = json_incref(run.villages);
         status = *out ? LM_OK : LM_ERR_MEMORY;
     }
@@ -166,6 +175,7 @@ enum lm_status lm_coverage_villages(struct lm_store *store, const char *to, int6
     json_decref(run.stale);
     json_decref(run.never);
     json_decref(run.gaps);
+    json_decref(run.by_clock);
     json_decref(run.villages);
     return status;
 }

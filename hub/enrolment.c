@@ -55,6 +55,40 @@ void lm_server_enrol(struct lm_server *server, int64_t kit, const struct lm_inco
     server->n_enrolled++;
 }
 
+enum lm_status lm_hub_enrolled_pack(struct lm_hub *hub, const struct lm_replica *row,
+                                    struct lm_buf *body)
+{
+    struct lm_station station;
+    struct lm_certificate certificate;
+    struct lm_msg_enrolled answer;
+    struct lm_buf signed_bytes;
+    enum lm_status status = lm_store_station_get(hub->store, row->station, &station);
+
+    if (status != LM_OK) {
+        return status;
+    }
+    lm_buf_init(&signed_bytes, LM_CERTIFICATE_BYTES_MAX);
+    memset(&certificate, 0, sizeof certificate);
+    memset(&answer, 0, sizeof answer);
+    snprintf(certificate.station, sizeof certificate.station, "%.12s", station.code);
+    snprintf(certificate.level, sizeof certificate.level, "%.7s", station.level);
+    certificate.replica = row->number;
+    memcpy(certificate.public_key, row->public_key, 32);
+    certificate.issued_ms = row->enrolled_ms;
+    lm_certificate_make(&signed_bytes, &certificate, hub->keys.sign_secret);
+    answer.replica = row->number;
+    answer.station = station.code;
+    answer.station_name = station.name;
+    answer.level = station.level;
+    answer.certificate = signed_bytes.data;
+    answer.certificate_len = signed_bytes.len;
+    answer.hub_time_ms = lm_clock_wall_ms();
+    lm_enrolled_pack(body, &answer);
+    status = signed_bytes.status == LM_OK ? body->status : signed_bytes.status;
+    lm_buf_free(&signed_bytes);
+    return status;
+}
+
 void lm_server_answer_enrolments(struct lm_server *server)
 {
     struct lm_error err = {0};
@@ -67,38 +101,15 @@ void lm_server_answer_enrolments(struct lm_server *server)
     }
     for (size_t i = 0; i < server->n_enrolled; i++) {
         const struct lm_hub_enrolled *done = &server->enrolled[i];
-        struct lm_station station;
-        struct lm_certificate certificate;
-        struct lm_msg_enrolled answer;
-        struct lm_buf signed_bytes, body;
-        lm_buf_init(&signed_bytes, LM_CERTIFICATE_BYTES_MAX);
+        struct lm_buf body;
         lm_buf_init(&body, LM_FRAME_BYTES_MAX);
-        memset(&certificate, 0, sizeof certificate);
-        memset(&answer, 0, sizeof answer);
-        if (lm_store_station_get(server->hub->store, done->row.station, &station) == LM_OK) {
-            snprintf(certificate.station, sizeof certificate.station, "%.12s", station.code);
-            snprintf(certificate.level, sizeof certificate.level, "%.7s", station.level);
-            certificate.replica = done->row.number;
-            memcpy(certificate.public_key, done->row.public_key, 32);
-            certificate.issued_ms = done->row.enrolled_ms;
-            lm_certificate_make(&signed_bytes, &certificate, server->hub->keys.sign_secret);
-            answer.replica = done->row.number;
-            answer.station = station.code;
-            answer.station_name = station.name;
-            answer.level = station.level;
-            answer.certificate = signed_bytes.data;
-            answer.certificate_len = signed_bytes.len;
-            answer.hub_time_ms = lm_clock_wall_ms();
-            lm_enrolled_pack(&body, &answer);
-            if (signed_bytes.status == LM_OK && body.status == LM_OK &&
-                lm_router_send(server->router, &done->to, LM_MSG_ENROLLED, body.data, body.len) ==
-                    LM_OK) {
-                server->metrics.enrolments++;
-                lm_log(LM_LOG_INFO, "serve", "station %s enrolled replica %llu", station.code,
-                       (unsigned long long)done->row.number);
-            }
+        if (lm_hub_enrolled_pack(server->hub, &done->row, &body) == LM_OK &&
+            lm_router_send(server->router, &done->to, LM_MSG_ENROLLED, body.data, body.len) ==
+                LM_OK) {
+            server->metrics.enrolments++;
+            lm_log(LM_LOG_INFO, "serve", "station %s enrolled replica %llu", done->row.station,
+                   (unsigned long long)done->row.number);
         }
-        lm_buf_free(&signed_bytes);
         lm_buf_free(&body);
     }
     server->n_enrolled = 0;

@@ -3,7 +3,7 @@
 #include "common/base/util.h"
 #include "common/control.h"
 #include "common/db.h"
-#include "hub/program.h"
+#include "hub/bundle.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -68,6 +68,12 @@ static void help(const struct lm_cli *cli)
     if (shown == 0) {
         print_help(stdout);
     }
+}
+
+/* Its files are opened one by one, by lm_hub_bundle_files. */
+static bool is_bundle(const struct lm_hub_command *command)
+{
+    return strncmp(command->name, "bundle ", 7) == 0;
 }
 
 /* Opens the input of a command that reads one, and puts "-" where its name stood. */
@@ -139,6 +145,9 @@ static int write_kit(struct lm_cli *cli, const char *path, FILE *from, struct lm
 static int run_write(struct lm_hub *hub, const struct lm_hub_command *command, struct lm_cli *cli)
 {
     struct lm_error err = {0};
+    if (hub->store) { /* of several files the next one */
+        return command->run(hub, cli);
+    }
     enum lm_status status = lm_datadir_lock(&hub->dir, "hub.lock", &err);
     if (status == LM_OK) {
         status = hub_open(hub, cli, LM_STORE_WRITE, &err);
@@ -243,6 +252,9 @@ static int run(struct lm_hub *hub, const struct lm_hub_command *command, struct 
         }
         return command->run(hub, cli);
     case LM_NEEDS_WRITE:
+        if (is_bundle(command)) {
+            return lm_hub_bundle_files(hub, command, cli, run_write);
+        }
         return strcmp(command->name, "enrol") == 0 ? run_enrol(hub, command, cli)
                                                    : run_write(hub, command, cli);
     case LM_NEEDS_NOTHING:
@@ -285,7 +297,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "lastmile-hub --help 列出全部命令 / lists the commands\n");
         return LM_EXIT_USAGE;
     }
-    if (command->reads_input && (status = open_input(command, &cli, &err)) != LM_OK) {
+    if (command->reads_input && !is_bundle(command) &&
+        (status = open_input(command, &cli, &err)) != LM_OK) {
         return lm_hub_fail(&cli, &err);
     }
     int code = run(&hub, command, &cli);

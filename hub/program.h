@@ -16,8 +16,8 @@
 struct lm_hub {
     struct lm_datadir dir;
     struct lm_catalog *catalog; /* the program's own; what is in force: lm_store_catalog() */
-    struct lm_hub_keys keys; /* loaded for commands that write and for serve */
-    struct lm_store *store;  /* NULL for init */
+    struct lm_hub_keys keys;    /* loaded for commands that write and for serve */
+    struct lm_store *store;     /* NULL for init */
     bool registry_changed; /* set by commands that add, enrol or revoke: the server reloads what ZAP
                               lets in */
 };
@@ -48,6 +48,10 @@ enum lm_status lm_hub_known_station(const struct lm_hub *hub, const char *code,
                                     struct lm_error *err) LM_MUST_USE;
 int lm_hub_fail(struct lm_cli *cli, const struct lm_error *err);
 
+/* ENROLLED for a replica, with its certificate (enrolment.c). */
+enum lm_status lm_hub_enrolled_pack(struct lm_hub *hub, const struct lm_replica *row,
+                                    struct lm_buf *body) LM_MUST_USE;
+
 int lm_cmd_init(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_serve(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_station_add(struct lm_hub *hub, struct lm_cli *cli);
@@ -70,6 +74,11 @@ int lm_cmd_conflicts(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_conflicts_resolve(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_verify(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_bundle_import(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_bundle_salvage(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_salvaged(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_salvaged_accept(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_salvaged_dismiss(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_user_add(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_user_list(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_user_disable(struct lm_hub *hub, struct lm_cli *cli);

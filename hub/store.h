@@ -258,6 +258,30 @@ struct lm_act_result {
 enum lm_status lm_store_act(struct lm_store *store, const struct lm_act *act, int64_t now_ms,
                             struct lm_act_result *out, struct lm_error *err) LM_MUST_USE;
 
+/* ---- USB sticks (usb.c, salvage.c) ---- */
+
+/* A bundle of the replica was taken in; complete_ms: what it moved replicas.complete_ms to, 0 =
+ * nothing. */
+enum lm_status lm_store_usb_note(struct lm_store *store, uint64_t replica, uint64_t number,
+                                 int64_t complete_ms, int64_t now_ms,
+                                 struct lm_error *err) LM_MUST_USE;
+/* Whether the replica's completeness is by its own clock: a bundle said it last. */
+bool lm_store_by_station_clock(struct lm_store *store, const struct lm_replica *replica);
+/* What is committed of any branch of it. */
+enum lm_status lm_store_branch_acked(struct lm_store *store, uint64_t replica, uint64_t branch,
+                                     struct lm_head *out, struct lm_error *err) LM_MUST_USE;
+/* A change of a revoked replica into review, unless the journal or the review has it. A change that
+ * does not read is LM_ERR_INVALID. */
+enum lm_status lm_store_salvage_put(struct lm_store *store, const struct lm_replica *replica,
+                                    uint64_t branch, uint64_t seq, const uint8_t *body, size_t n,
+                                    int64_t now_ms, bool *added_out,
+                                    struct lm_error *err) LM_MUST_USE;
+/* Accepts (journals and judges, with author and identity) or dismisses one, or with id 0 all that
+ * wait. Inside the caller's transaction. LM_ERR_NOT_FOUND "no_salvaged". */
+enum lm_status lm_store_salvage_decide(struct lm_store *store, int64_t id, bool accept,
+                                       const char *user, int64_t now_ms, size_t *n_out,
+                                       struct lm_error *err) LM_MUST_USE;
+
 /* ---- down ---- */
 
 /* A FEED page for the replica from cursor, within max_bytes and LM_FEED_ENTRIES_MAX, with acked and
@@ -354,6 +378,9 @@ enum lm_status lm_store_held(struct lm_store *store, lm_row_visit visit, void *a
                              struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_store_conflicts(struct lm_store *store, lm_row_visit visit, void *arg,
                                   struct lm_error *err) LM_MUST_USE;
+/* {"id","station","record","type","user","at","op","fields"} of what waits for a decision. */
+enum lm_status lm_store_salvaged(struct lm_store *store, lm_row_visit visit, void *arg,
+                                 struct lm_error *err) LM_MUST_USE;
 /* Keeps sibling n: itself a change of the hub with the current version as base. id: the conflict's,
  * or the record's when only one is open. */
 enum lm_status lm_store_resolve(struct lm_store *store, const char *user, const char *id, int keep,

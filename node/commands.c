@@ -24,6 +24,9 @@ const struct lm_node_command lm_node_commands[] = {
      lm_node_cmd_sync},
     {"status", LM_NODE_NEEDS_STORE, "status", "what is pending, returned, and how the link is",
      lm_node_cmd_status},
+    {"bundle", LM_NODE_NEEDS_STORE,
+     "bundle export FILE|FOLDER [--max-bytes N] | bundle import FILE",
+     "what a USB stick carries to the town, and the town's reply", lm_node_cmd_bundle},
     {"user", LM_NODE_NEEDS_STORE,
      "user add NAME [-] [--role secretary|admin] | password NAME [-] | disable NAME | enable NAME "
      "| "

@@ -460,6 +460,11 @@ void lm_link_poke(struct lm_link *link)
     }
 }
 
+void lm_link_restart(struct lm_link *link)
+{
+    link->restart_at_ms = now_ms();
+}
+
 void lm_link_hurry(struct lm_link *link)
 {
     const struct lm_node_event ev = {.kind = LM_NE_SYNC_NOW};

@@ -46,6 +46,8 @@ void lm_link_round(struct lm_link *link, const int *fds, size_t n_fds, bool *rea
 void lm_link_poke(struct lm_link *link);
 /* A person asks: no waiting; link->synced rises when all is sent and fetched. */
 void lm_link_hurry(struct lm_link *link);
+/* The database changed under the session (a bundle): it begins anew from what is stored. */
+void lm_link_restart(struct lm_link *link);
 /* Fills err with why it is not in step now. true: waiting longer will not help, a person is needed.
  */
 bool lm_link_why(struct lm_link *link, struct lm_error *err);

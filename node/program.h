@@ -47,6 +47,7 @@ int lm_node_cmd_get(struct lm_node *node, struct lm_cli *cli);
 int lm_node_cmd_list(struct lm_node *node, struct lm_cli *cli);
 int lm_node_cmd_history(struct lm_node *node, struct lm_cli *cli);
 int lm_node_cmd_returned(struct lm_node *node, struct lm_cli *cli);
+int lm_node_cmd_bundle(struct lm_node *node, struct lm_cli *cli);
 int lm_node_cmd_status(struct lm_node *node, struct lm_cli *cli);
 int lm_node_cmd_user(struct lm_node *node, struct lm_cli *cli);
 

@@ -55,4 +55,8 @@ void lm_node_figures_update(struct lm_node_server *server);
 enum lm_status lm_node_sync_options(struct lm_cli *cli, int *timeout_s,
                                     struct lm_error *err) LM_MUST_USE;
 
+/* `bundle import` of cli->in by who holds the link lock; the session is to begin anew afterwards. */
+int lm_node_bundle_import(struct lm_nstore *store, const struct lm_node_key *key,
+                          struct lm_cli *cli);
+
 #endif

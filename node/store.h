@@ -138,6 +138,49 @@ enum lm_status lm_nstore_wanted(struct lm_nstore *store, char (*ids)[40], size_t
 enum lm_status lm_nstore_put_kit_record(struct lm_nstore *store, const uint8_t *body, size_t n,
                                         const char *level, struct lm_error *err) LM_MUST_USE;
 
+/* ---- over a USB stick (store/usb.c) ---- */
+
+enum { LM_EXPORT_OPEN = 0, LM_EXPORT_TAKING = 1, LM_EXPORT_TAKEN = 2 };
+/* An export, with what the node knew when it was made. */
+struct lm_export {
+    uint64_t number, branch;
+    struct lm_lease lease;
+    struct lm_incarnation incarnation;
+    struct lm_mark seen;
+    struct lm_cursor cursor;
+    int taken;
+};
+/* Numbers the next export and commits that. *me is what it speaks of. The last 64 are kept. */
+enum lm_status lm_nstore_export_begin(struct lm_nstore *store, struct lm_me *me,
+                                      struct lm_export *out, int64_t now_ms,
+                                      struct lm_error *err) LM_MUST_USE;
+/* LM_ERR_NOT_FOUND (err untouched): no such export, or too long ago. */
+enum lm_status lm_nstore_export_get(struct lm_nstore *store, uint64_t number, struct lm_export *out,
+                                    struct lm_error *err) LM_MUST_USE;
+/* 0: none yet. */
+enum lm_status lm_nstore_export_newest_taken(struct lm_nstore *store, uint64_t *number_out,
+                                             struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_nstore_export_take(struct lm_nstore *store, uint64_t number, int taken,
+                                     struct lm_error *err) LM_MUST_USE;
+
+/* What a reply's WELCOME came to. */
+struct lm_usb_welcome {
+    bool newest;    /* nothing was heard of the hub since the export: the reply is its last word */
+    bool resumed;   /* this reply was being taken in when the power went */
+    bool went_back; /* the hub did: the feed starts over */
+    bool older_hub; /* it speaks for an incarnation that is over */
+    bool fork;      /* the hub's log of this branch is another one, or longer */
+    uint64_t acked_before;
+    struct lm_me me; /* what is true now */
+};
+/* A reply's WELCOME in a transaction of its own. acked is taken where its hash is in our log, and
+ * lowered by the newest word only; cursor, mark and incarnation are the newest word's alone. */
+enum lm_status lm_nstore_usb_welcome(struct lm_nstore *store, const struct lm_export *made,
+                                     const struct lm_msg_welcome *welcome, int64_t wall_ms,
+                                     struct lm_usb_welcome *out, struct lm_error *err) LM_MUST_USE;
+/* The feed from its beginning. */
+enum lm_status lm_nstore_usb_restart(struct lm_nstore *store, struct lm_error *err) LM_MUST_USE;
+
 /* ---- reading (store/read.c) ---- */
 
 /* The type under which an id is known here, or NULL. */
@@ -172,8 +215,7 @@ enum lm_status lm_nstore_count_open(struct lm_nstore *store, enum lm_verdict ver
  * PC's HLC; the newest first, at most max. */
 enum lm_status lm_nstore_pending_records(struct lm_nstore *store, size_t max,
                                          bool (*visit)(void *arg, const char *id, const char *type,
-                                                       uint64_t n, const char *user,
-                                                       int64_t at_ms),
+                                                       uint64_t n, const char *user, int64_t at_ms),
                                          void *arg, struct lm_error *err) LM_MUST_USE;
 /* A number that changes with every commit into this database, of whatever process. */
 enum lm_status lm_nstore_version(struct lm_nstore *store, uint64_t *out,

@@ -124,6 +124,25 @@ static enum lm_status not_a_bundle(struct lm_error *err)
                    "This file is not a Lastmile bundle.");
 }
 
+static void read_fields(const uint8_t *data, struct lm_bundle_head *out)
+{
+    out->kind = (enum lm_bundle_kind)data[AT_KIND];
+    out->part = (uint16_t)get_le(data + AT_PART, 2);
+    out->parts = (uint16_t)get_le(data + AT_PARTS, 2);
+    out->number = get_le(data + AT_NUMBER, 8);
+    memcpy(out->hub_id, data + AT_HUB, sizeof out->hub_id);
+    memcpy(out->key, data + AT_KEY, sizeof out->key);
+    out->content = get_le(data + AT_CONTENT, 8);
+}
+
+void lm_bundle_head_peek(const uint8_t data[LM_BUNDLE_HEAD_BYTES], struct lm_bundle_head *out)
+{
+    memset(out, 0, sizeof *out);
+    if (memcmp(data, magic, sizeof magic) == 0) {
+        read_fields(data, out);
+    }
+}
+
 enum lm_status lm_bundle_head_read(const uint8_t *data, size_t n, struct lm_bundle_head *out,
                                    struct lm_error *err)
 {
@@ -145,13 +164,7 @@ enum lm_status lm_bundle_head_read(const uint8_t *data, size_t n, struct lm_bund
     if (n < LM_BUNDLE_OVERHEAD) {
         return cut(err);
     }
-    out->kind = (enum lm_bundle_kind)data[AT_KIND];
-    out->part = (uint16_t)get_le(data + AT_PART, 2);
-    out->parts = (uint16_t)get_le(data + AT_PARTS, 2);
-    out->number = get_le(data + AT_NUMBER, 8);
-    memcpy(out->hub_id, data + AT_HUB, sizeof out->hub_id);
-    memcpy(out->key, data + AT_KEY, sizeof out->key);
-    out->content = get_le(data + AT_CONTENT, 8);
+    read_fields(data, out);
     if (out->content != n - LM_BUNDLE_OVERHEAD) {
         return cut(err);
     }

@@ -68,6 +68,10 @@ enum lm_status lm_bundle_seal(struct lm_buf *buf, const struct lm_bundle_head *h
 enum lm_status lm_bundle_head_read(const uint8_t *data, size_t n, struct lm_bundle_head *out,
                                    struct lm_error *err) LM_MUST_USE;
 
+/* The fields of LM_BUNDLE_HEAD_BYTES as they stand, unproven: for putting files in order. Zero when
+ * they are none of a bundle. */
+void lm_bundle_head_peek(const uint8_t data[LM_BUNDLE_HEAD_BYTES], struct lm_bundle_head *out);
+
 struct lm_bundle_frames {
     const uint8_t *p, *end;
 };

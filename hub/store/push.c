@@ -80,6 +80,7 @@ struct run {
     struct lm_branch_row last; /* of the branch before */
     struct lm_branch_row row;  /* what this push adds */
     uint64_t hlc_known;
+    bool may_repeat; /* whatever its HLC, the journal may have it */
     struct lm_push_result *out;
 };
 
@@ -110,7 +111,7 @@ static enum lm_status judge_one(struct run *r, uint32_t i, bool internal,
                   .offset_ms = r->replica->clock_known ? r->replica->clock_offset_ms : 0,
                   .by = LM_BY_VILLAGE},
         .hlc_floor = r->row.hlc,
-        .hlc_known = r->hlc_known,
+        .hlc_known = r->may_repeat ? UINT64_MAX : r->hlc_known,
         .hlc_highest = r->hlc_known,
         .held_internal = internal,
     };
@@ -350,4 +351,43 @@ enum lm_status lm_store_push(struct lm_store *store, const struct lm_replica *re
         }
     }
     return note_push(store, &row, push, out, r.hlc_known, now_ms, err);
+}
+
+static enum lm_status highest_hlc(struct lm_store *store, uint64_t replica, uint64_t *out,
+                                  struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_BRANCH_HLC, err);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)replica);
+    status = lm_query_step(store, stmt, err);
+    *out = status == LM_OK ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
+    (void)sqlite3_reset(stmt);
+    return status;
+}
+
+enum lm_status lm_push_salvaged(struct lm_store *store, const struct lm_replica *replica,
+                                uint64_t branch, const uint8_t *body, size_t n, int64_t now_ms,
+                                struct lm_error *err)
+{
+    struct lm_push_result result = {.outcome = LM_TAKE_TAKEN};
+    struct bodies bodies = {.data = &body, .len = &n};
+    struct lm_msg_push push = {.branch = branch, .count = 1};
+    struct run r = {.store = store,
+                    .replica = replica,
+                    .push = &push,
+                    .now_ms = now_ms,
+                    .bodies = &bodies,
+                    .may_repeat = true,
+                    .out = &result};
+    enum lm_status status = lm_branch_last(store, replica->number, branch, &r.last, err);
+
+    if (status == LM_OK) {
+        status = highest_hlc(store, replica->number, &r.hlc_known, err);
+    }
+    push.first_seq = r.last.last_seq + 1;
+    return status == LM_OK ? take_new(&r, err) : status;
 }

@@ -221,6 +221,19 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
         "SELECT c.number, c.hash, count(*) FROM replica_catalogs AS c JOIN replicas AS r"
         " ON r.number = c.replica WHERE r.revoked_ms = 0 GROUP BY c.number, c.hash"
         " ORDER BY c.number, c.hash",
+
+    [LM_Q_USB_NOTE] = "INSERT INTO usb(replica, export, at_ms, complete_ms) VALUES(?1,?2,?3,?4)"
+                      " ON CONFLICT(replica) DO UPDATE SET export = max(export, ?2), at_ms = ?3,"
+                      " complete_ms = CASE WHEN ?4 > 0 THEN ?4 ELSE complete_ms END",
+    [LM_Q_USB_GET] = "SELECT complete_ms FROM usb WHERE replica = ?1",
+    [LM_Q_SALVAGE_PUT] =
+        "INSERT OR IGNORE INTO salvage(replica, branch, seq, station, record, type, hlc, user,"
+        " body, hash, at_ms) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
+    [LM_Q_SALVAGE_LIST] = "SELECT id, replica, branch, seq, station, record, type, hlc, user, body"
+                          " FROM salvage WHERE state = 0 AND (?1 = 0 OR id = ?1)"
+                          " ORDER BY replica, hlc",
+    [LM_Q_SALVAGE_CLOSE] =
+        "UPDATE salvage SET state = ?2, decided_by = ?3, decided_ms = ?4 WHERE id = ?1",
 };
 
 struct sqlite3_stmt *lm_query(struct lm_store *store, enum lm_query query, struct lm_error *err)

@@ -97,6 +97,9 @@ static json_t *history_row(struct lm_store *store, const struct lm_jentry *e,
     put_replica(row, "replica", e->replica);
     put_text(row, "station", e->station);
     put_number(row, "branch", e->branch);
+    if (e->branch >= LM_SALVAGE_BRANCH) {
+        (void)json_object_set_new(row, "salvaged", json_true());
+    }
     put_number(row, "seq", e->seq);
     put_replica(row, "hlc", e->hlc);
     put_time(row, "received_at", e->received_ms);

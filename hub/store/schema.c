@@ -223,5 +223,35 @@ static const char catalogues[] =
     "  number INTEGER NOT NULL,"
     "  hash BLOB NOT NULL) STRICT;";
 
-const struct lm_migration lm_store_migrations[] = {{journal}, {registry}, {catalogues}};
+static const char usb[] =
+    /* Installations that sent something by USB stick. */
+    "CREATE TABLE usb("
+    "  replica INTEGER PRIMARY KEY,"
+    "  export INTEGER NOT NULL,"     /* highest number seen */
+    "  at_ms INTEGER NOT NULL,"      /* last import */
+    "  complete_ms INTEGER NOT NULL" /* replicas.complete_ms as a bundle left it: while they are
+                                        equal it is by the station's clock */
+    ") STRICT;"
+
+    /* Changes of revoked installations that wait for a person, and what was decided. */
+    "CREATE TABLE salvage("
+    "  id INTEGER PRIMARY KEY,"
+    "  replica INTEGER NOT NULL,"
+    "  branch INTEGER NOT NULL," /* where they stood in its log */
+    "  seq INTEGER NOT NULL,"
+    "  station TEXT NOT NULL,"
+    "  record BLOB NOT NULL,"
+    "  type TEXT NOT NULL,"
+    "  hlc INTEGER NOT NULL,"
+    "  user TEXT NOT NULL,"
+    "  body BLOB NOT NULL," /* the exact bytes */
+    "  hash BLOB NOT NULL," /* of them: the same change is here once */
+    "  at_ms INTEGER NOT NULL,"
+    "  state INTEGER NOT NULL DEFAULT 0," /* 0 waits, 1 accepted, 2 dismissed */
+    "  decided_by TEXT NOT NULL DEFAULT '',"
+    "  decided_ms INTEGER NOT NULL DEFAULT 0,"
+    "  UNIQUE(replica, hash)) STRICT;"
+    "CREATE INDEX salvage_open ON salvage(replica, hlc) WHERE state = 0;";
+
+const struct lm_migration lm_store_migrations[] = {{journal}, {registry}, {catalogues}, {usb}};
 const int lm_store_n_migrations = (int)(sizeof lm_store_migrations / sizeof lm_store_migrations[0]);

@@ -112,6 +112,11 @@ enum lm_query {
     LM_Q_CATALOG_LIST,
     LM_Q_CATALOG_SEEN,
     LM_Q_CATALOG_SEEN_LIST,
+    LM_Q_USB_NOTE,
+    LM_Q_USB_GET,
+    LM_Q_SALVAGE_PUT,
+    LM_Q_SALVAGE_LIST,
+    LM_Q_SALVAGE_CLOSE,
     LM_Q_COUNT
 };
 
@@ -402,6 +407,15 @@ bool lm_denied_code(const char *code);
 enum lm_status lm_read_enter(struct lm_store *store, bool *own_out,
                              struct lm_error *err) LM_MUST_USE;
 void lm_read_leave(struct lm_store *store, bool own);
+
+/* ---- salvage (salvage.c; the judging in push.c) ---- */
+
+/* Branches from here on hold what a person accepted of a revoked installation's bundle. */
+#define LM_SALVAGE_BRANCH ((uint64_t)1 << 62)
+/* One change at the end of such a branch. */
+enum lm_status lm_push_salvaged(struct lm_store *store, const struct lm_replica *replica,
+                                uint64_t branch, const uint8_t *body, size_t n, int64_t now_ms,
+                                struct lm_error *err) LM_MUST_USE;
 
 /* ---- the hub's own changes (own.c) ---- */
 

@@ -90,6 +90,10 @@ static void take_request(struct lm_node_server *server, struct lm_control_reques
         lm_link_poke(&server->link);
     } else if (cli.argc > 0 && strcmp(cli.argv[0], "sync") == 0) {
         begin_sync(server, request, &cli);
+    } else if (cli.argc > 1 && strcmp(cli.argv[0], "bundle") == 0 &&
+               strcmp(cli.argv[1], "import") == 0) {
+        lm_control_finish(request, lm_node_bundle_import(server->node->store, &server->key, &cli));
+        lm_link_restart(&server->link);
     } else {
         fprintf(request->err, "%s: 服务器不执行这个命令 / the server does not run this command\n",
                 LM_NODE_NAME);

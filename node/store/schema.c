@@ -94,8 +94,29 @@ static const char pages[] =
     "  saved_ms INTEGER NOT NULL,"
     "  PRIMARY KEY(user, key)) STRICT, WITHOUT ROWID;";
 
-const struct lm_migration ns_migrations[] = {{.sql = first}, {.sql = pages}};
+static const char usb[] =
+    /* What was written to a stick, the last of them: from which state, and whether it was answered.
+     */
+    "CREATE TABLE exports("
+    "  number INTEGER PRIMARY KEY,"
+    "  branch INTEGER NOT NULL,"
+    "  lease_counter INTEGER NOT NULL,"
+    "  lease_random INTEGER NOT NULL,"
+    "  inc_counter INTEGER NOT NULL,"
+    "  inc_random INTEGER NOT NULL,"
+    "  seen_pos INTEGER NOT NULL,"
+    "  seen_hash BLOB NOT NULL,"
+    "  cursor_pos INTEGER NOT NULL,"
+    "  cursor_id TEXT NOT NULL,"
+    "  made_ms INTEGER NOT NULL,"
+    "  taken INTEGER NOT NULL DEFAULT 0) STRICT;"; /* 1 its reply is being taken in, 2 it was */
+
+const struct lm_migration ns_migrations[] = {{.sql = first}, {.sql = pages}, {.sql = usb}};
 const int ns_n_migrations = sizeof ns_migrations / sizeof *ns_migrations;
+
+#define EXPORT_COLUMNS                                                                             \
+    "number, branch, lease_counter, lease_random, inc_counter, inc_random, seen_pos, seen_hash, "  \
+    "cursor_pos, cursor_id, taken"
 
 const char *const ns_sql[NS_COUNT] = {
     [NS_ME] = "SELECT replica, station, level, name, branch, head_seq, head_hash, acked_seq, "
@@ -196,4 +217,18 @@ const char *const ns_sql[NS_COUNT] = {
                       "DESC",
     [NS_DRAFT_DROP] = "DELETE FROM drafts WHERE user = ?1 AND key = ?2",
     [NS_DRAFT_COUNT] = "SELECT count(*) FROM drafts WHERE user = ?1 AND key <> ?2",
+    [NS_EXPORT_LAST] = "SELECT " EXPORT_COLUMNS " FROM exports ORDER BY number DESC LIMIT 1",
+    [NS_EXPORT_TAKEN] =
+        "SELECT " EXPORT_COLUMNS " FROM exports WHERE taken = 2 ORDER BY number DESC LIMIT 1",
+    [NS_EXPORT_GET] = "SELECT " EXPORT_COLUMNS " FROM exports WHERE number = ?1",
+    [NS_EXPORT_ADD] = "INSERT INTO exports(number, branch, lease_counter, lease_random, "
+                      "inc_counter, inc_random, seen_pos, seen_hash, cursor_pos, cursor_id, "
+                      "made_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    [NS_EXPORT_PRUNE] = "DELETE FROM exports WHERE number <= ?1",
+    [NS_EXPORT_TAKE] = "UPDATE exports SET taken = ?2 WHERE number = ?1",
+    [NS_USB_WELCOME] =
+        "UPDATE me SET inc_counter = ?1, inc_random = ?2, acked_seq = ?3, acked_hash = ?4,"
+        " safe_seq = ?5, hlc = max(hlc, ?6), seen_pos = ?7, seen_hash = ?8, cursor_pos = ?9,"
+        " cursor_id = ?10, offset_ms = ?11, last_contact_ms = ?12",
+    [NS_USB_RESTART] = "UPDATE me SET cursor_pos = 0, cursor_id = ''",
 };
