@@ -1,5 +1,5 @@
-/* Enrolment over the network: one question with the kit's one-time key, one answer that the hub has
- * signed. */
+/* Enrolment over the network or by USB stick: one question with the kit's one-time key, one answer
+ * that the hub has signed. */
 #ifndef LM_NODE_ENROL_H
 #define LM_NODE_ENROL_H
 
@@ -17,5 +17,13 @@ enum lm_status lm_node_enrol_ask(struct lm_node_key *key, const char *program, i
  * kit's station. */
 enum lm_status lm_node_enrol_take(struct lm_node_key *key, const struct lm_msg_enrolled *answer,
                                   struct lm_error *err) LM_MUST_USE;
+
+/* By USB stick (enrol_offline.c): the question of a pending enrolment into a file, and the hub's
+ * answer taken in from one (key is then an answered one, not yet saved). err->code beside those of
+ * proto/bundle.h and lm_node_enrol_take: "not_an_answer", "other_pc", "bad_bundle". */
+enum lm_status lm_node_enrol_request(const struct lm_node_key *key, const char *program,
+                                     const char *path, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_node_enrol_answer(struct lm_node_key *key, const char *path,
+                                    struct lm_error *err) LM_MUST_USE;
 
 #endif

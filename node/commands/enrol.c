@@ -10,6 +10,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TIMEOUT_S_DEFAULT 30
 #define TIMEOUT_S_MAX 3600
@@ -106,18 +107,30 @@ static enum lm_status make_database(struct lm_node *node, const struct lm_kit *k
     return st;
 }
 
-static enum lm_status read_options(struct lm_cli *cli, const char **path, int *timeout_ms,
-                                   struct lm_error *err)
+struct options {
+    const char *kit, *out, *finish; /* finish: the answer; no kit then */
+    bool offline;
+    int timeout_ms;
+};
+
+static enum lm_status read_options(struct lm_cli *cli, struct options *o, struct lm_error *err)
 {
     const char *seconds = NULL, *positional[1];
-    const struct lm_cli_option options[] = {{.name = "--timeout", .value = &seconds}};
+    const struct lm_cli_option options[] = {{.name = "--timeout", .value = &seconds},
+                                            {.name = "--offline", .flag = &o->offline},
+                                            {.name = "--out", .value = &o->out},
+                                            {.name = "--finish", .value = &o->finish}};
     size_t n = 0;
     char *end = NULL;
     long s = TIMEOUT_S_DEFAULT;
-    enum lm_status st = lm_cli_options(cli, options, 1, positional, 1, &n, err);
+    enum lm_status st = lm_cli_options(cli, options, 4, positional, 1, &n, err);
 
-    if (st == LM_OK && n != 1) {
-        st = lm_node_usage(err, "缺少入网文件", "the kit is missing");
+    if (st == LM_OK && (o->finish != NULL) == (n == 1)) {
+        st = lm_node_usage(err, "应给出入网文件，或用 --finish 给出镇里的答复",
+                           "takes the kit, or with --finish the town's answer");
+    }
+    if (st == LM_OK && (o->offline != (o->out != NULL) || (o->finish && o->offline))) {
+        st = lm_node_usage(err, "--offline 与 --out 应一起使用", "--offline and --out go together");
     }
     if (st == LM_OK && seconds) {
         s = strtol(seconds, &end, 10);
@@ -127,10 +140,116 @@ static enum lm_status read_options(struct lm_cli *cli, const char **path, int *t
         }
     }
     if (st == LM_OK) {
-        *path = positional[0];
-        *timeout_ms = (int)s * 1000;
+        o->kit = n == 1 ? positional[0] : NULL;
+        o->timeout_ms = (int)s * 1000;
     }
     return st;
+}
+
+/* ---- by USB stick ---- */
+
+static void print_done(struct lm_cli *cli, const struct lm_node_key *key);
+
+/* The kit stays here until the answer comes: its rows go into the database then. */
+static enum lm_status kept_kit(struct lm_node *node, char *out, size_t n, struct lm_error *err)
+{
+    enum lm_status st = lm_datadir_path(&node->dir, "enrol.kit", out, n);
+
+    return st == LM_OK ? st
+                       : lm_fail(err, st, "path_too_long", "", "数据目录的路径太长。",
+                                 "The data directory's path is too long.");
+}
+
+static enum lm_status ask_by_stick(struct lm_node *node, const struct lm_node_key *key,
+                                   const char *kit, size_t n, const char *out, struct lm_cli *cli,
+                                   struct lm_error *err)
+{
+    char path[PATH_MAX];
+    enum lm_status st = kept_kit(node, path, sizeof path, err);
+
+    if (st == LM_OK) {
+        st = lm_file_write(path, kit, n, 0600, err);
+    }
+    if (st == LM_OK) {
+        st = lm_node_enrol_request(key, LM_NODE_NAME " " LM_PROGRAM_VERSION, out, err);
+    }
+    if (st == LM_OK && cli->json) {
+        json_t *doc = json_pack("{s:s,s:s}", "request", out, "station", key->station);
+
+        lm_json_print(cli->out, doc);
+        json_decref(doc);
+    } else if (st == LM_OK) {
+        fprintf(
+            cli->out,
+            "入网申请已写好，请带到镇里；拿到答复后运行 lastmile-node enrol --finish 文件 / the "
+            "request is written; bring it to the town, then run `enrol --finish FILE`: %s\n",
+            out);
+    }
+    return st;
+}
+
+static enum lm_status finish(struct lm_node *node, struct lm_node_key *key, const char *answer,
+                             struct lm_error *err)
+{
+    char path[PATH_MAX], *text = NULL;
+    size_t n = 0;
+    struct lm_arena arena;
+    struct lm_kit kit;
+    enum lm_status st = lm_node_key_load(&node->dir, key, err);
+
+    if (st != LM_OK || key->enrolled) {
+        return st;
+    }
+    lm_arena_init(&arena, ARENA_BYTES);
+    st = kept_kit(node, path, sizeof path, err);
+    if (st == LM_OK) {
+        st = lm_file_read(path, LM_KIT_BYTES_MAX, &text, &n, err);
+    }
+    if (st == LM_OK) {
+        st = lm_kit_read(text, n, &arena, &kit, err);
+    }
+    if (st == LM_OK && !same_kit(key, &kit)) {
+        st = bad_kit(err);
+    }
+    if (st == LM_OK) {
+        st = lm_node_enrol_answer(key, answer, err);
+    }
+    if (st == LM_OK) {
+        st = make_database(node, &kit, key, err);
+    }
+    if (st == LM_OK) {
+        st = lm_node_key_save(&node->dir, key, err);
+    }
+    if (st == LM_OK) {
+        (void)unlink(path);
+    }
+    if (text) {
+        sodium_memzero(text, n);
+        free(text);
+    }
+    lm_arena_free(&arena);
+    return st;
+}
+
+static int cmd_finish(struct lm_node *node, struct lm_cli *cli, const char *answer)
+{
+    struct lm_error err = {0};
+    struct lm_node_key key;
+    enum lm_status st;
+
+    memset(&key, 0, sizeof key);
+    st = lm_datadir_open(cli->data, true, &node->dir, &err);
+    if (st == LM_OK) {
+        st = lm_datadir_lock(&node->dir, LM_NODE_LOCK, &err);
+    }
+    if (st == LM_OK) {
+        st = finish(node, &key, answer, &err);
+    }
+    if (st == LM_OK) {
+        print_done(cli, &key);
+    }
+    lm_node_key_wipe(&key);
+    return st == LM_OK ? LM_EXIT_OK : lm_node_fail(cli, &err);
 }
 
 static void print_done(struct lm_cli *cli, const struct lm_node_key *key)
@@ -154,21 +273,25 @@ static void print_done(struct lm_cli *cli, const struct lm_node_key *key)
 
 int lm_node_cmd_enrol(struct lm_node *node, struct lm_cli *cli)
 {
-    const char *path = NULL;
+    struct options options = {0};
     char *text = NULL;
     size_t n = 0;
-    int timeout_ms = 0;
+    bool asked = false;
     struct lm_error err = {0};
     struct lm_arena arena;
     struct lm_kit kit;
     struct lm_node_key key;
-    enum lm_status st = read_options(cli, &path, &timeout_ms, &err);
+    enum lm_status st = read_options(cli, &options, &err);
+
+    if (st == LM_OK && options.finish) {
+        return cmd_finish(node, cli, options.finish);
+    }
 
     memset(&kit, 0, sizeof kit);
     memset(&key, 0, sizeof key);
     lm_arena_init(&arena, ARENA_BYTES);
     if (st == LM_OK) {
-        st = lm_file_read(path, LM_KIT_BYTES_MAX, &text, &n, &err);
+        st = lm_file_read(options.kit, LM_KIT_BYTES_MAX, &text, &n, &err);
     }
     if (st == LM_OK) {
         st = lm_kit_read(text, n, &arena, &kit, &err);
@@ -187,14 +310,17 @@ int lm_node_cmd_enrol(struct lm_node *node, struct lm_cli *cli)
             st = prepare(node, &kit, &key, &err);
         }
     }
-    if (st == LM_OK && !key.enrolled) {
+    if (st == LM_OK && !key.enrolled && options.offline) {
+        asked = true;
+        st = ask_by_stick(node, &key, text, n, options.out, cli, &err);
+    } else if (st == LM_OK && !key.enrolled) {
         if (kit.expires_ms < lm_clock_wall_ms()) {
             fprintf(cli->err,
                     "%s: 按本机时钟，入网文件已过期；以镇服务器为准 / by this PC's clock the kit "
                     "has expired; the hub decides\n",
                     LM_NODE_NAME);
         }
-        st = lm_node_enrol_ask(&key, LM_NODE_NAME " " LM_PROGRAM_VERSION, timeout_ms, &err);
+        st = lm_node_enrol_ask(&key, LM_NODE_NAME " " LM_PROGRAM_VERSION, options.timeout_ms, &err);
         if (st == LM_OK) {
             st = make_database(node, &kit, &key, &err);
         }
@@ -202,7 +328,7 @@ int lm_node_cmd_enrol(struct lm_node *node, struct lm_cli *cli)
             st = lm_node_key_save(&node->dir, &key, &err);
         }
     }
-    if (st == LM_OK) {
+    if (st == LM_OK && !asked) {
         print_done(cli, &key);
     }
     if (text) {

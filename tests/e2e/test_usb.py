@@ -308,5 +308,89 @@ class Usb(Case):
         self.hub.verify()
 
 
+
+class OnlyUsb(Case):
+    """A station that never has a network: enrolment too goes by stick; and what is left of one that was stolen."""
+
+    def setUp(self):
+        super().setUp()
+        self.t = Town(self, villages=2, enrol=False)
+        self.hub, self.node = self.t.hub, self.t.v[1]
+
+    def test_enrolled_and_living_on_sticks(self):
+        request, answer = self.work / "req", self.work / "ans"
+        enrol = [self.node.bin, "enrol", "--data", self.node.dir]
+        run([*enrol, self.t.kits[1], "--offline", "--out", request])
+        self.cli_refused(self.node.run("add", stdin="", check=False), "not_enrolled")
+        told = bring(self.hub, request, reply=answer).json()["files"][0]
+        self.assertEqual((told["kind"], told["station"]), ("enrolment", self.node.code))
+        # Asked again, also with a new file of the same request: the same answer.
+        run([*enrol, self.t.kits[1], "--offline", "--out", self.work / "req2"])
+        again = bring(self.hub, self.work / "req2", reply=self.work / "ans2").json()["files"][0]
+        self.assertEqual(again["replica"], told["replica"])
+        damaged = self.work / "bad"
+        damaged.write_bytes(answer.read_bytes()[:-1])
+        self.cli_refused(run([*enrol, "--finish", damaged], check=False), "bundle_cut")
+        self.cli_refused(run([*enrol, "--finish", request], check=False), "not_an_answer")
+        run([*enrol, "--finish", answer])
+        run([*enrol, "--finish", self.work / "ans2"])  # nothing to do any more
+        self.assertFalse((self.node.dir / "enrol.kit").exists())
+        # Another PC with the same kit comes too late.
+        other = self.t.new_node(1, "thief")
+        run([other.bin, "enrol", self.t.kits[1], "--offline", "--out", self.work / "req3", "--data", other.dir])
+        self.cli_refused(bring(self.hub, self.work / "req3", reply=self.work / "ans3", check=False), "kit_used")
+        self.assertFalse((self.work / "ans3").exists())
+        # Weeks.
+        from harness import notice
+        for week in range(3):
+            self.node.add_ids([person(), consultation()])
+            self.hub.add([notice(title=f"通知{week}")])
+            out = export(self.node, self.work / f"w{week}.lmb")
+            bring(self.hub, *out["files"], reply=self.work / f"w{week}.reply")
+            self.assertEqual(take(self.node, self.work / f"w{week}.reply")["pending"], 0)
+        self.assertEqual(len(self.node.list("notice")), 3)
+        self.assertEqual(len(self.hub.rows("records", "person")), 3)
+        coverage = self.hub.json("count", "--to", "2026-01-01")["coverage"]
+        self.assertEqual(coverage["by_station_clock"], [self.node.code])
+        self.node.sync()
+        self.assertEqual(self.hub.json("count", "--to", "2026-01-01")["coverage"]["by_station_clock"], [])
+        self.hub.verify()
+
+    def test_late_kit(self):
+        self.hub.stop()
+        self.hub.kits_expire()
+        self.hub.serve()
+        request = self.work / "req"
+        run([self.node.bin, "enrol", self.t.kits[1], "--offline", "--out", request, "--data", self.node.dir])
+        self.cli_refused(bring(self.hub, request, reply=self.work / "ans", check=False), "kit_expired")
+
+    def test_salvage(self):
+        self.node.enrol(self.t.kits[1])
+        sent = self.node.add_ids([person()])
+        self.node.sync()
+        kept, dropped = self.node.add_ids([person(), person()])
+        up = self.work / "a.lmb"
+        export(self.node, up)
+        self.cli_refused(self.hub.run("bundle", "salvage", up, check=False), "not_revoked")
+        self.hub.run("station", "revoke", self.node.code)
+        told = self.hub.json("bundle", "salvage", up)["files"][0]
+        self.assertEqual(told["to_review"], 2)
+        self.assertEqual(self.hub.json("bundle", "salvage", up)["files"][0]["to_review"], 0)
+        self.assertEqual({r["id"] for r in self.hub.rows("records", "person")}, set(sent))
+        waiting = {r["record"]: r["id"] for r in self.hub.rows("salvaged")}
+        self.assertEqual(set(waiting), {kept, dropped})
+        self.hub.run("salvaged", "dismiss", waiting[dropped])
+        self.assertEqual(self.hub.json("salvaged", "accept", waiting[kept])["accepted"], 1)
+        self.cli_refused(self.hub.run("salvaged", "accept", waiting[dropped], check=False), "no_salvaged")
+        self.assertEqual({r["id"] for r in self.hub.rows("records", "person")}, {*sent, kept})
+        history = self.hub.rows("history", kept)
+        self.assertTrue(history[0]["salvaged"])
+        self.assertEqual(history[0]["user"], "测试员")
+        self.assertEqual(self.hub.rows("salvaged"), [])
+        self.hub.json("bundle", "salvage", up)
+        self.assertEqual(self.hub.rows("salvaged"), [])  # accepted is known, dismissed stays so
+        self.hub.verify()
+
+
 if __name__ == "__main__":
     unittest.main()
