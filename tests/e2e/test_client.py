@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import adversary
+import bundle
 from harness import ENV, Case, consultation, facility, person, reception, visit
 
 CLIENT = pathlib.Path(__file__).resolve().parents[1] / "client" / "lastmile_client.py"
@@ -53,3 +54,19 @@ class FromTheDocument(Case):
         good = adversary.digest(record)
         record["stamps"][0][0] += 1
         self.assertNotEqual(adversary.digest(record), good)
+
+    def test_a_bundle(self):
+        """A stick's file written from the document is taken; the hub's reply reads, acks the chain, and brings the feed"""
+        kit = self.t.new_kit(1, "kit-bundle")
+        c = adversary.client_of(kit)
+        self.addCleanup(c.close)
+        hub_id = bytes.fromhex(json.loads(pathlib.Path(kit).read_text(encoding="utf-8"))["hub_id"])
+        c.seq, c.hash = c.acked
+        up, reply = self.work / "up.lmb", self.work / "reply.lmb"
+        up.write_bytes(bundle.export(c, [c.consultation(), c.consultation()], 5, hub_id))
+        told = self.t.hub.json("bundle", "import", up, "--reply", reply)["files"][0]
+        self.assertEqual((told["export"], told["new"], told["complete"]), (5, 2, True))
+        welcome, entries = bundle.take(c, reply.read_bytes(), 5)
+        self.assertEqual(welcome[5], [c.seq, c.hash])
+        self.assertLessEqual(2, sum(e[0] == adversary.DIGEST for e in entries))
+        self.t.hub.verify()

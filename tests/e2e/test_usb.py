@@ -3,9 +3,11 @@ import os
 import random
 import shutil
 import sqlite3
+import subprocess
 import unittest
 
-from harness import SEED, Case, Town, consultation, lm_nodes_of_db, person, reception, run, visit
+from harness import ENV, SEED, SLOW, Case, Town, consultation, lm_nodes_of_db, person, reception, run, visit
+from test_disk import fill, small_disk
 
 
 def export(node, path, *more):
@@ -224,6 +226,58 @@ class Usb(Case):
         self.hub.run("station", "revoke", self.node.code)
         self.cli_refused(bring(self.hub, up, reply=self.work / "r", check=False), "revoked")
         self.assertEqual(self.hub.rows("records", "person"), [])
+
+    # ---- power cuts, full disks ----
+
+    def test_killed_while_importing(self):
+        """kill -9 of hub or node at any moment of an import: the same file again completes it, nothing is there twice"""
+        random.seed(SEED)
+        self.node.add([consultation() for _ in range(120)])
+        self.hub.add([{"type": "notice", "fields": {"title": f"通知{n}", "body": "请上报", "published_on": "2025-01-01"}} for n in range(40)])
+        up = export(self.node, self.work / "a.lmb")["files"][0]
+        self.hub.stop()
+        commands = [([self.hub.bin, "bundle", "import", up, "--reply", self.work / "r", "--data", self.hub.dir], self.work / "r"),
+                    ([self.node.bin, "bundle", "import", self.work / "r", "--data", self.node.dir], None)]
+        for argv, made in commands:
+            killed = 0
+            for n in range(12):
+                process = subprocess.Popen([str(a) for a in argv], env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                try:
+                    process.wait(timeout=random.uniform(0.02, 0.6) * SLOW)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    killed += 1
+                process.wait()
+            self.assertGreater(killed, 0)
+            run(argv)
+            self.assertTrue(made is None or made.exists())
+        self.assertEqual(entries_of(self.hub, self.node), 120)
+        self.assertEqual(self.node.status()["pending"], 0)
+        self.assertEqual(len(self.node.list("notice")), 40)
+        self.hub.serve()
+        self.node.sync()
+        self.agree(self.node)
+        self.hub.verify()
+
+    def test_stick_full(self):
+        """No half file is left under the name asked for, and the number is spent"""
+        random.seed(SEED)
+        self.node.add([reception(appeal="".join(chr(random.randrange(0x4e00, 0x9fa5)) for _ in range(450))) for _ in range(40)])
+        full = self.node.run("bundle", "export", self.stick / "a.lmb", "--json", check=False, fsize=4096)
+        self.assertEqual(full.rc, 1, full)
+        self.assertEqual(list(self.stick.iterdir()), [])
+        out = export(self.node, self.stick / "a.lmb")
+        result = self.hub.run("bundle", "import", out["files"][0], "--reply", self.stick / "no" / "such" / "folder", "--json", check=False)
+        self.cli_refused(result)  # the data is in, only the reply is not
+        self.assertEqual(entries_of(self.hub, self.node), 40)
+        bring(self.hub, *out["files"], reply=self.stick)
+        reply = next(self.stick.glob("lm-*-reply-*.lmb"))
+        self.assertEqual(take(self.node, reply)["pending"], 0)
+        with small_disk(self, 1) as disk:
+            fill(disk / "filler", 0)
+            self.node.add_ids([person()])
+            self.cli_refused(self.node.run("bundle", "export", disk / "b.lmb", check=False), "disk_full")
+            self.assertEqual([f.name for f in disk.iterdir()], ["filler"])
 
     # ---- several files ----
 
