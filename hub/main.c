@@ -10,6 +10,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SERVER_CACHE_PAGES                                                                         \
@@ -76,6 +77,12 @@ static bool is_bundle(const struct lm_hub_command *command)
     return strncmp(command->name, "bundle ", 7) == 0;
 }
 
+static bool is_directory(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
 /* Opens the input of a command that reads one, and puts "-" where its name stood. */
 static enum lm_status open_input(const struct lm_hub_command *command, struct lm_cli *cli,
                                  struct lm_error *err)
@@ -89,7 +96,17 @@ static enum lm_status open_input(const struct lm_hub_command *command, struct lm
         (last > 0 && strcmp(cli->argv[last - 1], "--role") == 0)) {
         return LM_OK;
     }
-    cli->in = fopen(cli->argv[last], "rb");
+    if (strncmp(command->name, "catalog ", 8) == 0 && is_directory(cli->argv[last])) {
+        cli->in = tmpfile();
+        if (cli->in) {
+            enum lm_status status = lm_hub_catalog_pack_dir(cli->argv[last], cli->in, err);
+            if (status != LM_OK) {
+                return status;
+            }
+        }
+    } else {
+        cli->in = fopen(cli->argv[last], "rb");
+    }
     if (!cli->in) {
         cli->in = stdin;
         return lm_fail(err, LM_ERR_IO, "no_file", "", "打不开文件 %s:%s", "cannot open %s: %s",

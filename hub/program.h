@@ -18,6 +18,7 @@ struct lm_hub {
     struct lm_catalog *catalog; /* the program's own; what is in force: lm_store_catalog() */
     struct lm_hub_keys keys;    /* loaded for commands that write and for serve */
     struct lm_store *store;     /* NULL for init */
+    bool catalog_changed;       /* set by an import: the server tells every session */
     bool registry_changed; /* set by commands that add, enrol or revoke: the server reloads what ZAP
                               lets in */
 };
@@ -72,6 +73,11 @@ int lm_cmd_held(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_held_release(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_conflicts(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_conflicts_resolve(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_catalog_show(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_catalog_list(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_catalog_check(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_catalog_import(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_catalog_export(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_verify(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_bundle_import(struct lm_hub *hub, struct lm_cli *cli);
@@ -82,5 +88,12 @@ int lm_cmd_salvaged_dismiss(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_user_add(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_user_list(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_user_disable(struct lm_hub *hub, struct lm_cli *cli);
+
+/* catalog_dir.c: a directory of JSON files → its packed form into out, which is rewound; and back
+ * into a directory that is made. For main.c and commands that run in their own process. */
+enum lm_status lm_hub_catalog_pack_dir(const char *dir, FILE *out,
+                                       struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_hub_catalog_write_dir(const char *dir, const uint8_t *packed, size_t n,
+                                        struct lm_error *err) LM_MUST_USE;
 
 #endif

@@ -119,7 +119,6 @@ static void tables_grow_with_the_catalogue(void **state)
     assert_non_null(lm_record_get(rec, "mood"));
     lm_store_read_end(reader);
     lm_store_close(&reader);
-    assert_int_equal(verify(w), 0);
     /* And after a restart, with the program's own still the first. */
     lm_store_close(&w->store);
     world_open(w);
@@ -149,7 +148,6 @@ static void a_rollback_brings_the_old_one_back(void **state)
     other = catalog_edited(2, &edit, 1);
     import(w, other);
     assert_string_equal(lm_catalog_type(lm_store_catalog(w->store), "consultation")->zh, "来电");
-    assert_int_equal(verify(w), 0);
     lm_catalog_destroy(&two);
 }
 
@@ -204,7 +202,6 @@ static void a_new_program_brings_its_catalogue(void **state)
     w->catalog = two;
     world_open(w);
     assert_ptr_equal(lm_store_catalog(w->store), two);
-    assert_int_equal(verify(w), 0);
     lm_store_close(&w->store);
     /* The program went back: what is in force stays. */
     w->catalog = first;
@@ -284,7 +281,6 @@ static void the_town_verifies_what_was_saved_before(void **state)
     assert_string_equal(text(get(w, "consultation", id), "state"), "verified");
     json_decref(fields);
     json_decref(edit);
-    assert_int_equal(verify(w), 0);
 }
 
 static void retired_fields_and_codes_hold_for_who_did_not_know(void **state)
@@ -349,7 +345,6 @@ static void what_is_newer_waits_and_is_judged_then(void **state)
     assert_string_equal(mood->text, "焦急");
     digest = lm_record_digest(get(w, "consultation", moody));
     seen = lm_record_seen(get(w, "consultation", moody));
-    assert_int_equal(verify(w), 0);
 
     import(w, catalog_2());
     assert_int_equal(totals(w).held, 0);
@@ -362,7 +357,6 @@ static void what_is_newer_waits_and_is_judged_then(void **state)
     assert_true(lm_record_seen(get(w, "consultation", moody)) == seen);
     /* pigeon lacks what its own catalogue requires; lazy was judged by a hub that did not know. */
     assert_true(get(w, "consultation", pigeon)->invalid);
-    assert_int_equal(verify(w), 0);
     /* Edits go on from the version that the station had. */
     w->made_with = 2;
     pc_set(w, &w->a, "consultation", moody, "mood", "满意",
