@@ -97,6 +97,8 @@ static struct lm_hub_now now_of(struct lm_server *server)
     const struct lm_catalog *catalog = lm_store_catalog(server->hub->store);
     now.catalog = catalog->number;
     memcpy(now.catalog_hash, catalog->hash, sizeof now.catalog_hash);
+    now.catalog_packed = catalog->packed;
+    now.catalog_packed_len = catalog->packed_len;
     now.loaded = server->round_changes > LM_GATHER_CHANGES / 2;
     return now;
 }
@@ -257,7 +259,9 @@ static void store_hello(struct lm_server *server, struct lm_hub_peer *peer,
         lm_chain_start(row.number, row.branch, row.acked.hash);
     }
     row.head = hello->head;
-    if (lm_store_replica_hello(server->hub->store, &row, hello->lease, &err) != LM_OK) {
+    if (lm_store_replica_hello(server->hub->store, &row, hello->lease, &err) != LM_OK ||
+        lm_store_catalog_seen(server->hub->store, row.number, hello->catalog, hello->catalog_hash,
+                              &err) != LM_OK) {
         lm_log(LM_LOG_ERROR, "serve", "cannot store a greeting: %s", err.en);
         server->failed = true;
         return;
@@ -405,6 +409,16 @@ static void run_effects(struct lm_server *server, struct lm_hub_peer *peer,
                    (unsigned long long)e->log.number);
             break;
         }
+    }
+}
+
+void lm_server_catalog(struct lm_server *server)
+{
+    for (size_t i = 0; i < server->n_peers; i++) {
+        struct lm_hub_event event;
+        memset(&event, 0, sizeof event);
+        event.kind = LM_HE_CATALOG;
+        lm_server_step(server, server->peers[i], &event, NULL);
     }
 }
 

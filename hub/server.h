@@ -109,6 +109,8 @@ void lm_server_end_round(struct lm_server *server);
 bool lm_server_round(struct lm_server *server);
 /* Tells every replica in whose scope something was committed that it did not make itself. */
 void lm_server_news(struct lm_server *server);
+/* Another catalogue is in force: tells every session. */
+void lm_server_catalog(struct lm_server *server);
 /* enrolment.c */
 void lm_server_enrol(struct lm_server *server, int64_t kit, const struct lm_incoming *in);
 void lm_server_answer_enrolments(struct lm_server *server);

@@ -231,6 +231,29 @@ static void do_read_wanted(struct lm_link *link)
     ev->wanted.n = n;
 }
 
+static void do_catalog(struct lm_link *link, const struct lm_node_effect *e)
+{
+    const struct lm_msg_part *part = e->part;
+    struct lm_error err = {0};
+    enum lm_catalog_outcome outcome = LM_CATALOG_FAILED;
+    struct lm_node_event *ev;
+    uint64_t offset = 0;
+    enum lm_status st = part->n == 0
+                            ? lm_nstore_catalog_offer(link->store, part->number, part->hash,
+                                                      &outcome, &offset, &err)
+                            : lm_nstore_catalog_part(link->store, part, &outcome, &offset, &err);
+
+    if (st != LM_OK) {
+        lm_log(LM_LOG_WARN, "link", "cannot store the hub's catalogue: %s", err.en);
+        outcome = LM_CATALOG_FAILED;
+    }
+    ev = answer(link, LM_NE_CATALOG);
+    ev->catalog.number = part->number;
+    memcpy(ev->catalog.hash, part->hash, sizeof ev->catalog.hash);
+    ev->catalog.outcome = outcome;
+    ev->catalog.offset = offset;
+}
+
 static void do_fork(struct lm_link *link, const struct lm_node_effect *e)
 {
     struct lm_error err = {0};
@@ -284,6 +307,10 @@ static void do_effect(struct lm_link *link, const struct lm_node_effect *e)
         break;
     case LM_NX_READ_WANTED:
         do_read_wanted(link);
+        break;
+    case LM_NX_OFFER:
+    case LM_NX_STORE_PART:
+        do_catalog(link, e);
         break;
     case LM_NX_FORK:
         do_fork(link, e);
@@ -453,6 +480,10 @@ void lm_link_poke(struct lm_link *link)
     if (lm_nstore_me(link->store, &me, &err) != LM_OK) {
         lm_log(LM_LOG_WARN, "link", "cannot look at the outbox: %s", err.en);
         return;
+    }
+    if (me.catalog !=
+        link->session.config.catalog) { /* another process brought one: a new program */
+        lm_node_session_catalog(&link->session, me.catalog, me.catalog_hash);
     }
     if (me.branch == link->session.config.branch && me.head.seq > link->session.config.head.seq) {
         ev.head = me.head;

@@ -48,14 +48,18 @@ struct lm_me {
 
 struct lm_nstore;
 /* Opens dir/node.db and brings its tables to the catalogue; create: makes it when it is not there.
- * The catalogue must outlive the store. With another catalogue than before the feed starts over, so
- * that what was unknown then is taken in now. Statuses as lm_db_open. */
+ * catalog: the program's own; it must outlive the store. In force is what the database says, or
+ * this one when the database has none yet, or when it is newer and may follow. LM_ERR_VERSION
+ * "newer_grammar": the catalogue in force needs a newer program. Statuses as lm_db_open. */
 enum lm_status lm_nstore_open(const struct lm_datadir *dir, const struct lm_catalog *catalog,
                               bool create, struct lm_nstore **out,
                               struct lm_error *err) LM_MUST_USE;
 void lm_nstore_close(struct lm_nstore **store);
 struct lm_tables *lm_nstore_tables(struct lm_nstore *store);
+/* The one in force; another may take its place in lm_nstore_begin and lm_nstore_refresh. */
 const struct lm_catalog *lm_nstore_catalog(const struct lm_nstore *store);
+/* For who only reads: takes over what another process has put into force. */
+enum lm_status lm_nstore_refresh(struct lm_nstore *store, struct lm_error *err) LM_MUST_USE;
 
 /* Writing transactions (BEGIN IMMEDIATE, at most 10 s of waiting → LM_ERR_BUSY). */
 enum lm_status lm_nstore_begin(struct lm_nstore *store, struct lm_error *err) LM_MUST_USE;
@@ -180,6 +184,28 @@ enum lm_status lm_nstore_usb_welcome(struct lm_nstore *store, const struct lm_ex
                                      struct lm_usb_welcome *out, struct lm_error *err) LM_MUST_USE;
 /* The feed from its beginning. */
 enum lm_status lm_nstore_usb_restart(struct lm_nstore *store, struct lm_error *err) LM_MUST_USE;
+
+/* ---- the hub's catalogue (store/catalogs.c) ---- */
+
+/* The hub has this one in force. *offset_out: from which byte on it is wanted (ASK). */
+enum lm_status lm_nstore_catalog_offer(struct lm_nstore *store, uint32_t number,
+                                       const uint8_t hash[32], enum lm_catalog_outcome *outcome,
+                                       uint64_t *offset_out, struct lm_error *err) LM_MUST_USE;
+/* Some of its bytes. With the last of them it comes into force in the same transaction: its tables,
+ * the values and records that were unknown till now. */
+enum lm_status lm_nstore_catalog_part(struct lm_nstore *store, const struct lm_msg_part *part,
+                                      enum lm_catalog_outcome *outcome, uint64_t *offset_out,
+                                      struct lm_error *err) LM_MUST_USE;
+struct lm_hub_catalog {
+    uint32_t number; /* of the hub's, when it is another than ours; 0 = the same, as far as known */
+    char code[LM_NSTATE_CODE_MAX]; /* why it is not ours; "" = it is on its way */
+    char zh[LM_NSTATE_TEXT_MAX], en[LM_NSTATE_TEXT_MAX];
+    size_t later; /* records kept that can't be read yet */
+};
+enum lm_status lm_nstore_hub_catalog(struct lm_nstore *store, struct lm_hub_catalog *out,
+                                     struct lm_error *err) LM_MUST_USE;
+/* The type of a record that is kept but can't be read yet; false: there is none. */
+bool lm_nstore_later(struct lm_nstore *store, const char *id, char type_out[48]);
 
 /* ---- reading (store/read.c) ---- */
 

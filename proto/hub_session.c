@@ -341,6 +341,8 @@ static void take_hello(struct step *st)
         max3(st->view->issued.counter, st->view->confirmed.counter, m->lease.counter) + 1;
     s->lease.random = lm_rand_next(&s->rnd) >> 1;
     s->confirmed = false;
+    memcpy(s->catalog_hash, m->catalog_hash, sizeof(s->catalog_hash));
+    s->offered_ms = st->now->mono_ms; /* WELCOME says it */
     s->hello_ms = st->now->mono_ms;
     s->heard_ms = st->now->mono_ms;
     s->stray_peer = 0;
@@ -482,6 +484,67 @@ static void committed(struct step *st)
     }
 }
 
+/* ---- CATALOG ---- */
+
+static void send_part(struct step *st, uint64_t offset, size_t max)
+{
+    const struct lm_hub_now *now = st->now;
+    size_t from = st->fx->bytes.len;
+    struct lm_msg_part m = {
+        .number = now->catalog, .total = now->catalog_packed_len, .offset = offset};
+
+    if (now->catalog_packed_len == 0) {
+        return;
+    }
+    memcpy(m.hash, now->catalog_hash, sizeof(m.hash));
+    m.bytes = now->catalog_packed + offset;
+    m.n = now->catalog_packed_len - offset < max ? now->catalog_packed_len - offset : max;
+    lm_part_pack(&st->fx->bytes, &m);
+    send_packed(st, LM_MSG_CATALOG, from);
+}
+
+/* Only the one in force is given: who asks for another is told which that is. */
+static void take_ask(struct step *st)
+{
+    const struct lm_hub_event *ev = st->ev;
+    struct lm_error err;
+    struct lm_msg_ask m;
+
+    if (!READ(ask, &m)) {
+        return;
+    }
+    if (m.number != st->now->catalog ||
+        memcmp(m.hash, st->now->catalog_hash, sizeof(m.hash)) != 0 ||
+        m.offset >= st->now->catalog_packed_len) {
+        send_part(st, 0, 0);
+        return;
+    }
+    send_part(st, m.offset, LM_CATALOG_PART_BYTES_MAX);
+}
+
+static bool has_other(const struct step *st)
+{
+    return st->s->state == LM_HS_LIVE &&
+           memcmp(st->s->catalog_hash, st->now->catalog_hash, sizeof(st->s->catalog_hash)) != 0;
+}
+
+/* A node that has another catalogue, and may have missed that it changed, hears of it again. */
+static void offer_again(struct step *st)
+{
+    if (has_other(st) && st->now->mono_ms - st->s->offered_ms >= LM_HUB_OFFER_MS) {
+        st->s->offered_ms = st->now->mono_ms;
+        send_part(st, 0, 0);
+    }
+}
+
+static void offer(struct step *st)
+{
+    if (has_other(st)) {
+        st->s->offered_ms = st->now->mono_ms;
+        send_part(st, 0, 0);
+    }
+}
+
 static void confirm_lease(struct step *st)
 {
     if (!st->s->confirmed) {
@@ -506,6 +569,7 @@ static void take_pull(struct step *st)
         return;
     }
     confirm_lease(st); /* only PULL names the session, and so the lease that came with it */
+    offer_again(st);
     if (s->reading_feed) {
         add_log(st, "PULL while a page is being read", m.cursor.position);
         return;
@@ -649,6 +713,9 @@ static void take_message(struct step *st)
     case LM_MSG_WANT:
         take_want(st);
         break;
+    case LM_MSG_CATALOG:
+        take_ask(st);
+        break;
     default:
         add_log(st, "unknown kind of message", ev->message.kind);
         break;
@@ -696,6 +763,9 @@ void lm_hub_session_step(struct lm_hub_session *session, const struct lm_hub_eve
         break;
     case LM_HE_NEWS:
         news(&st);
+        break;
+    case LM_HE_CATALOG:
+        offer(&st);
         break;
     }
 }

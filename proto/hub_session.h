@@ -31,6 +31,7 @@
 #define LM_HUB_PUSHES_MAX                                                                          \
     (2 * LM_WINDOW_MAX)       /* pushes of one session that wait for their commit                  \
                                */
+#define LM_HUB_OFFER_MS 60000 /* a node with another catalogue is told of the hub's this often */
 #define LM_HUB_IDLE_MS 300000 /* nothing heard → CLOSE */
 #define LM_HUB_STRAY_MS                                                                            \
     30000 /* messages of an older peer are late ones for this long after HELLO */
@@ -72,6 +73,8 @@ struct lm_hub_now {
     struct lm_mark head;
     uint32_t catalog;
     uint8_t catalog_hash[32];
+    const uint8_t *catalog_packed; /* its files: lm_catalog.packed */
+    size_t catalog_packed_len;
     bool loaded;    /* many sessions wait for the writer: credit 1 */
     bool read_only; /* a rival incarnation was shown: answer "busy" to HELLO and PUSH */
 };
@@ -82,6 +85,7 @@ enum lm_hub_event_kind {
     LM_HE_HELLO_STORED, /* .ok: answer to STORE_HELLO; view is what is true after it */
     LM_HE_COMMITTED,    /* .committed: answer to one or more STORE_PUSH */
     LM_HE_PAGE,         /* .page: answer to READ_FEED or READ_BODIES */
+    LM_HE_CATALOG,      /* another catalogue came into force (now) */
     LM_HE_NEWS          /* .position: the journal grew by something in this replica's scope */
 };
 
@@ -223,7 +227,9 @@ struct lm_hub_session {
     bool reading_feed, reading_bodies;
     uint64_t feed_session, bodies_session; /* for which session they were read */
     bool news_sent;
-    uint64_t stray_peer; /* an older peer that still talks */
+    uint8_t catalog_hash[32]; /* the node's, as HELLO said */
+    int64_t offered_ms;       /* mono: when it was last told of another */
+    uint64_t stray_peer;      /* an older peer that still talks */
     int64_t stray_ms;
     int64_t
         contest_ms; /* mono: when an older lease was shown while the holder was about; −1: not */

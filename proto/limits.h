@@ -23,7 +23,7 @@
 #define LM_CATALOG_BYTES_MAX (4 * 1024 * 1024)
 #define LM_CATALOG_PACKED_BYTES_MAX (LM_CATALOG_BYTES_MAX + 128 * 1024)
 #define LM_CATALOG_FILES_MAX 256
-#define LM_CATALOG_PART_BYTES_MAX (64 * 1024) /* of a packed catalogue in one message */
+#define LM_CATALOG_PART_BYTES_MAX (64 * 1024)  /* of a packed catalogue in one message */
 #define LM_SKEW_MS (5 * 60 * 1000)             /* HLC ahead of hub time that is still believed */
 #define LM_PULL_AGAIN_MS 30000                 /* ask again when a FEED page does not come */
 #define LM_FREE_BYTES_MIN (50LL * 1024 * 1024) /* a node refuses saves below this */
@@ -35,8 +35,8 @@
 #define LM_FIELDS_PER_TYPE_MAX 96
 #define LM_GROUPS_PER_TYPE_MAX 96
 #define LM_TYPES_MAX 128
-#define LM_NAME_BYTES_MAX 40 /* of a type, field or group */
+#define LM_NAME_BYTES_MAX 40      /* of a type, field or group */
 #define LM_UNKNOWN_STAMPS_MAX 256 /* groups of one record that its holder's catalogue lacks */
-#define LM_ISSUES_MAX 32 /* complaints reported about one record */
+#define LM_ISSUES_MAX 32          /* complaints reported about one record */
 
 #endif

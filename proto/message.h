@@ -23,6 +23,7 @@ enum lm_kind_msg {
     LM_MSG_FEED = 8,
     LM_MSG_WANT = 9,
     LM_MSG_BODIES = 10,
+    LM_MSG_CATALOG = 13,
     LM_MSG_NEWS = 14,
     LM_MSG_ERROR = 15
 };
@@ -173,6 +174,20 @@ struct lm_msg_want {
 struct lm_msg_news {
     uint64_t position;
 };
+/* CATALOG of a node: the bytes from offset on of the packed catalogue with this number and hash. */
+struct lm_msg_ask {
+    uint32_t number;
+    uint8_t hash[LM_HASH_BYTES];
+    uint64_t offset;
+};
+/* CATALOG of a hub: some of the one in force; without bytes it says only which that is. */
+struct lm_msg_part {
+    uint32_t number;
+    uint8_t hash[LM_HASH_BYTES];
+    uint64_t total, offset;
+    const uint8_t *bytes;
+    size_t n;
+};
 struct lm_msg_error {
     const char *code, *text;
     uint32_t retry_after_s;
@@ -194,6 +209,8 @@ LM_MESSAGE(pull);
 LM_MESSAGE(feed);
 LM_MESSAGE(want);
 LM_MESSAGE(news);
+LM_MESSAGE(ask);
+LM_MESSAGE(part);
 LM_MESSAGE(error);
 
 /* Batches: gathers changes until a limit says stop, then packs them. */

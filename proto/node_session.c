@@ -131,6 +131,7 @@ static void give_up_socket(struct lm_ns_step *st, enum lm_node_state to, uint32_
     s->waiting = false;
     s->pulling = false;
     s->wanting = false;
+    s->catalog.asking = false;
     lm_ns_up_rewind(st);
     s->beat_wait = false;
     lm_ns_add(st, LM_NX_RESET)->reset.delay_ms = delay_ms;
@@ -286,6 +287,14 @@ static void take_message(struct lm_ns_step *st)
         }
         break;
     }
+    case LM_MSG_CATALOG: {
+        struct lm_msg_part *m = lm_arena_alloc(ev->message.arena, sizeof(*m));
+
+        if (m != NULL && live_only(st) && READ(part, m)) {
+            lm_ns_catalog_part(st, m);
+        }
+        break;
+    }
     case LM_MSG_ERROR: {
         struct lm_msg_error m;
 
@@ -312,6 +321,8 @@ static void take_refused(struct lm_ns_step *st)
         s->hello_sent = false;
     } else if (s->state == LM_NS_LIVE && st->ev->refused.kind == LM_MSG_PUSH) {
         lm_ns_up_refused(st, st->ev->refused.first_seq);
+    } else if (s->state == LM_NS_LIVE && st->ev->refused.kind == LM_MSG_CATALOG) {
+        lm_ns_catalog_refused(st);
     } else if (s->state == LM_NS_LIVE) {
         lm_ns_down_refused(st, st->ev->refused.kind);
     }
@@ -373,6 +384,9 @@ static void take_event(struct lm_ns_step *st)
     case LM_NE_WANTED:
         lm_ns_down_wanted(st, ev->wanted.ids, ev->wanted.n);
         break;
+    case LM_NE_CATALOG:
+        lm_ns_catalog_looked(st);
+        break;
     case LM_NE_HASH_CHECKED:
         LM_CHECK(s->state == LM_NS_CHECKING);
         lm_ns_take_hash_checked(st, ev->hash_ok);
@@ -403,7 +417,7 @@ static void take_event(struct lm_ns_step *st)
 static void note_waiting(struct lm_ns_step *st)
 {
     struct lm_node_session *s = st->s;
-    bool waiting = lm_ns_up_outstanding(s) || lm_ns_down_outstanding(s);
+    bool waiting = lm_ns_up_outstanding(s) || lm_ns_down_outstanding(s) || s->catalog.asking;
 
     if (waiting && !s->waiting) {
         s->waiting_ms = st->now_ms;
@@ -425,7 +439,7 @@ static void watch_silence(struct lm_ns_step *st)
 static void judge_synced(struct lm_ns_step *st)
 {
     struct lm_node_session *s = st->s;
-    bool synced = lm_ns_up_done(s) && lm_ns_down_done(s);
+    bool synced = lm_ns_up_done(s) && lm_ns_down_done(s) && lm_ns_catalog_done(s);
 
     if (synced && !s->synced) {
         s->synced = true;
@@ -454,6 +468,7 @@ static void pump(struct lm_ns_step *st)
         if (s->state == LM_NS_LIVE) {
             lm_ns_down_pump(st); /* PULL first: it tells the hub that the lease is held */
             lm_ns_up_pump(st);
+            lm_ns_catalog_pump(st);
             note_waiting(st);
             judge_synced(st);
         }

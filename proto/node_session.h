@@ -74,6 +74,7 @@ enum lm_node_event_kind {
     LM_NE_WANTED,         /* .wanted: answer to READ_WANTED */
     LM_NE_HASH_CHECKED,   /* .hash_ok: answer to CHECK_HASH */
     LM_NE_FORKED,         /* .forked: answer to FORK */
+    LM_NE_CATALOG,        /* .catalog: answer to OFFER and STORE_PART */
     LM_NE_SEND_REFUSED,   /* .refused: the transport took neither this message nor a part of it */
     LM_NE_SYNC_NOW,       /* a person or `sync` asks: no waiting; SYNCED will be told again */
     LM_NE_STOP,
@@ -93,6 +94,15 @@ struct lm_node_batch {
     const uint8_t *packed;
     size_t packed_len;
     struct lm_head head;
+};
+
+/* What the program makes of the hub's catalogue. */
+enum lm_catalog_outcome {
+    LM_CATALOG_ASK,      /* wanted, from .offset on */
+    LM_CATALOG_IN_FORCE, /* it is the node's now, durably */
+    LM_CATALOG_KEPT_OUT, /* older, rival, not for this program: the node keeps its own. Not asked
+                           for again in this session */
+    LM_CATALOG_FAILED    /* the disk's fault: later again */
 };
 
 struct lm_node_event {
@@ -130,6 +140,12 @@ struct lm_node_event {
             struct lm_head acked; /* seq 0 with the chain start of the new branch */
         } forked;
         struct {
+            uint32_t number; /* of the effect that it answers */
+            uint8_t hash[32];
+            enum lm_catalog_outcome outcome;
+            uint64_t offset; /* ASK: bytes that are stored already */
+        } catalog;
+        struct {
             uint8_t kind;       /* as in the SEND effect */
             uint64_t first_seq; /* as in the SEND effect */
         } refused;
@@ -149,8 +165,11 @@ enum lm_node_effect_kind {
     LM_NX_APPLY_FEED,    /* .feed: one transaction: entries, wanted list, and for a FEED cursor and
                             mark → FEED_APPLIED */
     LM_NX_READ_WANTED,   /* → WANTED with up to LM_WANT_MAX ids */
-    LM_NX_FORK,   /* .fork: close the branch, open a new one with what is unsent → FORKED */
-    LM_NX_STATUS, /* .status: for people; given when it changes */
+    LM_NX_OFFER, /* .part: the hub has this catalogue and we another → CATALOG. No bytes in it. */
+    LM_NX_STORE_PART, /* .part: keep these bytes; when all are there, take the catalogue in, in one
+                         transaction → CATALOG */
+    LM_NX_FORK,       /* .fork: close the branch, open a new one with what is unsent → FORKED */
+    LM_NX_STATUS,     /* .status: for people; given when it changes */
     LM_NX_SYNCED, /* all acked, feed caught up, nothing wanted: told once each time it becomes true
                    */
     LM_NX_LOG     /* .log: worth a line in the log */
@@ -199,6 +218,7 @@ struct lm_node_effect {
             const struct lm_msg_feed *page;
             bool is_bodies;
         } feed;
+        const struct lm_msg_part *part;
         struct {
             const char *reason;  /* "acked_beyond_head", "hash_differs", "rolled_back" */
             uint64_t branch_min; /* the new branch's number is at least this */
@@ -311,7 +331,19 @@ struct lm_node_session {
     bool wanting; /* WANT unanswered */
     int64_t want_sent_ms;
     int64_t want_at_ms; /* mono: not before */
+
+    struct {
+        struct lm_msg_part part; /* the hub's, as told last; without bytes */
+        bool wanted;             /* to be asked for from part.offset on */
+        bool looking;            /* OFFER or STORE_PART unanswered */
+        bool asking;             /* CATALOG unanswered */
+        bool kept_out;           /* this one is not for us: nothing more in this session */
+        uint32_t tries;          /* questions in a row without a part */
+        int64_t sent_ms, at_ms;  /* mono: last question; the next not before */
+    } catalog;
 };
+
+#define LM_NODE_CATALOG_TRIES_MAX 5 /* questions without an answer; then with the next offer */
 
 /* OFFLINE; the program creates the first socket and gives CONNECTED. */
 void lm_node_session_init(struct lm_node_session *session, const struct lm_node_config *config);

@@ -63,4 +63,12 @@ void lm_ns_down_pump(struct lm_ns_step *st);
 bool lm_ns_down_outstanding(const struct lm_node_session *s);
 bool lm_ns_down_done(const struct lm_node_session *s); /* caught up, nothing wanted */
 
+/* The catalogue: node_session_catalog.c */
+void lm_ns_catalog_begin(struct lm_ns_step *st); /* a session begins: WELCOME told of the hub's */
+void lm_ns_catalog_part(struct lm_ns_step *st, const struct lm_msg_part *part);
+void lm_ns_catalog_looked(struct lm_ns_step *st); /* on CATALOG */
+void lm_ns_catalog_refused(struct lm_ns_step *st);
+void lm_ns_catalog_pump(struct lm_ns_step *st);
+bool lm_ns_catalog_done(const struct lm_node_session *s); /* nothing of it is on its way */
+
 #endif

@@ -63,8 +63,8 @@ enum lm_status lm_stamps_unpack(struct lm_record *rec, const uint8_t *data, size
  * counts like any other. Fields of the hub only (fill = hub) take part: they travel in the feed as
  * well; fields with fill = computed do not. */
 uint64_t lm_record_digest(const struct lm_record *rec);
-/* What an author saw, for deletes and transitions: 8 bytes likewise, over the versions of the groups
- * that were touched since the record's origin was set. */
+/* What an author saw, for deletes and transitions: 8 bytes likewise, over the versions of the
+ * groups that were touched since the record's origin was set. */
 uint64_t lm_record_seen(const struct lm_record *rec);
 
 /* {"id","type","village_code","state","fields":{…}} plus "invalid":{code,field,zh,en} when set; new

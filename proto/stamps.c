@@ -5,11 +5,11 @@
  *     names  = nil in the first entry: all groups that no later entry names; else an array of group
  * names
  *
- * The stamp of group "origin" stands first, so that a record never edited has one entry, and a group
- * that a newer catalogue adds takes it, on every side alike. Later entries and their names follow
- * the order of the type's groups. Names not known here are kept with their stamps
- * (rec->unknown_stamps) and written again: what a record is, and its digests, do not depend on which
- * catalogue its holder has. */
+ * The stamp of group "origin" stands first, so that a record never edited has one entry, and a
+ * group that a newer catalogue adds takes it, on every side alike. Later entries and their names
+ * follow the order of the type's groups. Names not known here are kept with their stamps
+ * (rec->unknown_stamps) and written again: what a record is, and its digests, do not depend on
+ * which catalogue its holder has. */
 #include "proto/record.h"
 
 #include "proto/pack.h"

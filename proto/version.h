@@ -14,8 +14,8 @@ struct lm_version {
     uint64_t replica; /* 63 bits; 0 = the hub */
 };
 
-/* From here on (the year 4199) an HLC is no clock's. Half of the numbers lie beyond, so that whoever
- * builds on a change always finds a higher one; PROTOCOL.md "HLC" says who may pass it. */
+/* From here on (the year 4199) an HLC is no clock's. Half of the numbers lie beyond, so that
+ * whoever builds on a change always finds a higher one; PROTOCOL.md "HLC" says who may pass it. */
 #define LM_HLC_FAR ((uint64_t)1 << 62)
 #define LM_HLC_FAR_STEP 65536 /* and by how much at once */
 

@@ -117,6 +117,7 @@ static void run_command(struct lm_server *server, struct lm_control_request *req
                 LM_HUB_NAME);
     } else {
         server->hub->registry_changed = false;
+        server->hub->catalog_changed = false;
         code = command->run(server->hub, &cli);
         if (server->hub->registry_changed &&
             lm_gate_reload(server->gate, server->hub->store, &err) != LM_OK) {
@@ -131,6 +132,9 @@ static void run_command(struct lm_server *server, struct lm_control_request *req
                     lm_log(LM_LOG_ERROR, "serve", "a replica's row cannot be read");
                 }
             }
+        }
+        if (server->hub->catalog_changed) {
+            lm_server_catalog(server);
         }
         lm_server_news(server);
     }

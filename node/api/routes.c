@@ -191,7 +191,8 @@ static void handle(void *arg, const struct lm_http_request *request,
 
     response->content_type = "application/json; charset=utf-8";
     if (let_in(&call, binding->route->who) && take_body(&call)) {
-        st = binding->route->handler(&call);
+        st = lm_nstore_refresh(binding->api->store, &call.err);
+        st = st == LM_OK ? binding->route->handler(&call) : st;
         if (st != LM_OK) {
             if (!call.err.code[0]) {
                 (void)lm_fail(&call.err, st, lm_status_name(st), "", "没有完成，请重试。",

@@ -57,6 +57,19 @@ static json_t *record_row(struct lm_nstore *store, const struct lm_me *me,
     return row;
 }
 
+/* A record that is kept but of a catalogue that is not here yet; NULL: there is none. */
+static json_t *later_row(struct lm_nstore *store, const char *id)
+{
+    char type[48];
+
+    return lm_nstore_later(store, id, type)
+               ? json_pack("{s:s,s:s,s:b,s:s,s:s}", "id", id, "type", type, "needs_upgrade", 1,
+                           "text", "需升级：这种记录要等新的业务目录或新版程序。", "text_en",
+                           "Needs an upgrade: records of this type wait for a newer catalogue or "
+                           "program.")
+               : NULL;
+}
+
 int lm_node_cmd_get(struct lm_node *node, struct lm_cli *cli)
 {
     char id[LM_UUID_TEXT + 1];
@@ -73,16 +86,17 @@ int lm_node_cmd_get(struct lm_node *node, struct lm_cli *cli)
         st = lm_nstore_me(node->store, &me, &err);
     }
     if (st == LM_OK && !(type = lm_nstore_type_of(node->store, id))) {
-        st = not_found(&err, id);
+        row = later_row(node->store, id);
+        st = row ? LM_OK : not_found(&err, id);
     }
-    if (st == LM_OK) {
+    if (st == LM_OK && !row) {
         st = lm_tables_get(lm_nstore_tables(node->store), &arena, type, id, &rec);
         if (st != LM_OK) {
             (void)lm_fail(&err, st, lm_status_name(st), "", "读取记录失败。",
                           "The record could not be read.");
         }
     }
-    if (st == LM_OK && !(row = record_row(node->store, &me, rec))) {
+    if (st == LM_OK && !row && !(row = record_row(node->store, &me, rec))) {
         st = lm_fail(&err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
     }
     if (st == LM_OK) {
@@ -159,7 +173,7 @@ int lm_node_cmd_list(struct lm_node *node, struct lm_cli *cli)
     if (st == LM_OK && n != 1) {
         st = lm_node_usage(&err, "缺少记录类型", "a record type is missing");
     }
-    if (st == LM_OK && !(type = lm_catalog_type(node->catalog, positional[0]))) {
+    if (st == LM_OK && !(type = lm_catalog_type(lm_nstore_catalog(node->store), positional[0]))) {
         st = lm_fail(&err, LM_ERR_INVALID, "unknown_type", "type", "没有记录类型“%.40s”。",
                      "No record type \"%.40s\".", positional[0]);
     }

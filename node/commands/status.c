@@ -67,10 +67,36 @@ static void print_text(FILE *out, const struct lm_me *me, size_t returned, size_
     fprintf(out, "状态 / state:          %s: %s / %s\n", me->state, me->state_zh, me->state_en);
 }
 
+/* hub_catalog: null while it is ours too, as far as is known. */
+static void add_catalog(json_t *doc, const struct lm_me *me, const struct lm_hub_catalog *hub)
+{
+    json_t *row = json_null();
+
+    if (hub->number) {
+        row = json_pack("{s:I,s:s,s:s,s:s}", "number", (json_int_t)hub->number, "code", hub->code,
+                        "text", hub->zh, "text_en", hub->en);
+    }
+    (void)json_object_set_new(doc, "catalog", json_integer((json_int_t)me->catalog));
+    (void)json_object_set_new(doc, "hub_catalog", row);
+    (void)json_object_set_new(doc, "needs_upgrade", json_integer((json_int_t)hub->later));
+}
+
+static void print_catalog(FILE *out, const struct lm_me *me, const struct lm_hub_catalog *hub)
+{
+    fprintf(out, "业务目录 / catalogue:  %u\n", (unsigned)me->catalog);
+    if (hub->code[0]) {
+        fprintf(out, "  %s / %s\n", hub->zh, hub->en);
+    }
+    if (hub->later) {
+        fprintf(out, "需升级 / need upgrade:  %zu\n", hub->later);
+    }
+}
+
 int lm_node_cmd_status(struct lm_node *node, struct lm_cli *cli)
 {
     struct lm_error err = {0};
     struct lm_me me;
+    struct lm_hub_catalog hub;
     size_t n = 0, returned = 0, held = 0, conflicts = 0;
     const char *positional[1];
     enum lm_status st = lm_cli_options(cli, NULL, 0, positional, 0, &n, &err);
@@ -87,6 +113,9 @@ int lm_node_cmd_status(struct lm_node *node, struct lm_cli *cli)
     if (st == LM_OK) {
         st = lm_nstore_count_open(node->store, LM_V_CONCURRENT, &conflicts, &err);
     }
+    if (st == LM_OK) {
+        st = lm_nstore_hub_catalog(node->store, &hub, &err);
+    }
     if (st != LM_OK) {
         return lm_node_fail(cli, &err);
     }
@@ -101,12 +130,14 @@ int lm_node_cmd_status(struct lm_node *node, struct lm_cli *cli)
     if (cli->json) {
         json_t *doc = lm_node_status_json(&me, returned, held, conflicts);
 
+        add_catalog(doc, &me, &hub);
         if (doc) {
             lm_json_print(cli->out, doc);
         }
         json_decref(doc);
     } else {
         print_text(cli->out, &me, returned, held, conflicts);
+        print_catalog(cli->out, &me, &hub);
     }
     return LM_EXIT_OK;
 }

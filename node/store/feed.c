@@ -61,10 +61,10 @@ static enum lm_status take_body(struct page *p, const struct lm_feed_entry *e)
     enum lm_status st = lm_body_read(p->s->catalog, e->body, e->body_len, &p->arena, &hub, &why);
 
     if (st == LM_ERR_NOT_FOUND || st == LM_ERR_INVALID || st == LM_ERR_VERSION) {
-        /* Of a newer catalogue, then the feed starts over with it; or malformed, then asking again
-         * gives the same. */
+        /* Of a newer catalogue, as a rule: kept until that is here. Asking again gives the same. */
         lm_log(LM_LOG_WARN, "feed", "record %s cannot be read: %s", e->id, why.code);
-        return want(p, e->id, false);
+        st = ns_later_put(p->s, e->id, e->type, e->body, e->body_len, p->err);
+        return st == LM_OK ? want(p, e->id, false) : st;
     }
     if (st != LM_OK) {
         return st;
@@ -73,7 +73,10 @@ static enum lm_status take_body(struct page *p, const struct lm_feed_entry *e)
         lm_log(LM_LOG_WARN, "feed", "entry %s holds another record", e->id);
         return LM_OK;
     }
-    st = get_local(p, hub->type, hub->id, &local);
+    st = ns_later_drop(p->s, e->id, p->err);
+    if (st == LM_OK) {
+        st = get_local(p, hub->type, hub->id, &local);
+    }
     if (st == LM_OK) {
         st = lm_nstore_pending(p->s, hub->type, hub->id, p->msg->branch, p->acked_seq, pending,
                                &any, p->err);
@@ -142,6 +145,7 @@ static enum lm_status take_gone(struct page *p, const struct lm_feed_entry *e)
         return want(p, e->id, true);
     }
     st = type ? delete_row(p, type, e->id) : LM_OK;
+    st = st == LM_OK ? ns_later_drop(p->s, e->id, p->err) : st;
     return st == LM_OK ? want(p, e->id, false) : st;
 }
 
@@ -269,6 +273,53 @@ enum lm_status lm_nstore_apply_page(struct lm_nstore *store, const struct lm_msg
                       "A page of the feed could not be stored.");
     }
     return st;
+}
+
+/* What was kept of records that could not be read, judged by what is acked now: nothing can have
+ * been made here about a record of a type that was not known. */
+enum lm_status ns_later_take(struct lm_nstore *s, struct lm_error *err)
+{
+    struct lm_msg_feed msg = {0};
+    struct page p = {.s = s, .msg = &msg, .err = err, .lookup = lm_tables_lookup(s->tables)};
+    char after[40] = "";
+    enum lm_status st = lm_nstore_me(s, &p.me, err);
+    struct lm_arena bodies;
+
+    if (st == LM_ERR_NOT_FOUND) {
+        return LM_OK; /* not enrolled yet */
+    }
+    msg.branch = p.me.branch;
+    msg.acked = p.me.acked;
+    lm_arena_init(&p.arena, NS_RECORD_ARENA_BYTES);
+    lm_arena_init(&bodies, NS_RECORD_ARENA_BYTES);
+    while (st == LM_OK) {
+        struct lm_feed_entry e = {.kind = LM_ENTRY_BODY};
+        sqlite3_stmt *q = ns_stmt(s, NS_LATER_NEXT);
+        uint8_t *copy;
+
+        lm_arena_reset(&p.arena);
+        lm_arena_reset(&bodies);
+        ns_bind_text(q, 1, after);
+        st = ns_row(s, q, "read what was kept", err);
+        if (st != LM_OK) {
+            break;
+        }
+        ns_column_text(q, 0, e.id, sizeof e.id);
+        e.type = lm_arena_text(&bodies, (const char *)sqlite3_column_text(q, 1),
+                               (size_t)sqlite3_column_bytes(q, 1));
+        e.body_len = (size_t)sqlite3_column_bytes(q, 2);
+        copy = lm_arena_alloc(&bodies, e.body_len);
+        if (copy && e.body_len) {
+            memcpy(copy, sqlite3_column_blob(q, 2), e.body_len);
+        }
+        ns_done(q);
+        e.body = copy;
+        (void)snprintf(after, sizeof after, "%s", e.id);
+        st = copy && e.type ? take_body(&p, &e) : LM_ERR_MEMORY;
+    }
+    lm_arena_free(&p.arena);
+    lm_arena_free(&bodies);
+    return st == LM_ERR_NOT_FOUND ? LM_OK : st;
 }
 
 enum lm_status lm_nstore_put_kit_record(struct lm_nstore *store, const uint8_t *body, size_t n,

@@ -111,7 +111,38 @@ static const char usb[] =
     "  made_ms INTEGER NOT NULL,"
     "  taken INTEGER NOT NULL DEFAULT 0) STRICT;"; /* 1 its reply is being taken in, 2 it was */
 
-const struct lm_migration ns_migrations[] = {{.sql = first}, {.sql = pages}, {.sql = usb}};
+static const char catalogues[] =
+    /* Catalogues that were in force here; which is, says me. */
+    "CREATE TABLE catalogs("
+    "  number INTEGER PRIMARY KEY,"
+    "  hash BLOB NOT NULL,"           /* of its files */
+    "  packed BLOB NOT NULL) STRICT;" /* its files */
+
+    /* One that is on its way: parts of its packed form, without gaps from 0 on. */
+    "CREATE TABLE incoming("
+    "  at INTEGER PRIMARY KEY," /* byte at which the part begins */
+    "  number INTEGER NOT NULL,"
+    "  hash BLOB NOT NULL,"
+    "  total INTEGER NOT NULL,"
+    "  bytes BLOB NOT NULL) STRICT;"
+
+    /* What the hub has in force when it is another, and why it is not ours; one row at most. */
+    "CREATE TABLE hub_catalog("
+    "  one INTEGER PRIMARY KEY CHECK(one = 1),"
+    "  number INTEGER NOT NULL,"
+    "  hash BLOB NOT NULL,"
+    "  code TEXT NOT NULL,"
+    "  zh TEXT NOT NULL,"
+    "  en TEXT NOT NULL) STRICT;"
+
+    /* Records that this catalogue can't read, in the hub's bytes, until it can. */
+    "CREATE TABLE later("
+    "  id TEXT PRIMARY KEY,"
+    "  type TEXT NOT NULL,"
+    "  body BLOB NOT NULL) STRICT, WITHOUT ROWID;";
+
+const struct lm_migration ns_migrations[] = {
+    {.sql = first}, {.sql = pages}, {.sql = usb}, {.sql = catalogues}};
 const int ns_n_migrations = sizeof ns_migrations / sizeof *ns_migrations;
 
 #define EXPORT_COLUMNS                                                                             \
@@ -146,8 +177,7 @@ const char *const ns_sql[NS_COUNT] = {
                      "max(seen_pos, ?3)",
     [NS_ME_CONTACT] = "UPDATE me SET last_contact_ms = ?1",
     [NS_ME_STATE] = "UPDATE me SET state = ?1, state_code = ?2, state_zh = ?3, state_en = ?4",
-    [NS_ME_CATALOG] =
-        "UPDATE me SET catalog = ?1, catalog_hash = ?2, cursor_pos = 0, cursor_id = ''",
+    [NS_ME_CATALOG] = "UPDATE me SET catalog = ?1, catalog_hash = ?2",
     [NS_ME_OFFSET] = "UPDATE me SET offset_ms = ?1",
     [NS_OUT_ADD] = "INSERT INTO outbox(branch, seq, record, type, hlc, user, body, hash) "
                    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -231,4 +261,21 @@ const char *const ns_sql[NS_COUNT] = {
         " safe_seq = ?5, hlc = max(hlc, ?6), seen_pos = ?7, seen_hash = ?8, cursor_pos = ?9,"
         " cursor_id = ?10, offset_ms = ?11, last_contact_ms = ?12",
     [NS_USB_RESTART] = "UPDATE me SET cursor_pos = 0, cursor_id = ''",
+    [NS_CATALOG_PUT] = "INSERT OR REPLACE INTO catalogs(number, hash, packed) VALUES(?1, ?2, ?3)",
+    [NS_CATALOG_TRIM] = "DELETE FROM catalogs WHERE number <> ?1 AND number NOT IN"
+                        " (SELECT number FROM catalogs ORDER BY number DESC LIMIT 16)",
+    [NS_IN_STATE] = "SELECT number, hash, total, (SELECT sum(length(bytes)) FROM incoming)"
+                    " FROM incoming WHERE at = 0",
+    [NS_IN_ADD] = "INSERT INTO incoming(at, number, hash, total, bytes) VALUES(?1, ?2, ?3, ?4, ?5)",
+    [NS_IN_PARTS] = "SELECT bytes FROM incoming ORDER BY at",
+    [NS_IN_DROP] = "DELETE FROM incoming",
+    [NS_HUB_CATALOG_PUT] = "INSERT OR REPLACE INTO hub_catalog(one, number, hash, code, zh, en)"
+                           " VALUES(1, ?1, ?2, ?3, ?4, ?5)",
+    [NS_HUB_CATALOG_GET] = "SELECT number, hash, code, zh, en FROM hub_catalog",
+    [NS_HUB_CATALOG_DROP] = "DELETE FROM hub_catalog",
+    [NS_LATER_PUT] = "INSERT OR REPLACE INTO later(id, type, body) VALUES(?1, ?2, ?3)",
+    [NS_LATER_DROP] = "DELETE FROM later WHERE id = ?1",
+    [NS_LATER_NEXT] = "SELECT id, type, body FROM later WHERE id > ?1 ORDER BY id LIMIT 1",
+    [NS_LATER_GET] = "SELECT type FROM later WHERE id = ?1",
+    [NS_LATER_COUNT] = "SELECT count(*) FROM later",
 };

@@ -85,44 +85,6 @@ uint64_t ns_column_u64(sqlite3_stmt *stmt, int at)
 
 /* ---- opening ---- */
 
-/* The record tables are made again only when the catalogue is another one: several processes open
- * the file all day. */
-static enum lm_status migrate_tables(struct lm_nstore *s, struct lm_error *err)
-{
-    sqlite3_stmt *stmt = NULL;
-    bool same = false;
-    enum lm_status st = lm_db_prepare(s->db, "SELECT catalog_hash FROM me", &stmt, err);
-
-    if (st == LM_OK && sqlite3_step(stmt) == SQLITE_ROW) {
-        uint8_t hash[LM_HASH_BYTES];
-
-        ns_column_hash(stmt, 0, hash);
-        same = memcmp(hash, s->catalog->hash, LM_HASH_BYTES) == 0;
-    }
-    (void)sqlite3_finalize(stmt);
-    if (st != LM_OK || same) {
-        return st;
-    }
-    st = lm_db_begin(s->db, err);
-    if (st == LM_OK) {
-        st = lm_tables_migrate(s->db, s->catalog, false, err);
-    }
-    if (st == LM_OK) {
-        st = lm_db_prepare(s->db, ns_sql[NS_ME_CATALOG], &stmt, err);
-    }
-    if (st == LM_OK) {
-        ns_bind_u64(stmt, 1, s->catalog->number);
-        ns_bind_blob(stmt, 2, s->catalog->hash, LM_HASH_BYTES);
-        st = ns_run(s, stmt, "note the catalogue", err);
-        (void)sqlite3_finalize(stmt);
-    }
-    if (st == LM_OK) {
-        return lm_db_commit(s->db, err);
-    }
-    lm_db_rollback(s->db);
-    return st;
-}
-
 enum lm_status lm_nstore_open(const struct lm_datadir *dir, const struct lm_catalog *catalog,
                               bool create, struct lm_nstore **out, struct lm_error *err)
 {
@@ -139,7 +101,7 @@ enum lm_status lm_nstore_open(const struct lm_datadir *dir, const struct lm_cata
     if (!s) {
         return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
     }
-    s->catalog = catalog;
+    s->embedded = s->catalog = catalog;
     st = lm_datadir_path(dir, "node.db", path, sizeof path);
     if (st != LM_OK) {
         st = lm_fail(err, st, "path_too_long", "", "数据目录的路径太长。",
@@ -153,14 +115,11 @@ enum lm_status lm_nstore_open(const struct lm_datadir *dir, const struct lm_cata
                      "数据目录 %s 还没有入网，请先运行 lastmile-node enrol。",
                      "%s is not enrolled yet: run `lastmile-node enrol KIT` first.", dir->path);
     }
-    if (st == LM_OK) {
-        st = migrate_tables(s, err);
-    }
-    if (st == LM_OK) {
-        st = lm_tables_open(s->db, catalog, &s->tables, err);
-    }
     for (int i = 0; st == LM_OK && i < NS_COUNT; i++) {
         st = lm_db_prepare(s->db, ns_sql[i], &s->stmts[i], err);
+    }
+    if (st == LM_OK) {
+        st = ns_catalog_open(s, err);
     }
     if (st != LM_OK) {
         lm_nstore_close(&s);
@@ -180,6 +139,7 @@ void lm_nstore_close(struct lm_nstore **store)
         (void)sqlite3_finalize(s->stmts[i]);
     }
     lm_tables_close(&s->tables);
+    ns_catalog_close(s);
     lm_db_close(&s->db);
     free(s);
     *store = NULL;
@@ -199,7 +159,22 @@ const struct lm_catalog *lm_nstore_catalog(const struct lm_nstore *store)
 
 enum lm_status lm_nstore_begin(struct lm_nstore *store, struct lm_error *err)
 {
-    return lm_db_begin(store->db, err);
+    enum lm_status st = lm_db_begin(store->db, err);
+
+    /* Several processes write here: what is in force is read inside the transaction, so that no
+     * save is made with a catalogue that has just been replaced. */
+    if (st == LM_OK) {
+        st = ns_catalog_refresh(store, err);
+        if (st != LM_OK) {
+            lm_db_rollback(store->db);
+        }
+    }
+    return st;
+}
+
+enum lm_status lm_nstore_refresh(struct lm_nstore *store, struct lm_error *err)
+{
+    return ns_catalog_refresh(store, err);
 }
 
 enum lm_status lm_nstore_commit(struct lm_nstore *store, struct lm_error *err)

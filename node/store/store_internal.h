@@ -64,11 +64,29 @@ enum ns_query {
     NS_EXPORT_TAKE,
     NS_USB_WELCOME,
     NS_USB_RESTART,
+    NS_CATALOG_PUT,
+    NS_CATALOG_TRIM,
+    NS_IN_STATE,
+    NS_IN_ADD,
+    NS_IN_PARTS,
+    NS_IN_DROP,
+    NS_HUB_CATALOG_PUT,
+    NS_HUB_CATALOG_GET,
+    NS_HUB_CATALOG_DROP,
+    NS_LATER_PUT,
+    NS_LATER_DROP,
+    NS_LATER_NEXT,
+    NS_LATER_GET,
+    NS_LATER_COUNT,
     NS_COUNT
 };
 
 struct lm_nstore {
-    const struct lm_catalog *catalog;
+    const struct lm_catalog *catalog;  /* in force: as `me` says */
+    const struct lm_catalog *embedded; /* the program's own; the caller's */
+    /* Loaded ones: [0] is in force unless that is the program's, [1] was before it: who looked at
+     * it last may still hold something of it. */
+    struct lm_catalog *loaded[2];
     struct lm_db *db;
     struct lm_tables *tables;
     sqlite3_stmt *stmts[NS_COUNT];
@@ -94,5 +112,20 @@ void ns_column_text(sqlite3_stmt *stmt, int at, char *out, size_t n);
 void ns_column_hash(sqlite3_stmt *stmt, int at, uint8_t out[LM_HASH_BYTES]);
 uint64_t ns_column_u64(sqlite3_stmt *stmt, int at);
 enum lm_status ns_wanted_count(struct lm_nstore *s, uint64_t *out, struct lm_error *err);
+
+/* ---- catalogues (catalogs.c) ---- */
+
+/* Chooses the catalogue in force and brings the tables to it: the stored one, or the program's when
+ * that is newer and may follow, or when there is none yet. */
+enum lm_status ns_catalog_open(struct lm_nstore *s, struct lm_error *err) LM_MUST_USE;
+/* Another process has put another one into force: takes it over. Inside any transaction. */
+enum lm_status ns_catalog_refresh(struct lm_nstore *s, struct lm_error *err) LM_MUST_USE;
+void ns_catalog_close(struct lm_nstore *s);
+/* Keeps a record that can't be read yet, and forgets one (feed.c). */
+enum lm_status ns_later_put(struct lm_nstore *s, const char *id, const char *type,
+                            const uint8_t *body, size_t n, struct lm_error *err) LM_MUST_USE;
+enum lm_status ns_later_drop(struct lm_nstore *s, const char *id, struct lm_error *err) LM_MUST_USE;
+/* Takes in what was kept and can be read now (feed.c). */
+enum lm_status ns_later_take(struct lm_nstore *s, struct lm_error *err) LM_MUST_USE;
 
 #endif

@@ -62,6 +62,9 @@ struct durable { /* what the node's database holds */
     struct lm_mark seen;
     struct lm_incarnation incarnation;
     bool wanted[JOURNAL_MAX];
+    uint32_t catalog;  /* in force */
+    uint32_t incoming; /* on its way, and how much of it is here */
+    uint64_t incoming_n;
 };
 struct journal_entry {
     bool own, mismatch;
@@ -106,7 +109,26 @@ struct world {
     int64_t commit_at_ms;
     int64_t last_as_of_ms;
     uint64_t confirmed, clones, rolled_back;
+    uint32_t catalog;
+    uint64_t asked; /* parts given */
 };
+
+#define CATALOG_BYTES 150000 /* three parts */
+
+static inline void catalog_hash(uint32_t number, uint8_t out[32])
+{
+    memset(out, (int)number - 1, 32);
+}
+
+static inline const uint8_t *catalog_bytes(uint32_t number)
+{
+    static uint8_t bytes[CATALOG_BYTES + 256]; /* each a window of the same bytes */
+
+    for (size_t i = 0; bytes[1] == 0 && i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(i * 31 + i / 251);
+    }
+    return bytes + number;
+}
 
 static inline void trace(struct world *w, const char *what, uint64_t number)
 {
@@ -371,13 +393,16 @@ static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t 
                              .incarnation = w->incarnation,
                              .head = hub_mark(w),
                              .loaded = w->loaded,
-                             .catalog = 1};
+                             .catalog = w->catalog,
+                             .catalog_packed = catalog_bytes(w->catalog),
+                             .catalog_packed_len = CATALOG_BYTES};
     struct lm_hub_effect items[LM_HUB_EFFECTS_MAX];
     struct lm_cursor feed = {0};
     struct lm_msg_want want = {0};
     bool stored = false, read_feed = false, read_bodies = false;
     size_t n;
 
+    catalog_hash(w->catalog, now.catalog_hash);
     ev->now = &now;
     ev->view = &w->view;
     lm_hub_session_step(&w->hs, ev, &w->hfx);
@@ -560,6 +585,35 @@ static inline void node_fork(struct world *w, uint64_t branch_min)
     a->ev.forked.acked = w->node.acked;
 }
 
+/* Durable when it is answered, so a restart before that loses the last part only. */
+static inline void node_catalog(struct world *w, const struct lm_msg_part *part)
+{
+    struct durable *d = &w->node;
+    struct answer *a;
+
+    if (part->number != d->incoming) {
+        d->incoming = part->number;
+        d->incoming_n = 0;
+    }
+    if (part->n > 0) {
+        assert_true(part->offset == d->incoming_n);
+        assert_true(part->n <= LM_CATALOG_PART_BYTES_MAX);
+        assert_memory_equal(part->bytes, catalog_bytes(part->number) + part->offset, part->n);
+        d->incoming_n += part->n;
+    }
+    a = add_answer(w, LM_NE_CATALOG);
+    a->ev.catalog.number = part->number;
+    memcpy(a->ev.catalog.hash, part->hash, 32);
+    a->ev.catalog.outcome = part->number <= d->catalog ? LM_CATALOG_KEPT_OUT : LM_CATALOG_ASK;
+    a->ev.catalog.offset = d->incoming_n;
+    if (part->number == d->catalog) {
+        a->ev.catalog.outcome = LM_CATALOG_IN_FORCE;
+    } else if (part->number > d->catalog && d->incoming_n == CATALOG_BYTES) {
+        d->catalog = part->number;
+        a->ev.catalog.outcome = LM_CATALOG_IN_FORCE;
+    }
+}
+
 static inline void node_send(struct world *w, const struct lm_node_effect *e)
 {
     assert_true(w->connected);
@@ -649,6 +703,10 @@ static inline void node_event(struct world *w, struct lm_node_event *ev)
             a->ev.wanted.n = n;
             break;
         }
+        case LM_NX_OFFER:
+        case LM_NX_STORE_PART:
+            node_catalog(w, e->part);
+            break;
         case LM_NX_FORK:
             w->forks++;
             w->fork_reason = e->fork.reason;
@@ -700,8 +758,9 @@ static inline void node_start(struct world *w)
                                .cursor = w->node.cursor,
                                .seen = w->node.seen,
                                .incarnation = w->node.incarnation,
-                               .catalog = 1};
+                               .catalog = w->node.catalog};
 
+    catalog_hash(c.catalog, c.catalog_hash);
     drop_answers(w);
     w->connected = false;
     w->connect_at_ms = w->now_ms + 100;
@@ -808,6 +867,7 @@ static inline struct world *world_new(uint64_t seed)
     w->incarnation = (struct lm_incarnation){.counter = 1, .random = 5};
     w->next_id = 1;
     w->wall_offset_ms = (int64_t)lm_rand_below(&w->rnd, 1000000000000) - 500000000000;
+    w->catalog = w->node.catalog = 1;
     log_start(&w->node.log, 1);
     w->node.acked = log_head(&w->node.log, 0);
     lm_arena_init(&w->narena, 8 << 20);
@@ -842,7 +902,7 @@ static inline bool world_quiet(const struct world *w)
 {
     return w->ns.synced && w->hub_log.branch == w->node.log.branch &&
            w->hub_log.n == w->node.log.n && w->node.cursor.position == w->journal_n &&
-           wanted_count(&w->node) == 0 && w->n_pushes == 0;
+           wanted_count(&w->node) == 0 && w->n_pushes == 0 && w->node.catalog == w->catalog;
 }
 
 /* Without faults everything comes to rest within ten minutes (a back-off may have grown to five).

@@ -357,6 +357,13 @@ static void make_traffic(void)
     lm_feed_pack(add_example("BODIES"), &feed);
     struct lm_msg_news news = {.position = 45};
     lm_news_pack(add_example("NEWS"), &news);
+    struct lm_msg_ask ask = {.number = 2, .offset = 65536};
+    struct lm_msg_part part = {.number = 2, .total = 65540, .offset = 65536, .n = 4};
+    fill(ask.hash, sizeof ask.hash, 0x60);
+    fill(part.hash, sizeof part.hash, 0x60);
+    part.bytes = part.hash;
+    lm_ask_pack(add_example("CATALOG-ask"), &ask);
+    lm_part_pack(add_example("CATALOG-part"), &part);
     struct lm_msg_error error = {.code = "busy", .text = "try later", .retry_after_s = 30};
     lm_error_pack(add_example("ERROR"), &error);
 }
@@ -628,6 +635,8 @@ static void the_limits_are_those_of_the_code(void **state)
         {"bundle parts", LM_BUNDLE_PARTS_MAX},
         {"skew", LM_SKEW_MS},
         {"pull again", LM_PULL_AGAIN_MS},
+        {"catalogue", LM_CATALOG_BYTES_MAX},
+        {"catalogue part", LM_CATALOG_PART_BYTES_MAX},
     };
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         char row[128];
