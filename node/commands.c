@@ -8,8 +8,10 @@
 
 const struct lm_node_command lm_node_commands[] = {
     {"enrol", LM_NODE_NEEDS_NOTHING,
-     "enrol KIT [--timeout S] | enrol KIT --offline --out FILE | enrol --finish FILE",
-     "makes keys and enrols at the hub with a one-time kit, by network or by USB stick",
+     "enrol KIT [--renew] [--timeout S] | enrol KIT --offline --out FILE | enrol --finish FILE",
+     "makes keys and enrols at the hub with a one-time kit, by network or by USB stick; --renew: "
+     "anew, "
+     "with what is unsent",
      lm_node_cmd_enrol},
     {"serve", LM_NODE_NEEDS_STORE, "serve [--http ADDR:PORT]", "synchronises in the background",
      lm_node_cmd_serve},

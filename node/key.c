@@ -8,8 +8,10 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FILE_NAME "node.key"
+#define NEW_FILE_NAME "node.key.new"
 #define FILE_BYTES_MAX 32768
 
 static enum lm_status damaged(struct lm_error *err, const char *path)
@@ -109,13 +111,13 @@ static bool read_document(const json_t *doc, struct lm_node_key *key)
            get_hex(doc, "nonce", key->nonce, 16) && pair_fits(&key->kit);
 }
 
-enum lm_status lm_node_key_load(const struct lm_datadir *dir, struct lm_node_key *out,
-                                struct lm_error *err)
+static enum lm_status load(const struct lm_datadir *dir, const char *name, struct lm_node_key *out,
+                           struct lm_error *err)
 {
     char path[PATH_MAX], *text = NULL;
     size_t n = 0;
     json_t *doc;
-    enum lm_status st = lm_datadir_path(dir, FILE_NAME, path, sizeof path);
+    enum lm_status st = lm_datadir_path(dir, name, path, sizeof path);
 
     memset(out, 0, sizeof *out);
     if (st != LM_OK) {
@@ -138,6 +140,18 @@ enum lm_status lm_node_key_load(const struct lm_datadir *dir, struct lm_node_key
         lm_node_key_wipe(out);
     }
     return st;
+}
+
+enum lm_status lm_node_key_load(const struct lm_datadir *dir, struct lm_node_key *out,
+                                struct lm_error *err)
+{
+    return load(dir, FILE_NAME, out, err);
+}
+
+enum lm_status lm_node_key_load_new(const struct lm_datadir *dir, struct lm_node_key *out,
+                                    struct lm_error *err)
+{
+    return load(dir, NEW_FILE_NAME, out, err);
 }
 
 enum lm_status lm_node_key_enrolled(const struct lm_datadir *dir, struct lm_node_key *out,
@@ -194,13 +208,13 @@ static json_t *make_document(const struct lm_node_key *key)
     return doc;
 }
 
-enum lm_status lm_node_key_save(const struct lm_datadir *dir, const struct lm_node_key *key,
-                                struct lm_error *err)
+static enum lm_status save(const struct lm_datadir *dir, const char *name,
+                           const struct lm_node_key *key, struct lm_error *err)
 {
     char path[PATH_MAX];
     json_t *doc = make_document(key);
     char *text = doc ? json_dumps(doc, JSON_INDENT(2)) : NULL;
-    enum lm_status st = lm_datadir_path(dir, FILE_NAME, path, sizeof path);
+    enum lm_status st = lm_datadir_path(dir, name, path, sizeof path);
 
     if (st != LM_OK) {
         st = lm_fail(err, st, "path_too_long", "", "数据目录的路径太长。",
@@ -216,6 +230,27 @@ enum lm_status lm_node_key_save(const struct lm_datadir *dir, const struct lm_no
     }
     json_decref(doc);
     return st;
+}
+
+enum lm_status lm_node_key_save(const struct lm_datadir *dir, const struct lm_node_key *key,
+                                struct lm_error *err)
+{
+    return save(dir, FILE_NAME, key, err);
+}
+
+enum lm_status lm_node_key_save_new(const struct lm_datadir *dir, const struct lm_node_key *key,
+                                    struct lm_error *err)
+{
+    return save(dir, NEW_FILE_NAME, key, err);
+}
+
+void lm_node_key_drop_new(const struct lm_datadir *dir)
+{
+    char path[PATH_MAX];
+
+    if (lm_datadir_path(dir, NEW_FILE_NAME, path, sizeof path) == LM_OK) {
+        (void)unlink(path);
+    }
 }
 
 void lm_node_key_wipe(struct lm_node_key *key)

@@ -43,6 +43,13 @@ enum lm_status lm_node_key_enrolled(const struct lm_datadir *dir, struct lm_node
 /* Replaces the file. */
 enum lm_status lm_node_key_save(const struct lm_datadir *dir, const struct lm_node_key *key,
                                 struct lm_error *err) LM_MUST_USE;
+/* Beside it, DIR/node.key.new: an enrolment that is to take this one's place (enrol --renew), until
+ * the database has gone over to it. Then lm_node_key_save and lm_node_key_drop_new. */
+enum lm_status lm_node_key_load_new(const struct lm_datadir *dir, struct lm_node_key *out,
+                                    struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_node_key_save_new(const struct lm_datadir *dir, const struct lm_node_key *key,
+                                    struct lm_error *err) LM_MUST_USE;
+void lm_node_key_drop_new(const struct lm_datadir *dir);
 void lm_node_key_wipe(struct lm_node_key *key); /* accepts NULL */
 
 #endif

@@ -365,6 +365,15 @@ static enum lm_status begin_session(struct lm_link *link, struct lm_error *err)
     if (st != LM_OK) {
         return st;
     }
+    if (me.replica != link->key->replica) {
+        return lm_fail(
+            err, LM_ERR_CORRUPT, "other_key", "",
+            "密钥文件 node.key 不属于这个数据库：若换发登记没有完成，请用同一个入网文件再运行一次 "
+            "lastmile-node enrol --renew；否则请把两者从同一份备份恢复。",
+            "The key file node.key does not belong to this database: if `enrol --renew` "
+            "did not finish, run it again with the same kit; else restore both from one "
+            "copy.");
+    }
     memset(&config, 0, sizeof config);
     config.replica = me.replica;
     memcpy(config.hub_id, link->key->hub_id, sizeof config.hub_id);

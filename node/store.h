@@ -104,6 +104,11 @@ enum lm_status lm_nstore_hash_is(struct lm_nstore *store, const struct lm_head *
  * their order, byte for byte. *me is what is true then. In a transaction of its own. */
 enum lm_status lm_nstore_fork(struct lm_nstore *store, uint64_t branch_min, struct lm_me *me,
                               struct lm_error *err) LM_MUST_USE;
+/* This installation goes on as another replica: what it had not sent is carried into a new branch
+ * under the new name, the feed starts over (store/renew.c). The same replica again changes nothing.
+ * *n_out: changes carried over. In a transaction of its own. */
+enum lm_status lm_nstore_renew(struct lm_nstore *store, uint64_t replica, uint64_t *n_out,
+                               struct lm_error *err) LM_MUST_USE;
 /* True when a change of this record lies above acked. */
 bool lm_nstore_unacked(struct lm_nstore *store, const char *id, uint64_t branch,
                        uint64_t acked_seq);

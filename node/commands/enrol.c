@@ -55,9 +55,34 @@ static enum lm_status new_key(const struct lm_kit *kit, struct lm_node_key *key,
     return LM_OK;
 }
 
-/* What is in the directory already, or a new pending enrolment, saved. */
-static enum lm_status prepare(struct lm_node *node, const struct lm_kit *kit,
-                              struct lm_node_key *key, struct lm_error *err)
+/* The pending enrolment that is to take the place of `old`, saved beside it. */
+static enum lm_status prepare_renewal(struct lm_node *node, const struct lm_kit *kit,
+                                      const struct lm_node_key *old, struct lm_node_key *key,
+                                      struct lm_error *err)
+{
+    struct lm_error ignored;
+    enum lm_status st;
+
+    if (strcmp(old->station, kit->station) != 0 ||
+        memcmp(old->hub_id, kit->hub_id, sizeof old->hub_id) != 0) {
+        return lm_fail(err, LM_ERR_DENIED, "other_station", "",
+                       "入网文件是服务站 %s 的，本机数据属于服务站 %s：不能换发。",
+                       "The kit is for station %s, and the data here belong to station %s: it "
+                       "can't take their place.",
+                       kit->station, old->station);
+    }
+    st = lm_node_key_load_new(&node->dir, key, &ignored);
+    if (st == LM_OK && same_kit(key, kit)) {
+        return LM_OK; /* begun before */
+    }
+    st = new_key(kit, key, err);
+    return st == LM_OK ? lm_node_key_save_new(&node->dir, key, err) : st;
+}
+
+/* What is in the directory already, or a new pending enrolment, saved. *renewing: it takes the
+ * place of another, and lies beside it. */
+static enum lm_status prepare(struct lm_node *node, const struct lm_kit *kit, bool renew,
+                              struct lm_node_key *key, bool *renewing, struct lm_error *err)
 {
     struct lm_error ignored;
     enum lm_status st = lm_node_key_load(&node->dir, key, &ignored);
@@ -67,16 +92,46 @@ static enum lm_status prepare(struct lm_node *node, const struct lm_kit *kit,
         return st;
     }
     if (st == LM_OK && key->enrolled && !same_kit(key, kit)) {
-        return lm_fail(err, LM_ERR_EXISTS, "already_enrolled", "",
-                       "数据目录 %s 已入网（服务站 %s），请换一个目录。",
-                       "%s is enrolled already (station %s): use another directory.",
-                       node->dir.path, key->station);
+        struct lm_node_key old = *key;
+
+        if (!renew) {
+            lm_node_key_wipe(&old);
+            return lm_fail(err, LM_ERR_EXISTS, "already_enrolled", "",
+                           "数据目录 %s 已入网（服务站 "
+                           "%s），请换一个目录；若镇里为本机换发了入网文件，请加 --renew。",
+                           "%s is enrolled already (station %s): use another directory; or, if the "
+                           "town made this kit to enrol this PC anew, add --renew.",
+                           node->dir.path, key->station);
+        }
+        *renewing = true;
+        st = prepare_renewal(node, kit, &old, key, err);
+        lm_node_key_wipe(&old);
+        return st;
     }
     if (st == LM_OK && same_kit(key, kit)) {
         return LM_OK; /* asked before, answered or not: the same key and nonce again */
     }
     st = new_key(kit, key, err);
     return st == LM_OK ? lm_node_key_save(&node->dir, key, err) : st;
+}
+
+/* The database goes over to the answered enrolment, then the key file: a power cut between the two
+ * is found out when the link opens, and the same command goes on from there. */
+static enum lm_status take_over(struct lm_node *node, const struct lm_node_key *key,
+                                uint64_t *n_out, struct lm_error *err)
+{
+    enum lm_status st = lm_nstore_open(&node->dir, node->catalog, false, &node->store, err);
+
+    if (st == LM_OK) {
+        st = lm_nstore_renew(node->store, key->replica, n_out, err);
+    }
+    if (st == LM_OK) {
+        st = lm_node_key_save(&node->dir, key, err);
+    }
+    if (st == LM_OK) {
+        lm_node_key_drop_new(&node->dir);
+    }
+    return st;
 }
 
 static enum lm_status make_database(struct lm_node *node, const struct lm_kit *kit,
@@ -109,7 +164,7 @@ static enum lm_status make_database(struct lm_node *node, const struct lm_kit *k
 
 struct options {
     const char *kit, *out, *finish; /* finish: the answer; no kit then */
-    bool offline;
+    bool offline, renew;
     int timeout_ms;
 };
 
@@ -119,11 +174,12 @@ static enum lm_status read_options(struct lm_cli *cli, struct options *o, struct
     const struct lm_cli_option options[] = {{.name = "--timeout", .value = &seconds},
                                             {.name = "--offline", .flag = &o->offline},
                                             {.name = "--out", .value = &o->out},
-                                            {.name = "--finish", .value = &o->finish}};
+                                            {.name = "--finish", .value = &o->finish},
+                                            {.name = "--renew", .flag = &o->renew}};
     size_t n = 0;
     char *end = NULL;
     long s = TIMEOUT_S_DEFAULT;
-    enum lm_status st = lm_cli_options(cli, options, 4, positional, 1, &n, err);
+    enum lm_status st = lm_cli_options(cli, options, 5, positional, 1, &n, err);
 
     if (st == LM_OK && (o->finish != NULL) == (n == 1)) {
         st = lm_node_usage(err, "应给出入网文件，或用 --finish 给出镇里的答复",
@@ -131,6 +187,9 @@ static enum lm_status read_options(struct lm_cli *cli, struct options *o, struct
     }
     if (st == LM_OK && (o->offline != (o->out != NULL) || (o->finish && o->offline))) {
         st = lm_node_usage(err, "--offline 与 --out 应一起使用", "--offline and --out go together");
+    }
+    if (st == LM_OK && o->renew && (o->offline || o->finish)) {
+        st = lm_node_usage(err, "--renew 只能通过网络", "--renew goes by network only");
     }
     if (st == LM_OK && seconds) {
         s = strtol(seconds, &end, 10);
@@ -276,7 +335,8 @@ int lm_node_cmd_enrol(struct lm_node *node, struct lm_cli *cli)
     struct options options = {0};
     char *text = NULL;
     size_t n = 0;
-    bool asked = false;
+    bool asked = false, renewing = false;
+    uint64_t carried = 0;
     struct lm_error err = {0};
     struct lm_arena arena;
     struct lm_kit kit;
@@ -307,7 +367,7 @@ int lm_node_cmd_enrol(struct lm_node *node, struct lm_cli *cli)
                      ? LM_OK
                      : LM_ERR_BUSY;
         } else if (st == LM_OK) {
-            st = prepare(node, &kit, &key, &err);
+            st = prepare(node, &kit, options.renew, &key, &renewing, &err);
         }
     }
     if (st == LM_OK && !key.enrolled && options.offline) {
@@ -321,15 +381,24 @@ int lm_node_cmd_enrol(struct lm_node *node, struct lm_cli *cli)
                     LM_NODE_NAME);
         }
         st = lm_node_enrol_ask(&key, LM_NODE_NAME " " LM_PROGRAM_VERSION, options.timeout_ms, &err);
-        if (st == LM_OK) {
+        if (st == LM_OK && renewing) {
+            st = lm_node_key_save_new(&node->dir, &key, &err);
+        } else if (st == LM_OK) {
             st = make_database(node, &kit, &key, &err);
+            if (st == LM_OK) {
+                st = lm_node_key_save(&node->dir, &key, &err);
+            }
         }
-        if (st == LM_OK) {
-            st = lm_node_key_save(&node->dir, &key, &err);
-        }
+    }
+    if (st == LM_OK && renewing) {
+        st = take_over(node, &key, &carried, &err);
     }
     if (st == LM_OK && !asked) {
         print_done(cli, &key);
+        if (renewing && !cli->json) {
+            fprintf(cli->out, "带上未上传的修改 / unsent changes carried over: %llu\n",
+                    (unsigned long long)carried);
+        }
     }
     if (text) {
         sodium_memzero(text, n);

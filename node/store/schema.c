@@ -162,6 +162,18 @@ const char *const ns_sql[NS_COUNT] = {
         " NULL, NULL, 'offline', 'not_started', '尚未开始同步。', 'Not synchronised yet.', ?6, ?7)"
         " ON CONFLICT(one) DO NOTHING",
     [NS_ME_HEAD] = "UPDATE me SET head_seq = ?1, head_hash = ?2, hlc = max(hlc, ?3)",
+    /* What the hub said to the former replica is not said to this one: the feed starts over. */
+    [NS_ME_RENEW] = "UPDATE me SET replica = ?1, branch = ?2, head_seq = ?3, head_hash = ?4,"
+                    " acked_seq = 0, acked_hash = ?5, safe_seq = 0, cursor_pos = 0, cursor_id = '',"
+                    " lease_counter = 0, lease_random = 0, state = 'offline',"
+                    " state_code = 'not_started', state_zh = '已换发登记，尚未同步。',"
+                    " state_en = 'Enrolled anew; not synchronised yet.'",
+    [NS_RENEW_NEXT] = "SELECT min(record) FROM outbox WHERE branch = ?1 AND seq > ?2 AND record > "
+                      "?3 HAVING min(record) IS NOT NULL",
+    [NS_RENEW_RECORD] = "SELECT seq, body FROM outbox WHERE record = ?1 AND branch = ?2 AND seq > "
+                        "?3 ORDER BY seq",
+    [NS_RENEW_BODY] = "SELECT body FROM outbox WHERE branch = ?1 AND seq = ?2",
+    [NS_RENEW_HASH] = "UPDATE outbox SET hash = ?3 WHERE branch = ?1 AND seq = ?2",
     [NS_ME_FORK] = "UPDATE me SET branch = ?1, head_seq = ?2, head_hash = ?3, acked_seq = 0, "
                    "acked_hash = ?4, safe_seq = 0",
     [NS_ME_WELCOME] = "UPDATE me SET lease_counter = ?1, lease_random = ?2, inc_counter = ?3, "

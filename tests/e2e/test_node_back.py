@@ -211,3 +211,90 @@ class Cloned(Base):
         self.settle(node)
         self.compare(hub, node)
         self.assertIn(kept[0], [r["id"] for r in twin.list("consultation")])
+
+
+class Renewed(Base):
+    def twin_of(self, town, node, name="twin"):
+        twin = town.new_node(1, name)
+        shutil.copytree(node.dir, twin.dir, ignore=shutil.ignore_patterns("*.sock", "control*"))
+        return twin
+
+    def test_clone_goes_on_by_itself(self):
+        """P8: the second PC, enrolled anew with a kit of its own, brings its unsent changes along under its new name: creations, edits that build
+        on them, a deletion; what the first had sent of the same comes to no harm"""
+        town, hub, node = self.start()
+        both = self.save(node, 1)  # not sent when the copy is made: both have it
+        twin = self.twin_of(town, node)
+        node.sync()
+        record = self.save(node, 1)[0]
+        node.sync()
+        made, gone = twin.add_ids([consultation(item_count=7), consultation(item_count=8)])
+        self.saved += [made, gone]
+        twin.add([{"id": made, "fields": {"item_count": 70}}])
+        twin.add([{"id": made, "fields": {"topic": "policy", "item_count": 71}}])
+        twin.add([{"id": gone, "delete": True, "reason": "重复"}])
+        twin.add([{"id": both[0], "fields": {"item_count": 72}}])
+        kit = town.new_kit(1, "kit-twin")
+        self.cli_refused(twin.run("enrol", kit, check=False), "already_enrolled")
+        former = twin.status()["replica"]
+        twin.run("enrol", kit, "--renew")
+        twin.run("enrol", kit, "--renew")  # again: the same enrolment
+        self.assertNotEqual(twin.status()["replica"], former)
+        self.assertGreaterEqual(twin.status()["pending"], 6)
+        twin.sync()
+        node.sync()
+        twin.sync()
+        self.assertEqual(self.alarms(hub), [])
+        rows = {r["id"]: r for r in hub.rows("records", "consultation")}
+        self.assertEqual(rows[made]["fields"]["item_count"], 71)
+        self.assertNotIn(gone, rows)
+        self.assertEqual(rows[both[0]]["fields"]["item_count"], 72)
+        self.assertIn(record, [r["id"] for r in twin.list("consultation")])
+        self.saved.remove(gone)
+        self.compare(hub, node, twin)
+
+    def test_kit_of_another_station(self):
+        """P11: another station's kit does not take this one's data along"""
+        town, hub, node = self.start(villages=2)
+        self.cli_refused(node.run("enrol", town.new_kit(2, "kit-other"), "--renew", check=False), "other_station")
+        self.save(node, 1)
+        node.sync()
+        self.compare(hub, node)
+
+    def test_hub_away(self):
+        """P8: the hub does not answer: the old enrolment goes on, and the same kit finishes it later"""
+        town, hub, node = self.start()
+        self.save(node, 1)
+        kit = town.new_kit(1, "kit-new")
+        hub.stop()
+        self.assertEqual(node.run("enrol", kit, "--renew", "--timeout", "2", check=False).rc, 1)
+        hub.serve()
+        self.save(node, 1)
+        node.sync()
+        node.run("enrol", kit, "--renew")
+        self.save(node, 1)
+        node.sync()
+        self.compare(hub, node)
+
+    def test_disk_replaced(self):
+        """P8, P10: a new PC with a fresh kit gets everything that the hub has; what the old one named and did not send is a possible gap until a person
+        settles it"""
+        town, hub, node = self.start()
+        shutil.rmtree(node.dir)
+        fresh = town.new_node(1, "fresh")
+        fresh.enrol(town.new_kit(1, "kit-fresh"))
+        fresh.sync()
+        old = next(r["replica"] for s in hub.json("station", "list") for r in s["replicas"] if r["acked"] > 0)
+        hub.run("station", "revoke", node.code, "--replica", old)
+        self.save(fresh, 2)
+        fresh.sync()
+        self.compare(hub, fresh)
+        coverage = self.coverage(hub)
+        self.assertEqual((coverage["stale"], coverage["possible_gap"]), ([], []))  # all that it had named was here
+        db = hub.db()
+        with db:
+            db.execute("UPDATE replicas SET possible_gap = 1 WHERE revoked_ms > 0")  # as if it had named more
+        db.close()
+        self.assertEqual(self.coverage(hub)["possible_gap"], [node.code])
+        hub.run("station", "settle", node.code, "--note", "旧硬盘已核实")
+        self.assertEqual(self.coverage(hub)["possible_gap"], [])
