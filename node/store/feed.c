@@ -232,9 +232,9 @@ enum lm_status lm_nstore_apply_page(struct lm_nstore *store, const struct lm_msg
     struct page p = {.s = store, .msg = page, .is_bodies = is_bodies, .err = err};
     enum lm_status st;
 
-    p.lookup = lm_tables_lookup(store->tables);
     lm_arena_init(&p.arena, NS_RECORD_ARENA_BYTES);
     st = lm_nstore_begin(store, err);
+    p.lookup = lm_tables_lookup(store->tables); /* of the catalogue that is in force now */
     if (st == LM_OK) {
         st = lm_nstore_me(store, &p.me, err);
     }
