@@ -412,7 +412,14 @@ static void hub_begin(struct nw *w, struct hub *h)
 
     memset(h, 0, sizeof *h);
     lm_arena_init(&h->arena, 16 * 1024 * 1024);
+    struct lm_me me;
+
     (void)snprintf(h->key.endpoint, sizeof h->key.endpoint, "tcp://127.0.0.1:1");
+    assert_int_equal(lm_nstore_me(w->store, &me, &err), LM_OK);
+    assert_int_equal(lm_link_open(&h->link, w->store, &h->key, &err), LM_ERR_CORRUPT);
+    assert_string_equal(err.code, "other_key"); /* a renewal that was cut off */
+    lm_link_close(&h->link);
+    h->key.replica = me.replica;
     assert_int_equal(lm_link_open(&h->link, w->store, &h->key, &err), LM_OK);
     lm_link_give(&h->link, &connected);
     assert_int_equal(h->link.session.state, LM_NS_HELLO);
