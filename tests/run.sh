@@ -105,6 +105,18 @@ run_ctest "fuzz corpora" .build/dev -R "^fuzz.*${only:-}"
 run_e2e "end to end (ASan, UBSan)" .build/dev '^test_(?!crash)'
 run_e2e "kill -9 rounds" .build/release '^test_crash'
 
+# Thousands of made-up towns, each from a number: tests/sim/main.c says how to see one again.
+if wants simulation; then
+  start=$SECONDS
+  .build/release/tests/lastmile-sim --file tests/sim/seeds.txt --seeds 1000 --jobs "$jobs" --minutes 8 >"$work/sim" 2>&1
+  code=$?
+  .build/release/tests/lastmile-sim --first 1 --seeds 10 --jobs 1 --twice >>"$work/sim" 2>&1 || code=1
+  s=$(sed -nE 's/^([0-9]+) seeds from 1 in .*/\1/p' "$work/sim" | head -1)
+  f=$(grep -c '^FAIL' "$work/sim")
+  [ "$code" -eq 0 ] || { cat "$work/sim"; [ "$f" -gt 0 ] || f=1; }
+  group simulation "$((${s:-0} - f > 0 ? ${s:-0} - f : 0))" "$f" 0 $((SECONDS - start))
+fi
+
 threaded='^unit.test_common_(control|transport|http)$'
 served='^test_(network.Processes|hostile.Protocol|main.MainPath.test_background_sync|hostile.Hostile.test_(flood|many_connections|revoked))'
 if wants tsan; then

@@ -91,11 +91,14 @@ static bool wrong(struct journal_model *m, const char *promise, uint64_t pos, co
     return false;
 }
 
-static struct known *find(const struct journal_model *m, uint64_t replica, uint64_t hlc)
+/* record NULL: of any. (A PC that was set back may give out an HLC again, for another record.) */
+static struct known *find(const struct journal_model *m, const char *record, uint64_t replica,
+                          uint64_t hlc)
 {
     struct known *k = m->known[bucket(replica, hlc)];
 
-    while (k && (k->replica != replica || k->hlc != hlc)) {
+    while (k &&
+           (k->replica != replica || k->hlc != hlc || (record && strcmp(record, k->record) != 0))) {
         k = k->next;
     }
     return k;
@@ -167,7 +170,7 @@ void journal_model_destroy(struct journal_model **model)
 
 int journal_model_verdict(const struct journal_model *m, uint64_t replica, uint64_t hlc)
 {
-    const struct known *k = find(m, replica, hlc);
+    const struct known *k = find(m, NULL, replica, hlc);
 
     return k ? k->verdict : 0;
 }
@@ -203,7 +206,7 @@ static struct stamp resolve(struct journal_model *m, const struct entry *x, cons
             *rank_out = r->stamps[g].rank;
             break;
         }
-        k = find(m, base.replica, base.hlc);
+        k = find(m, r->id, base.replica, base.hlc);
         if (!k) {
             break;
         }
@@ -279,7 +282,7 @@ static const struct lm_value *member_of(const struct lm_value *map, const char *
  * -1: cannot be told from that one change. */
 static int same_values(struct journal_model *m, const struct entry *x, const struct rec *r, int g)
 {
-    const struct known *k = find(m, r->stamps[g].replica, r->stamps[g].hlc);
+    const struct known *k = find(m, r->id, r->stamps[g].replica, r->stamps[g].hlc);
     struct lm_change other;
     int same = 1;
 
@@ -647,7 +650,7 @@ static bool take_change(struct journal_model *m, struct lm_store *hub, const str
                    ? true
                    : wrong(m, "p4", e->pos, "a body that cannot be read had effect");
     }
-    before = find(m, e->replica, e->hlc);
+    before = find(m, e->record, e->replica, e->hlc);
     if (before) {
         bool same = before->n == e->body_len && memcmp(before->body, e->body, e->body_len) == 0;
 
@@ -687,7 +690,7 @@ static bool take_later(struct journal_model *m, struct lm_store *hub, const stru
     if (lm_journal_at(hub, pos, &m->arena, &first) != LM_OK) {
         return wrong(m, "p4", e->pos, "a later verdict on nothing (%" PRIu64 ")", pos);
     }
-    x.self = find(m, first.replica, first.hlc);
+    x.self = find(m, first.record, first.replica, first.hlc);
     if (!x.self || x.self->verdict != LM_V_HELD) {
         return wrong(m, "p3", e->pos, "a later verdict on what was not held (%" PRIu64 ")", pos);
     }
@@ -858,7 +861,7 @@ bool journal_model_quiet(struct journal_model *m, struct journal_fault *fault)
             return wrong(m, "p4", w->pos, "held for %s, which is there", w->key);
         }
         if (sscanf(w->key, "base:%" SCNu64 ":%" SCNu64, &hlc, &replica) == 2 &&
-            find(m, replica, hlc)) {
+            find(m, NULL, replica, hlc)) {
             return wrong(m, "p4", w->pos, "held for %s, which is there", w->key);
         }
     }

@@ -1,0 +1,177 @@
+/* The deterministic simulation of a town: one hub, stations with one or two PCs, virtual time. The
+ * stores, saves, sessions, merges and server rounds are the programs' own (lm_hub, lm_node); clock,
+ * network, randomness and the failing disk are the simulation's, linked in place of the real ones.
+ *
+ * One seed decides everything, so the same seed gives the same trace digest. clock.c, net.c,
+ * disk.c: the seams; world.c: who is there, starting, crashing, going back; users.c: what people
+ * do; faults.c: what goes wrong; check.c: what must hold; main.c: seeds, jobs, shrinking. */
+#ifndef LM_TESTS_SIM_H
+#define LM_TESTS_SIM_H
+
+#include "common/base/util.h"
+#include "hub/gate.h"
+#include "hub/server.h"
+#include "node/link.h"
+#include "node/save.h"
+#include "tests/sim/journal_model.h"
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+
+enum {
+    SIM_STATIONS_MAX = 64,
+    SIM_NODES_MAX = 96,
+    SIM_SAVES_MAX = 20000,
+    SIM_RECORDS_MAX = 4000,
+    SIM_IMAGES_MAX = 3,
+};
+
+/* What may go wrong. A seed chooses some; --without and shrinking take some away. */
+enum sim_fault {
+    F_LOSS,       /* messages vanish although the connection stands */
+    F_DUPLICATE,  /* messages come twice */
+    F_REORDER,    /* messages overtake each other */
+    F_DELAY,      /* seconds instead of milliseconds */
+    F_PARTITION,  /* a station without the hub for minutes */
+    F_TEAR,       /* connections break, what is on its way is gone */
+    F_NODE_CRASH, /* at any write or between two rounds */
+    F_HUB_CRASH,  /* at any write, before or after COMMIT, before the answers */
+    F_DISK_FULL,
+    F_CLOCK,     /* PCs years off, jumping; a stopped clock */
+    F_NODE_BACK, /* a PC's disk is set back to an earlier image */
+    F_STAFF,     /* town staff approve, send back, edit */
+    F_RESOLVE,   /* and resolve conflicts */
+    F_TWO_PCS,   /* stations with two PCs */
+    F_REVOKE,    /* a PC is revoked and another takes its place */
+    F_COUNT
+};
+extern const char *const sim_fault_names[F_COUNT];
+/* Off unless --with names them: what the programs do not heal yet (seeds.txt has seeds that show
+ * it). */
+#define SIM_FAULTS_LATER (1u << F_NODE_BACK)
+
+struct sim_plan {
+    uint64_t seed;
+    uint32_t faults; /* bit mask of enum sim_fault */
+    uint32_t later;  /* those that the seed draws and SIM_FAULTS_LATER keeps out */
+    int stations, actions;
+    int64_t span_ms; /* in which people act and things go wrong */
+};
+
+/* A save that was answered with success. */
+struct sim_save {
+    uint64_t replica, hlc;
+    int node;
+    int64_t at_ms; /* true time */
+    bool
+        excused; /* its disk was lost before the hub had it: the promise is about disks that live */
+};
+struct sim_record {
+    char id[40];
+    const char *type;
+    int station;
+    bool deleted;
+};
+
+struct sim_node {
+    int index, station;
+    char path[PATH_MAX];
+    struct lm_datadir dir;
+    struct lm_nstore *store;
+    struct lm_node_key key;
+    struct lm_link link;
+    bool made, up, retired; /* retired: revoked or replaced; it need not converge */
+    int64_t skew_ms;        /* its wall clock minus true time */
+    int64_t stopped_ms;     /* its clock stands at this time; 0 = it goes */
+    int64_t restart_ms;     /* when down: when it comes up again */
+    int64_t away_ms;        /* cut off from the hub until then */
+    int64_t tick_ms;
+    int images;                        /* kept of its disk */
+    uint64_t acked_seen, acked_branch; /* highest ack that it was told, for P2 */
+};
+
+struct sim {
+    struct sim_plan plan;
+    struct lm_rand rnd;
+    int64_t now_ms; /* true time: ms since 1970 */
+    int64_t mono_ms;
+    bool calm; /* faults have stopped */
+    struct lm_catalog *catalog;
+    char work[PATH_MAX];
+    /* the hub */
+    struct lm_hub hub;
+    struct lm_server *server;
+    bool hub_up;
+    int64_t hub_restart_ms, hub_tick_ms;
+    enum { CRASH_NONE, CRASH_BEFORE_COMMIT, CRASH_AFTER_COMMIT } hub_crash;
+    bool hub_mute; /* the process is gone: what it sends goes nowhere */
+    struct sim_node nodes[SIM_NODES_MAX];
+    int n_nodes;
+    int actor; /* whose clock is asked: -1 the hub's, -2 nobody's */
+    struct sim_save saves[SIM_SAVES_MAX];
+    size_t n_saves;
+    struct sim_record records[SIM_RECORDS_MAX];
+    size_t n_records;
+    uint64_t steps, n_faults;
+    uint64_t digest; /* of the trace */
+    bool trace;
+    struct journal_model *model;
+    char failure[1000]; /* "" = none */
+};
+extern struct sim *sim;
+
+/* Chance of one in n. */
+bool sim_chance(unsigned n);
+/* Notes an event in the trace and its digest. */
+void sim_note(const char *fmt, ...) LM_PRINTF(1, 2);
+/* A promise does not hold: the first one is kept. name: "P2 …". */
+void sim_fail(const char *name, const char *fmt, ...) LM_PRINTF(2, 3);
+
+/* net.c */
+void sim_net_reset(void);
+void sim_net_tear(int node);   /* -1 = every connection */
+int64_t sim_net_next_ms(void); /* true time of the next delivery; INT64_MAX = none */
+bool sim_net_due_for_hub(void);
+bool sim_net_due_for(int node);
+size_t sim_net_in_flight(void);
+
+/* disk.c: a VFS in front of the real one; files belong to who is named by their path. */
+void sim_disk_install(void);
+enum { DISK_HUB = SIM_NODES_MAX, DISK_OWNERS };
+/* The owner's process dies at its n-th write from now (0 = at once): nothing is written after. */
+void sim_disk_die_after(int owner, int writes);
+/* The next n writes fail for want of space. */
+void sim_disk_full(int owner, int writes);
+bool sim_disk_dead(int owner);
+void sim_disk_heal(int owner);
+
+/* world.c */
+bool sim_templates(void);  /* once a process, before anything is seeded */
+bool sim_world_open(void); /* makes everything for sim->plan */
+void sim_world_close(void);
+void sim_hub_start(void);
+void sim_hub_crash(const char *why);
+int sim_node_add(int station); /* enrols one more PC; its index, or -1 */
+void sim_node_start(struct sim_node *node);
+void sim_node_crash(struct sim_node *node, const char *why);
+void sim_node_keep_image(struct sim_node *node);
+void sim_node_go_back(struct sim_node *node);
+const char *sim_station_code(int station);
+
+/* users.c */
+void sim_user_act(void);
+/* faults.c */
+void sim_fault_strike(void);
+/* check.c */
+void sim_check_hub(void);  /* after every commit of the hub */
+void sim_check_step(void); /* safety: after every step */
+bool sim_converged(void);
+void sim_check_end(void); /* after all has converged */
+
+/* run.c: one seed from start to end. False: sim->failure says what does not hold. */
+bool sim_run(const struct sim_plan *plan, bool trace, uint64_t *digest_out, char failure[1000],
+             uint64_t *steps_out);
+void sim_plan_of(uint64_t seed, struct sim_plan *out);
+
+#endif
