@@ -189,6 +189,24 @@ static enum lm_status take_frames(struct taking *t, struct lm_bundle_frames fram
     return status;
 }
 
+/* A branch that was not known: as a HELLO of the network opens it, but for lease and clock. */
+static enum lm_status open_branch(struct taking *t)
+{
+    struct lm_replica r = t->row;
+    enum lm_status status = LM_OK;
+
+    if (t->hello.branch <= t->row.branch) {
+        return LM_OK;
+    }
+    r.branch = t->hello.branch;
+    r.head = t->hello.head;
+    r.last_contact_ms = lm_clock_wall_ms();
+    (void)snprintf(r.program, sizeof r.program, "%.70s", t->hello.program);
+    status = begin(t);
+    return status == LM_OK ? lm_store_replica_hello(t->store, &r, t->row.lease_confirmed, t->err)
+                           : status;
+}
+
 /* Notes the export, and that completeness which came of it is by the station's clock. */
 static enum lm_status note(struct taking *t)
 {
@@ -197,6 +215,9 @@ static enum lm_status note(struct taking *t)
 
     if (status == LM_OK) {
         status = lm_store_replica_get(t->store, t->row.number, &now);
+    }
+    if (status == LM_OK && (t->out->diverged || t->hello.branch < t->row.branch)) {
+        status = lm_store_note_back(t->store, t->row.number, t->err);
     }
     if (status == LM_OK) {
         status = lm_store_usb_note(t->store, t->row.number, t->out->head.number,
@@ -468,6 +489,9 @@ static enum lm_status take_up(struct taking *t, uint8_t *data, size_t n, struct 
     }
     if (status == LM_OK) {
         status = read_hello(t, &frames);
+    }
+    if (status == LM_OK) {
+        status = open_branch(t);
     }
     if (status == LM_OK) {
         status = take_frames(t, frames);

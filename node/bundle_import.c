@@ -75,8 +75,9 @@ static enum lm_status take_error(struct importer *im, const uint8_t *body, size_
     if (strcmp(m.code, "rolled_back") == 0) {
         uint64_t highest = branch_named(m.text);
 
-        return im->welcome.newest && highest >= im->welcome.me.branch ? do_fork(im, highest + 1)
-                                                                      : LM_OK;
+        return im->welcome.newest && !im->out->forked && highest >= im->welcome.me.branch
+                   ? do_fork(im, highest + 1)
+                   : LM_OK;
     }
     return lm_fail(im->err, LM_ERR_DENIED, "hub_says", "", "镇服务器没有接收：%s（%s）",
                    "The hub did not take it: %s (%s)", m.text, m.code);

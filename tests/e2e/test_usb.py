@@ -56,6 +56,10 @@ class Usb(Case):
             for i, (state, _) in here.items():
                 self.assertEqual(state, there[i]["state"])
 
+    def doubt(self, node):
+        """(branch, in doubt) of an installation, as the hub has it."""
+        return lm_nodes_of_db(self.hub.dir / "hub.db", "SELECT branch, in_doubt FROM replicas WHERE number = ?", int(node.status()["replica"]))[0]
+
     # ---- the way there and back ----
 
     def test_there_and_back(self):
@@ -350,11 +354,13 @@ class Usb(Case):
         told = bring(self.hub, *out["files"], reply=self.work / "rc", check=False)
         self.assertEqual(told.rc, 1, told)
         self.assertTrue(told.json()["files"][0]["diverged"])
+        self.assertEqual(self.doubt(clone), (1, 1))
         done = take(clone, self.work / "rc")
         self.assertTrue(done["forked"])
         self.assertEqual(done["pending"], 1)
         self.round_trip(clone, name="c2")  # the feed tells of the other one's record by digest only,
         self.round_trip(clone, name="c3")  # so the clone asks for its body
+        self.assertEqual(self.doubt(clone)[1], 0)  # what it has is here, in a branch of its own
         there = {r["id"] for r in self.hub.rows("records", "person")}
         self.assertLessEqual({*first, *second}, there)
         self.assertEqual(len(there), 3)
