@@ -364,7 +364,7 @@ enum lm_status lm_store_list(struct lm_store *store, struct lm_arena *arena, con
 
 /* Rows for people, as JSON objects (borrowed by visit), oldest first:
  * history:
- * {"position","replica","station","branch","seq","hlc","at","received_at","user","op","fields","verdict","code","text","rank"}
+ * {"position","replica","station","branch","seq","hlc","at","clock_at","clock_offset_ms","received_at","user","op","fields","verdict","code","text","rank"}
  * returned: {"id","type","station","verdict","code","field","text","text_en","at","user","fields"}
  * open invalid and refused held: {"position","id","type","station","code","waits_for","text","at"}
  * conflicts:{"id","record","type","group","label","at","siblings":[{"n","value","user","station","at","stands"}]}

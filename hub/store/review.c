@@ -106,6 +106,9 @@ static json_t *history_row(struct lm_store *store, const struct lm_jentry *e,
     if (e->kind == LM_J_CHANGE &&
         lm_change_read(e->body, e->body_len, arena, &change, NULL) == LM_OK) {
         put_time(row, "at", made_ms(e, &change));
+        /* The author's clock as it stood, and what it was off by as far as was known. */
+        put_time(row, "clock_at", lm_hlc_ms(change.hlc) + change.wall_delta_ms);
+        (void)json_object_set_new(row, "clock_offset_ms", json_integer(e->offset_ms));
         put_text(row, "user", change.user);
         put_text(row, "op", op_name(change.op));
         (void)json_object_set_new(

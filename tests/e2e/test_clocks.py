@@ -129,8 +129,12 @@ class Wrong(Base):
         node.add([{"id": record, "fields": {"item_count": 51}}])  # … and the bad one after the good
         node.sync()
         self.compare(hub, node, {record: 51})
-        for row in hub.rows("history", record):
+        for row in hub.rows("history", record):  # raw, offset and corrected are all kept
             self.assertLess(abs((parse(row["received_at"]) - now()).total_seconds()), 600)
+            self.assertLess(abs((parse(row["at"]) - now()).total_seconds()), 600)
+            if row["replica"] != "0":
+                self.assertAlmostEqual(row["clock_offset_ms"], -ms, delta=60000)
+                self.assertLess(abs((parse(row["clock_at"]) - now()).total_seconds() - ms / 1000), 600)
         through = self.check_coverage(hub, node.code)
         self.assertLess(abs((parse(through) - now()).total_seconds()), 600)
         replica = hub.status()["replicas"][0]
