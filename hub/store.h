@@ -386,6 +386,22 @@ enum lm_status lm_store_salvaged(struct lm_store *store, lm_row_visit visit, voi
 enum lm_status lm_store_resolve(struct lm_store *store, const char *user, const char *id, int keep,
                                 int64_t now_ms, struct lm_act_result *out,
                                 struct lm_error *err) LM_MUST_USE;
+/* Open pairs of possible doubles: {"type","position","records":[{"id","village_code","state","name"}]}.
+ */
+enum lm_status lm_store_duplicates(struct lm_store *store, lm_row_visit visit, void *arg,
+                                   struct lm_error *err) LM_MUST_USE;
+/* One person's two files: id becomes a redirect to into (state merged, merged_into), references
+ * stay. */
+enum lm_status lm_store_merge(struct lm_store *store, const char *user, const char *id,
+                              const char *into, int64_t now_ms, struct lm_act_result *out,
+                              struct lm_error *err) LM_MUST_USE;
+/* Back to the state before the merge. */
+enum lm_status lm_store_unmerge(struct lm_store *store, const char *user, const char *id,
+                                int64_t now_ms, struct lm_act_result *out,
+                                struct lm_error *err) LM_MUST_USE;
+/* The pair is none; it is not shown again. LM_ERR_NOT_FOUND when it is not open. */
+enum lm_status lm_store_dismiss(struct lm_store *store, const char *user, const char *a,
+                                const char *b, int64_t now_ms, struct lm_error *err) LM_MUST_USE;
 /* Judges a held change again although what it waits for is not there. position: of its journal
  * entry. */
 enum lm_status lm_store_release(struct lm_store *store, const char *user, uint64_t position,

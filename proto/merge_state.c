@@ -213,6 +213,12 @@ enum lm_status merge_step_reopen(struct merge *m)
         return LM_OK;
     }
     state = lm_record_text(m->current, LM_C_STATE);
+    /* A record merged into another stays so until a person undoes that: an edit from before is kept
+     * in it, for the way back from there is no second look. */
+    if (strcmp(state, "merged") == 0) {
+        m->concurrent = true;
+        return LM_OK;
+    }
     if (merge_state_in(m->type->village_edits_in, state) ||
         lm_type_transition(m->type, state, back, LM_BY_SYSTEM) == NULL) {
         return LM_OK;

@@ -129,6 +129,24 @@ static enum lm_status find_persons(struct pairing *p)
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
+static enum lm_status close_pairs(struct lm_store *store, const char *id, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt;
+    enum lm_status status;
+
+    if (store->state.n_duplicates == 0) {
+        return LM_OK;
+    }
+    stmt = lm_query(store, LM_Q_DUPLICATE_CLOSE, err);
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_id(stmt, 1, id);
+    status = lm_query_run(store, stmt, err);
+    store->state.n_duplicates -= status == LM_OK ? sqlite3_changes(store->sql) : 0;
+    return status;
+}
+
 enum lm_status lm_effect_duplicates(struct lm_store *store, const struct lm_effect *f,
                                     struct lm_error *err)
 {
@@ -141,22 +159,15 @@ enum lm_status lm_effect_duplicates(struct lm_store *store, const struct lm_effe
         return LM_OK;
     }
     if (ended(rec)) {
-        struct sqlite3_stmt *stmt;
-
-        if (store->state.n_duplicates == 0) {
-            return LM_OK;
-        }
-        stmt = lm_query(store, LM_Q_DUPLICATE_CLOSE, err);
-        if (!stmt) {
-            return LM_ERR_IO;
-        }
-        lm_bind_id(stmt, 1, rec->id);
-        status = lm_query_run(store, stmt, err);
-        store->state.n_duplicates -= status == LM_OK ? sqlite3_changes(store->sql) : 0;
-        return status;
+        return close_pairs(store, rec->id, err);
     }
     if (!key_changed(f->before, rec)) {
         return LM_OK;
+    }
+    /* What it was paired with under its former key may be no double any more. */
+    status = f->before ? close_pairs(store, rec->id, err) : LM_OK;
+    if (status != LM_OK) {
+        return status;
     }
     if (strcmp(rec->type->name, "person") == 0 && store->has_dup_key) {
         return lm_text_of(rec, "dup_key")[0] ? find_persons(&p) : LM_OK;

@@ -127,7 +127,11 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
         " WHERE pos = ?1 AND grp = ?2",
 
     [LM_Q_DUPLICATE_PUT] = "INSERT INTO duplicates(a, b, type, pos, open) VALUES(?1,?2,?3,?4,1)"
-                           " ON CONFLICT(a, b) DO NOTHING",
+                           " ON CONFLICT(a, b) DO UPDATE SET open = 1, pos = excluded.pos"
+                           " WHERE open = 0",
+    [LM_Q_DUPLICATE_DISMISS] = "UPDATE duplicates SET open = 2 WHERE a = ?1 AND b = ?2 AND open = 1",
+    [LM_Q_DUPLICATE_LIST] =
+        "SELECT a, b, type, pos FROM duplicates WHERE open = 1 ORDER BY pos, a, b",
     [LM_Q_DUPLICATE_CLOSE] = "UPDATE duplicates SET open = 0 WHERE (a = ?1 OR b = ?1) AND open = 1",
     [LM_Q_DUPLICATE_PERSON] =
         "SELECT id FROM r_person WHERE dup_key = ?1 AND id <> ?2 AND deleted_at IS NULL"

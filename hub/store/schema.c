@@ -121,7 +121,7 @@ static const char journal[] =
     "  b BLOB NOT NULL,"
     "  type TEXT NOT NULL,"
     "  pos INTEGER NOT NULL," /* where it was found */
-    "  open INTEGER NOT NULL,"
+    "  open INTEGER NOT NULL," /* 1 to be looked at; 0 over; 2 a person said that they differ */
     "  PRIMARY KEY(a, b)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX duplicates_b ON duplicates(b);";
 

@@ -72,6 +72,8 @@ enum lm_query {
     LM_Q_DUPLICATE_PUT,
     LM_Q_DUPLICATE_CLOSE,
     LM_Q_DUPLICATE_PERSON,
+    LM_Q_DUPLICATE_DISMISS,
+    LM_Q_DUPLICATE_LIST,
     LM_Q_SAVE_GET,
     LM_Q_SAVE_PUT,
     LM_Q_STATION_PUT,
@@ -256,6 +258,7 @@ enum lm_later {
     LM_LATER_REVOKE = 3,
     LM_LATER_SETTLE = 4,
     LM_LATER_CATALOG = 5, /* a catalogue comes into force: position = its number, text = its hash */
+    LM_LATER_DIFFERENT = 10, /* a pair of possible doubles is none: user, a, b */
     LM_LATER_LOOKED = 9   /* a person looked into a station's alarms: user, station, why */
 };
 
@@ -342,6 +345,9 @@ enum lm_status lm_judge_again(struct lm_store *store, uint64_t pos, enum lm_late
  * next call. */
 enum lm_status lm_judge_redrive(struct lm_store *store, int64_t now_ms,
                                 struct lm_error *err) LM_MUST_USE;
+/* A person says that a pair of possible doubles (a, b in any order) is none. */
+enum lm_status lm_judge_dismiss(struct lm_store *store, const char *user, const char *a,
+                                const char *b, int64_t now_ms, struct lm_error *err) LM_MUST_USE;
 /* Closes a conflict whose standing value is to stay, where no change can say so. */
 enum lm_status lm_judge_settle(struct lm_store *store, const char *user, const char *record,
                                const char *type, const char *group, int64_t now_ms,

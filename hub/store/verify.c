@@ -273,6 +273,9 @@ static enum lm_status replay_later(struct verify *v, const struct lm_jentry *old
     case LM_LATER_SETTLE:
         status = lm_judge_settle(v->replay, user, old->record, a, b, old->received_ms, v->err);
         break;
+    case LM_LATER_DIFFERENT:
+        status = lm_judge_dismiss(v->replay, user, a, b, old->received_ms, v->err);
+        break;
     case LM_LATER_REVOKE:
     case LM_LATER_LOOKED:
         return lm_journal_append(v->replay, &copy, v->err);

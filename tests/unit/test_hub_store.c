@@ -725,6 +725,89 @@ static void test_duplicate_persons_and_history(void **state)
     assert_int_equal(verify(w), 0);
 }
 
+static enum lm_status decide_merge(struct world *w, const char *id, const char *into)
+{
+    enum lm_status status;
+
+    world_begin(w);
+    status = into ? lm_store_merge(w->store, "张主任", id, into, w->now, &act_result, &err_)
+                  : lm_store_unmerge(w->store, "张主任", id, w->now, &act_result, &err_);
+    if (status == LM_OK) {
+        world_commit(w);
+    } else {
+        lm_store_rollback(w->store);
+    }
+    w->now += 1000;
+    return status;
+}
+
+/* P6: a merge is a redirect, in a chain without a circle; a late edit of the merged file is kept
+ * and does not undo it; an undone merge is an open pair again. */
+static void test_merge_and_undo(void **state)
+{
+    struct world *w = *state;
+    char a[40], b[40], c[40];
+    struct lm_version va = pc_person(w, &w->a, "王建国", 1, a);
+
+    pc_person(w, &w->b, "王建国", 1, b);
+    pc_person(w, &w->b, "王建国", 1, c);
+    push_all(w, &w->a);
+    push_all(w, &w->b);
+    assert_int_equal(totals(w).duplicates, 3);
+    assert_int_equal(decide_merge(w, a, a), LM_ERR_INVALID);
+    OK(decide_merge(w, a, b));
+    assert_int_equal(totals(w).duplicates, 1); /* b and c */
+    assert_int_equal(decide_merge(w, b, a), LM_ERR_INVALID);
+    assert_int_equal(decide_merge(w, a, c), LM_ERR_INVALID);
+    pc_set(w, &w->a, "person", a, "phone", "13800000001", va); /* offline, before it knew */
+    push_all(w, &w->a);
+    assert_int_equal(w->pushed.verdicts[0].verdict, LM_V_CONCURRENT);
+    assert_string_equal(text(get(w, "person", a), "phone"), "13800000001");
+    assert_string_equal(text(get(w, "person", a), "state"), "merged");
+    assert_string_equal(text(get(w, "person", a), "merged_into"), b);
+    OK(decide_merge(w, b, c));
+    assert_int_equal(totals(w).duplicates, 0);
+    OK(decide_merge(w, a, NULL));
+    assert_string_equal(text(get(w, "person", a), "state"), "submitted");
+    assert_string_equal(text(get(w, "person", a), "merged_into"), "");
+    assert_int_equal(totals(w).duplicates, 1); /* a and c */
+    assert_int_equal(decide_merge(w, a, NULL), LM_ERR_INVALID);
+    assert_int_equal(verify(w), 0);
+}
+
+/* P6: a pair ends with its common key and is back with it; what a person dismissed stays so, in a
+ * replay of the journal as well. */
+static void test_pairs_come_and_go(void **state)
+{
+    struct world *w = *state;
+    char a[40], b[40], number[19], other[19];
+    struct rows rows = {json_array()};
+    struct lm_version va = pc_person(w, &w->a, "王建国", 1, a);
+
+    idno(1, number);
+    idno(3, other);
+    pc_person(w, &w->b, "王建国", 1, b);
+    push_all(w, &w->a);
+    push_all(w, &w->b);
+    va = pc_set(w, &w->a, "person", a, "id_no", other, va);
+    push_all(w, &w->a);
+    assert_int_equal(totals(w).duplicates, 0);
+    (void)pc_set(w, &w->a, "person", a, "id_no", number, va);
+    push_all(w, &w->a);
+    assert_int_equal(totals(w).duplicates, 1);
+    OK(lm_store_duplicates(w->store, collect, &rows, &err_));
+    assert_int_equal(json_array_size(rows.all), 1);
+    json_decref(rows.all);
+    world_begin(w);
+    OK(lm_store_dismiss(w->store, "张主任", b, a, w->now, &err_));
+    world_commit(w);
+    assert_int_equal(totals(w).duplicates, 0);
+    OK(act(w, NULL, b, NULL, LM_OP_DELETE, json_pack("{s:s}", "delete_reason", "误录")));
+    OK(act(w, NULL, b, NULL, LM_OP_UNDELETE, NULL));
+    assert_int_equal(totals(w).duplicates, 0);
+    assert_int_equal(verify(w), 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 
 #define LOOK "--look"
@@ -779,6 +862,8 @@ int main(int argc, char **argv)
         T(test_push_applies),
         T(test_overlap_gap_divergence),
         T(test_duplicates_under_new_branch),
+        T(test_merge_and_undo),
+        T(test_pairs_come_and_go),
         T(test_same_identity_other_body),
         T(test_uncommitted_is_nothing),
         T(test_rollback_restores_state),
