@@ -102,8 +102,8 @@ run_ctest "unit (ASan, UBSan)" .build/dev -E '^fuzz' ${only:+-R "$only"}
 run_ctest "fuzz corpora" .build/dev -R "^fuzz.*${only:-}"
 [ -n "$quick" ] && finish
 
-run_e2e "end to end (ASan, UBSan)" .build/dev '^test_(?!crash)'
-run_e2e "kill -9 rounds" .build/release '^test_crash'
+run_e2e "end to end (ASan, UBSan)" .build/dev '^test_(?!crash|chaos)'
+run_e2e "kill -9 rounds" .build/release '^test_(crash|chaos)'
 
 # Thousands of made-up towns, each from a number: tests/sim/main.c says how to see one again.
 if wants simulation; then

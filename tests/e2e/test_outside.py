@@ -50,3 +50,16 @@ class Visitors(Case):
         self.assertEqual(sorted(r["id"] for r in hub.rows("records", "consultation")), sorted(made))
         self.assertEqual(sorted(r["id"] for r in node.list("consultation")), sorted(made))
         hub.verify()
+
+    def test_a_row_written_past_the_hub(self):
+        """P5: a value that somebody typed into the master with another program is found by `verify`, which names it"""
+        town = Town(self, villages=1)
+        hub, node = town.hub, town.v[1]
+        made = node.add_ids([consultation(item_count=7), consultation(item_count=8)])
+        node.sync()
+        hub.verify()
+        self.assertEqual(write_in(hub.dir / "hub.db", "UPDATE r_consultation SET item_count = 70 WHERE item_count = 7"), 1)
+        found = hub.run("verify", check=False)
+        self.assertEqual(found.rc, 1, found)
+        self.assertIn(made[0], found.out + found.err)
+        self.assertNotIn(made[1], found.out + found.err)
