@@ -2,7 +2,7 @@
 # All tests, from a clean clone on a bare Debian 12: installs what is missing, builds, runs. Safe to run again.
 #   tests/run.sh [--quick] [--only PATTERN] [--seed N]
 #     --quick         unit tests and fuzz corpora only
-#     --only PATTERN  a regular expression: unit programs (unit.test_merge), end-to-end tests (test_entry.BadLines.test_bad_dates), tsan, demo
+#     --only PATTERN  a regular expression: unit programs (unit.test_merge), end-to-end tests (test_entry.BadLines.test_bad_dates), tsan, demo, simulation, broken
 #     --seed N        another order of kills
 # One line a group; what failed is shown in full. The last line is `N passed, N failed` (and `, N skipped`); exit 1 if any failed.
 set -uo pipefail
@@ -115,6 +115,17 @@ if wants simulation; then
   f=$(grep -c '^FAIL' "$work/sim")
   [ "$code" -eq 0 ] || { cat "$work/sim"; [ "$f" -gt 0 ] || f=1; }
   group simulation "$((${s:-0} - f > 0 ? ${s:-0} - f : 0))" "$f" 0 $((SECONDS - start))
+fi
+
+# Mistakes made on purpose: the simulation must notice each.
+if wants broken; then
+  build broken lastmile-sim
+  start=$SECONDS
+  "$python" tests/sim/broken.py --jobs "$jobs" >"$work/broken" 2>&1
+  read -r p f < <(tail -1 "$work/broken" | sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p')
+  grep -E '^(ok|FAIL)' "$work/broken" | cut -c1-150 | sed 's/^/  /'
+  [ -n "${p:-}" ] || { cat "$work/broken"; p=0 f=1; }
+  group "broken on purpose" "$p" "$f" 0 $((SECONDS - start))
 fi
 
 threaded='^unit.test_common_(control|transport|http)$'
