@@ -9,14 +9,19 @@ set -euo pipefail
 build=(gcc libc6-dev make cmake ninja-build pkg-config git ca-certificates
   libzmq3-dev libsqlite3-dev libsodium-dev libmicrohttpd-dev libjansson-dev libzstd-dev libicu-dev
   python3 iproute2)
-test=(libcmocka-dev python3-zmq python3-msgpack python3-jsonschema util-linux procps libasan8 libubsan1 libtsan2)
+test=(libcmocka-dev python3-zmq python3-msgpack python3-jsonschema chromium fonts-noto-cjk util-linux procps libasan8 libubsan1 libtsan2)
 
 case "${1:-build}" in
   build) wanted=("${build[@]}") ;;
   test) wanted=("${build[@]}" "${test[@]}") ;;
-  --list) printf '%s\n' "${build[@]}" "${test[@]}"; exit 0 ;;
+  --list) printf '%s\n' "${build[@]}" nodejs npm "${test[@]}"; exit 0 ;;
   *) sed -n 2,6p "$0" >&2; exit 2 ;;
 esac
+
+# The page is built with npm. Debian's nodejs and npm are two packages; other sources have both in one, and do not go with Debian's npm.
+if ! command -v npm >/dev/null; then
+  if apt-cache policy nodejs 2>/dev/null | grep -q nodesource; then wanted+=(nodejs); else wanted+=(nodejs npm); fi
+fi
 
 missing=()
 for package in "${wanted[@]}"; do

@@ -1,5 +1,6 @@
 /* What the HTTP server serves: /healthz and /metrics, from the loop's heart beat and a copy of its
  * figures, and the API. */
+#include "common/assets.h"
 #include "common/base/util.h"
 #include "node/api/api.h"
 
@@ -8,6 +9,10 @@
 
 #define STUCK_MS 60000
 #define TELL_MS 10000
+#define ROUTES_MAX 128
+
+extern const struct lm_asset lm_node_assets[];
+extern const size_t lm_node_assets_n;
 
 static bool able_to_save(struct lm_node_server *server)
 {
@@ -116,21 +121,31 @@ static void ask_to_sync(void *arg)
 enum lm_status lm_node_http_start(struct lm_node_server *server, const char *address,
                                   struct lm_error *err)
 {
-    static struct lm_api_binding bindings[64];
-    struct lm_http_route routes[64 + 2] = {
+    static struct lm_api_binding bindings[ROUTES_MAX];
+    struct lm_http_route routes[ROUTES_MAX] = {
         {.method = "GET", .path = "/healthz", .handler = handle_health, .arg = server},
         {.method = "GET", .path = "/metrics", .handler = handle_metrics, .arg = server},
     };
+    size_t n = 2;
     enum lm_status st = lm_api_open(server->node, &server->api, err);
 
-    LM_CHECK(lm_api_n_routes <= sizeof bindings / sizeof *bindings);
     if (st != LM_OK) {
         return st;
     }
+    LM_CHECK(n + lm_node_assets_n + lm_api_n_routes <= ROUTES_MAX);
     server->api->sync = ask_to_sync;
     server->api->sync_arg = server;
-    lm_api_bind(server->api, bindings, routes + 2);
-    return lm_http_start(address, routes, lm_api_n_routes + 2, &server->http, err);
+    for (size_t i = 0; i < lm_node_assets_n; i++) {
+        union {
+            const struct lm_asset *in;
+            void *out; /* only read */
+        } asset = {.in = &lm_node_assets[i]};
+
+        routes[n++] = (struct lm_http_route){
+            .method = "GET", .path = asset.in->path, .handler = lm_asset_handle, .arg = asset.out};
+    }
+    lm_api_bind(server->api, bindings, routes + n);
+    return lm_http_start(address, routes, n + lm_api_n_routes, &server->http, err);
 }
 
 void lm_node_http_stop(struct lm_node_server *server)

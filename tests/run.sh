@@ -2,7 +2,7 @@
 # All tests, from a clean clone on a bare Debian 12: installs what is missing, builds, runs. Safe to run again.
 #   tests/run.sh [--quick] [--only PATTERN] [--seed N]
 #     --quick         unit tests and fuzz corpora only
-#     --only PATTERN  a regular expression: unit programs (unit.test_merge), end-to-end tests (test_entry.BadLines.test_bad_dates), tsan, demo, simulation, broken
+#     --only PATTERN  a regular expression: unit programs (unit.test_merge), end-to-end tests (test_entry.BadLines.test_bad_dates), tsan, pages, demo, simulation, broken
 #     --seed N        another order of kills
 # One line a group; what failed is shown in full. The last line is `N passed, N failed` (and `, N skipped`); exit 1 if any failed.
 set -uo pipefail
@@ -126,6 +126,17 @@ if wants broken; then
   grep -E '^(ok|FAIL)' "$work/broken" | cut -c1-150 | sed 's/^/  /'
   [ -n "${p:-}" ] || { cat "$work/broken"; p=0 f=1; }
   group "broken on purpose" "$p" "$f" 0 $((SECONDS - start))
+fi
+
+# Pages in a real browser. node:test's own report says how many.
+if wants pages; then
+  start=$SECONDS
+  (cd tests/web && { cmp -s package-lock.json node_modules/.lastmile-lock || { npm ci --no-audit --no-fund --loglevel=error && cp package-lock.json node_modules/.lastmile-lock; }; }) >"$work/npm" 2>&1 ||
+    cat "$work/npm"
+  LASTMILE_BIN=.build/dev node --test --test-reporter=tap tests/web/ >"$work/pages" 2>&1
+  read -r p f < <(sed -nE 's/^# (pass|fail) ([0-9]+)$/\2/p' "$work/pages" | paste -sd' ')
+  if [ "${f:-1}" -ne 0 ]; then cat "$work/pages"; fi
+  group "pages (Chromium)" "${p:-0}" "${f:-1}" 0 $((SECONDS - start))
 fi
 
 threaded='^unit.test_common_(control|transport|http)$'

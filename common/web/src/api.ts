@@ -1,0 +1,94 @@
+// The program's API. An error always has words for the person in front of the screen.
+import { lang, t } from './i18n';
+
+export interface Issue {
+  code: string;
+  field: string;
+  text: string;
+  text_en?: string;
+  level: 'warn' | 'refuse';
+}
+
+export interface RecordRow {
+  id: string;
+  type: string;
+  village_code: string | null;
+  state: string | null;
+  fields: Record<string, unknown>;
+  rev: string;
+  label: string;
+  pending?: boolean;
+  refused?: boolean;
+  deleted?: boolean;
+  invalid?: { code: string; field: string; zh: string; en: string };
+  issues?: Issue[];
+}
+
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly field: string,
+    text: string,
+    readonly issues: Issue[] = [],
+    readonly present?: RecordRow,
+  ) {
+    super(text);
+  }
+}
+
+export function issueText(issue: { text: string; text_en?: string }): string {
+  return lang() === 'en' && issue.text_en ? issue.text_en : issue.text;
+}
+
+/** What happens to the session while a page is open. */
+type Listener = (what: 'out' | 'locked' | 'gone' | 'back') => void;
+let listener: Listener = () => undefined;
+let gone = false;
+export function onSession(heard: Listener): void {
+  listener = heard;
+}
+
+async function failure(reply: Response): Promise<ApiError> {
+  const document = await reply.json().catch(() => null);
+  const error = document?.error ?? { code: 'http', field: '', text: `${t('failed')} (${reply.status})` };
+  return new ApiError(reply.status, error.code, error.field, issueText(error), document?.issues, document?.present);
+}
+
+export async function api<T>(method: string, path: string, body?: unknown): Promise<T> {
+  let reply: Response;
+  try {
+    reply = await fetch(`/api/v1/${path}`, {
+      method,
+      credentials: 'same-origin',
+      headers: method === 'GET' ? {} : { 'Content-Type': 'application/json' },
+      body: method === 'GET' ? undefined : JSON.stringify(body ?? {}),
+    });
+  } catch {
+    gone = true;
+    listener('gone');
+    throw new ApiError(0, 'gone', '', t('programGone'));
+  }
+  if (gone) {
+    gone = false;
+    listener('back');
+  }
+  if (reply.ok) return (reply.status === 204 ? undefined : await reply.json()) as T;
+  const error = await failure(reply);
+  if (reply.status === 401) listener('out');
+  if (reply.status === 423) listener('locked');
+  throw error;
+}
+
+export const get = <T>(path: string): Promise<T> => api<T>('GET', path);
+
+/** RFC 9562 version 7: made when a form is opened, so that a save sent twice is one save. */
+export function uuid7(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const now = Date.now();
+  for (let i = 0; i < 6; i++) bytes[i] = Math.floor(now / 2 ** (8 * (5 - i))) & 255;
+  bytes[6] = (bytes[6]! & 0x0f) | 0x70;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}

@@ -1,0 +1,99 @@
+// The catalogue as the API gives it: forms, lists and steps are made from it.
+import { label } from './i18n';
+
+export interface Code {
+  code: string;
+  zh: string;
+  en: string;
+  retired: boolean;
+}
+
+export interface Field {
+  name: string;
+  zh: string;
+  en: string;
+  type: 'text' | 'code' | 'char' | 'int' | 'decimal' | 'bool' | 'date' | 'datetime' | 'uuid' | 'ref' | 'file' | 'hex' | 'map';
+  entered: boolean;
+  sensitivity: number;
+  required: boolean;
+  items?: { min: number; max: number; unique: boolean };
+  max_chars?: number;
+  min?: number;
+  max?: number;
+  format?: string;
+  codes?: string;
+  ref?: string;
+  ref_types?: string[];
+  conditions?: { when: string; level: string }[];
+  preset?: unknown;
+  frozen_in?: string[];
+  members?: Field[];
+  retired?: boolean;
+  common?: boolean;
+  group?: string;
+}
+
+export interface RecordType {
+  name: string;
+  zh: string;
+  en: string;
+  kept: boolean;
+  states: string;
+  default_state: string;
+  reporting_date: string;
+  list_columns: string[];
+  natural_key: string[];
+  transitions: { from: string | null; to: string; village: boolean; town: boolean }[];
+  fields: Field[];
+  edits_in?: string[];
+}
+
+export interface Catalog {
+  number: number;
+  types: RecordType[];
+  lists: Record<string, Code[]>;
+}
+
+export function typeOf(catalog: Catalog, name: string): RecordType | undefined {
+  return catalog.types.find((type) => type.name === name);
+}
+
+export function fieldOf(type: RecordType, name: string): Field | undefined {
+  return type.fields.find((field) => field.name === name);
+}
+
+export function codeText(catalog: Catalog, list: string | undefined, code: unknown): string {
+  const found = list ? catalog.lists[list]?.find((c) => c.code === code) : undefined;
+  return found ? label(found) : String(code ?? '');
+}
+
+export function stateText(catalog: Catalog, type: RecordType, state: string | null): string {
+  return state ? codeText(catalog, type.states, state) : '';
+}
+
+export function isMoney(field: Field): boolean {
+  return field.type === 'int' && field.name.endsWith('_fen');
+}
+
+/** Names of villages and offices by division code, filled once after login. */
+export const areas: Record<string, string> = {};
+
+/** A value as people read it. labels: names of records referred to. */
+export function valueText(catalog: Catalog, field: Field, value: unknown, labels: Record<string, string> = {}): string {
+  if (value === null || value === undefined || value === '') return '';
+  if (Array.isArray(value)) return value.map((v) => valueText(catalog, { ...field, items: undefined }, v, labels)).join('、');
+  if (field.type === 'code') return codeText(catalog, field.codes, value);
+  if (field.type === 'bool') return value ? '✓' : '✗';
+  if (isMoney(field)) return (Number(value) / 100).toFixed(2);
+  if (field.type === 'uuid' || field.type === 'ref') {
+    const id = String(value).split(':').pop() ?? '';
+    return labels[id] ?? '…';
+  }
+  if (field.format === 'division') return areas[String(value)] ?? String(value);
+  if (field.type === 'datetime') return String(value).slice(0, 16).replace('T', ' ');
+  if (field.type === 'map' && typeof value === 'object') {
+    const parts = (field.members ?? []).map((m) => valueText(catalog, m, (value as Record<string, unknown>)[m.name], labels));
+    return parts.filter(Boolean).join(' ');
+  }
+  return String(value);
+}

@@ -1,0 +1,367 @@
+// The form of a record, made from the catalogue. What is typed is kept as a draft on disk; every pause is judged by the program
+// as a save would be; "saved" is said only after the program has committed it.
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { ApiError, api, get, issueText, uuid7, type Issue, type RecordRow } from './api';
+import { stateText, valueText, type Catalog, type Field, type RecordType } from './catalog';
+import { FieldInput } from './fields';
+import { label, t, timeText } from './i18n';
+import { Button, Dialog, enterGoesOn, Note, toast } from './ui';
+
+const CHECK_MS = 350;
+const DRAFT_MS = 1500;
+
+interface Draft {
+  id: string;
+  fields: Record<string, unknown>;
+  was: Record<string, unknown>;
+  labels: Record<string, string>;
+}
+
+interface Checked {
+  good: boolean;
+  issues: Issue[];
+  derived: Record<string, unknown>;
+}
+
+export interface FormProps {
+  catalog: Catalog;
+  type: RecordType;
+  record?: RecordRow; // an edit of it; else a new one
+  labels: Record<string, string>;
+  given?: Record<string, unknown>; // filled in from the start
+  today: string;
+  onSaved: (record: RecordRow) => void;
+  onCancel: () => void;
+}
+
+const nameOf = (field: string): string => field.split(/[.[]/)[0] ?? '';
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
+
+/** What a new record starts with: presets, and today for the date that it is counted by. */
+function startOf(type: RecordType, given: Record<string, unknown>, today: string): Record<string, unknown> {
+  const fields: Record<string, unknown> = {};
+  for (const field of type.fields) {
+    if (!field.entered) continue;
+    if (field.preset !== undefined) fields[field.name] = field.preset;
+    if (field.name === type.reporting_date && field.type === 'date') fields[field.name] = today;
+  }
+  return { ...fields, ...given };
+}
+
+function Conflict(props: { catalog: Catalog; type: RecordType; present: RecordRow; names: string[]; mine: Record<string, unknown>; labels: Record<string, string>; onChoose: (mine: boolean) => void }) {
+  return (
+    <Dialog title={t('changedTitle')}>
+      <p>{t('changedText')}</p>
+      <table>
+        <thead>
+          <tr>
+            <th />
+            <th>{t('theirs')}</th>
+            <th>{t('mine')}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {props.names.map((name) => {
+            const field = props.type.fields.find((f) => f.name === name);
+            return field ? (
+              <tr key={name}>
+                <th>{label(field)}</th>
+                <td>{valueText(props.catalog, field, props.present.fields[name], props.labels) || t('notFilled')}</td>
+                <td>{valueText(props.catalog, field, props.mine[name], props.labels) || t('notFilled')}</td>
+              </tr>
+            ) : null;
+          })}
+        </tbody>
+      </table>
+      <div class="actions">
+        <Button kind="main" onClick={() => props.onChoose(false)}>
+          {t('useTheirs')}
+        </Button>
+        <Button onClick={() => props.onChoose(true)}>{t('useMine')}</Button>
+      </div>
+    </Dialog>
+  );
+}
+
+export function RecordForm(props: FormProps) {
+  const { catalog, type, record } = props;
+  const key = record ? `edit-${record.id}` : `new-${type.name}`;
+  const [id, setId] = useState(() => record?.id ?? uuid7());
+  const [was, setWas] = useState<Record<string, unknown>>(record?.fields ?? {});
+  const [fields, setFields] = useState<Record<string, unknown>>(() => (record ? { ...record.fields } : startOf(type, props.given ?? {}, props.today)));
+  const [touched, setTouched] = useState<Record<string, boolean>>({});
+  const [hand, setHand] = useState<Record<string, boolean>>({}); // filled in by the person, not by us
+  const [checked, setChecked] = useState<Checked | null>(null);
+  const [tried, setTried] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState('');
+  const [draftAt, setDraftAt] = useState('');
+  const [found, setFound] = useState('');
+  const [more, setMore] = useState(false);
+  const [late, setLate] = useState<{ present: RecordRow; names: string[] } | null>(null);
+  const dirty = useRef(false);
+  const gone = useRef(false); // saved or given up: no draft comes after
+  const form = useRef<HTMLFormElement>(null);
+
+  const entered = useMemo(
+    () =>
+      type.fields.filter((f) => f.entered && f.name !== 'state' && !['delete_reason', 'correction_of', 'close_note', 'return_note', 'village_code'].includes(f.name) && f.type !== 'file' && f.type !== 'hex'),
+    [type],
+  );
+  const frozen = (f: Field) => !!record?.state && !!f.frozen_in?.includes(record.state);
+
+  /** Only what differs from what the record has. */
+  const changes = (): Record<string, unknown> => {
+    const out: Record<string, unknown> = {};
+    for (const f of entered) if (!same(fields[f.name], was[f.name])) out[f.name] = fields[f.name] ?? null;
+    return out;
+  };
+
+  // What was not finished last time.
+  useEffect(() => {
+    let here = true;
+    get<{ saved_at: string; body: Draft }>(`drafts/${encodeURIComponent(key)}`).then(
+      (draft) => {
+        if (!here || dirty.current) return;
+        if (!record) setId(draft.body.id);
+        setFields(draft.body.fields);
+        if (record) setWas(draft.body.was);
+        setFound(timeText(draft.saved_at));
+        dirty.current = true;
+      },
+      () => undefined,
+    );
+    return () => {
+      here = false;
+    };
+  }, [key]);
+
+  // Judged at every pause.
+  useEffect(() => {
+    let here = true;
+    const timer = setTimeout(() => {
+      const body = record ? { id: record.id, fields: changes() } : { fields };
+      api<Checked>('POST', `types/${type.name}/check`, body).then(
+        (result) => {
+          if (!here) return;
+          setChecked(result);
+          const fill: Record<string, unknown> = {};
+          for (const [name, value] of Object.entries(result.derived)) {
+            if (!hand[name] && !same(fields[name], value)) fill[name] = value;
+          }
+          if (Object.keys(fill).length) setFields((now) => ({ ...now, ...fill }));
+        },
+        () => undefined,
+      );
+    }, CHECK_MS);
+    return () => {
+      here = false;
+      clearTimeout(timer);
+    };
+  }, [fields]);
+
+  // Kept on disk while somebody types.
+  useEffect(() => {
+    if (!dirty.current || gone.current) return undefined;
+    const timer = setTimeout(() => {
+      if (gone.current) return;
+      api('PUT', `drafts/${encodeURIComponent(key)}`, { id, fields, was, labels: {} }).then(
+        () => setDraftAt(new Date().toTimeString().slice(0, 8)),
+        () => undefined,
+      );
+    }, DRAFT_MS);
+    return () => clearTimeout(timer);
+  }, [fields]);
+
+  const put = (name: string, value: unknown) => {
+    dirty.current = true;
+    setHand((h) => ({ ...h, [name]: true }));
+    setFields((now) => ({ ...now, [name]: value }));
+  };
+
+  const issuesOf = (name: string): Issue[] => {
+    const all = checked?.issues ?? [];
+    return all.filter((i) => nameOf(i.field) === name && (tried || touched[name] || (i.code !== 'required' && hand[name])));
+  };
+  const missing = new Set((checked?.issues ?? []).filter((i) => i.code === 'required' && i.level === 'refuse').map((i) => nameOf(i.field)));
+  const isMust = (f: Field) => f.required || missing.has(f.name) || type.natural_key.includes(f.name);
+  const must = entered.filter(isMust);
+  const may = entered.filter((f) => !isMust(f));
+  const nowhere = (checked?.issues ?? []).filter((i) => tried && !entered.some((f) => f.name === nameOf(i.field)));
+
+  const giveUpDraft = () => {
+    gone.current = true;
+    return api('DELETE', `drafts/${encodeURIComponent(key)}`).catch(() => undefined);
+  };
+
+  const focusFirst = (issues: Issue[]) => {
+    const first = entered.find((f) => issues.some((i) => i.level === 'refuse' && nameOf(i.field) === f.name));
+    if (first && may.includes(first)) setMore(true);
+    setTimeout(() => {
+      const box = form.current?.querySelector<HTMLElement>(`[data-field="${first?.name}"]`);
+      const input = box?.querySelector<HTMLElement>('input, select, textarea');
+      (input ?? box)?.focus();
+      box?.scrollIntoView({ block: 'center' });
+    }, 0);
+  };
+
+  const save = async (seen: Record<string, unknown>, values: Record<string, unknown>, draft: boolean) => {
+    setBusy(true);
+    setError('');
+    setTried(true);
+    try {
+      // What came back is handed in again by saving it.
+      const again = record?.state === 'returned' ? type.transitions.find((x) => x.from === 'returned' && x.village && x.to !== 'draft' && x.to !== 'cancelled') : undefined;
+      const body = draft ? { ...values, state: 'draft' } : again ? { ...values, state: again.to } : values;
+      const saved = record
+        ? await api<RecordRow>('PATCH', `records/${record.id}`, { fields: body, was: again ? { ...seen, state: record.state } : seen })
+        : await api<RecordRow>('POST', `types/${type.name}/records`, { id, fields: body });
+      await giveUpDraft();
+      toast(t('saved'));
+      props.onSaved(saved);
+    } catch (e) {
+      const why = e as ApiError;
+      if (why.code === 'changed_meanwhile' && why.present) {
+        const present = why.present;
+        setLate({ present, names: Object.keys(values).filter((n) => !same(present.fields[n], seen[n])) });
+      } else {
+        const issues = why.issues?.length ? why.issues : why.field ? [{ code: why.code, field: why.field, text: why.message, level: 'refuse' as const }] : [];
+        if (issues.length) setChecked({ good: false, issues, derived: {} });
+        focusFirst(issues);
+        setError(why.message);
+      }
+    } finally {
+      setBusy(false);
+    }
+  };
+
+  const choose = (mine: boolean) => {
+    if (!late) return;
+    const present = late.present.fields;
+    const kept = { ...fields };
+    for (const f of entered) {
+      const touchedIt = !same(fields[f.name], was[f.name]);
+      if (!touchedIt || (!mine && late.names.includes(f.name))) kept[f.name] = present[f.name] ?? null;
+    }
+    setFields(kept);
+    setWas(present);
+    setLate(null);
+  };
+
+  const one = (f: Field) => {
+    const issues = issuesOf(f.name);
+    const bad = issues.some((i) => i.level === 'refuse');
+    const inputId = `f-${f.name}`;
+    return (
+      <div class={bad ? 'field bad' : 'field'} data-field={f.name} key={f.name}>
+        <label id={`${inputId}-label`} for={inputId}>
+          {label(f)}
+          {isMust(f) && (
+            <span class="star" title={t('required')}>
+              *
+            </span>
+          )}
+        </label>
+        <div>
+          <FieldInput
+            catalog={catalog}
+            field={f}
+            id={inputId}
+            value={fields[f.name]}
+            labels={props.labels}
+            disabled={frozen(f) || busy}
+            invalid={bad}
+            required={isMust(f)}
+            describedBy={issues.length ? `${inputId}-issue` : undefined}
+            onInput={(v) => put(f.name, v)}
+            onBlur={() => setTouched((now) => ({ ...now, [f.name]: true }))}
+          />
+          {issues.length > 0 && (
+            <div class="issues" id={`${inputId}-issue`}>
+              {issues.map((i, k) => (
+                <p key={k} class={i.level}>
+                  {issueText(i)}
+                </p>
+              ))}
+            </div>
+          )}
+        </div>
+      </div>
+    );
+  };
+
+  const wrong = tried ? (checked?.issues ?? []).filter((i) => i.level === 'refuse').length : 0;
+  const canDraft = !record && type.transitions.some((x) => x.from === null && x.to === 'draft' && x.village);
+  return (
+    <form
+      ref={form}
+      class="form"
+      noValidate
+      onKeyDown={enterGoesOn}
+      onSubmit={(e) => {
+        e.preventDefault();
+        if (!busy) void save(was, record ? changes() : fields, false);
+      }}
+    >
+      {found && (
+        <Note kind="info">
+          {t('draftFound', found)}{' '}
+          <Button
+            onClick={() => {
+              void giveUpDraft().then(() => {
+                gone.current = false;
+                dirty.current = false;
+                setFound('');
+                setId(record?.id ?? uuid7());
+                setWas(record?.fields ?? {});
+                setFields(record ? { ...record.fields } : startOf(type, props.given ?? {}, props.today));
+              });
+            }}
+          >
+            {t('draftDrop')}
+          </Button>
+        </Note>
+      )}
+      {record && <p class="quiet">{stateText(catalog, type, record.state)}</p>}
+      <fieldset>
+        <legend>{t('mustFill')}</legend>
+        {must.map(one)}
+      </fieldset>
+      {may.length > 0 && (
+        <fieldset>
+          <legend>
+            <button type="button" class="fold" aria-expanded={more || !!record} onClick={() => setMore(!more)}>
+              {t('mayFill')} {more || record ? '▾' : '▸'}
+            </button>
+          </legend>
+          {(more || !!record) && may.map(one)}
+        </fieldset>
+      )}
+      {nowhere.map((i, k) => (
+        <Note kind={i.level === 'refuse' ? 'bad' : 'info'} key={k}>
+          {issueText(i)}
+        </Note>
+      ))}
+      {error && (
+        <Note kind="bad">
+          {error} {wrong > 1 ? t('fixFirst', wrong) : ''}
+        </Note>
+      )}
+      <div class="actions sticky">
+        <Button kind="main" type="submit" disabled={busy}>
+          {busy ? t('saving') : t('save')}
+        </Button>
+        {canDraft && (
+          <Button disabled={busy} onClick={() => void save(was, fields, true)}>
+            {t('saveDraft')}
+          </Button>
+        )}
+        <Button disabled={busy} onClick={props.onCancel}>
+          {t('cancel')}
+        </Button>
+        {draftAt && <span class="quiet">{t('draftKept', draftAt)}</span>}
+      </div>
+      {late && <Conflict catalog={catalog} type={type} present={late.present} names={late.names} mine={fields} labels={props.labels} onChoose={choose} />}
+    </form>
+  );
+}

@@ -1,0 +1,121 @@
+// Small parts that every page is made of.
+import type { ComponentChildren, JSX } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { t } from './i18n';
+
+export function Button(props: JSX.HTMLAttributes<HTMLButtonElement> & { kind?: 'main' | 'plain' | 'danger'; disabled?: boolean; type?: 'button' | 'submit' }) {
+  const { kind = 'plain', type = 'button', children, ...rest } = props;
+  return (
+    <button type={type} class={`button ${kind}`} {...rest}>
+      {children}
+    </button>
+  );
+}
+
+export function Note(props: { kind: 'good' | 'bad' | 'info'; children: ComponentChildren }) {
+  const mark = { good: '✓', bad: '!', info: 'i' }[props.kind]; // never colour alone
+  return (
+    <div class={`note ${props.kind}`} role={props.kind === 'bad' ? 'alert' : 'status'}>
+      <span class="mark" aria-hidden="true">
+        {mark}
+      </span>
+      <div>{props.children}</div>
+    </div>
+  );
+}
+
+/** A window over the page. Esc closes it, the keyboard stays inside, and goes back where it was. */
+export function Dialog(props: { title: string; onClose?: () => void; children: ComponentChildren }) {
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const before = document.activeElement as HTMLElement | null;
+    const first = box.current?.querySelector<HTMLElement>('input, textarea, select, button');
+    first?.focus();
+    return () => before?.focus();
+  }, []);
+  const onKeyDown = (e: KeyboardEvent) => {
+    if (e.key === 'Escape' && !e.isComposing) props.onClose?.();
+    if (e.key !== 'Tab') return;
+    const all = Array.from(box.current?.querySelectorAll<HTMLElement>('input, textarea, select, button, a[href]') ?? []);
+    const last = all[all.length - 1];
+    if (e.shiftKey ? document.activeElement === all[0] : document.activeElement === last) {
+      e.preventDefault();
+      (e.shiftKey ? last : all[0])?.focus();
+    }
+  };
+  return (
+    <div class="veil">
+      <div class="dialog" role="dialog" aria-modal="true" aria-label={props.title} ref={box} onKeyDown={onKeyDown}>
+        <h2>{props.title}</h2>
+        {props.children}
+      </div>
+    </div>
+  );
+}
+
+/** What a request gave: waiting, failed with words and a way on, or there. */
+export function useData<T>(load: () => Promise<T>, keys: unknown[]): { data?: T; error?: Error; reload: () => void } {
+  const [state, set] = useState<{ data?: T; error?: Error }>({});
+  const [round, next] = useState(0);
+  useEffect(() => {
+    let here = true;
+    load().then(
+      (data) => here && set({ data }),
+      (error: Error) => here && set((was) => ({ data: was.data, error })),
+    );
+    return () => {
+      here = false;
+    };
+  }, [...keys, round]);
+  return { ...state, reload: () => next((n) => n + 1) };
+}
+
+export function Waiting(props: { error?: Error; reload: () => void }) {
+  if (!props.error) return <p class="quiet">{t('loading')}</p>;
+  return (
+    <Note kind="bad">
+      <p>{props.error.message}</p>
+      <Button onClick={props.reload}>{t('retry')}</Button>
+    </Note>
+  );
+}
+
+/** Said at the bottom of the page for some seconds, and to screen readers. */
+let say: (text: string) => void = () => undefined;
+export function toast(text: string): void {
+  say(text);
+}
+export function Toasts() {
+  const [text, set] = useState('');
+  useEffect(() => {
+    let timer = 0;
+    say = (next) => {
+      set(next);
+      clearTimeout(timer);
+      timer = window.setTimeout(() => set(''), 4000);
+    };
+    return () => clearTimeout(timer);
+  }, []);
+  return (
+    <div class={text ? 'toast shown' : 'toast'} role="status" aria-live="polite">
+      {text}
+    </div>
+  );
+}
+
+/** Enter goes to the next field, never while an input method is composing. */
+export function enterGoesOn(e: KeyboardEvent): void {
+  const target = e.target as HTMLElement;
+  if (e.key !== 'Enter' || e.isComposing || e.keyCode === 229 || e.ctrlKey || target.tagName === 'TEXTAREA' || target.tagName === 'BUTTON' || target.tagName === 'A') return;
+  if (target.dataset.enter === 'own') return;
+  e.preventDefault();
+  const form = target.closest('form');
+  const all = Array.from(form?.querySelectorAll<HTMLElement>('input:not([type=hidden]), select, textarea, button') ?? []).filter(
+    (el) => el.tabIndex >= 0 && !(el as HTMLInputElement).disabled && el.offsetParent !== null,
+  );
+  const at = all.indexOf(target);
+  // A group of radio buttons is one stop: go on behind its last.
+  const name = (target as HTMLInputElement).type === 'radio' ? (target as HTMLInputElement).name : '';
+  const next = all.slice(at + 1).find((el) => !name || (el as HTMLInputElement).name !== name);
+  next?.focus();
+}

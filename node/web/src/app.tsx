@@ -1,0 +1,214 @@
+// The frame: who is logged in, the menu, which page the address names, the line to the town.
+import { useEffect, useState } from 'preact/hooks';
+import { api, get, onSession } from '@common/api';
+import { areas, type Catalog } from '@common/catalog';
+import { label, t } from '@common/i18n';
+import { Note, Toasts, Waiting } from '@common/ui';
+import { Door, LockScreen } from './door';
+import { Home } from './home';
+import { BinPage, ListPage, PendingPage, ReturnedPage } from './lists';
+import { DAILY, ModelContext, type Session, type Status } from './model';
+import { EditPage, NewPage, RecordPage } from './record';
+import { HelpPage, SettingsPage } from './settings';
+
+function useHash(): string[] {
+  const [hash, set] = useState(location.hash);
+  useEffect(() => {
+    const heard = () => {
+      set(location.hash);
+      window.scrollTo(0, 0);
+    };
+    window.addEventListener('hashchange', heard);
+    return () => window.removeEventListener('hashchange', heard);
+  }, []);
+  return hash
+    .replace(/^#\/?/, '')
+    .split('/')
+    .map((part) => decodeURIComponent(part.split('?')[0] ?? ''));
+}
+
+export function hashQuery(): URLSearchParams {
+  return new URLSearchParams(location.hash.split('?')[1] ?? '');
+}
+
+function Menu(props: { catalog: Catalog; here: string }) {
+  const daily = DAILY.filter((name) => props.catalog.types.some((type) => type.name === name && type.kept));
+  const other = props.catalog.types.filter((type) => type.kept && type.name !== 'person' && !daily.includes(type.name));
+  const link = (to: string, text: string) => (
+    <li key={to}>
+      <a href={`#/${to}`} aria-current={props.here === to ? 'page' : undefined}>
+        {text}
+      </a>
+    </li>
+  );
+  return (
+    <nav class="menu" aria-label={t('appName')}>
+      <ul>
+        {link('', t('home'))}
+        {link('list/person', t('people'))}
+      </ul>
+      <h2>{t('work')}</h2>
+      <ul>{daily.map((name) => link(`list/${name}`, label(props.catalog.types.find((type) => type.name === name))))}</ul>
+      <details open={other.some((type) => props.here === `list/${type.name}`)}>
+        <summary>{t('other')}</summary>
+        <ul>{other.map((type) => link(`list/${type.name}`, label(type)))}</ul>
+      </details>
+      <ul>
+        {link('bin/person', t('bin'))}
+        {link('settings', t('settings'))}
+        {link('help', t('help'))}
+      </ul>
+    </nav>
+  );
+}
+
+/** The line at the top: always there, in words. */
+function StatusLine(props: { status: Status | null; gone: boolean }) {
+  const s = props.status;
+  if (props.gone) return <Note kind="bad">{t('programGone')}</Note>;
+  if (!s) return null;
+  return (
+    <a class={`line ${s.state}`} href="#/pending">
+      <span class="dot" aria-hidden="true">
+        {s.state === 'online' ? '●' : s.state === 'offline' ? '○' : '✕'}
+      </span>{' '}
+      {t(s.state)} · {s.pending ? t('toSend', s.pending) : t('allSent')}
+      {s.returned > 0 && <b class="alarm"> · {t('returnedItems', s.returned)}</b>}
+    </a>
+  );
+}
+
+function Page(props: { parts: string[] }) {
+  const [page, a] = props.parts;
+  switch (page) {
+    case '':
+      return <Home />;
+    case 'list':
+      return <ListPage type={a ?? ''} key={a} />;
+    case 'new':
+      return <NewPage type={a ?? ''} key={location.hash} />;
+    case 'record':
+      return <RecordPage id={a ?? ''} key={a} />;
+    case 'edit':
+      return <EditPage id={a ?? ''} key={a} />;
+    case 'pending':
+      return <PendingPage />;
+    case 'returned':
+      return <ReturnedPage />;
+    case 'bin':
+      return <BinPage type={a ?? 'person'} key={a} />;
+    case 'settings':
+      return <SettingsPage />;
+    case 'help':
+      return <HelpPage />;
+    default:
+      return <p>{t('notFound')}</p>;
+  }
+}
+
+function Inside(props: { session: Session; gone: boolean; onLock: () => void; onOut: () => void }) {
+  const parts = useHash();
+  const [catalog, setCatalog] = useState<Catalog>();
+  const [error, setError] = useState<Error>();
+  const [status, setStatus] = useState<Status | null>(null);
+  const [menu, setMenu] = useState(false);
+  const [round, again] = useState(0);
+
+  useEffect(() => {
+    const names = get<{ records: { fields: Record<string, string> }[] }>('types/area_unit/records?limit=500').then((page) => {
+      for (const r of page.records) if (r.fields['code']) areas[r.fields['code']] = r.fields['name'] ?? r.fields['code'];
+    });
+    Promise.all([get<Catalog>('catalog'), names.catch(() => undefined)]).then(([found]) => setCatalog(found), setError);
+  }, [round]);
+  const refresh = () => {
+    get<Status>('status').then(setStatus, () => undefined);
+  };
+  useEffect(refresh, []);
+  // The stream costs one of the browser's six connections, so only the page that is looked at has it.
+  useEffect(() => {
+    let stream: EventSource | null = null;
+    const open = () => {
+      stream?.close();
+      stream = null;
+      if (document.hidden) return;
+      stream = new EventSource('/api/v1/events');
+      stream.addEventListener('status', (e) => setStatus(JSON.parse((e as MessageEvent).data)));
+      stream.onerror = refresh; // says whether the program is gone or the session is over
+    };
+    open();
+    document.addEventListener('visibilitychange', open);
+    return () => {
+      document.removeEventListener('visibilitychange', open);
+      stream?.close();
+    };
+  }, []);
+  useEffect(() => setMenu(false), [parts.join('/')]);
+
+  if (!catalog) return <Waiting error={error} reload={() => again((n) => n + 1)} />;
+  return (
+    <ModelContext.Provider value={{ session: props.session, catalog, status, refresh }}>
+      <a class="skip" href="#content" onClick={(e) => (e.preventDefault(), document.getElementById('content')?.focus())}>
+        ↓
+      </a>
+      <header class="top">
+        <button class="burger" type="button" aria-expanded={menu} aria-label={t('appName')} onClick={() => setMenu(!menu)}>
+          ☰
+        </button>
+        <strong>{props.session.station_name}</strong>
+        <StatusLine status={status} gone={props.gone} />
+        <span class="spread" />
+        <span class="quiet">{props.session.user}</span>
+        <button type="button" class="button plain" onClick={() => api('POST', 'session/lock').then(props.onLock, () => undefined)}>
+          {t('lock')}
+        </button>
+        <button type="button" class="button plain" onClick={() => api('DELETE', 'session').then(props.onOut, () => undefined)}>
+          {t('logout')}
+        </button>
+      </header>
+      <div class={menu ? 'frame menu-open' : 'frame'}>
+        <Menu catalog={catalog} here={parts.slice(0, 2).join('/')} />
+        <main id="content" tabIndex={-1}>
+          <Page parts={parts} />
+        </main>
+      </div>
+    </ModelContext.Provider>
+  );
+}
+
+export function App() {
+  const [session, setSession] = useState<Session | null | undefined>(undefined);
+  const [locked, setLocked] = useState(false);
+  const [gone, setGone] = useState(false);
+  useEffect(() => {
+    onSession((what) => {
+      if (what === 'out') setSession(null);
+      if (what === 'locked') setLocked(true);
+      if (what === 'gone') setGone(true);
+      if (what === 'back') setGone(false);
+    });
+    get<Session>('session').then(
+      (s) => {
+        setSession(s);
+        setLocked(s.locked);
+      },
+      () => setSession((now) => (now === undefined ? null : now)),
+    );
+  }, []);
+  return (
+    <>
+      {session === undefined ? <p class="quiet">{t('loading')}</p> : null}
+      {session === null ? (
+        <Door
+          gone={gone}
+          onIn={(s) => {
+            setSession(s);
+            setLocked(false);
+          }}
+        />
+      ) : null}
+      {session ? <Inside session={session} gone={gone} onLock={() => setLocked(true)} onOut={() => setSession(null)} /> : null}
+      {session && locked ? <LockScreen session={session} onOpen={() => setLocked(false)} onOut={() => setSession(null)} /> : null}
+      <Toasts />
+    </>
+  );
+}

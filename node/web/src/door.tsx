@@ -1,0 +1,103 @@
+// The door: the first account, logging in, and the lock that keeps the open form.
+import { useEffect, useState } from 'preact/hooks';
+import { api, get } from '@common/api';
+import { t } from '@common/i18n';
+import { Button, Dialog, enterGoesOn, Note } from '@common/ui';
+import type { Session } from './model';
+
+function Line(props: { id: string; text: string; type?: string; value: string; auto: string; onInput: (v: string) => void }) {
+  return (
+    <div class="field">
+      <label for={props.id}>{props.text}</label>
+      <input id={props.id} type={props.type ?? 'text'} value={props.value} autocomplete={props.auto} data-enter={props.type === 'password' ? 'own' : undefined} onInput={(e) => props.onInput((e.target as HTMLInputElement).value)} />
+    </div>
+  );
+}
+
+export function Door(props: { gone: boolean; onIn: (s: Session) => void }) {
+  const [setup, setSetup] = useState<{ needed: boolean; name: string } | null>(null);
+  const [user, setUser] = useState('');
+  const [password, setPassword] = useState('');
+  const [again, setAgain] = useState('');
+  const [error, setError] = useState('');
+  const [busy, setBusy] = useState(false);
+  useEffect(() => {
+    get<{ needed: boolean; name: string }>('setup').then(setSetup, (e: Error) => setError(e.message));
+  }, []);
+  const first = setup?.needed ?? false;
+  const submit = async (e: Event) => {
+    e.preventDefault();
+    if (first && password !== again) {
+      setError(t('passwordsDiffer'));
+      return;
+    }
+    setBusy(true);
+    setError('');
+    try {
+      props.onIn(await api<Session>('POST', first ? 'setup' : 'session', { user, password }));
+    } catch (why) {
+      setError((why as Error).message);
+      setPassword('');
+      setAgain('');
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <main class="door">
+      <h1>{t('appName')}</h1>
+      <p>{setup?.name}</p>
+      {first && (
+        <>
+          <h2>{t('setupTitle')}</h2>
+          <p>{t('setupText')}</p>
+        </>
+      )}
+      <form class="form" onSubmit={submit} onKeyDown={enterGoesOn}>
+        <Line id="user" text={t('user')} value={user} auto="username" onInput={setUser} />
+        <Line id="password" text={t('password')} type="password" value={password} auto={first ? 'new-password' : 'current-password'} onInput={setPassword} />
+        {first && <Line id="again" text={t('passwordAgain')} type="password" value={again} auto="new-password" onInput={setAgain} />}
+        {first && <p class="quiet">{t('passwordHint')}</p>}
+        {(error || props.gone) && <Note kind="bad">{error || t('programGone')}</Note>}
+        <div class="actions">
+          <Button kind="main" type="submit" disabled={busy || !user || !password}>
+            {first ? t('setupDo') : t('login')}
+          </Button>
+        </div>
+      </form>
+    </main>
+  );
+}
+
+/** Over the page, which stays as it is underneath. */
+export function LockScreen(props: { session: Session; onOpen: () => void; onOut: () => void }) {
+  const [password, setPassword] = useState('');
+  const [error, setError] = useState('');
+  const submit = async (e: Event) => {
+    e.preventDefault();
+    try {
+      await api('POST', 'session/unlock', { password });
+      props.onOpen();
+    } catch (why) {
+      setError((why as Error).message);
+      setPassword('');
+    }
+  };
+  return (
+    <div class="curtain">
+      <Dialog title={t('locked')}>
+        <p>{t('lockedText', props.session.user)}</p>
+        <form class="form" onSubmit={submit}>
+          <Line id="unlock" text={t('password')} type="password" value={password} auto="current-password" onInput={setPassword} />
+          {error && <Note kind="bad">{error}</Note>}
+          <div class="actions">
+            <Button kind="main" type="submit" disabled={!password}>
+              {t('unlock')}
+            </Button>
+            <Button onClick={() => api('DELETE', 'session').then(props.onOut, props.onOut)}>{t('notYou')}</Button>
+          </div>
+        </form>
+      </Dialog>
+    </div>
+  );
+}

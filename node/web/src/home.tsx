@@ -1,0 +1,194 @@
+// The first page: one search box, what to record, what to do, and where this PC stands with the town.
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { api, get } from '@common/api';
+import { stateText, typeOf } from '@common/catalog';
+import { label, lang, t, timeText } from '@common/i18n';
+import { Button, Note, useData } from '@common/ui';
+import { DAILY, go, useModel } from './model';
+
+interface Hit {
+  id: string;
+  label: string;
+  id_no: string;
+  phone: string;
+  household_no: string;
+  birth_on: string;
+  state: string;
+}
+
+/** All but the first six and the last four are hidden until the card is opened. */
+export function maskId(number: string): string {
+  return number.length === 18 ? `${number.slice(0, 6)}********${number.slice(14)}` : number;
+}
+
+function Search() {
+  const { catalog } = useModel();
+  const [text, setText] = useState('');
+  const [found, setFound] = useState<{ hits: Hit[]; total: number; of: string } | null>(null);
+  const [error, setError] = useState('');
+  const box = useRef<HTMLInputElement>(null);
+  useEffect(() => box.current?.focus(), []);
+  useEffect(() => {
+    if (!text.trim()) {
+      setFound(null);
+      return undefined;
+    }
+    let here = true;
+    const timer = setTimeout(() => {
+      get<{ hits: Hit[]; total: number }>(`search?q=${encodeURIComponent(text)}`).then(
+        (result) => here && (setFound({ ...result, of: text }), setError('')),
+        (e: Error) => here && setError(e.message),
+      );
+    }, 120);
+    return () => {
+      here = false;
+      clearTimeout(timer);
+    };
+  }, [text]);
+  const person = typeOf(catalog, 'person');
+  return (
+    <section class="search">
+      <form
+        role="search"
+        onSubmit={(e) => {
+          e.preventDefault();
+          const first = found?.of === text ? found.hits[0] : undefined;
+          if (first) go(`/record/${first.id}`);
+        }}
+      >
+        <label for="search">{t('search')}</label>
+        <input id="search" ref={box} type="search" value={text} placeholder={t('searchHint')} autocomplete="off" onInput={(e) => setText((e.target as HTMLInputElement).value)} />
+        <Button kind="main" onClick={() => go('/new/person')}>
+          {t('newPerson')}
+        </Button>
+      </form>
+      {error && <Note kind="bad">{error}</Note>}
+      <div aria-live="polite">
+        {found && found.hits.length === 0 && <p>{t('noHits', found.of)}</p>}
+        {found && found.hits.length > 0 && (
+          <ul class="hits">
+            {found.hits.map((h) => (
+              <li key={h.id}>
+                <a href={`#/record/${h.id}`}>
+                  <b>{h.label}</b>
+                  <span>{h.birth_on}</span>
+                  <span>{maskId(h.id_no)}</span>
+                  <span>{h.household_no}</span>
+                  <span class="tag">{person ? stateText(catalog, person, h.state) : ''}</span>
+                </a>
+              </li>
+            ))}
+          </ul>
+        )}
+        {found && found.total > found.hits.length && <p class="quiet">{t('hitsMore', found.total, found.hits.length)}</p>}
+      </div>
+    </section>
+  );
+}
+
+function Todo() {
+  const { status } = useModel();
+  const drafts = useData(() => get<{ drafts: { key: string; saved_at: string; body: { fields: Record<string, unknown> } }[] }>('drafts'), []);
+  const list = drafts.data?.drafts ?? [];
+  const nothing = status && !status.returned && !status.held && !status.conflicts && list.length === 0;
+  return (
+    <section class="card">
+      <h2>{t('todo')}</h2>
+      {nothing && <p class="quiet">{t('nothingTodo')}</p>}
+      <ul class="todo">
+        {!!status?.returned && (
+          <li class="urgent">
+            <a href="#/returned">! {t('returnedItems', status.returned)}</a>
+          </li>
+        )}
+        {list.map((d) => (
+          <DraftLine key={d.key} draft={d} />
+        ))}
+        {!!status?.conflicts && <li>{t('conflictItems', status.conflicts)}</li>}
+        {!!status?.held && <li>{t('heldItems', status.held)}</li>}
+      </ul>
+    </section>
+  );
+}
+
+function DraftLine(props: { draft: { key: string; saved_at: string; body: { fields: Record<string, unknown> } } }) {
+  const { catalog } = useModel();
+  const { key, saved_at, body } = props.draft;
+  const type = key.startsWith('new-') ? typeOf(catalog, key.slice(4)) : undefined;
+  const to = key.startsWith('new-') ? `#/new/${key.slice(4)}` : `#/edit/${key.slice(5)}`;
+  const name = typeof body.fields?.['name'] === 'string' ? body.fields['name'] : '';
+  return (
+    <li>
+      <a href={to}>
+        {t('draftItems', 1)}: {label(type)} {name}
+      </a>{' '}
+      <span class="quiet">{timeText(saved_at)}</span>
+    </li>
+  );
+}
+
+function offsetText(ms: number): string {
+  const minutes = Math.round(Math.abs(ms) / 60000);
+  if (minutes < 60) return t('minutes', minutes);
+  return minutes < 48 * 60 ? t('hours', Math.round(minutes / 60)) : t('days', Math.round(minutes / 1440));
+}
+
+function Sync() {
+  const { status, refresh } = useModel();
+  const [asked, setAsked] = useState(false);
+  if (!status) return null;
+  const text = lang() === 'en' ? status.state_text_en : status.state_text;
+  return (
+    <section class="card">
+      <h2>{t('syncTitle')}</h2>
+      <p class="large">{status.pending ? <a href="#/pending">{t('toSend', status.pending)}</a> : `✓ ${t('allSent')}`}</p>
+      {status.pending > 0 && <p>{t('savedHere')}</p>}
+      <p class="quiet">{status.last_contact ? t('lastContact', timeText(status.last_contact)) : t('neverContact')}</p>
+      {status.state !== 'online' && <Note kind={status.state === 'refused' ? 'bad' : 'info'}>{text}</Note>}
+      {Math.abs(status.clock_offset_ms ?? 0) > 5 * 60000 && <Note kind="bad">{t('clockWrong', offsetText(status.clock_offset_ms ?? 0))}</Note>}
+      <Button
+        disabled={asked}
+        onClick={() => {
+          setAsked(true);
+          setTimeout(() => setAsked(false), 3000);
+          api('POST', 'sync').then(refresh, () => undefined);
+        }}
+      >
+        {asked ? t('syncAsked') : t('syncNow')}
+      </Button>
+    </section>
+  );
+}
+
+function Quick() {
+  const { catalog } = useModel();
+  return (
+    <section class="card">
+      <h2>{t('quick')}</h2>
+      <div class="quick">
+        {DAILY.map((name) => typeOf(catalog, name))
+          .filter((type) => type?.kept)
+          .map((type) => (
+            <a class="button plain" href={`#/new/${type!.name}`} key={type!.name}>
+              {label(type)}
+            </a>
+          ))}
+      </div>
+    </section>
+  );
+}
+
+export function Home() {
+  return (
+    <>
+      <h1 class="hidden">{t('home')}</h1>
+      <Search />
+      <div class="cards">
+        <Quick />
+        <Todo />
+        <Sync />
+      </div>
+    </>
+  );
+}
+

@@ -1,0 +1,56 @@
+// What every page of a logged-in person shares.
+import { createContext } from 'preact';
+import { useContext } from 'preact/hooks';
+import type { Catalog } from '@common/catalog';
+
+export interface Session {
+  user: string;
+  role: 'secretary' | 'admin';
+  locked: boolean;
+  station: string;
+  station_name: string;
+  level: string;
+  idle_ms: number;
+}
+
+export interface Status {
+  pending: number;
+  returned: number;
+  held: number;
+  conflicts: number;
+  cursor: number;
+  last_contact: string | null;
+  clock_offset_ms: number | null;
+  state: 'online' | 'offline' | 'refused';
+  state_code: string;
+  state_text: string;
+  state_text_en: string;
+}
+
+export interface Model {
+  session: Session;
+  catalog: Catalog;
+  status: Status | null;
+  refresh: () => void; // ask for the status now
+}
+
+export const ModelContext = createContext<Model | null>(null);
+
+export function useModel(): Model {
+  const model = useContext(ModelContext);
+  if (!model) throw new Error('no model');
+  return model;
+}
+
+/** Kinds of record that a secretary enters often, in the order of the buttons. */
+export const DAILY = ['visit', 'consultation', 'reception', 'aid_case', 'service_item', 'petition', 'activity', 'contact_plan', 'honor', 'nil_report'];
+
+export function go(to: string): void {
+  location.hash = to;
+}
+
+/** Today in the village, as the hub's clock has it when it is known. */
+export function today(status: Status | null): string {
+  const at = new Date(Date.now() + (status?.clock_offset_ms ?? 0) + 8 * 3600000);
+  return at.toISOString().slice(0, 10);
+}

@@ -1,0 +1,312 @@
+// One record: its card, its form, what belongs to it, its history.
+import { useState } from 'preact/hooks';
+import { api, get, type RecordRow } from '@common/api';
+import { codeText, fieldOf, stateText, typeOf, valueText, type RecordType } from '@common/catalog';
+import { shownValue } from '@common/fields';
+import { RecordForm } from '@common/form';
+import { label, t, timeText } from '@common/i18n';
+import { Button, Dialog, Note, toast, useData, Waiting } from '@common/ui';
+import { hashQuery } from './app';
+import { maskId } from './home';
+import { Mark, RecordTable } from './lists';
+import { go, today, useModel } from './model';
+
+interface Change {
+  op: string;
+  user: string;
+  at: string;
+  fields?: Record<string, unknown>;
+  verdict?: string;
+  text?: string;
+}
+
+interface Group {
+  type: string;
+  field: string;
+  total: number;
+  records: RecordRow[];
+}
+
+function ageOn(birth: string, day: string): number {
+  const years = Number(day.slice(0, 4)) - Number(birth.slice(0, 4));
+  return day.slice(5) < birth.slice(5) ? years - 1 : years;
+}
+
+/** The states as steps: where it stands, what can come next, and who does it. */
+function Steps(props: { type: RecordType; record: RecordRow }) {
+  const { catalog } = useModel();
+  const next = props.type.transitions.filter((x) => x.from === props.record.state && !['draft', 'returned', 'cancelled'].includes(x.to));
+  const town = next.filter((x) => x.town && !x.village);
+  const village = next.filter((x) => x.village);
+  return (
+    <p class="steps">
+      <b>{stateText(catalog, props.type, props.record.state)}</b>
+      {(village.length > 0 || town.length > 0) && (
+        <>
+          {' '}
+          → {t('nextStep')}: {[...village.map((x) => `${stateText(catalog, props.type, x.to)} (${t('byVillage')})`), ...town.map((x) => `${stateText(catalog, props.type, x.to)} (${t('byTown')})`)].join(' / ')}
+        </>
+      )}
+    </p>
+  );
+}
+
+function Values(props: { type: RecordType; record: RecordRow; labels: Record<string, string> }) {
+  const { catalog, status } = useModel();
+  const [shown, setShown] = useState(false);
+  const r = props.record;
+  const fields = props.type.fields.filter((f) => !f.common && r.fields[f.name] !== undefined && r.fields[f.name] !== null);
+  const hidden = fields.some((f) => f.format === 'idno' || f.name === 'bank_account');
+  const text = (name: string): string => {
+    const field = fieldOf(props.type, name)!;
+    const value = r.fields[name];
+    if ((field.format === 'idno' || name === 'bank_account') && !shown) return maskId(String(value));
+    const words = shownValue(catalog, field, value) || valueText(catalog, field, value, props.labels);
+    return name === 'birth_on' ? `${words}（${t('age', ageOn(words, today(status)))}）` : words;
+  };
+  return (
+    <>
+      <dl class="values">
+        {fields.map((f) => (
+          <div key={f.name}>
+            <dt>{label(f)}</dt>
+            <dd>{text(f.name)}</dd>
+          </div>
+        ))}
+      </dl>
+      {hidden && !shown && <Button onClick={() => setShown(true)}>{t('mask')}</Button>}
+    </>
+  );
+}
+
+function History(props: { type: RecordType; id: string; rev: string }) {
+  const { catalog } = useModel();
+  const history = useData(() => get<{ changes: Change[] }>(`records/${props.id}/history`), [props.id, props.rev]);
+  const op: Record<string, string> = { create: t('created'), edit: t('edited'), delete: t('deleted'), undelete: t('undeleted') };
+  if (!history.data) return <Waiting error={history.error} reload={history.reload} />;
+  if (history.data.changes.length === 0) return <p class="quiet">{t('historyNone')}</p>;
+  return (
+    <ol class="history">
+      {[...history.data.changes].reverse().map((c, i) => (
+        <li key={i}>
+          <span class="quiet">{c.at ? timeText(c.at) : ''}</span> <b>{c.user}</b> {op[c.op] ?? c.op}
+          {c.op !== 'create' && c.fields && (
+            <ul>
+              {Object.entries(c.fields).map(([name, value]) => {
+                const field = fieldOf(props.type, name);
+                if (!field) return null;
+                const words = field.format === 'idno' ? maskId(String(value ?? '')) : name === 'state' ? codeText(catalog, props.type.states, value) : shownValue(catalog, field, value) || valueText(catalog, field, value);
+                return (
+                  <li key={name}>
+                    {label(field)}: {words || t('notFilled')}
+                  </li>
+                );
+              })}
+            </ul>
+          )}
+          {c.verdict && c.verdict !== 'applied' && c.text && <Note kind="bad">{c.text}</Note>}
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function Related(props: { record: RecordRow }) {
+  const { catalog } = useModel();
+  const related = useData(() => get<{ groups: Group[]; labels: Record<string, string> }>(`records/${props.record.id}/related`), [props.record.id]);
+  if (!related.data) return <Waiting error={related.error} reload={related.reload} />;
+  const addable = catalog.types.filter((type) => type.kept && type.fields.some((f) => f.entered && f.ref === props.record.type && f.required));
+  return (
+    <>
+      {addable.length > 0 && (
+        <div class="quick">
+          {addable.map((type) => (
+            <a class="button plain" key={type.name} href={`#/new/${type.name}?${type.fields.find((f) => f.entered && f.ref === props.record.type && f.required)!.name}=${props.record.id}`}>
+              + {label(type)}
+            </a>
+          ))}
+        </div>
+      )}
+      {related.data.groups.map((g) => {
+        const type = typeOf(catalog, g.type);
+        return type ? (
+          <section key={`${g.type}.${g.field}`}>
+            <h3>
+              {label(type)} <small>{t('total', g.total)}</small>
+            </h3>
+            <RecordTable type={type} page={{ records: g.records, labels: related.data!.labels, total: g.total }} />
+          </section>
+        ) : null;
+      })}
+    </>
+  );
+}
+
+function Remove(props: { record: RecordRow; onDone: () => void; onClose: () => void }) {
+  const [reason, setReason] = useState('');
+  const [error, setError] = useState('');
+  return (
+    <Dialog title={t('removeTitle')} onClose={props.onClose}>
+      <p>{t('removeText')}</p>
+      <form
+        onSubmit={(e) => {
+          e.preventDefault();
+          api('DELETE', `records/${props.record.id}`, { reason }).then(props.onDone, (why: Error) => setError(why.message));
+        }}
+      >
+        <input type="text" aria-label={t('reason')} value={reason} maxLength={200} onInput={(e) => setReason((e.target as HTMLInputElement).value)} />
+        {error && <Note kind="bad">{error}</Note>}
+        <div class="actions">
+          <Button kind="danger" type="submit" disabled={!reason.trim()}>
+            {t('remove')}
+          </Button>
+          <Button onClick={props.onClose}>{t('cancel')}</Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+/** A record with the names of what it refers to. */
+function useRecord(id: string) {
+  const { status } = useModel();
+  return useData(async () => {
+    const record = await get<RecordRow>(`records/${id}`);
+    const labels: Record<string, string> = {};
+    const ids = new Set<string>();
+    JSON.stringify(record.fields, (_, v) => {
+      if (typeof v === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(v)) ids.add(v);
+      return v;
+    });
+    await Promise.all(
+      [...ids].slice(0, 60).map((other) =>
+        get<RecordRow>(`records/${other}`).then(
+          (r) => (labels[other] = r.label),
+          () => undefined,
+        ),
+      ),
+    );
+    return { record, labels };
+  }, [id, status?.cursor]);
+}
+
+export function RecordPage(props: { id: string }) {
+  const { catalog } = useModel();
+  const data = useRecord(props.id);
+  const [removing, setRemoving] = useState(false);
+  const record = data.data?.record;
+  const type = record ? typeOf(catalog, record.type) : undefined;
+  if (!data.data || !record || !type) return <Waiting error={data.error} reload={data.reload} />;
+  const editable = type.kept && !record.deleted && (!type.edits_in || !record.state || type.edits_in.includes(record.state));
+  return (
+    <>
+      <div class="head">
+        <h1>
+          <small>{label(type)}</small> {record.label} <Mark record={record} />
+        </h1>
+        <div class="actions">
+          {editable && (
+            <a class="button main" href={`#/edit/${record.id}`}>
+              {t('edit')}
+            </a>
+          )}
+          {record.deleted ? (
+            <Button
+              onClick={() =>
+                api('POST', `records/${record.id}/undelete`).then(
+                  () => {
+                    toast(t('done'));
+                    data.reload();
+                  },
+                  (e: Error) => toast(e.message),
+                )
+              }
+            >
+              {t('restore')}
+            </Button>
+          ) : (
+            type.kept && <Button onClick={() => setRemoving(true)}>{t('remove')}</Button>
+          )}
+          <Button onClick={() => history.back()}>{t('back')}</Button>
+        </div>
+      </div>
+      {record.invalid && <Note kind="bad">{label({ zh: record.invalid.zh, en: record.invalid.en })}</Note>}
+      {typeof record.fields['return_note'] === 'string' && record.state === 'returned' && (
+        <Note kind="bad">
+          {t('townNote')}: {record.fields['return_note']}
+        </Note>
+      )}
+      <section class="card">
+        <Steps type={type} record={record} />
+        <Values type={type} record={record} labels={data.data.labels} />
+      </section>
+      <section class="card">
+        <h2>{t('related')}</h2>
+        <Related record={record} />
+      </section>
+      <section class="card">
+        <h2>{t('history')}</h2>
+        <History type={type} id={record.id} rev={record.rev} />
+      </section>
+      {removing && (
+        <Remove
+          record={record}
+          onClose={() => setRemoving(false)}
+          onDone={() => {
+            setRemoving(false);
+            toast(t('done'));
+            data.reload();
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+export function EditPage(props: { id: string }) {
+  const { catalog, status } = useModel();
+  const [first, setFirst] = useState<{ record: RecordRow; labels: Record<string, string> }>();
+  const data = useRecord(props.id);
+  if (!first && data.data) setFirst(data.data); // what the form showed stays what it showed
+  const type = first ? typeOf(catalog, first.record.type) : undefined;
+  if (!first || !type) return <Waiting error={data.error} reload={data.reload} />;
+  return (
+    <>
+      <h1>
+        {t('edit')}: {label(type)} {first.record.label}
+      </h1>
+      <RecordForm catalog={catalog} type={type} record={first.record} labels={first.labels} today={today(status)} onSaved={(r) => go(`/record/${r.id}`)} onCancel={() => go(`/record/${props.id}`)} />
+    </>
+  );
+}
+
+export function NewPage(props: { type: string }) {
+  const { catalog, status } = useModel();
+  const type = typeOf(catalog, props.type);
+  const { session } = useModel();
+  const given: Record<string, unknown> = {};
+  // Most people live where they are registered: the own village, until somebody says otherwise.
+  if (type?.fields.some((f) => f.name === 'household_village')) given['household_village'] = session.station;
+  const ids: string[] = [];
+  hashQuery().forEach((value, name) => {
+    const field = type ? fieldOf(type, name) : undefined;
+    if (!field) return;
+    given[name] = field.items ? [value] : value;
+    if (field.ref) ids.push(value);
+  });
+  const labels = useData(async () => {
+    const names: Record<string, string> = {};
+    for (const id of ids) names[id] = (await get<RecordRow>(`records/${id}`)).label;
+    return names;
+  }, [ids.join()]);
+  if (!type) return <p>{t('notFound')}</p>;
+  if (!labels.data || !status) return <Waiting error={labels.error} reload={labels.reload} />;
+  return (
+    <>
+      <h1>
+        {t('add')}: {label(type)}
+      </h1>
+      <RecordForm catalog={catalog} type={type} labels={labels.data} given={given} today={today(status)} onSaved={(r) => go(`/record/${r.id}`)} onCancel={() => go(`/list/${type.name}`)} />
+    </>
+  );
+}

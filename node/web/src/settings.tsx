@@ -1,0 +1,207 @@
+// Type size, language, one's own password, accounts; and the help.
+import { useState } from 'preact/hooks';
+import { api, get } from '@common/api';
+import { lang, setLang, t } from '@common/i18n';
+import { Button, Note, toast, useData, Waiting } from '@common/ui';
+import { useModel } from './model';
+
+const SIZES = ['18', '20', '24'] as const;
+const KEY = 'lastmile.size';
+
+export function applySize(): void {
+  let size: string | null = null;
+  try {
+    size = localStorage.getItem(KEY);
+  } catch {
+    /* the standard size */
+  }
+  document.documentElement.style.fontSize = `${SIZES.find((s) => s === size) ?? '18'}px`;
+}
+
+function keepSize(size: string): void {
+  try {
+    localStorage.setItem(KEY, size);
+  } catch {
+    /* for this visit only */
+  }
+  document.documentElement.style.fontSize = `${size}px`;
+}
+
+function Looks() {
+  const [, redraw] = useState(0);
+  const now = document.documentElement.style.fontSize.replace('px', '');
+  return (
+    <section class="card">
+      <h2>{t('fontSize')}</h2>
+      <div class="choices" role="radiogroup" aria-label={t('fontSize')}>
+        {SIZES.map((s, i) => (
+          <label key={s} class={now === s ? 'choice on' : 'choice'}>
+            <input
+              type="radio"
+              name="size"
+              checked={now === s}
+              onChange={() => {
+                keepSize(s);
+                redraw((n) => n + 1);
+              }}
+            />
+            <span>{[t('normal'), t('large'), t('huge')][i]}</span>
+          </label>
+        ))}
+      </div>
+      <h2>{t('language')}</h2>
+      <div class="choices" role="radiogroup" aria-label={t('language')}>
+        {(['zh', 'en'] as const).map((l) => (
+          <label key={l} class={lang() === l ? 'choice on' : 'choice'}>
+            <input
+              type="radio"
+              name="language"
+              checked={lang() === l}
+              onChange={() => {
+                setLang(l);
+                location.reload();
+              }}
+            />
+            <span>{l === 'zh' ? '中文' : 'English'}</span>
+          </label>
+        ))}
+      </div>
+    </section>
+  );
+}
+
+function OwnPassword() {
+  const [old, setOld] = useState('');
+  const [next, setNext] = useState('');
+  const [error, setError] = useState('');
+  const submit = (e: Event) => {
+    e.preventDefault();
+    api('POST', 'session/password', { old, password: next }).then(
+      () => {
+        setOld('');
+        setNext('');
+        setError('');
+        toast(t('done'));
+      },
+      (why: Error) => setError(why.message),
+    );
+  };
+  return (
+    <section class="card">
+      <h2>{t('changePassword')}</h2>
+      <form class="form" onSubmit={submit}>
+        <div class="field">
+          <label for="old">{t('oldPassword')}</label>
+          <input id="old" type="password" autocomplete="current-password" value={old} onInput={(e) => setOld((e.target as HTMLInputElement).value)} />
+        </div>
+        <div class="field">
+          <label for="next">{t('newPassword')}</label>
+          <input id="next" type="password" autocomplete="new-password" value={next} onInput={(e) => setNext((e.target as HTMLInputElement).value)} />
+        </div>
+        <p class="quiet">{t('passwordHint')}</p>
+        {error && <Note kind="bad">{error}</Note>}
+        <Button type="submit" disabled={!old || !next}>
+          {t('save')}
+        </Button>
+      </form>
+    </section>
+  );
+}
+
+interface User {
+  name: string;
+  role: string;
+  disabled: boolean;
+}
+
+function Accounts() {
+  const users = useData(() => get<{ users: User[] }>('users'), []);
+  const [name, setName] = useState('');
+  const [password, setPassword] = useState('');
+  const [role, setRole] = useState('secretary');
+  const [error, setError] = useState('');
+  const act = (done: Promise<unknown>) =>
+    done.then(
+      () => {
+        setError('');
+        setName('');
+        setPassword('');
+        toast(t('done'));
+        users.reload();
+      },
+      (why: Error) => setError(why.message),
+    );
+  return (
+    <section class="card">
+      <h2>{t('accounts')}</h2>
+      {!users.data && <Waiting error={users.error} reload={users.reload} />}
+      <ul class="plain-list">
+        {users.data?.users.map((u) => (
+          <li key={u.name}>
+            <b>{u.name}</b> {u.role === 'admin' ? t('roleAdmin') : t('roleSecretary')} {u.disabled && <span class="tag">{t('disabled')}</span>}{' '}
+            <Button onClick={() => void act(api('PATCH', `users/${encodeURIComponent(u.name)}`, { disabled: !u.disabled }))}>{u.disabled ? t('enable') : t('disable')}</Button>
+          </li>
+        ))}
+      </ul>
+      <form
+        class="form"
+        onSubmit={(e) => {
+          e.preventDefault();
+          const there = users.data?.users.some((u) => u.name === name);
+          void act(there ? api('PATCH', `users/${encodeURIComponent(name)}`, { password }) : api('POST', 'users', { user: name, password, role }));
+        }}
+      >
+        <h3>
+          {t('addAccount')} / {t('resetPassword')}
+        </h3>
+        <div class="field">
+          <label for="account">{t('user')}</label>
+          <input id="account" type="text" autocomplete="off" value={name} onInput={(e) => setName((e.target as HTMLInputElement).value)} />
+        </div>
+        <div class="field">
+          <label for="account-password">{t('newPassword')}</label>
+          <input id="account-password" type="password" autocomplete="new-password" value={password} onInput={(e) => setPassword((e.target as HTMLInputElement).value)} />
+        </div>
+        <div class="field">
+          <label for="role">{t('accounts')}</label>
+          <select id="role" value={role} onChange={(e) => setRole((e.target as HTMLSelectElement).value)}>
+            <option value="secretary">{t('roleSecretary')}</option>
+            <option value="admin">{t('roleAdmin')}</option>
+          </select>
+        </div>
+        {error && <Note kind="bad">{error}</Note>}
+        <Button type="submit" disabled={!name || !password}>
+          {t('save')}
+        </Button>
+      </form>
+    </section>
+  );
+}
+
+export function SettingsPage() {
+  const { session } = useModel();
+  return (
+    <>
+      <h1>{t('settings')}</h1>
+      <p class="quiet">
+        {t('station')}: {session.station_name} ({session.station})
+      </p>
+      <Looks />
+      <OwnPassword />
+      {session.role === 'admin' && <Accounts />}
+    </>
+  );
+}
+
+export function HelpPage() {
+  return (
+    <>
+      <h1>{t('help')}</h1>
+      {(['helpText1', 'helpText2', 'helpText3', 'helpText4', 'helpText5'] as const).map((key) => (
+        <section class="card" key={key}>
+          <p>{t(key)}</p>
+        </section>
+      ))}
+    </>
+  );
+}

@@ -1,0 +1,248 @@
+// A secretary's day in a real browser against a real node and a real hub: the first account, entering, checking, drafts through
+// kill -9, working without the town, correcting what came back, two windows on one record, the lock.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import axe from 'axe-core';
+import { chromium } from 'playwright-core';
+import { idNumber, TIMEOUT_MS, Town, waitFor } from './town.mjs';
+
+let town, node, url, browser, page;
+const problems = [];
+
+async function open() {
+  const context = await browser.newContext({ viewport: { width: 1024, height: 768 }, locale: 'zh-CN' });
+  context.setDefaultTimeout(TIMEOUT_MS);
+  const opened = await context.newPage();
+  opened.on('pageerror', (e) => problems.push(e.message));
+  return opened;
+}
+
+async function login(on = page) {
+  await on.goto(url);
+  await on.fill('#user', '王秘书');
+  await on.fill('#password', '135792');
+  await on.click('button[type=submit]');
+  await on.waitForSelector('.cards');
+}
+
+const field = (name, on = page) => on.locator(`[data-field="${name}"]`);
+const choose = (name, text, on = page) => field(name, on).locator('label.choice', { hasText: new RegExp(`^${text}$`) }).click();
+const rows = (type) => node.rows(['list', type]);
+
+/** Fills in what a new person needs and leaves the form open. */
+async function fillPerson(name, number) {
+  await page.goto(`${url}#/new/person`);
+  await page.fill('#f-name', name);
+  await choose('id_status', '有效');
+  await page.fill('#f-id_no', number);
+  await page.waitForFunction(() => document.querySelector('#f-birth_on')?.value !== '');
+  await choose('is_resident', '是');
+}
+
+before(async () => {
+  town = await Town.make(1);
+  node = town.nodes[0];
+  url = await town.serveNode(node);
+  browser = await chromium.launch({ executablePath: process.env.LASTMILE_CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
+  page = await open();
+});
+
+after(async () => {
+  await browser?.close();
+  await town?.close();
+  assert.deepEqual(problems, []);
+});
+
+test('the first account is made in the page', async () => {
+  await page.goto(url);
+  await page.fill('#user', '王秘书');
+  await page.fill('#password', '123456');
+  await page.fill('#again', '123456');
+  await page.click('button[type=submit]');
+  await page.waitForSelector('.note.bad');
+  assert.match(await page.textContent('.note.bad'), /太简单/);
+  await page.fill('#password', '135792');
+  await page.fill('#again', '135792');
+  await page.click('button[type=submit]');
+  await page.waitForSelector('.cards');
+  assert.match(await page.textContent('header'), /示例村1/);
+});
+
+test('a person is entered, checked while typing, saved, and reaches the town', async () => {
+  await page.goto(`${url}#/new/person`);
+  await page.fill('#f-id_no', '999999195001021010');
+  await page.waitForSelector('[data-field="id_no"] .refuse');
+  assert.match(await page.textContent('[data-field="id_no"] .refuse'), /校验码不对/);
+  await fillPerson('测试张三', idNumber('1950-01-02', 101));
+  assert.equal(await page.inputValue('#f-birth_on'), '1950-01-02');
+  assert.ok(await field('sex').locator('label.choice.on', { hasText: '男' }).count());
+  await page.click('button[type=submit]');
+  await page.waitForSelector('.values');
+  assert.match(await page.textContent('h1'), /测试张三/);
+  assert.equal(rows('person').length, 1);
+  await waitFor(() => town.hub.rows(['records', 'person']).length === 1, 'the record at the hub');
+  await page.waitForFunction(() => document.querySelector('header')?.textContent?.includes('全部已上报'));
+});
+
+test('the same ID number again is said at once', async () => {
+  await page.goto(`${url}#/new/person`);
+  await page.click('.note.info button, h1'); // away with an unfinished draft, if there is one
+  await fillPerson('测试另一人', idNumber('1950-01-02', 101));
+  await page.click('button[type=submit]');
+  await page.waitForSelector('[data-field="id_no"] .refuse');
+  assert.equal(rows('person').length, 1);
+});
+
+test('search finds by name, initials and tail of the number', async () => {
+  for (const text of ['张三', 'cszs', idNumber('1950-01-02', 101).slice(-4)]) {
+    await page.goto(`${url}#/`);
+    await page.fill('#search', text);
+    await page.waitForSelector('.hits li');
+    assert.match(await page.textContent('.hits'), /测试张三/, text);
+  }
+});
+
+test('what was typed survives kill -9 of the program', async () => {
+  await page.goto(`${url}#/new/consultation`);
+  await page.waitForSelector('#f-item_count');
+  await page.fill('#f-item_count', '7');
+  await page.waitForSelector('.sticky .quiet'); // "草稿已存好"
+  await node.kill();
+  await page.click('button[type=submit]');
+  await page.waitForSelector('.note.bad');
+  assert.equal(await page.inputValue('#f-item_count'), '7'); // nothing is cleared before it is saved
+  await town.serveNode(node);
+  await login();
+  await page.goto(`${url}#/new/consultation`);
+  await page.waitForFunction(() => document.querySelector('#f-item_count')?.value === '7');
+  assert.match(await page.textContent('.note.info'), /接着上次/);
+  await choose('channel', '电话');
+  await page.locator('#f-topic').selectOption({ index: 1 });
+  await page.click('button[type=submit]');
+  await page.waitForSelector('.values');
+  assert.deepEqual(
+    rows('consultation').map((r) => r.fields.item_count),
+    [7],
+  );
+});
+
+test('without the town all goes on, and the page says how it stands', async () => {
+  await town.hub.stop();
+  await page.goto(`${url}#/new/facility`);
+  await page.waitForSelector('#f-opened_on');
+  const kind = field('kind').locator('select');
+  if (await kind.count()) await kind.selectOption({ index: 1 });
+  else await field('kind').locator('label.choice').first().click();
+  await page.fill('#f-opened_on', '2020-01-01');
+  await page.click('button[type=submit]');
+  await page.waitForSelector('.values');
+  await page.waitForFunction(() => document.querySelector('header')?.textContent?.includes('1 条待上报'));
+  await page.click('header .line');
+  await page.waitForSelector('.plain-list li');
+  assert.equal(await page.locator('.plain-list li').count(), 1);
+  await town.serveHub();
+  await page.goto(`${url}#/`);
+  await page.click('text=现在上报');
+  await page.waitForFunction(() => document.querySelector('header')?.textContent?.includes('全部已上报'));
+});
+
+test('what the town sends back is shown with its note, and corrected', async () => {
+  const [consultation] = rows('consultation');
+  town.hub.run(['send-back', consultation.id, '--note', '请核对件数']);
+  await page.waitForFunction(() => document.querySelector('header .alarm'));
+  await page.goto(`${url}#/returned`);
+  await page.waitForSelector('text=请核对件数');
+  await page.click('text=去更正');
+  await page.waitForSelector('#f-item_count');
+  await page.fill('#f-item_count', '3');
+  await page.click('button[type=submit]');
+  await page.waitForSelector('.values');
+  await waitFor(() => town.hub.rows(['records', 'consultation'])[0].fields.item_count === 3, 'the correction at the hub');
+  await page.waitForFunction(() => !document.querySelector('header .alarm')); // handed in again, not only changed
+});
+
+test('two windows on one record: nobody overwrites what he has not seen', async () => {
+  const [first] = rows('person');
+  const other = await open();
+  await login(other);
+  for (const p of [page, other]) {
+    await p.goto(`${url}#/edit/${first.id}`);
+    await p.waitForSelector('#f-phone');
+  }
+  await page.fill('#f-phone', '13900000001');
+  await page.click('button[type=submit]');
+  await page.waitForSelector('.values');
+  await other.fill('#f-phone', '13900000002');
+  await other.click('button[type=submit]');
+  await other.waitForSelector('[role=dialog]');
+  const words = await other.textContent('[role=dialog]');
+  assert.ok(words.includes('13900000001') && words.includes('13900000002'), words);
+  await other.click('text=用我写的');
+  await other.click('button[type=submit]');
+  await other.waitForSelector('.values');
+  assert.equal(rows('person')[0].fields.phone, '13900000002');
+  await other.context().close();
+});
+
+test('deleted and brought back', async () => {
+  const [first] = rows('person');
+  await page.goto(`${url}#/record/${first.id}`);
+  await page.click('text=删除');
+  await page.fill('[role=dialog] input', '重复录入');
+  await page.click('[role=dialog] button[type=submit]');
+  await page.goto(`${url}#/bin/person`);
+  await page.waitForSelector('.plain-list li');
+  assert.match(await page.textContent('.plain-list'), /重复录入/);
+  await page.click('text=恢复');
+  await waitFor(() => rows('person').length === 1, 'the person back');
+});
+
+test('the lock keeps the open form', async () => {
+  await page.goto(`${url}#/new/consultation`);
+  await page.waitForSelector('#f-item_count');
+  await page.fill('#f-item_count', '5');
+  await page.click('text=锁屏');
+  await page.fill('#unlock', '999999');
+  await page.click('[role=dialog] button[type=submit]');
+  await page.waitForSelector('[role=dialog] .note.bad');
+  await page.fill('#unlock', '135792');
+  await page.click('[role=dialog] button[type=submit]');
+  await page.waitForSelector('#unlock', { state: 'detached' });
+  assert.equal(await page.inputValue('#f-item_count'), '5');
+});
+
+test('Enter goes to the next field, but not while an input method is composing', async () => {
+  await page.goto(`${url}#/new/person`);
+  await page.waitForSelector('#f-name');
+  await page.focus('#f-name');
+  await page.evaluate(() => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', keyCode: 229, isComposing: true, bubbles: true, cancelable: true })));
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'f-name');
+  await page.keyboard.press('Enter');
+  assert.notEqual(await page.evaluate(() => document.activeElement.id), 'f-name');
+  assert.equal(rows('person').length, 1); // nothing was submitted
+});
+
+test('every page is free of what axe-core finds, at three sizes', async () => {
+  const [first] = rows('person');
+  const pages = ['', 'list/person', 'list/visit', `record/${first.id}`, `edit/${first.id}`, 'new/person', 'new/visit', 'new/aid_case', 'pending', 'returned', 'bin/person', 'settings', 'help'];
+  for (const [width, height] of [
+    [1024, 768],
+    [1440, 900],
+    [390, 844],
+  ]) {
+    await page.setViewportSize({ width, height });
+    for (const at of pages) {
+      await page.goto(`${url}#/${at}`);
+      await page.waitForSelector('main h1');
+      await page.waitForFunction(() => !document.querySelector('main > .quiet')?.textContent?.includes('正在读取'));
+      await page.evaluate(axe.source);
+      const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+      assert.deepEqual(
+        violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(' ').slice(0, 300)}`),
+        [],
+        `${at} at ${width}`,
+      );
+      if (process.env.LASTMILE_SHOTS) await page.screenshot({ path: `${process.env.LASTMILE_SHOTS}/${width}-${at.replace(/\W/g, '_').slice(0, 20) || 'home'}.png`, fullPage: true });
+    }
+  }
+});
