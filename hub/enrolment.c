@@ -35,6 +35,10 @@ void lm_server_enrol(struct lm_server *server, int64_t kit, const struct lm_inco
         lm_server_send_error(server, &in->peer, "protocol", "no protocol version in common", 0);
         return;
     }
+    if (lm_store_may_write(server->hub->store, NULL) != LM_OK) {
+        lm_server_send_error(server, &in->peer, "busy", "read-only until a technician acts", 300);
+        return;
+    }
     if (server->n_enrolled == LM_GATHER_MESSAGES || !lm_server_round(server)) {
         lm_server_send_error(server, &in->peer, "busy", "try again", 5);
         return;

@@ -99,6 +99,8 @@ static struct lm_hub_now now_of(struct lm_server *server)
     memcpy(now.catalog_hash, catalog->hash, sizeof now.catalog_hash);
     now.catalog_packed = catalog->packed;
     now.catalog_packed_len = catalog->packed_len;
+    now.read_only = town->rival != 0;
+    now.sign_secret = server->hub->keys.sign_secret;
     now.loaded = server->round_changes > LM_GATHER_CHANGES / 2;
     return now;
 }
@@ -248,6 +250,11 @@ static void store_hello(struct lm_server *server, struct lm_hub_peer *peer,
         server->failed = true;
         return;
     }
+    if (lm_store_common(server->hub->store, hello, &peer->common, &peer->proof_held) != LM_OK) {
+        lm_log(LM_LOG_ERROR, "serve", "the journal's marks cannot be read");
+        server->failed = true;
+        return;
+    }
     row.lease_issued = e->hello.lease;
     row.clock_offset_ms = e->hello.node_offset_ms;
     row.clock_known = true;
@@ -394,13 +401,18 @@ static void run_effects(struct lm_server *server, struct lm_hub_peer *peer,
             break;
         case LM_HX_RIVAL:
             lm_log(LM_LOG_ERROR, "serve",
-                   "replica %llu has seen another incarnation of this hub (%llu)", number,
-                   (unsigned long long)e->rival.counter);
+                   "replica %llu shows incarnation %llu, signed by this hub: two of it may be "
+                   "alive; read-only until `lastmile-hub incarnation raise`",
+                   number, (unsigned long long)e->rival.counter);
+            server->rival = e->rival.counter > server->rival ? e->rival.counter : server->rival;
             break;
         case LM_HX_HUB_BEHIND:
             lm_log(LM_LOG_ERROR, "serve",
-                   "replica %llu has seen journal position %llu, beyond this hub's", number,
-                   (unsigned long long)e->seen.position);
+                   "replica %llu has seen journal position %llu of this incarnation, which is not "
+                   "here%s: the database was set back",
+                   number, (unsigned long long)e->behind.mark.position,
+                   e->behind.proven ? " though this hub signed it" : "");
+            server->went_back = server->went_back || e->behind.proven;
             break;
         case LM_HX_CLOSE:
             break; /* the tick drops idle peers */
@@ -431,7 +443,9 @@ static void tell_peer(struct lm_server *server, struct lm_hub_peer *peer)
     if (peer->hello_waits) {
         memset(&event, 0, sizeof event);
         event.kind = LM_HE_HELLO_STORED;
-        event.ok = true;
+        event.stored.ok = true;
+        event.stored.common = peer->common;
+        event.stored.proof_held = peer->proof_held;
         peer->hello_waits = false;
         peer->last = peer->hello_from;
         lm_server_step(server, peer, &event, &peer->last);
@@ -500,6 +514,26 @@ static void tell_too_early(struct lm_server *server)
     }
 }
 
+/* What nodes have shown of other histories of this hub, acted upon between rounds. */
+static void settle_history(struct lm_server *server)
+{
+    struct lm_error err = {0};
+    enum lm_status status = LM_OK;
+
+    if (server->rival != 0) {
+        status = lm_store_set_rival(server->hub->store, server->rival, lm_clock_wall_ms(), &err);
+    } else if (server->went_back && lm_store_may_write(server->hub->store, NULL) == LM_OK) {
+        status = lm_store_new_incarnation(server->hub->store, "", "database was set back",
+                                          lm_clock_wall_ms(), &err);
+    }
+    server->rival = 0;
+    server->went_back = false;
+    if (status != LM_OK) {
+        lm_log(LM_LOG_ERROR, "serve", "cannot note another history: %s", err.en);
+        server->failed = true;
+    }
+}
+
 void lm_server_end_round(struct lm_server *server)
 {
     struct lm_error err = {0};
@@ -544,6 +578,9 @@ void lm_server_end_round(struct lm_server *server)
     }
     server->n_reads = 0;
     lm_arena_reset(&server->round_arena);
+    if (server->rival != 0 || server->went_back) {
+        settle_history(server);
+    }
 }
 
 void lm_server_news(struct lm_server *server)

@@ -37,6 +37,8 @@ struct lm_hub_peer {
     enum lm_push_outcome outcome; /* the gravest, of pushes of this branch: */
     uint64_t push_branch;
     bool hello_waits, touched;
+    uint64_t common; /* of that HELLO: what the journal holds of what the node has seen */
+    bool proof_held;
     struct lm_peer hello_from;
 };
 struct lm_hub_read {
@@ -70,6 +72,8 @@ struct lm_server {
     size_t n_reads;
     struct lm_hub_enrolled enrolled[LM_GATHER_MESSAGES];
     size_t n_enrolled;
+    uint64_t rival; /* shown in this round: an incarnation that is not ours; 0 = none */
+    bool went_back; /* shown in this round: our journal was set back */
     bool stop, failed;
     /* for the HTTP thread */
     int64_t started_ms;

@@ -58,12 +58,32 @@ struct lm_town {
     char name[200], code[16];
     uint8_t hub_id[16];
     struct lm_incarnation incarnation;
+    uint64_t rival; /* another incarnation of this hub was shown: nothing is taken in; 0 = none */
     int64_t created_ms;
 };
 const struct lm_town *lm_store_town(const struct lm_store *store);
 /* Key of dup_key (persons' natural key); 32 bytes, from hub/keys.h, set once after opening for
  * writing. */
 void lm_store_set_dup_key(struct lm_store *store, const uint8_t key[32]);
+
+/* ---- histories of the hub: PROTOCOL.md "Going back in time" ---- */
+
+/* Begins an incarnation above every one known, in a transaction of its own; ends being read-only.
+ * why: one English phrase, for the log and the journal. */
+enum lm_status lm_store_new_incarnation(struct lm_store *store, const char *user, const char *why,
+                                        int64_t now_ms, struct lm_error *err) LM_MUST_USE;
+/* Read-only from now on, also after a restart, until the next incarnation. In a transaction of its
+ * own. */
+enum lm_status lm_store_set_rival(struct lm_store *store, uint64_t counter, int64_t now_ms,
+                                  struct lm_error *err) LM_MUST_USE;
+/* LM_ERR_DENIED "read_only" while another incarnation may be alive. */
+enum lm_status lm_store_may_write(const struct lm_store *store, struct lm_error *err) LM_MUST_USE;
+/* What of HELLO's marks the journal holds: see lm_hub_event.stored. */
+enum lm_status lm_store_common(struct lm_store *store, const struct lm_msg_hello *hello,
+                               uint64_t *common_out, bool *proof_held_out) LM_MUST_USE;
+/* Whether revoked.log names the replica, known to this database or not. */
+enum lm_status lm_store_was_revoked(struct lm_store *store, uint64_t replica,
+                                    bool *out) LM_MUST_USE;
 
 /* ---- transactions ---- */
 

@@ -362,6 +362,10 @@ static enum lm_status begin_session(struct lm_link *link, struct lm_error *err)
     const struct lm_catalog *catalog = lm_nstore_catalog(link->store);
     enum lm_status st = lm_nstore_me(link->store, &me, err);
 
+    memset(&config, 0, sizeof config);
+    if (st == LM_OK) {
+        st = lm_nstore_checkpoints(link->store, &config.checkpoints, err);
+    }
     if (st != LM_OK) {
         return st;
     }
@@ -374,7 +378,6 @@ static enum lm_status begin_session(struct lm_link *link, struct lm_error *err)
             "did not finish, run it again with the same kit; else restore both from one "
             "copy.");
     }
-    memset(&config, 0, sizeof config);
     config.replica = me.replica;
     memcpy(config.hub_id, link->key->hub_id, sizeof config.hub_id);
     config.program = "lastmile-node " LM_PROGRAM_VERSION;
@@ -388,6 +391,7 @@ static enum lm_status begin_session(struct lm_link *link, struct lm_error *err)
     config.cursor = me.cursor;
     config.seen = me.seen;
     config.incarnation = me.incarnation;
+    config.proof = me.proof;
     config.catalog = catalog->number;
     memcpy(config.catalog_hash, catalog->hash, sizeof config.catalog_hash);
     lm_node_session_init(&link->session, &config);

@@ -35,7 +35,8 @@ struct lm_me {
     struct lm_cursor cursor;
     struct lm_lease lease;
     struct lm_incarnation incarnation;
-    struct lm_mark seen; /* highest journal position and mark ever seen */
+    struct lm_mark seen;   /* highest journal position and mark ever seen */
+    struct lm_proof proof; /* what the hub signed in its last WELCOME; counter 0 = none */
     bool offset_known;
     int64_t offset_ms;       /* hub clock minus this PC's wall clock, as of the last WELCOME */
     int64_t last_contact_ms; /* hub time of the last answer; 0 = never */
@@ -120,11 +121,14 @@ enum lm_status lm_nstore_pending(struct lm_nstore *store, const struct lm_type *
 
 /* ---- what synchronisation writes (store/sync.c, store/feed.c) ---- */
 
-/* Makes a WELCOME durable; went_back: the feed starts over. *me is what is true then, *wanted the
- * ids still to be asked for. */
+/* Makes a WELCOME durable; went_back: the feed goes on from the checkpoint at welcome->common, or
+ * starts over, and what was taken in behind it is wanted anew. *me is what is true then, *wanted
+ * the ids still to be asked for. */
 enum lm_status lm_nstore_welcome(struct lm_nstore *store, const struct lm_msg_welcome *welcome,
                                  int64_t offset_ms, bool went_back, struct lm_me *me,
                                  uint64_t *wanted, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_nstore_checkpoints(struct lm_nstore *store, struct lm_checkpoints *out,
+                                     struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_nstore_set_acked(struct lm_nstore *store, uint64_t branch,
                                    const struct lm_head *acked, uint64_t safe_seq,
                                    int64_t contact_ms, struct lm_error *err) LM_MUST_USE;

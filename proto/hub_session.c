@@ -9,6 +9,7 @@
 #include "proto/hub_session.h"
 
 #include "common/base/break.h"
+#include "proto/proof.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -248,8 +249,31 @@ static void answer_older(struct step *st, const struct lm_msg_hello *m)
     send_rolled_back(st, view->branch, m->lease);
 }
 
+/* Only what this hub itself signed is believed about other incarnations: a number that anybody can
+ * write must not stop the town. */
+static bool proof_verifies(const struct step *st, const struct lm_msg_hello *m)
+{
+    uint8_t sign_public[LM_SIGN_PUBLIC_BYTES];
+
+    if (st->now->sign_secret == NULL) {
+        return false;
+    }
+    /* An Ed25519 secret key ends with its public half. */
+    memcpy(sign_public, st->now->sign_secret + LM_SIGN_SECRET_BYTES - LM_SIGN_PUBLIC_BYTES,
+           sizeof(sign_public));
+    return lm_proof_verifies(&m->proof, sign_public);
+}
+
+/* Whether HELLO shows an incarnation that is not before this one's line: higher, or of the same
+ * number with another random. */
+static bool is_rival(const struct lm_incarnation *shown, const struct lm_incarnation *ours)
+{
+    return shown->counter > ours->counter ||
+           (shown->counter == ours->counter && shown->random != ours->random);
+}
+
 /* True when HELLO may be accepted; otherwise the answer is given. */
-static bool judge_hello(struct step *st, const struct lm_msg_hello *m)
+static bool judge_hello(struct step *st, struct lm_msg_hello *m)
 {
     const struct lm_replica_view *view = st->view;
     const struct lm_hub_now *now = st->now;
@@ -258,10 +282,12 @@ static bool judge_hello(struct step *st, const struct lm_msg_hello *m)
         send_error(st, "protocol", "no protocol version in common", RETRY_PERSON_S);
         return false;
     }
-    if (m->incarnation.counter > now->incarnation.counter ||
-        (m->incarnation.counter == now->incarnation.counter &&
-         m->incarnation.random != now->incarnation.random)) {
-        add(st, LM_HX_RIVAL)->rival = m->incarnation;
+    if (m->proof.incarnation.counter != 0 && !proof_verifies(st, m)) {
+        add_log(st, "HELLO with a proof that this hub did not sign", m->proof.incarnation.counter);
+        memset(&m->proof, 0, sizeof(m->proof));
+    }
+    if (is_rival(&m->proof.incarnation, &now->incarnation)) {
+        add(st, LM_HX_RIVAL)->rival = m->proof.incarnation;
         send_error(st, "rival", "another incarnation of this hub was seen", RETRY_PERSON_S);
         return false;
     }
@@ -281,14 +307,25 @@ static bool judge_hello(struct step *st, const struct lm_msg_hello *m)
     return true;
 }
 
-static bool hub_is_behind(const struct lm_msg_hello *m, const struct lm_hub_now *now)
+/* Whether the journal lacks what it had in this incarnation: compared by the marks that the node
+ * has seen, for a journal that was set back may have grown past them since. True: no WELCOME. */
+static bool hub_is_behind(struct step *st)
 {
-    if (m->incarnation.counter == 0 || m->incarnation.counter != now->incarnation.counter) {
-        return false; /* an earlier incarnation's journal may well have been longer */
+    struct lm_hub_session *s = st->s;
+    bool this_one = s->proof.incarnation.counter == st->now->incarnation.counter;
+    struct lm_hub_effect *e;
+
+    if (this_one && !st->ev->stored.proof_held) {
+        e = add(st, LM_HX_HUB_BEHIND);
+        e->behind.mark = s->proof.mark;
+        e->behind.proven = true;
+        return true;
     }
-    return m->seen.position > now->head.position ||
-           (m->seen.position > 0 && m->seen.position == now->head.position &&
-            memcmp(m->seen.hash, now->head.hash, sizeof(m->seen.hash)) != 0);
+    if (this_one && st->ev->stored.common < s->seen.position) {
+        e = add(st, LM_HX_HUB_BEHIND); /* of an earlier incarnation it may well have been longer */
+        e->behind.mark = s->seen;
+    }
+    return false;
 }
 
 static uint64_t max3(uint64_t a, uint64_t b, uint64_t c)
@@ -328,9 +365,6 @@ static void take_hello(struct step *st)
     if (!READ(hello, m) || !judge_hello(st, m)) {
         return;
     }
-    if (hub_is_behind(m, st->now)) {
-        add(st, LM_HX_HUB_BEHIND)->seen = m->seen;
-    }
     set_state(st, LM_HS_STORING);
     s->peer = ev->message.peer;
     s->session = lm_rand_next(&s->rnd) >> 1; /* fits a signed 64-bit too, and is never 0 */
@@ -343,6 +377,8 @@ static void take_hello(struct step *st)
     s->confirmed = false;
     memcpy(s->catalog_hash, m->catalog_hash, sizeof(s->catalog_hash));
     s->offered_ms = st->now->mono_ms; /* WELCOME says it */
+    s->seen = m->seen;
+    s->proof = m->proof;
     s->hello_ms = st->now->mono_ms;
     s->heard_ms = st->now->mono_ms;
     s->stray_peer = 0;
@@ -357,20 +393,26 @@ static void take_hello(struct step *st)
     e->hello.node_offset_ms = st->now->hub_time_ms - m->wall_ms;
 }
 
-static void hello_stored(struct step *st, bool ok)
+static void hello_stored(struct step *st)
 {
     struct lm_hub_session *s = st->s;
     const struct lm_hub_now *now = st->now;
     size_t offset = st->fx->bytes.len;
     struct lm_msg_welcome m;
+    struct lm_proof proof = {.incarnation = now->incarnation, .mark = now->head};
 
     if (s->state != LM_HS_STORING) {
         add_log(st, "HELLO_STORED without HELLO", 0);
         return;
     }
-    if (!ok) {
+    if (!st->ev->stored.ok) {
         set_state(st, LM_HS_NEW);
         send_error(st, "busy", "the store failed", RETRY_STORE_S);
+        return;
+    }
+    if (hub_is_behind(st)) {
+        set_state(st, LM_HS_NEW);
+        send_error(st, "busy", "a new incarnation begins", 1);
         return;
     }
     set_state(st, LM_HS_LIVE);
@@ -394,6 +436,11 @@ static void hello_stored(struct step *st, bool ok)
     m.hub_time_ms = now->hub_time_ms;
     m.hlc_known = st->view->hlc_known;
     m.credit = now->loaded ? 1 : LM_WINDOW_MAX;
+    m.common = st->ev->stored.common;
+    if (now->sign_secret != NULL) {
+        lm_proof_sign(&proof, now->sign_secret);
+        memcpy(m.signature, proof.signature, sizeof(m.signature));
+    }
     lm_welcome_pack(&st->fx->bytes, &m);
     send_packed(st, LM_MSG_WELCOME, offset);
 }
@@ -753,7 +800,7 @@ void lm_hub_session_step(struct lm_hub_session *session, const struct lm_hub_eve
         take_message(&st);
         break;
     case LM_HE_HELLO_STORED:
-        hello_stored(&st, ev->ok);
+        hello_stored(&st);
         break;
     case LM_HE_COMMITTED:
         committed(&st);

@@ -75,14 +75,16 @@ struct lm_hub_now {
     uint8_t catalog_hash[32];
     const uint8_t *catalog_packed; /* its files: lm_catalog.packed */
     size_t catalog_packed_len;
-    bool loaded;    /* many sessions wait for the writer: credit 1 */
-    bool read_only; /* a rival incarnation was shown: answer "busy" to HELLO and PUSH */
+    bool loaded;                /* many sessions wait for the writer: credit 1 */
+    bool read_only;             /* a rival incarnation was shown: answer "busy" to HELLO and PUSH */
+    const uint8_t *sign_secret; /* LM_SIGN_SECRET_BYTES; NULL: nothing is signed, and no proof is
+                                   believed */
 };
 
 enum lm_hub_event_kind {
     LM_HE_TICK,
     LM_HE_MESSAGE,      /* .message */
-    LM_HE_HELLO_STORED, /* .ok: answer to STORE_HELLO; view is what is true after it */
+    LM_HE_HELLO_STORED, /* .stored: answer to STORE_HELLO; view is what is true after it */
     LM_HE_COMMITTED,    /* .committed: answer to one or more STORE_PUSH */
     LM_HE_PAGE,         /* .page: answer to READ_FEED or READ_BODIES */
     LM_HE_CATALOG,      /* another catalogue came into force (now) */
@@ -111,7 +113,12 @@ struct lm_hub_event {
             bool former_gone; /* the peer whose HELLO was last accepted can't be reached any more:
                                  its process has ended. False when that is not known. */
         } message;
-        bool ok;
+        struct {
+            bool ok;
+            uint64_t common; /* highest position among HELLO's seen (its whole mark) and
+                                checkpoints (position and prefix) that the journal holds; 0: none */
+            bool proof_held; /* the journal holds the mark of HELLO's proof */
+        } stored;
         struct {
             uint32_t n_pushes; /* how many STORE_PUSH this answers; the outcome is of the last that
                                   was not OK */
@@ -151,9 +158,13 @@ enum lm_hub_effect_kind {
                     installation; note it for the town, durably; no answer */
     LM_HX_ROLLED_BACK, /* .held: the node went back in time and was told to fork: what is known of
                           it is in doubt until it has pushed again; durably; no answer */
-    LM_HX_RIVAL,       /* .rival: the node has seen a higher or rival incarnation: go read-only */
-    LM_HX_HUB_BEHIND,  /* .seen: the node has seen more of this incarnation's journal than there is
-                          here: the hub's  database went back without `restore` */
+    LM_HX_RIVAL,       /* .rival: this hub itself signed a higher or rival incarnation: two of it
+                          are alive, or it was set back behind a restore. Go read-only, durably, until a
+                          technician raises the incarnation */
+    LM_HX_HUB_BEHIND,  /* .behind: the node has seen a mark of this incarnation that the journal
+                          does not hold: the hub's database went back without `restore`. proven: the
+                          hub itself signed that mark. Raise the incarnation, durably; no WELCOME was
+                          given, the node asks again. Else: tell the technician */
     LM_HX_CLOSE,       /* idle: the program may drop the session */
     LM_HX_LOG          /* .log */
 };
@@ -182,7 +193,10 @@ struct lm_hub_effect {
             struct lm_cursor cursor; /* of the last PULL */
         } want;
         struct lm_incarnation rival;
-        struct lm_mark seen;
+        struct {
+            struct lm_mark mark;
+            bool proven;
+        } behind;
         struct {
             const char *what;
             uint64_t number;
@@ -217,9 +231,11 @@ struct lm_hub_session {
     uint64_t branch;
     struct lm_lease lease; /* issued with it */
     bool confirmed;
-    int64_t heard_ms;     /* mono: last message of the peer */
-    int64_t hello_ms;     /* mono */
-    struct lm_head acked; /* committed, as last told */
+    struct lm_mark seen;   /* of that HELLO */
+    struct lm_proof proof; /* of that HELLO, when it verified; else none */
+    int64_t heard_ms;      /* mono: last message of the peer */
+    int64_t hello_ms;      /* mono */
+    struct lm_head acked;  /* committed, as last told */
     uint64_t safe_seq;
     uint64_t tail_seq;       /* last seq handed to the group commit */
     uint32_t n_pushes;       /* STORE_PUSH not yet answered */

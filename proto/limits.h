@@ -18,6 +18,7 @@
 #define LM_FEED_ENTRIES_MAX 1000
 #define LM_WANT_MAX 500
 #define LM_ACK_VERDICTS_MAX 100
+#define LM_CHECKPOINTS_MAX 64 /* places in the hub's journal that a node remembers */
 #define LM_BUNDLE_BYTES_MAX (64 * 1024 * 1024) /* one file on a stick; a long log takes several */
 #define LM_BUNDLE_PARTS_MAX 999                /* files of one export */
 #define LM_CATALOG_BYTES_MAX (4 * 1024 * 1024)

@@ -58,6 +58,17 @@ struct lm_cursor {
     uint64_t position;
     char id[40];
 }; /* (0, "") = the beginning */
+/* What the hub signed of its own history: proto/proof.h. Counter 0: none. */
+struct lm_proof {
+    struct lm_incarnation incarnation;
+    struct lm_mark mark;
+    uint8_t signature[64];
+};
+#define LM_MARK_PREFIX_BYTES 8
+struct lm_short_mark { /* enough to find out where two histories part */
+    uint64_t position;
+    uint8_t prefix[LM_MARK_PREFIX_BYTES];
+};
 
 struct lm_msg_enrol { /* over the kit's one-time CURVE key */
     uint64_t protocol_min, protocol_max;
@@ -80,12 +91,14 @@ struct lm_msg_hello {
     struct lm_head head;   /* newest change in the outbox of that branch */
     struct lm_lease lease; /* last held */
     struct lm_cursor cursor;
-    struct lm_mark seen;               /* highest journal position and mark ever seen */
-    struct lm_incarnation incarnation; /* last seen; zero = none */
+    struct lm_mark seen;   /* highest journal position and mark ever seen */
+    struct lm_proof proof; /* of the last WELCOME, as the hub signed it */
     uint32_t catalog;
     uint8_t catalog_hash[32];
     int64_t wall_ms;
     const char *program;
+    struct lm_short_mark *checkpoints; /* kept ones, ≤ LM_CHECKPOINTS_MAX, in any order */
+    size_t n_checkpoints;
 };
 struct lm_msg_welcome {
     uint64_t protocol; /* chosen */
@@ -100,8 +113,11 @@ struct lm_msg_welcome {
     uint32_t catalog;
     uint8_t catalog_hash[32];
     int64_t hub_time_ms;
-    uint64_t hlc_known; /* highest HLC of this replica in the journal */
-    uint32_t credit;    /* PUSH messages that may be under way, 1 … LM_WINDOW_MAX */
+    uint64_t hlc_known;    /* highest HLC of this replica in the journal */
+    uint32_t credit;       /* PUSH messages that may be under way, 1 … LM_WINDOW_MAX */
+    uint64_t common;       /* highest position among HELLO's seen and checkpoints whose mark the hub
+                              holds; 0 = none */
+    uint8_t signature[64]; /* of incarnation and head: the node's next proof */
 };
 struct lm_msg_push {
     uint64_t branch, first_seq;

@@ -122,9 +122,46 @@ enum lm_status lm_enrolled_read(const uint8_t *data, size_t n, struct lm_arena *
 
 /* ---- HELLO ---- */
 
+static void pack_proof(struct lm_buf *buf, const struct lm_proof *proof)
+{
+    if (proof->incarnation.counter == 0) {
+        lm_pack_nil(buf);
+        return;
+    }
+    lm_pack_array(buf, 3);
+    lm_out_pair(buf, proof->incarnation.counter, proof->incarnation.random);
+    lm_out_mark(buf, &proof->mark);
+    lm_pack_bin(buf, proof->signature, sizeof proof->signature);
+}
+
+static void read_proof(struct lm_in *in, struct lm_proof *out)
+{
+    if (lm_in_nil(in)) {
+        return;
+    }
+    lm_in_array_of(in, "proof", 3);
+    lm_in_pair(in, "proof", &out->incarnation.counter, &out->incarnation.random);
+    out->mark = lm_in_mark(in, "proof");
+    lm_in_bytes(in, "proof", out->signature, sizeof out->signature);
+    if (lm_in_ok(in) && out->incarnation.counter == 0) {
+        lm_in_fail(in, "proof", LM_ERR_INVALID);
+    }
+}
+
+static void read_checkpoints(struct lm_in *in, struct lm_msg_hello *m)
+{
+    m->checkpoints = lm_in_items(in, "checkpoints", LM_CHECKPOINTS_MAX, sizeof *m->checkpoints,
+                                 &m->n_checkpoints);
+    for (size_t i = 0; i < m->n_checkpoints && lm_in_ok(in); i++) {
+        lm_in_array_of(in, "checkpoints", 2);
+        m->checkpoints[i].position = lm_in_uint(in, "checkpoints", 1, LM_IN_NUMBER_MAX);
+        lm_in_bytes(in, "checkpoints", m->checkpoints[i].prefix, LM_MARK_PREFIX_BYTES);
+    }
+}
+
 void lm_hello_pack(struct lm_buf *buf, const struct lm_msg_hello *m)
 {
-    lm_pack_array(buf, 12);
+    lm_pack_array(buf, 13);
     lm_pack_uint(buf, m->protocol_min);
     lm_pack_uint(buf, m->protocol_max);
     lm_pack_uint(buf, m->branch);
@@ -132,11 +169,17 @@ void lm_hello_pack(struct lm_buf *buf, const struct lm_msg_hello *m)
     lm_out_pair(buf, m->lease.counter, m->lease.random);
     lm_out_cursor(buf, &m->cursor);
     lm_out_mark(buf, &m->seen);
-    lm_out_pair(buf, m->incarnation.counter, m->incarnation.random);
+    pack_proof(buf, &m->proof);
     lm_pack_uint(buf, m->catalog);
     lm_pack_bin(buf, m->catalog_hash, sizeof m->catalog_hash);
     lm_pack_int(buf, m->wall_ms);
     lm_out_text(buf, m->program);
+    lm_pack_array(buf, m->n_checkpoints);
+    for (size_t i = 0; i < m->n_checkpoints; i++) {
+        lm_pack_array(buf, 2);
+        lm_pack_uint(buf, m->checkpoints[i].position);
+        lm_pack_bin(buf, m->checkpoints[i].prefix, LM_MARK_PREFIX_BYTES);
+    }
 }
 
 enum lm_status lm_hello_read(const uint8_t *data, size_t n, struct lm_arena *arena,
@@ -144,18 +187,19 @@ enum lm_status lm_hello_read(const uint8_t *data, size_t n, struct lm_arena *are
 {
     struct lm_in in;
     *m = (struct lm_msg_hello){.program = ""};
-    if (lm_in_begin(&in, "hello", data, n, LM_FRAME_BYTES_MAX, 12, arena, err)) {
+    if (lm_in_begin(&in, "hello", data, n, LM_FRAME_BYTES_MAX, 13, arena, err)) {
         read_protocols(&in, &m->protocol_min, &m->protocol_max);
         m->branch = lm_in_uint(&in, "branch", 1, LM_IN_NUMBER_MAX);
         m->head = lm_in_head(&in, "head");
         lm_in_pair(&in, "lease", &m->lease.counter, &m->lease.random);
         m->cursor = lm_in_cursor(&in, "cursor");
         m->seen = lm_in_mark(&in, "seen");
-        lm_in_pair(&in, "incarnation", &m->incarnation.counter, &m->incarnation.random);
+        read_proof(&in, &m->proof);
         m->catalog = (uint32_t)lm_in_uint(&in, "catalog", 0, UINT32_MAX);
         lm_in_bytes(&in, "catalog_hash", m->catalog_hash, sizeof m->catalog_hash);
         m->wall_ms = lm_in_int(&in, "wall_ms", -LM_IN_TIME_MAX, LM_IN_TIME_MAX);
         m->program = read_text(&in, "program", PROGRAM_CHARS_MAX);
+        read_checkpoints(&in, m);
     }
     return lm_in_end(&in, err);
 }
@@ -164,7 +208,7 @@ enum lm_status lm_hello_read(const uint8_t *data, size_t n, struct lm_arena *are
 
 void lm_welcome_pack(struct lm_buf *buf, const struct lm_msg_welcome *m)
 {
-    lm_pack_array(buf, 14);
+    lm_pack_array(buf, 16);
     lm_pack_uint(buf, m->protocol);
     lm_pack_uint(buf, m->session);
     lm_pack_bin(buf, m->hub_id, sizeof m->hub_id);
@@ -179,6 +223,8 @@ void lm_welcome_pack(struct lm_buf *buf, const struct lm_msg_welcome *m)
     lm_pack_int(buf, m->hub_time_ms);
     lm_pack_uint(buf, m->hlc_known);
     lm_pack_uint(buf, m->credit);
+    lm_pack_uint(buf, m->common);
+    lm_pack_bin(buf, m->signature, sizeof m->signature);
 }
 
 enum lm_status lm_welcome_read(const uint8_t *data, size_t n, struct lm_arena *arena,
@@ -186,7 +232,7 @@ enum lm_status lm_welcome_read(const uint8_t *data, size_t n, struct lm_arena *a
 {
     struct lm_in in;
     *m = (struct lm_msg_welcome){0};
-    if (lm_in_begin(&in, "welcome", data, n, LM_FRAME_BYTES_MAX, 14, arena, err)) {
+    if (lm_in_begin(&in, "welcome", data, n, LM_FRAME_BYTES_MAX, 16, arena, err)) {
         m->protocol = lm_in_uint(&in, "protocol", 1, PROTOCOL_MAX);
         m->session = lm_in_uint(&in, "session", 0, UINT64_MAX);
         lm_in_bytes(&in, "hub_id", m->hub_id, sizeof m->hub_id);
@@ -201,6 +247,8 @@ enum lm_status lm_welcome_read(const uint8_t *data, size_t n, struct lm_arena *a
         m->hub_time_ms = lm_in_int(&in, "hub_time_ms", 0, LM_IN_TIME_MAX);
         m->hlc_known = lm_in_uint(&in, "hlc_known", 0, LM_IN_NUMBER_MAX);
         m->credit = (uint32_t)lm_in_uint(&in, "credit", 1, LM_WINDOW_MAX);
+        m->common = lm_in_uint(&in, "common", 0, LM_IN_NUMBER_MAX);
+        lm_in_bytes(&in, "signature", m->signature, sizeof m->signature);
     }
     return lm_in_end(&in, err);
 }

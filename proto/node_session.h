@@ -27,6 +27,7 @@
 #include "common/base/buf.h"
 #include "common/base/status.h"
 #include "common/base/util.h"
+#include "proto/checkpoint.h"
 #include "proto/message.h"
 
 #include <stdbool.h>
@@ -205,9 +206,9 @@ struct lm_node_effect {
             int64_t hub_offset_ms;                /* hub time minus wall clock at receipt */
             bool incarnation_changed; /* a higher counter than the last seen (false when none was
                                          seen) */
-            bool hub_went_back; /* changed incarnation, or the journal's head lies below what was
-                                   seen: set the cursor back to a checkpoint that still holds, or to
-                                   the beginning */
+            bool hub_went_back; /* the hub's journal no longer holds what was seen of it: set the
+                                   cursor back to the checkpoint at welcome->common, or to the
+                                   beginning, and forget those above it */
         } welcome;
         struct {
             struct lm_head head;
@@ -255,6 +256,8 @@ struct lm_node_config {
     struct lm_cursor cursor;
     struct lm_mark seen;
     struct lm_incarnation incarnation;
+    struct lm_proof proof;
+    struct lm_checkpoints checkpoints;
     uint32_t catalog;
     uint8_t catalog_hash[32];
 };
@@ -267,8 +270,8 @@ struct lm_node_flight { /* a PUSH under way */
 
 /* Fields are for lm_node_session_* only; tests and status pages may read them. */
 struct lm_node_session {
-    struct lm_node_config
-        config; /* branch, head, acked, lease, cursor, seen, incarnation: kept up to date */
+    struct lm_node_config config; /* branch, head, acked, lease, cursor, seen, incarnation, proof,
+                                     checkpoints: kept up to date */
     struct lm_rand rnd;
     enum lm_node_state state;
     struct lm_node_status status;
@@ -288,6 +291,7 @@ struct lm_node_session {
     int64_t quiet_until_ms; /* mono: neither PUSH nor PULL before (busy, jitter) */
 
     int64_t hello_said_ms; /* mono: last HELLO */
+    uint64_t hello_seen;   /* position of `seen` in it */
 
     uint64_t session;                    /* of the last WELCOME */
     struct lm_msg_welcome welcome;       /* the last one; without pointers */

@@ -90,6 +90,9 @@ void lm_ns_down_applied(struct lm_ns_step *st, const struct lm_cursor *cursor, u
         return; /* of the former session; WELCOME_STORED has said since where to pull from */
     }
     s->config.cursor = *cursor;
+    if (!s->applying_bodies && cursor_equal(cursor, &s->applying_next)) {
+        lm_checkpoints_add(&s->config.checkpoints, &s->applying_mark, cursor, NULL);
+    }
     if (s->applying_mark.position > s->config.seen.position &&
         (s->applying_bodies || cursor_equal(cursor, &s->applying_next))) {
         s->config.seen = s->applying_mark;

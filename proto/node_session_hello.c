@@ -5,6 +5,7 @@
  * is believed. */
 #include "common/base/break.h"
 #include "proto/node_session_internal.h"
+#include "proto/proof.h"
 
 #include <string.h>
 
@@ -29,6 +30,7 @@ void lm_ns_say_hello(struct lm_ns_step *st)
     struct lm_node_session *s = st->s;
     const struct lm_node_config *c = &s->config;
     size_t offset = st->fx->bytes.len;
+    struct lm_short_mark checkpoints[LM_CHECKPOINTS_MAX];
     struct lm_msg_hello m = {
         .protocol_min = LM_PROTOCOL_MIN,
         .protocol_max = LM_PROTOCOL_MAX,
@@ -37,17 +39,26 @@ void lm_ns_say_hello(struct lm_ns_step *st)
         .lease = c->lease,
         .cursor = c->cursor,
         .seen = c->seen,
-        .incarnation = c->incarnation,
+        .proof = c->proof,
         .catalog = c->catalog,
         .wall_ms = clamp_wall(st->ev->wall_ms),
         .program = c->program,
+        .checkpoints = checkpoints,
+        .n_checkpoints = c->checkpoints.n,
     };
 
     memcpy(m.catalog_hash, c->catalog_hash, sizeof(m.catalog_hash));
+    for (size_t i = 0; i < c->checkpoints.n; i++) {
+        const struct lm_mark *mark = &c->checkpoints.items[i].mark;
+
+        checkpoints[i].position = mark->position;
+        memcpy(checkpoints[i].prefix, mark->hash, sizeof(checkpoints[i].prefix));
+    }
     lm_hello_pack(&st->fx->bytes, &m);
     s->hello_sent = lm_ns_send(st, LM_MSG_HELLO, offset, 0);
     s->hello_at_ms = st->now_ms + LM_NODE_REFUSED_MS; /* should it have failed */
     s->hello_said_ms = st->now_ms;
+    s->hello_seen = c->seen.position;
 }
 
 static void store_welcome(struct lm_ns_step *st, const struct lm_msg_welcome *w)
@@ -60,10 +71,9 @@ static void store_welcome(struct lm_ns_step *st, const struct lm_msg_welcome *w)
     e->welcome.welcome = w;
     e->welcome.hub_offset_ms = w->hub_time_ms - s->welcome_wall_ms;
     e->welcome.incarnation_changed = seen->counter != 0 && w->incarnation.counter > seen->counter;
-    e->welcome.hub_went_back =
-        e->welcome.incarnation_changed || w->head.position < s->config.seen.position ||
-        (w->head.position > 0 && w->head.position == s->config.seen.position &&
-         memcmp(w->head.hash, s->config.seen.hash, sizeof(w->head.hash)) != 0);
+    /* Judged by what the hub holds of what was seen, and not by its head: a journal that was set
+     * back may have grown past it since. */
+    e->welcome.hub_went_back = w->common < s->hello_seen;
     s->went_back = e->welcome.hub_went_back;
     s->incarnation_changed = e->welcome.incarnation_changed;
 }
@@ -135,7 +145,11 @@ void lm_ns_go_live(struct lm_ns_step *st)
     s->config.safe_seq = w->safe_seq;
     s->config.lease = w->lease;
     s->config.incarnation = w->incarnation;
+    s->config.proof = lm_proof_of(w);
     s->config.cursor = st->ev->stored.cursor;
+    if (s->went_back) {
+        lm_checkpoints_cut(&s->config.checkpoints, w->common);
+    }
     if (s->went_back || w->head.position > s->config.seen.position) {
         s->config.seen = w->head;
     }

@@ -74,6 +74,9 @@ static enum lm_status fill_new(struct lm_store *store, const struct lm_store_ini
         (void)snprintf(station.name, sizeof station.name, "%s", init->town_name);
         status = lm_store_station_add(store, "", &station, init->now_ms, err);
     }
+    if (status == LM_OK) {
+        status = lm_incarnation_note(store, "init", init->now_ms, err);
+    }
     return status == LM_OK ? lm_store_commit(store, err) : status;
 }
 

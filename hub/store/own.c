@@ -322,8 +322,11 @@ enum lm_status lm_own_change(struct lm_store *store, const struct lm_own *own,
                              int64_t now_ms, struct lm_act_result *out, struct lm_error *err)
 {
     struct lm_store_state state = store->state;
-    enum lm_status status = lm_query_do(store, LM_Q_SAVEPOINT_PUSH, err);
+    enum lm_status status = lm_store_may_write(store, err);
 
+    if (status == LM_OK) {
+        status = lm_query_do(store, LM_Q_SAVEPOINT_PUSH, err);
+    }
     if (status != LM_OK) {
         return status;
     }

@@ -3,12 +3,9 @@
  * here, station rows through act.c). */
 #include "hub/store/store_internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- stations: the registry rows (their records are made in stations.c)
  * ------------------------------------------------------------ */
@@ -301,29 +298,15 @@ enum lm_status lm_store_lease_confirm(struct lm_store *store, uint64_t replica,
 static enum lm_status log_revocation(struct lm_store *store, const struct lm_replica *r,
                                      int64_t now_ms, struct lm_error *err)
 {
-    char path[PATH_MAX], line[160];
-    int n, fd;
-    bool ok;
-    enum lm_status status = lm_datadir_path(&store->dir, "revoked.log", path, sizeof path);
+    char line[160];
 
-    if (status != LM_OK) {
-        return lm_fail(err, status, "path_too_long", "", "数据目录的路径太长",
-                       "The data directory's path is too long");
-    }
-    fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    n = snprintf(line, sizeof line, "%" PRId64 " %s %" PRIu64 "\n", now_ms, r->station, r->number);
-    ok = fd >= 0 && write(fd, line, (size_t)n) == n && fsync(fd) == 0;
-    int number = errno;
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return ok ? LM_OK
-              : lm_fail(err, number == ENOSPC ? LM_ERR_FULL : LM_ERR_IO, "io_error", "",
-                        "无法写入 %s：%s", "Cannot write %s: %s", path, strerror(number));
+    (void)snprintf(line, sizeof line, "%" PRId64 " %s %" PRIu64 "\n", now_ms, r->station,
+                   r->number);
+    return lm_beside_append(store, "revoked.log", line, err);
 }
 
-static enum lm_status revoke_one(struct lm_store *store, const char *user,
-                                 const struct lm_replica *r, int64_t now_ms, struct lm_error *err)
+enum lm_status lm_revoke_row(struct lm_store *store, const char *user, const struct lm_replica *r,
+                             int64_t now_ms, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt;
     struct lm_buf body;
@@ -334,11 +317,8 @@ static enum lm_status revoke_one(struct lm_store *store, const char *user,
                           .code = "",
                           .received_ms = now_ms,
                           .by = LM_BY_TOWN};
-    enum lm_status status = log_revocation(store, r, now_ms, err);
+    enum lm_status status;
 
-    if (status != LM_OK) {
-        return status;
-    }
     lm_buf_init(&body, 1024);
     lm_later_pack(&body, LM_LATER_REVOKE, r->number, user, r->station, "");
     e.body = body.data;
@@ -395,7 +375,10 @@ enum lm_status lm_store_revoke(struct lm_store *store, const char *user, const c
         if (row.revoked_ms == 0) {
             status = fill_acked(store, &row);
             if (status == LM_OK) {
-                status = revoke_one(store, user, &row, now_ms, err);
+                status = log_revocation(store, &row, now_ms, err);
+            }
+            if (status == LM_OK) {
+                status = lm_revoke_row(store, user, &row, now_ms, err);
             }
             *n_out += status == LM_OK;
         }

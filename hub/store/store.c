@@ -181,6 +181,10 @@ enum lm_status lm_town_load(struct lm_store *store, struct lm_error *err)
         store->town.incarnation.random = strtoull(number, NULL, 10);
     }
     if (status == LM_OK) {
+        status = lm_meta_get(store, "rival", number, sizeof number, err);
+        store->town.rival = strtoull(number, NULL, 10);
+    }
+    if (status == LM_OK) {
         status = lm_meta_get(store, "created_ms", number, sizeof number, err);
         store->town.created_ms = strtoll(number, NULL, 10);
     }
@@ -256,6 +260,9 @@ enum lm_status lm_store_open(const struct lm_datadir *dir, const struct lm_catal
     if (status == LM_OK) {
         load_hub_id(store);
         if (mode == LM_STORE_WRITE) {
+            status = lm_store_heal(store, err);
+        }
+        if (mode == LM_STORE_WRITE && status == LM_OK) {
             status = lm_catalogs_upgrade(store, err);
         }
     }

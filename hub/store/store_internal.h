@@ -248,6 +248,21 @@ void lm_catalogs_committed(struct lm_store *store);
 void lm_catalogs_rolled_back(struct lm_store *store);
 void lm_catalogs_close(struct lm_store *store);
 
+/* ---- histories (incarnation.c) ---- */
+
+/* Appends a line to a file beside the database, fsynced. */
+enum lm_status lm_beside_append(const struct lm_store *store, const char *name, const char *line,
+                                struct lm_error *err) LM_MUST_USE;
+/* The town's incarnation into incarnations.log. */
+enum lm_status lm_incarnation_note(struct lm_store *store, const char *why, int64_t now_ms,
+                                   struct lm_error *err) LM_MUST_USE;
+/* At opening for writing: revocations and incarnations that the files beside the database know and
+ * it does not. In transactions of its own. */
+enum lm_status lm_store_heal(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
+/* Revokes in journal and registry, without the file (registry.c). */
+enum lm_status lm_revoke_row(struct lm_store *store, const char *user, const struct lm_replica *r,
+                             int64_t now_ms, struct lm_error *err) LM_MUST_USE;
+
 /* ---- journal (journal.c) ---- */
 
 enum lm_jentry_kind { LM_J_CHANGE = 0, LM_J_LATER = 1 };
@@ -259,7 +274,8 @@ enum lm_later {
     LM_LATER_SETTLE = 4,
     LM_LATER_CATALOG = 5, /* a catalogue comes into force: position = its number, text = its hash */
     LM_LATER_DIFFERENT = 10, /* a pair of possible doubles is none: user, a, b */
-    LM_LATER_LOOKED = 9   /* a person looked into a station's alarms: user, station, why */
+    LM_LATER_LOOKED = 9,  /* a person looked into a station's alarms: user, station, why */
+    LM_LATER_INCARNATION = 12 /* position: the counter that begins, or the rival seen; a: why */
 };
 
 struct lm_jentry {

@@ -206,23 +206,26 @@ static enum lm_status take_entry(struct page *p, const struct lm_feed_entry *e)
 static enum lm_status move_cursor(struct page *p, int64_t contact_ms)
 {
     sqlite3_stmt *q;
+    enum lm_status st;
 
-    if (p->is_bodies) {
-        q = ns_stmt(p->s, NS_ME_CONTACT);
-        (void)sqlite3_bind_int64(q, 1, contact_ms);
-        return ns_run(p->s, q, "note the contact", p->err);
+    if (!p->is_bodies) {
+        if (LM_BREAK(PAGE_FROM_ANYWHERE) && p->msg->next.position < p->me.cursor.position) {
+            return LM_OK;
+        }
+        p->me.cursor = p->msg->next;
     }
-    if (LM_BREAK(PAGE_FROM_ANYWHERE) && p->msg->next.position < p->me.cursor.position) {
-        return LM_OK;
-    }
-    p->me.cursor = p->msg->next;
+    /* The mark of BODIES too: what they bring may be newer than any page so far, and is gone with
+     * it when the hub goes back. */
     q = ns_stmt(p->s, NS_ME_CURSOR);
-    ns_bind_u64(q, 1, p->msg->next.position);
-    ns_bind_text(q, 2, p->msg->next.id);
+    ns_bind_u64(q, 1, p->me.cursor.position);
+    ns_bind_text(q, 2, p->me.cursor.id);
     ns_bind_u64(q, 3, p->msg->head.position);
     ns_bind_blob(q, 4, p->msg->head.hash, LM_HASH_BYTES);
     (void)sqlite3_bind_int64(q, 5, contact_ms);
-    return ns_run(p->s, q, "move the cursor", p->err);
+    st = ns_run(p->s, q, "move the cursor", p->err);
+    return st == LM_OK && !p->is_bodies
+               ? ns_checkpoint_add(p->s, &p->msg->head, &p->me.cursor, p->err)
+               : st;
 }
 
 enum lm_status lm_nstore_apply_page(struct lm_nstore *store, const struct lm_msg_feed *page,

@@ -25,6 +25,9 @@ static const char first[] =
     "  inc_random INTEGER NOT NULL,"
     "  seen_pos INTEGER NOT NULL," /* highest journal position ever seen and its mark */
     "  seen_hash BLOB NOT NULL,"
+    "  proof_pos INTEGER NOT NULL," /* what the hub signed in its last WELCOME, with inc_* */
+    "  proof_hash BLOB NOT NULL,"
+    "  proof_sig BLOB NOT NULL,"
     "  offset_ms INTEGER,"        /* hub clock minus this PC's; null = not known */
     "  last_contact_ms INTEGER,"  /* hub time of its last answer */
     "  state TEXT NOT NULL,"      /* online, offline, refused */
@@ -33,6 +36,13 @@ static const char first[] =
     "  state_en TEXT NOT NULL,"
     "  catalog INTEGER NOT NULL," /* catalogue that the feed was taken in with */
     "  catalog_hash BLOB NOT NULL) STRICT;"
+
+    /* Places in the hub's journal to go back to when the hub went back (proto/checkpoint.h). */
+    "CREATE TABLE checkpoint("
+    "  position INTEGER PRIMARY KEY," /* the journal stood here, */
+    "  hash BLOB NOT NULL,"           /* with this mark, */
+    "  cursor_pos INTEGER NOT NULL,"  /* when the feed was taken in up to here */
+    "  cursor_id TEXT NOT NULL) STRICT;"
 
     /* Every change made here, in its exact bytes. */
     "CREATE TABLE outbox("
@@ -155,10 +165,10 @@ const char *const ns_sql[NS_COUNT] = {
               " cursor_pos, cursor_id, lease_counter, lease_random, inc_counter, inc_random, "
               "seen_pos, seen_hash,"
               " offset_ms, last_contact_ms, state, state_code, state_zh, state_en, catalog, "
-              "catalog_hash FROM me",
+              "catalog_hash, proof_pos, proof_hash, proof_sig FROM me",
     [NS_ME_ADD] =
         "INSERT INTO me VALUES(1, ?1, ?2, ?3, ?4, 1, 0, ?5, 0, ?5, 0, 0, 0, '', 0, 0, 0, 0, 0, "
-        "zeroblob(32),"
+        "zeroblob(32), 0, x'', x'',"
         " NULL, NULL, 'offline', 'not_started', '尚未开始同步。', 'Not synchronised yet.', ?6, ?7)"
         " ON CONFLICT(one) DO NOTHING",
     [NS_ME_HEAD] = "UPDATE me SET head_seq = ?1, head_hash = ?2, hlc = max(hlc, ?3)",
@@ -180,14 +190,22 @@ const char *const ns_sql[NS_COUNT] = {
                       "inc_random = ?4, acked_seq = ?5,"
                       " acked_hash = ?6, safe_seq = ?7, hlc = max(hlc, ?8), seen_pos = ?9, "
                       "seen_hash = ?10, cursor_pos = ?11,"
-                      " cursor_id = ?12, offset_ms = ?13, last_contact_ms = ?14",
+                      " cursor_id = ?12, offset_ms = ?13, last_contact_ms = ?14, proof_pos = ?15, "
+                      "proof_hash = ?16, proof_sig = ?17",
+    [NS_CHECK_LIST] =
+        "SELECT position, hash, cursor_pos, cursor_id FROM checkpoint ORDER BY position",
+    [NS_CHECK_PUT] =
+        "INSERT INTO checkpoint(position, hash, cursor_pos, cursor_id) VALUES(?1, ?2, "
+        "?3, ?4) ON CONFLICT(position) DO UPDATE SET hash = excluded.hash, cursor_pos = "
+        "excluded.cursor_pos, cursor_id = excluded.cursor_id",
+    [NS_CHECK_DROP] = "DELETE FROM checkpoint WHERE position = ?1",
+    [NS_CHECK_CUT] = "DELETE FROM checkpoint WHERE position > ?1",
     [NS_ME_ACKED] =
         "UPDATE me SET acked_seq = ?2, acked_hash = ?3, safe_seq = ?4, last_contact_ms = ?5"
         " WHERE branch = ?1 AND acked_seq <= ?2",
     [NS_ME_CURSOR] = "UPDATE me SET cursor_pos = ?1, cursor_id = ?2, last_contact_ms = ?5,"
                      " seen_hash = CASE WHEN ?3 > seen_pos THEN ?4 ELSE seen_hash END, seen_pos = "
                      "max(seen_pos, ?3)",
-    [NS_ME_CONTACT] = "UPDATE me SET last_contact_ms = ?1",
     [NS_ME_STATE] = "UPDATE me SET state = ?1, state_code = ?2, state_zh = ?3, state_en = ?4",
     [NS_ME_CATALOG] = "UPDATE me SET catalog = ?1, catalog_hash = ?2",
     [NS_ME_OFFSET] = "UPDATE me SET offset_ms = ?1",

@@ -248,6 +248,12 @@ enum lm_status lm_nstore_me(struct lm_nstore *store, struct lm_me *me, struct lm
     ns_column_text(q, 24, me->state_en, sizeof me->state_en);
     me->catalog = (uint32_t)sqlite3_column_int64(q, 25);
     ns_column_hash(q, 26, me->catalog_hash);
+    if (sqlite3_column_bytes(q, 29) == (int)sizeof me->proof.signature) {
+        me->proof.incarnation = me->incarnation;
+        me->proof.mark.position = ns_column_u64(q, 27);
+        ns_column_hash(q, 28, me->proof.mark.hash);
+        memcpy(me->proof.signature, sqlite3_column_blob(q, 29), sizeof me->proof.signature);
+    }
     ns_done(q);
     return LM_OK;
 }

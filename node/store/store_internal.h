@@ -21,8 +21,11 @@ enum ns_query {
     NS_RENEW_HASH,
     NS_ME_WELCOME,
     NS_ME_ACKED,
+    NS_CHECK_LIST,
+    NS_CHECK_PUT,
+    NS_CHECK_DROP,
+    NS_CHECK_CUT,
     NS_ME_CURSOR,
-    NS_ME_CONTACT,
     NS_ME_STATE,
     NS_ME_CATALOG,
     NS_ME_OFFSET,
@@ -116,6 +119,9 @@ void ns_bind_blob(sqlite3_stmt *stmt, int at, const void *data, size_t n);
 void ns_column_text(sqlite3_stmt *stmt, int at, char *out, size_t n);
 void ns_column_hash(sqlite3_stmt *stmt, int at, uint8_t out[LM_HASH_BYTES]);
 uint64_t ns_column_u64(sqlite3_stmt *stmt, int at);
+/* Remembers where the journal and the cursor stand, inside a transaction (sync.c). */
+enum lm_status ns_checkpoint_add(struct lm_nstore *s, const struct lm_mark *mark,
+                                 const struct lm_cursor *cursor, struct lm_error *err);
 enum lm_status ns_wanted_count(struct lm_nstore *s, uint64_t *out, struct lm_error *err);
 
 /* ---- catalogues (catalogs.c) ---- */

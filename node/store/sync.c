@@ -3,6 +3,8 @@
 #include "common/base/break.h"
 #include "node/store/store_internal.h"
 
+#include "proto/proof.h"
+
 #include <string.h>
 
 enum lm_status ns_wanted_count(struct lm_nstore *s, uint64_t *out, struct lm_error *err)
@@ -18,6 +20,112 @@ enum lm_status ns_wanted_count(struct lm_nstore *s, uint64_t *out, struct lm_err
     return st;
 }
 
+/* ---- checkpoints ---- */
+
+enum lm_status lm_nstore_checkpoints(struct lm_nstore *store, struct lm_checkpoints *out,
+                                     struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(store, NS_CHECK_LIST);
+    enum lm_status st = LM_OK;
+
+    out->n = 0;
+    while (out->n < LM_CHECKPOINTS_MAX &&
+           (st = ns_row(store, q, "read the checkpoints", err)) == LM_OK) {
+        struct lm_checkpoint *c = &out->items[out->n++];
+
+        memset(c, 0, sizeof *c);
+        c->mark.position = ns_column_u64(q, 0);
+        ns_column_hash(q, 1, c->mark.hash);
+        c->cursor.position = ns_column_u64(q, 2);
+        ns_column_text(q, 3, c->cursor.id, sizeof c->cursor.id);
+    }
+    ns_done(q);
+    return st == LM_ERR_NOT_FOUND ? LM_OK : st;
+}
+
+static enum lm_status run_at(struct lm_nstore *s, enum ns_query query, uint64_t position,
+                             struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(s, query);
+
+    ns_bind_u64(q, 1, position);
+    return ns_run(s, q, "forget a checkpoint", err);
+}
+
+enum lm_status ns_checkpoint_add(struct lm_nstore *s, const struct lm_mark *mark,
+                                 const struct lm_cursor *cursor, struct lm_error *err)
+{
+    struct lm_checkpoints kept;
+    uint64_t dropped = 0;
+    sqlite3_stmt *q;
+    enum lm_status st = lm_nstore_checkpoints(s, &kept, err);
+
+    if (st != LM_OK) {
+        return st;
+    }
+    lm_checkpoints_add(&kept, mark, cursor, &dropped);
+    if (lm_checkpoints_at(&kept, mark->position) == NULL) {
+        return LM_OK;
+    }
+    q = ns_stmt(s, NS_CHECK_PUT);
+    ns_bind_u64(q, 1, mark->position);
+    ns_bind_blob(q, 2, mark->hash, LM_HASH_BYTES);
+    ns_bind_u64(q, 3, cursor->position);
+    ns_bind_text(q, 4, cursor->id);
+    st = ns_run(s, q, "note a checkpoint", err);
+    return st == LM_OK && dropped > 0 ? run_at(s, NS_CHECK_DROP, dropped, err) : st;
+}
+
+/* The feed from the checkpoint on tells of what changed behind it in the history that stands now,
+ * but not of what changed only in the one that is gone: the hub is asked for those by name. */
+static enum lm_status want_newer(struct lm_nstore *s, uint64_t position, struct lm_error *err)
+{
+    enum lm_status st = LM_OK;
+
+    for (size_t i = 0; i < s->catalog->n_types && st == LM_OK; i++) {
+        sqlite3_stmt *stmt = NULL;
+        char sql[400];
+
+        (void)sqlite3_snprintf(
+            sizeof sql, sql,
+            "INSERT INTO wanted(id, n) SELECT id, (SELECT coalesce(max(n), 0) FROM wanted) + "
+            "row_number() OVER (ORDER BY _pos) FROM \"r_%w\" WHERE _pos > ?1 "
+            "ON CONFLICT(id) DO NOTHING",
+            s->catalog->types[i].name);
+        st = lm_db_prepare(s->db, sql, &stmt, err);
+        if (st == LM_OK) {
+            ns_bind_u64(stmt, 1, position);
+            st = ns_run(s, stmt, "note what is wanted", err);
+        }
+        (void)sqlite3_finalize(stmt);
+    }
+    return st;
+}
+
+/* The hub's journal parts from what was seen behind `common`. */
+static enum lm_status go_back(struct lm_nstore *s, uint64_t common, struct lm_me *me,
+                              struct lm_error *err)
+{
+    struct lm_checkpoints kept;
+    const struct lm_checkpoint *at;
+    enum lm_status st = lm_nstore_checkpoints(s, &kept, err);
+
+    if (st != LM_OK) {
+        return st;
+    }
+    at = lm_checkpoints_at(&kept, common);
+    if (at) {
+        me->cursor = at->cursor;
+        st = want_newer(s, common, err);
+    } else { /* the feed is state: from the beginning it brings whatever is true now */
+        me->cursor = (struct lm_cursor){0};
+        common = 0;
+    }
+    return st == LM_OK ? run_at(s, NS_CHECK_CUT, common, err) : st;
+}
+
+/* ---- WELCOME and ACK ---- */
+
 enum lm_status lm_nstore_welcome(struct lm_nstore *store, const struct lm_msg_welcome *w,
                                  int64_t offset_ms, bool went_back, struct lm_me *me,
                                  uint64_t *wanted, struct lm_error *err)
@@ -31,13 +139,16 @@ enum lm_status lm_nstore_welcome(struct lm_nstore *store, const struct lm_msg_we
     if (st != LM_OK) {
         goto out;
     }
-    if (went_back && !LM_BREAK(CURSOR_KEPT)) { /* the feed is state: from the beginning it brings
-                                                  whatever is true now */
-        me->cursor = (struct lm_cursor){0};
+    if (went_back && !LM_BREAK(CURSOR_KEPT)) {
+        st = go_back(store, w->common, me, err);
+        if (st != LM_OK) {
+            goto out;
+        }
         me->seen = w->head;
     } else if (w->head.position > me->seen.position) {
         me->seen = w->head;
     }
+    me->proof = lm_proof_of(w);
     me->lease = w->lease;
     me->incarnation = w->incarnation;
     me->acked = w->acked;
@@ -61,6 +172,9 @@ enum lm_status lm_nstore_welcome(struct lm_nstore *store, const struct lm_msg_we
     ns_bind_text(q, 12, me->cursor.id);
     (void)sqlite3_bind_int64(q, 13, offset_ms);
     (void)sqlite3_bind_int64(q, 14, me->last_contact_ms);
+    ns_bind_u64(q, 15, me->proof.mark.position);
+    ns_bind_blob(q, 16, me->proof.mark.hash, LM_HASH_BYTES);
+    ns_bind_blob(q, 17, me->proof.signature, sizeof me->proof.signature);
     st = ns_run(store, q, "store the hub's welcome", err);
     if (st == LM_OK) {
         st = ns_wanted_count(store, wanted, err);

@@ -95,6 +95,7 @@ class Client:
         self.context = zmq.Context()
         self.socket = None
         self.branch, self.seq, self.lease, self.hlc = 1, 0, [0, 0], 0
+        self.seen, self.proof = [0, bytes(32)], None
         self.hash = chain_start(self.replica, 1)
         self.session = None
         self.catalogue = 1
@@ -173,8 +174,8 @@ class Client:
 
     def hello_body(self, **changes):
         body = {"min": 1, "max": 1, "branch": self.branch, "head": [self.seq, self.hash], "lease": self.lease, "cursor": [0, None],
-                "seen": [0, bytes(32)], "incarnation": [0, 0], "catalogue": self.catalogue, "catalogue_hash": self.catalogue_hash,
-                "wall": int(time.time() * 1000), "program": PROGRAM}
+                "seen": self.seen, "proof": self.proof, "catalogue": self.catalogue, "catalogue_hash": self.catalogue_hash,
+                "wall": int(time.time() * 1000), "program": PROGRAM, "checkpoints": []}
         body.update(changes)
         return list(body.values())
 
@@ -186,6 +187,7 @@ class Client:
             raise AssertionError(f"HELLO was answered with ERROR {body}")
         self.session, self.lease, self.credit = body[1], body[7], body[13]
         self.acked, self.mark, self.incarnation = body[5], body[8], body[3]
+        self.seen, self.proof, self.common = body[8], [body[3], body[8], body[15]], body[14]
         self.hlc = max(self.hlc, body[12])
         self.catalogue, self.catalogue_hash = body[9], body[10]
         return body

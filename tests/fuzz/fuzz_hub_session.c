@@ -3,7 +3,9 @@
  * revocation), and a model of the store stands behind the step function. The invariants are those
  * at the head of proto/hub_session.h. */
 #include "proto/hub_session.h"
+#include "proto/proof.h"
 
+#include <sodium.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -15,6 +17,8 @@ enum { REPLICA = 77, EVENTS_MAX = 400, LOG_MAX = 256 };
 struct input {
     const uint8_t *at, *end;
 };
+
+static uint8_t sign_secret[LM_SIGN_SECRET_BYTES];
 
 static uint8_t take(struct input *in)
 {
@@ -78,7 +82,7 @@ static void check_send(struct model *m, const struct lm_hub_event *ev,
     LM_CHECK(e->send.len <= LM_FRAME_BYTES_MAX);
     switch (e->send.kind) {
     case LM_MSG_WELCOME:
-        LM_CHECK(ev->kind == LM_HE_HELLO_STORED && ev->ok && !m->welcomed);
+        LM_CHECK(ev->kind == LM_HE_HELLO_STORED && ev->stored.ok && !m->welcomed);
         LM_CHECK(lm_welcome_read(body, e->send.len, &m->arena, &welcome, &err) == LM_OK);
         LM_CHECK(welcome.lease.counter == m->view.issued.counter &&
                  welcome.lease.random == m->view.issued.random); /* stored before it is told */
@@ -203,9 +207,12 @@ static void say_hello(struct model *m, struct lm_buf *out)
         h.lease.random ^= 1;
     }
     if (how & 16) {
-        h.incarnation = m->now.incarnation;
-        h.incarnation.counter += how >> 5 & 1;
-        h.seen.position = m->now.head.position + (how >> 6 & 1);
+        h.proof.incarnation = m->now.incarnation;
+        h.proof.incarnation.counter += how >> 5 & 1;
+        h.proof.mark.position = m->now.head.position + (how >> 6 & 1);
+        lm_proof_sign(&h.proof, sign_secret);
+        h.proof.signature[0] ^= take(&m->in) % 4 == 0; /* now and then somebody's invention */
+        h.seen = h.proof.mark;
     }
     h.branch = h.branch == 0 ? 1 : h.branch - (h.branch > 1 && how & 128);
     lm_chain_start(REPLICA, h.branch, h.head.hash);
@@ -270,8 +277,11 @@ static void answer_hello(struct model *m)
         return;
     }
     m->hello_open = false;
-    ev.ok = take(&m->in) % 8 != 0;
-    if (ev.ok) {
+    uint8_t how = take(&m->in);
+    ev.stored.ok = how % 8 != 0;
+    ev.stored.common = how >> 3 & 3;
+    ev.stored.proof_held = how >> 5 & 1;
+    if (ev.stored.ok) {
         m->view.issued = m->hello_lease;
         if (m->hello_branch > m->view.branch) {
             m->view.branch = m->hello_branch;
@@ -391,6 +401,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     m.now.hub_time_ms = 1700000000000;
     m.now.incarnation = (struct lm_incarnation){1, 5};
     m.now.head.position = 3;
+    if (sign_secret[0] == 0) {
+        uint8_t sign_public[LM_SIGN_PUBLIC_BYTES], seed[32] = {1};
+        (void)crypto_sign_seed_keypair(sign_public, sign_secret, seed);
+    }
+    m.now.sign_secret = sign_secret;
     lm_hub_session_init(&m.session, REPLICA, 1);
     lm_hub_effects_init(&m.fx);
     lm_arena_init(&m.arena, 8 << 20);

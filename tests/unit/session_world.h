@@ -400,6 +400,7 @@ static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t 
     struct lm_cursor feed = {0};
     struct lm_msg_want want = {0};
     bool stored = false, read_feed = false, read_bodies = false;
+    uint64_t seen = 0;
     size_t n;
 
     catalog_hash(w->catalog, now.catalog_hash);
@@ -424,6 +425,7 @@ static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t 
                 log_start(&w->hub_log, w->view.branch);
                 w->view.acked = log_head(&w->hub_log, 0);
             }
+            seen = e->hello.hello->seen.position;
             stored = true;
             break;
         case LM_HX_LEASE_CONFIRMED:
@@ -470,7 +472,8 @@ static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t 
     }
     /* Answers, once all effects are carried out. */
     if (stored) {
-        struct lm_hub_event answer = {.kind = LM_HE_HELLO_STORED, .ok = true};
+        struct lm_hub_event answer = {.kind = LM_HE_HELLO_STORED,
+                                      .stored = {.ok = true, .common = seen, .proof_held = true}};
 
         hub_event(w, &answer, 0);
     }

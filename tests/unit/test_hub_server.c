@@ -96,7 +96,6 @@ static void give_hello(struct fixture *f)
                              .protocol_max = 1,
                              .branch = pc->branch,
                              .lease = f->peer->row.lease_issued,
-                             .incarnation = lm_store_town(f->w->store)->incarnation,
                              .wall_ms = lm_clock_wall_ms(),
                              .program = "test"};
     struct lm_buf body;

@@ -175,6 +175,7 @@ static void enrolled(void **state)
 static void hello(void **state)
 {
     (void)state;
+    struct lm_short_mark checkpoints[LM_CHECKPOINTS_MAX + 1] = {{9, "abcdefg"}, {MAX63, "x"}};
     struct lm_msg_hello m = {.protocol_min = 1,
                              .protocol_max = 1,
                              .branch = 2,
@@ -182,10 +183,12 @@ static void hello(void **state)
                              .lease = {3, UINT64_MAX},
                              .cursor = {.position = 5, .id = ID},
                              .seen = mark_of(MAX63),
-                             .incarnation = {1, 77},
+                             .proof = {.incarnation = {1, 77}, .mark = mark_of(8)},
                              .catalog = 4,
                              .wall_ms = -62135596800000,
-                             .program = "p"};
+                             .program = "p",
+                             .checkpoints = checkpoints,
+                             .n_checkpoints = 2};
     struct lm_msg_hello got;
     memset(m.catalog_hash, 6, sizeof m.catalog_hash);
     PACK(hello, &m);
@@ -197,8 +200,13 @@ static void hello(void **state)
     assert_int_equal(got.cursor.position, 5);
     assert_string_equal(got.cursor.id, ID);
     check_mark(got.seen, m.seen);
-    assert_int_equal(got.incarnation.counter, 1);
-    assert_int_equal(got.incarnation.random, 77);
+    assert_int_equal(got.proof.incarnation.counter, 1);
+    assert_int_equal(got.proof.incarnation.random, 77);
+    check_mark(got.proof.mark, m.proof.mark);
+    assert_memory_equal(got.proof.signature, m.proof.signature, sizeof got.proof.signature);
+    assert_int_equal(got.n_checkpoints, 2);
+    assert_true(got.checkpoints[1].position == MAX63);
+    assert_memory_equal(got.checkpoints[0].prefix, "abcdefg", LM_MARK_PREFIX_BYTES);
     assert_int_equal(got.catalog, 4);
     assert_memory_equal(got.catalog_hash, m.catalog_hash, 32);
     assert_true(got.wall_ms == m.wall_ms);
@@ -217,6 +225,18 @@ static void hello(void **state)
     m.head.seq = 0;
     m.wall_ms = INT64_MIN;
     REFUSED(hello, &m, "wall_ms");
+    m.wall_ms = 0;
+    m.checkpoints[1].position = 0;
+    REFUSED(hello, &m, "checkpoints");
+    m.n_checkpoints = LM_CHECKPOINTS_MAX + 1;
+    REFUSED(hello, &m, "checkpoints");
+    m.n_checkpoints = 0;
+    m.proof.mark.position = MAX63 + 1;
+    REFUSED(hello, &m, "proof");
+    memset(&m.proof, 0, sizeof m.proof); /* none */
+    PACK(hello, &m);
+    READ(hello, &got);
+    assert_int_equal(got.proof.incarnation.counter, 0);
 }
 
 static void welcome(void **state)
@@ -233,7 +253,9 @@ static void welcome(void **state)
                                .catalog = 7,
                                .hub_time_ms = 1795334400000,
                                .hlc_known = MAX63,
-                               .credit = 4};
+                               .credit = 4,
+                               .common = 5,
+                               .signature = {1, 2, 3}};
     struct lm_msg_welcome got;
     memset(m.hub_id, 0xab, sizeof m.hub_id);
     PACK(welcome, &m);
@@ -249,6 +271,8 @@ static void welcome(void **state)
     assert_int_equal(got.hub_time_ms, m.hub_time_ms);
     assert_true(got.hlc_known == MAX63);
     assert_int_equal(got.credit, 4);
+    assert_int_equal(got.common, 5);
+    assert_memory_equal(got.signature, m.signature, sizeof got.signature);
     CHECK_STRICT(welcome);
     m.credit = 5;
     REFUSED(welcome, &m, "credit");

@@ -18,6 +18,7 @@
 #include "proto/feed.h"
 #include "proto/message.h"
 #include "proto/pack.h"
+#include "proto/proof.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -268,6 +269,8 @@ static void make_handshake(void)
                                  .catalog = 1,
                                  .wall_ms = T0 - 1500,
                                  .program = "lastmile-node 0.1.0"};
+    struct lm_short_mark checkpoints[1] = {{.position = 17}};
+    struct lm_proof proof = {.incarnation = {1, 0xabcdef}, .mark = mark_of(40)};
     fill(hello.catalog_hash, 32, 0x60);
     lm_hello_pack(add_example("HELLO"), &hello);
     struct lm_msg_welcome welcome = {.protocol = 1,
@@ -282,9 +285,21 @@ static void make_handshake(void)
                                      .hub_time_ms = T0,
                                      .hlc_known = 0,
                                      .credit = 4};
-    fill(welcome.hub_id, 16, 0x80);
+    lm_hub_id_of(sign_public, welcome.hub_id);
     fill(welcome.catalog_hash, 32, 0x60);
+    lm_proof_sign(&proof, sign_secret);
+    memcpy(welcome.signature, proof.signature, sizeof welcome.signature);
     lm_welcome_pack(add_example("WELCOME"), &welcome);
+    hello.lease = welcome.lease;
+    hello.cursor.position = 40;
+    (void)snprintf(hello.cursor.id, sizeof hello.cursor.id, "%s",
+                   "01932f00-1111-7222-8333-444444444444");
+    hello.seen = welcome.head;
+    hello.proof = proof;
+    fill(checkpoints[0].prefix, LM_MARK_PREFIX_BYTES, 0xa0);
+    hello.checkpoints = checkpoints;
+    hello.n_checkpoints = 1;
+    lm_hello_pack(add_example("HELLO-again"), &hello);
 }
 
 static void make_traffic(void)
@@ -628,6 +643,7 @@ static void the_limits_are_those_of_the_code(void **state)
         {"feed entries", LM_FEED_ENTRIES_MAX},
         {"wanted", LM_WANT_MAX},
         {"ack verdicts", LM_ACK_VERDICTS_MAX},
+        {"checkpoints", LM_CHECKPOINTS_MAX},
         {"user", LM_USER_CHARS_MAX},
         {"depth", LM_DEPTH_MAX},
         {"nodes", LM_NODES_MAX},

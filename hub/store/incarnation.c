@@ -1,0 +1,342 @@
+/* Which history of the hub this is: incarnations, what a node has seen of them, and the state in
+ * which a hub that may have a living twin takes nothing in.
+ *
+ * Two files beside the database are appended to and never shortened, so that they survive when the
+ * database alone is put back: incarnations.log (every incarnation ever begun) and revoked.log. What
+ * they know and the database does not is made good when the store is opened for writing. */
+#include "hub/store/store_internal.h"
+
+#include "common/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LOG_BYTES_MAX = 16 * 1024 * 1024 };
+
+static const char incarnations_file[] = "incarnations.log";
+static const char revoked_file[] = "revoked.log";
+
+/* ---- append-only files ---- */
+
+static enum lm_status path_of(const struct lm_store *store, const char *name, char path[PATH_MAX],
+                              struct lm_error *err)
+{
+    enum lm_status status = lm_datadir_path(&store->dir, name, path, PATH_MAX);
+
+    return status == LM_OK ? LM_OK
+                           : lm_fail(err, status, "path_too_long", "", "数据目录的路径太长",
+                                     "The data directory's path is too long");
+}
+
+enum lm_status lm_beside_append(const struct lm_store *store, const char *name, const char *line,
+                                struct lm_error *err)
+{
+    char path[PATH_MAX];
+    size_t n = strlen(line);
+    bool ok;
+    int fd, number;
+    enum lm_status status = path_of(store, name, path, err);
+
+    if (status != LM_OK) {
+        return status;
+    }
+    fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    ok = fd >= 0 && write(fd, line, n) == (ssize_t)n && fsync(fd) == 0;
+    number = errno;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return ok ? LM_OK
+              : lm_fail(err, number == ENOSPC ? LM_ERR_FULL : LM_ERR_IO, "io_error", "",
+                        "无法写入 %s：%s", "Cannot write %s: %s", path, strerror(number));
+}
+
+/* Calls visit with every line; a missing file has none. A line that was cut by a power failure is
+ * left out by what visit makes of it. */
+static enum lm_status read_lines(const struct lm_store *store, const char *name,
+                                 enum lm_status (*visit)(void *arg, const char *line), void *arg,
+                                 struct lm_error *err)
+{
+    char path[PATH_MAX], *text = NULL, *rest = NULL;
+    size_t n = 0;
+    enum lm_status status = path_of(store, name, path, err);
+
+    if (status != LM_OK) {
+        return status;
+    }
+    status = lm_file_read(path, LOG_BYTES_MAX, &text, &n, err);
+    if (status != LM_OK) {
+        return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+    }
+    for (char *line = strtok_r(text, "\n", &rest); line && status == LM_OK;
+         line = strtok_r(NULL, "\n", &rest)) {
+        status = visit(arg, line);
+    }
+    free(text);
+    return status;
+}
+
+/* ---- incarnations ---- */
+
+static enum lm_status highest(void *arg, const char *line)
+{
+    uint64_t *counter = arg, n = 0;
+    int64_t at_ms;
+
+    if (sscanf(line, "%" SCNd64 " %" SCNu64, &at_ms, &n) == 2 && n > *counter && n < INT64_MAX) {
+        *counter = n;
+    }
+    return LM_OK;
+}
+
+static enum lm_status put_number(struct lm_store *store, const char *name, uint64_t number,
+                                 struct lm_error *err)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof text, "%" PRIu64, number);
+    return lm_meta_put(store, name, text, err);
+}
+
+enum lm_status lm_incarnation_note(struct lm_store *store, const char *why, int64_t now_ms,
+                                   struct lm_error *err)
+{
+    char line[160];
+
+    (void)snprintf(line, sizeof line, "%" PRId64 " %" PRIu64 " %" PRIu64 " %s\n", now_ms,
+                   store->town.incarnation.counter, store->town.incarnation.random, why);
+    return lm_beside_append(store, incarnations_file, line, err);
+}
+
+static enum lm_status journal_act(struct lm_store *store, uint64_t number, const char *user,
+                                  const char *why, int64_t now_ms, struct lm_error *err)
+{
+    struct lm_buf body;
+    struct lm_jentry e = {.kind = LM_J_LATER,
+                          .station = store->town.code,
+                          .type = "",
+                          .verdict = LM_V_APPLIED,
+                          .code = "",
+                          .received_ms = now_ms,
+                          .by = LM_BY_TOWN};
+    enum lm_status status;
+
+    lm_buf_init(&body, 1024);
+    lm_later_pack(&body, LM_LATER_INCARNATION, number, user, why, "");
+    e.body = body.data;
+    e.body_len = body.len;
+    status = body.status == LM_OK ? lm_journal_append(store, &e, err) : body.status;
+    lm_buf_free(&body);
+    return status;
+}
+
+static enum lm_status begin_incarnation(struct lm_store *store, const char *user, const char *why,
+                                        int64_t now_ms, struct lm_error *err)
+{
+    uint64_t counter = store->town.incarnation.counter;
+    enum lm_status status;
+
+    if (store->town.rival > counter) {
+        counter = store->town.rival;
+    }
+    status = read_lines(store, incarnations_file, highest, &counter, err);
+    if (status != LM_OK) {
+        return status;
+    }
+    store->town.incarnation.counter = counter + 1;
+    store->town.incarnation.random = lm_rand_next(&store->rnd) >> 1;
+    status = lm_incarnation_note(store, why, now_ms, err); /* first: no number is given out twice */
+    if (status == LM_OK) {
+        status = put_number(store, "incarnation_counter", store->town.incarnation.counter, err);
+    }
+    if (status == LM_OK) {
+        status = put_number(store, "incarnation_random", store->town.incarnation.random, err);
+    }
+    if (status == LM_OK) {
+        status = put_number(store, "rival", 0, err);
+    }
+    return status == LM_OK
+               ? journal_act(store, store->town.incarnation.counter, user, why, now_ms, err)
+               : status;
+}
+
+enum lm_status lm_store_new_incarnation(struct lm_store *store, const char *user, const char *why,
+                                        int64_t now_ms, struct lm_error *err)
+{
+    struct lm_town town = store->town;
+    enum lm_status status = lm_store_begin(store, err);
+
+    if (status == LM_OK) {
+        status = begin_incarnation(store, user, why, now_ms, err);
+    }
+    if (status == LM_OK) {
+        store->town.rival = 0;
+        /* The hub's own branch is named by the incarnation: an empty one begins. */
+        store->state.hub.seq = 0;
+        lm_chain_start(0, store->town.incarnation.counter, store->state.hub.hash);
+        status = lm_store_commit(store, err);
+    }
+    if (status != LM_OK) {
+        lm_store_rollback(store);
+        store->town = town;
+        return status;
+    }
+    lm_log(LM_LOG_WARN, "store", "incarnation %" PRIu64 " begins: %s",
+           store->town.incarnation.counter, why);
+    return LM_OK;
+}
+
+enum lm_status lm_store_set_rival(struct lm_store *store, uint64_t counter, int64_t now_ms,
+                                  struct lm_error *err)
+{
+    enum lm_status status;
+
+    if (store->town.rival >= counter) {
+        return LM_OK;
+    }
+    status = lm_store_begin(store, err);
+    if (status == LM_OK) {
+        status = put_number(store, "rival", counter, err);
+    }
+    if (status == LM_OK) {
+        status = journal_act(store, counter, "", "rival", now_ms, err);
+    }
+    if (status == LM_OK) {
+        status = lm_store_commit(store, err);
+    }
+    if (status != LM_OK) {
+        lm_store_rollback(store);
+        return status;
+    }
+    store->town.rival = counter;
+    return LM_OK;
+}
+
+enum lm_status lm_store_may_write(const struct lm_store *store, struct lm_error *err)
+{
+    if (store->town.rival == 0) {
+        return LM_OK;
+    }
+    return lm_fail(err, LM_ERR_DENIED, "read_only", "",
+                   "发现可能有两台镇服务器在运行（另一台为第 %" PRIu64
+                   " 代），本机只读。请停掉另一台，再运行 lastmile-hub incarnation raise",
+                   "Two of this hub may be alive (the other is incarnation %" PRIu64
+                   "): this one is read-only. Stop the other one, then run `lastmile-hub "
+                   "incarnation raise`",
+                   store->town.rival);
+}
+
+/* ---- what a node has seen ---- */
+
+/* Compares the first n bytes of the mark at a position. */
+static enum lm_status holds(struct lm_store *store, uint64_t position, const uint8_t *hash,
+                            size_t n, bool *out)
+{
+    struct lm_mark mark;
+    enum lm_status status = lm_store_mark_at(store, position, &mark);
+
+    *out = status == LM_OK && memcmp(mark.hash, hash, n) == 0;
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
+enum lm_status lm_store_common(struct lm_store *store, const struct lm_msg_hello *hello,
+                               uint64_t *common_out, bool *proof_held_out)
+{
+    bool held = false;
+    enum lm_status status =
+        holds(store, hello->seen.position, hello->seen.hash, LM_HASH_BYTES, &held);
+
+    *common_out = held ? hello->seen.position : 0;
+    for (size_t i = 0; i < hello->n_checkpoints && status == LM_OK && !held; i++) {
+        const struct lm_short_mark *c = &hello->checkpoints[i];
+        bool same = false;
+
+        if (c->position > *common_out && c->position < hello->seen.position) {
+            status = holds(store, c->position, c->prefix, LM_MARK_PREFIX_BYTES, &same);
+            *common_out = same ? c->position : *common_out;
+        }
+    }
+    if (status == LM_OK) {
+        status = holds(store, hello->proof.mark.position, hello->proof.mark.hash, LM_HASH_BYTES,
+                       proof_held_out);
+    }
+    return status;
+}
+
+/* ---- what the files beside the database know better ---- */
+
+struct revoking {
+    struct lm_store *store;
+    int64_t now_ms;
+    struct lm_error *err;
+};
+
+static enum lm_status revoke_again(void *arg, const char *line)
+{
+    struct revoking *r = arg;
+    struct lm_replica row;
+    int64_t at_ms;
+    uint64_t number = 0;
+    char station[16];
+    enum lm_status status;
+
+    if (sscanf(line, "%" SCNd64 " %15s %" SCNu64, &at_ms, station, &number) != 3) {
+        return LM_OK;
+    }
+    status = lm_store_replica_get(r->store, number, &row);
+    if (status != LM_OK || row.revoked_ms != 0) {
+        return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+    }
+    lm_log(LM_LOG_WARN, "store", "replica %" PRIu64 " of %s was revoked before: revoked again",
+           number, row.station);
+    return lm_revoke_row(r->store, "", &row, r->now_ms, r->err);
+}
+
+static enum lm_status find_revoked(void *arg, const char *line)
+{
+    uint64_t *wanted = arg, number = 0;
+    int64_t at_ms;
+    char station[16];
+
+    if (sscanf(line, "%" SCNd64 " %15s %" SCNu64, &at_ms, station, &number) == 3 &&
+        number == *wanted) {
+        return LM_ERR_EXISTS;
+    }
+    return LM_OK;
+}
+
+enum lm_status lm_store_was_revoked(struct lm_store *store, uint64_t replica, bool *out)
+{
+    enum lm_status status = read_lines(store, revoked_file, find_revoked, &replica, NULL);
+
+    *out = status == LM_ERR_EXISTS;
+    return *out ? LM_OK : status;
+}
+
+enum lm_status lm_store_heal(struct lm_store *store, struct lm_error *err)
+{
+    struct revoking r = {.store = store, .now_ms = lm_clock_wall_ms(), .err = err};
+    uint64_t counter = 0;
+    enum lm_status status = lm_store_begin(store, err);
+
+    if (status == LM_OK) {
+        status = read_lines(store, revoked_file, revoke_again, &r, err);
+    }
+    if (status == LM_OK) {
+        status = lm_store_commit(store, err);
+    }
+    if (status != LM_OK) {
+        lm_store_rollback(store);
+        return status;
+    }
+    status = read_lines(store, incarnations_file, highest, &counter, err);
+    if (status == LM_OK && counter > store->town.incarnation.counter && store->town.rival == 0) {
+        status = lm_store_new_incarnation(store, "", "database put back", r.now_ms, err);
+    }
+    return status;
+}

@@ -1,0 +1,182 @@
+/* The hub's own histories (P7): incarnations, what of a node's marks the journal holds, a database
+ * that was put back, and a hub that may have a living twin. */
+#include "tests/unit/hub_store_world.h"
+
+static void read_file(const char *path, char **data, size_t *n)
+{
+    OK(lm_file_read(path, 64 * 1024 * 1024, data, n, &err_));
+}
+
+/* Puts the database alone back to what `data` holds, as a copy of a file does. */
+static void put_back(struct world *w, const char *data, size_t n)
+{
+    char path[PATH_MAX];
+
+    lm_store_close(&w->store);
+    (void)snprintf(path, sizeof path, "%s/hub.db", w->path);
+    OK(lm_file_write(path, data, n, 0600, &err_));
+    world_open(w);
+}
+
+static void save_copy(struct world *w, char **data, size_t *n)
+{
+    char path[PATH_MAX];
+
+    lm_store_close(&w->store); /* the last connection: its log is in the file */
+    (void)snprintf(path, sizeof path, "%s/hub.db", w->path);
+    read_file(path, data, n);
+    world_open(w);
+}
+
+/* Something that town staff do: journaled by the hub as author. */
+static enum lm_status act(struct world *w, const char *code, const char *name)
+{
+    struct lm_station station = {.level = "village"};
+    enum lm_status status;
+
+    (void)snprintf(station.code, sizeof station.code, "%s", code);
+    (void)snprintf(station.name, sizeof station.name, "%s", name);
+    memset(&err_, 0, sizeof err_);
+    world_begin(w);
+    status = lm_store_station_add(w->store, "admin", &station, w->now, &err_);
+    if (status == LM_OK) {
+        world_commit(w);
+    } else {
+        lm_store_rollback(w->store);
+    }
+    return status;
+}
+
+static void test_incarnations_rise(void **state)
+{
+    struct world *w = *state;
+    struct lm_incarnation first = lm_store_town(w->store)->incarnation, second;
+
+    OK(lm_store_new_incarnation(w->store, "admin", "test", w->now, &err_));
+    second = lm_store_town(w->store)->incarnation;
+    assert_int_equal(second.counter, first.counter + 1);
+    assert_true(second.random != first.random);
+    lm_store_close(&w->store);
+    world_open(w);
+    assert_memory_equal(&lm_store_town(w->store)->incarnation, &second, sizeof second);
+    /* The hub goes on as an author, in a branch of its own. */
+    assert_int_equal(act(w, "999999101203", "南溪村"), LM_OK);
+    assert_int_equal(verify(w), 0);
+}
+
+/* cht-core #8093, and the revocation that must not be lost with the days it was in. */
+static void test_database_alone_put_back(void **state)
+{
+    struct world *w = *state;
+    struct lm_incarnation then, now;
+    struct lm_replica row;
+    char *copy = NULL;
+    size_t n = 0, n_revoked = 0;
+    bool was = false;
+
+    save_copy(w, &copy, &n);
+    OK(lm_store_new_incarnation(w->store, "admin", "test", w->now, &err_));
+    then = lm_store_town(w->store)->incarnation;
+    world_begin(w);
+    OK(lm_store_revoke(w->store, "admin", VILLAGE_A, 0, w->now, &n_revoked, &err_));
+    world_commit(w);
+    assert_int_equal(n_revoked, 1);
+    put_back(w, copy, n);
+    now = lm_store_town(w->store)->incarnation;
+    assert_int_equal(now.counter, then.counter + 1); /* no number twice */
+    OK(lm_store_replica_get(w->store, w->a.replica.number, &row));
+    assert_true(row.revoked_ms != 0);
+    OK(lm_store_replica_get(w->store, w->b.replica.number, &row));
+    assert_true(row.revoked_ms == 0);
+    OK(lm_store_was_revoked(w->store, w->a.replica.number, &was));
+    assert_true(was);
+    OK(lm_store_was_revoked(w->store, w->b.replica.number, &was));
+    assert_false(was);
+    assert_int_equal(verify(w), 0);
+    free(copy);
+}
+
+static void test_read_only_until_raised(void **state)
+{
+    struct world *w = *state;
+    uint64_t before = lm_store_town(w->store)->incarnation.counter;
+
+    OK(lm_store_may_write(w->store, &err_));
+    OK(lm_store_set_rival(w->store, before + 7, w->now, &err_));
+    assert_int_equal(lm_store_may_write(w->store, &err_), LM_ERR_DENIED);
+    assert_string_equal(err_.code, "read_only");
+    lm_store_close(&w->store); /* a restart does not mend it */
+    world_open(w);
+    assert_int_equal(lm_store_may_write(w->store, NULL), LM_ERR_DENIED);
+    assert_int_equal(act(w, "999999101203", "南溪村"), LM_ERR_DENIED);
+    assert_string_equal(err_.code, "read_only");
+    OK(lm_store_new_incarnation(w->store, "admin", "raised", w->now, &err_));
+    assert_int_equal(lm_store_town(w->store)->incarnation.counter, before + 8);
+    assert_int_equal(act(w, "999999101203", "南溪村"), LM_OK);
+    assert_int_equal(verify(w), 0);
+}
+
+/* sync_gateway #1090, #6837: the journal that was set back uses the same positions again. */
+static void test_common_point(void **state)
+{
+    struct world *w = *state;
+    struct lm_short_mark checkpoints[3];
+    struct lm_msg_hello hello = {.checkpoints = checkpoints};
+    struct lm_mark old, mid, lost, head;
+    char *copy = NULL, id[40];
+    size_t n = 0;
+    uint64_t common;
+    bool held;
+
+    OK(lm_store_head(w->store, &old));
+    pc_person(w, &w->a, "王一", 1, id);
+    push_all(w, &w->a);
+    OK(lm_store_head(w->store, &mid));
+    save_copy(w, &copy, &n);
+    pc_person(w, &w->a, "王二", 2, id);
+    push_all(w, &w->a);
+    OK(lm_store_head(w->store, &lost));
+    put_back(w, copy, n);
+    pc_person(w, &w->b, "赵三", 3, id);
+    pc_person(w, &w->b, "赵四", 4, id);
+    push_all(w, &w->b);
+    OK(lm_store_head(w->store, &head));
+    assert_true(head.position > lost.position); /* grown past it */
+
+    hello.seen = lost;
+    hello.proof.mark = lost;
+    OK(lm_store_common(w->store, &hello, &common, &held));
+    assert_int_equal(common, 0);
+    assert_false(held);
+    for (int i = 0; i < 3; i++) {
+        const struct lm_mark *mark = i == 0 ? &old : i == 1 ? &mid : &lost;
+
+        checkpoints[i].position = mark->position;
+        memcpy(checkpoints[i].prefix, mark->hash, LM_MARK_PREFIX_BYTES);
+    }
+    hello.n_checkpoints = 3;
+    hello.proof.mark = mid;
+    OK(lm_store_common(w->store, &hello, &common, &held));
+    assert_int_equal(common, mid.position);
+    assert_true(held);
+    hello.seen = head;
+    OK(lm_store_common(w->store, &hello, &common, &held));
+    assert_int_equal(common, head.position);
+    hello.seen = (struct lm_mark){0}; /* a node that has seen nothing */
+    OK(lm_store_common(w->store, &hello, &common, &held));
+    assert_int_equal(common, 0);
+    free(copy);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_incarnations_rise),
+        T(test_database_alone_put_back),
+        T(test_read_only_until_raised),
+        T(test_common_point),
+    };
+
+    return cmocka_run_group_tests_name("hub_history", tests, NULL, NULL);
+}
