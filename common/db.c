@@ -512,3 +512,74 @@ void lm_db_close(struct lm_db **db)
     free(*db);
     *db = NULL;
 }
+
+/* ---- copies ---- */
+
+enum lm_status lm_db_copy(struct lm_db *from, const char *path, struct lm_error *err)
+{
+    struct lm_db to = {NULL};
+    sqlite3_backup *backup;
+    enum lm_status st;
+    int rc, fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd < 0 && errno == EEXIST) {
+        return lm_fail(err, LM_ERR_EXISTS, "file_exists", "", "文件 %s 已存在，不覆盖",
+                       "%s is there already and is not overwritten", path);
+    }
+    if (fd < 0) {
+        return fail_system(err, errno, "create", path);
+    }
+    (void)close(fd);
+    rc = sqlite3_open_v2(path, &to.handle,
+                         SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_READWRITE,
+                         NULL);
+    st = status_of(to.handle, rc, "open", err);
+    if (st == LM_OK) {
+        /* All at once: one snapshot, that no writer can make it begin again. */
+        backup = sqlite3_backup_init(to.handle, "main", from->handle, "main");
+        if (backup) {
+            (void)sqlite3_backup_step(backup, -1);
+            rc = sqlite3_backup_finish(backup);
+        } else {
+            rc = sqlite3_errcode(to.handle);
+        }
+        st = status_of(to.handle, rc, "copy the database", err);
+    }
+    if (st == LM_OK) { /* one file that stands alone */
+        st = lm_db_exec(&to, "PRAGMA journal_mode=DELETE", err);
+    }
+    (void)sqlite3_close_v2(to.handle);
+    if (st != LM_OK) {
+        (void)unlink(path);
+    }
+    return st;
+}
+
+enum lm_status lm_db_check(struct lm_db *db, struct lm_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool sound = false;
+    enum lm_status st = lm_db_prepare(db, "PRAGMA integrity_check(1)", &stmt, err);
+    int rc;
+
+    if (st != LM_OK) {
+        return st;
+    }
+    rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW) {
+        const unsigned char *text = sqlite3_column_text(stmt, 0);
+
+        sound = text && strcmp((const char *)text, "ok") == 0;
+        st = sound ? LM_OK
+                   : fail_corrupt(err, "check", text ? (const char *)text : "integrity_check");
+    } else {
+        st = lm_db_status(db, rc, "check", err);
+    }
+    (void)sqlite3_finalize(stmt);
+    return st;
+}
+
+void lm_db_checkpoint(struct lm_db *db)
+{
+    (void)sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+}

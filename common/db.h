@@ -49,6 +49,15 @@ struct sqlite3 *lm_db_handle(struct lm_db *db);
  * no such memory, pages come from malloc. */
 void lm_db_reserve_pages(int n, int page_bytes);
 
+/* A copy of one snapshot of the database into a new file of mode 0600 that stands alone (no log
+ * beside it); writers go on meanwhile. LM_ERR_EXISTS when the file is there; LM_ERR_IO,
+ * LM_ERR_FULL, LM_ERR_DENIED: no file is left. The caller fsyncs. */
+enum lm_status lm_db_copy(struct lm_db *from, const char *path, struct lm_error *err) LM_MUST_USE;
+/* SQLite's own check of the whole file: LM_ERR_CORRUPT. */
+enum lm_status lm_db_check(struct lm_db *db, struct lm_error *err) LM_MUST_USE;
+/* Writes the log back into the file and empties it, as far as no reader is in the way. */
+void lm_db_checkpoint(struct lm_db *db);
+
 /* err nullable everywhere below. */
 enum lm_status lm_db_exec(struct lm_db *db, const char *sql, struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_db_prepare(struct lm_db *db, const char *sql, struct sqlite3_stmt **out,

@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "common/base/util.h"
+#include "proto/proof.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -70,7 +71,7 @@ static enum lm_status find_replica(struct taking *t)
 
 static enum lm_status check_hello(struct taking *t)
 {
-    const struct lm_msg_hello *m = &t->hello;
+    struct lm_msg_hello *m = &t->hello;
     struct lm_incarnation ours = lm_store_town(t->store)->incarnation;
 
     if (m->protocol_max < LM_PROTOCOL_MIN || m->protocol_min > LM_PROTOCOL_MAX) {
@@ -78,8 +79,12 @@ static enum lm_status check_hello(struct taking *t)
                        "数据包的版本与本程序不相容，请升级。",
                        "The bundle and this program have no version in common: upgrade.");
     }
-    if (m->incarnation.counter > ours.counter ||
-        (m->incarnation.counter == ours.counter && m->incarnation.random != ours.random)) {
+    if (!lm_proof_verifies(&m->proof, t->hub->keys.sign_public)) {
+        memset(&m->proof, 0, sizeof m->proof); /* only what this hub signed is believed */
+    }
+    if (m->proof.incarnation.counter > ours.counter ||
+        (m->proof.incarnation.counter == ours.counter &&
+         m->proof.incarnation.random != ours.random)) {
         return lm_fail(t->err, LM_ERR_DENIED, "rival", "",
                        "生成数据包的电脑见过另一个镇数据库，请技术人员先查明用哪一个。",
                        "The PC has seen another incarnation of this hub: a technician must say "
@@ -255,15 +260,23 @@ static enum lm_status add_welcome(struct taking *t, struct lm_buf *reply)
                                .hub_time_ms = lm_clock_wall_ms(),
                                .hlc_known = t->row.hlc_known,
                                .credit = 1};
+    struct lm_proof proof = {.incarnation = town->incarnation};
+    bool held = false;
     enum lm_status status =
         lm_store_branch_acked(t->store, t->row.number, t->hello.branch, &w.acked, t->err);
 
     if (status == LM_OK) {
         status = lm_store_head(t->store, &w.head);
     }
+    if (status == LM_OK) {
+        status = lm_store_common(t->store, &t->hello, &w.common, &held);
+    }
     if (status != LM_OK) {
         return status;
     }
+    proof.mark = w.head;
+    lm_proof_sign(&proof, t->hub->keys.sign_secret);
+    memcpy(w.signature, proof.signature, sizeof w.signature);
     memcpy(w.hub_id, town->hub_id, sizeof w.hub_id);
     memcpy(w.catalog_hash, lm_store_catalog(t->store)->hash, sizeof w.catalog_hash);
     t->out->acked_seq = w.acked.seq;
@@ -288,8 +301,8 @@ static struct lm_cursor feed_start(struct taking *t)
 {
     struct lm_incarnation ours = lm_store_town(t->store)->incarnation;
     struct lm_mark mark = {0};
-    bool holds =
-        t->hello.incarnation.counter == ours.counter && t->hello.incarnation.random == ours.random;
+    bool holds = t->hello.proof.incarnation.counter == ours.counter &&
+                 t->hello.proof.incarnation.random == ours.random;
 
     if (holds && t->hello.seen.position > 0) {
         holds = lm_store_mark_at(t->store, t->hello.seen.position, &mark) == LM_OK &&

@@ -37,7 +37,9 @@ static void print_help(FILE *out)
             "  --json       one JSON document on stdout\n\n",
             LM_PROGRAM_VERSION);
     for (size_t i = 0; i < lm_hub_n_commands; i++) {
-        fprintf(out, "  %s\n        %s\n", lm_hub_commands[i].usage, lm_hub_commands[i].does);
+        if (lm_hub_commands[i].does) {
+            fprintf(out, "  %s\n        %s\n", lm_hub_commands[i].usage, lm_hub_commands[i].does);
+        }
     }
 }
 
@@ -61,7 +63,7 @@ static void help(const struct lm_cli *cli)
     for (size_t i = 0; n > 0 && i < lm_hub_n_commands; i++) {
         const struct lm_hub_command *c = &lm_hub_commands[i];
         bool same = strncmp(c->name, word, n) == 0 && (c->name[n] == '\0' || c->name[n] == ' ');
-        if (same && (!command || command == c || !strchr(command->name, ' '))) {
+        if (same && c->does && (!command || command == c || !strchr(command->name, ' '))) {
             printf("usage: %s %s\n  %s\n", LM_HUB_NAME, c->usage, c->does);
             shown++;
         }
@@ -168,6 +170,9 @@ static int run_write(struct lm_hub *hub, const struct lm_hub_command *command, s
     enum lm_status status = lm_datadir_lock(&hub->dir, "hub.lock", &err);
     if (status == LM_OK) {
         status = hub_open(hub, cli, LM_STORE_WRITE, &err);
+        if (status == LM_OK && command->needs == LM_NEEDS_WRITE) {
+            status = lm_store_may_write(hub->store, &err);
+        }
         return status == LM_OK ? command->run(hub, cli) : lm_hub_fail(cli, &err);
     }
     if (status != LM_ERR_BUSY) {
@@ -197,6 +202,97 @@ static int run_write(struct lm_hub *hub, const struct lm_hub_command *command, s
     status = lm_control_call_to(hub->dir.path, argc, argv, command->reads_input ? cli->in : NULL, 0,
                                 cli->out, cli->err, &code, &err);
     return status == LM_OK ? code : lm_hub_fail(cli, &err);
+}
+
+/* Runs a command that the user did not type, with the shared options of the one that was. */
+static int run_inner(struct lm_hub *hub, struct lm_cli *cli, int argc, char **argv)
+{
+    struct lm_cli inner = *cli;
+
+    inner.argc = argc;
+    inner.argv = argv;
+    return run_write(hub, lm_hub_command_find(argc, argv), &inner);
+}
+
+static const char *only_file(struct lm_cli *cli, struct lm_error *err)
+{
+    const char *file[1] = {NULL};
+    size_t n = 0;
+
+    if (lm_hub_options(cli, NULL, 0, file, 1, &n, err) == LM_OK && n != 1) {
+        (void)lm_fail(err, LM_ERR_INVALID, "usage", "", "缺少文件名", "FILE is missing");
+    }
+    return n == 1 ? file[0] : NULL;
+}
+
+/* backup FILE: copied here, beside whatever runs; noted by who holds the lock. */
+static int run_backup(struct lm_hub *hub, struct lm_cli *cli)
+{
+    static char noted[] = "backup-noted";
+    struct lm_error err = {0};
+    struct lm_backup made;
+    const char *file = only_file(cli, &err);
+    char path[PATH_MAX], position[24], hash[2 * LM_HASH_BYTES + 1], bytes[24];
+    char *argv[] = {noted, path, position, hash, bytes};
+
+    if (!file || hub_open(hub, cli, LM_STORE_READ, &err) != LM_OK ||
+        lm_store_backup(hub->store, file, &made, &err) != LM_OK) {
+        return lm_hub_fail(cli, &err);
+    }
+    lm_store_close(&hub->store);
+    snprintf(path, sizeof path, "%s", file);
+    snprintf(position, sizeof position, "%llu", (unsigned long long)made.head.position);
+    snprintf(bytes, sizeof bytes, "%llu", (unsigned long long)made.bytes);
+    lm_hex_encode(made.head.hash, LM_HASH_BYTES, hash);
+    return run_inner(hub, cli, 5, argv);
+}
+
+/* restore FILE: prepared here; put in place by who holds the lock. */
+static int run_restore(struct lm_hub *hub, struct lm_cli *cli)
+{
+    static char adopt[] = "restore-adopt";
+    struct lm_error err = {0};
+    struct lm_restored r;
+    const char *file = only_file(cli, &err);
+    char path[PATH_MAX], aside[96], position[24], incarnation[24], kits[24];
+    int64_t now_ms = lm_clock_wall_ms();
+    char *argv[] = {adopt, path, r.staged, position, incarnation, kits};
+    enum lm_status status = file ? lm_hub_keys_load(&hub->dir, &hub->keys, &err) : LM_ERR_INVALID;
+    bool mine = false;
+
+    if (status == LM_OK) {
+        status = lm_datadir_lock(&hub->dir, "hub.lock", &err);
+        mine = status == LM_OK;
+        if (status == LM_ERR_BUSY) {
+            memset(&err, 0, sizeof err);
+            status = LM_OK;
+        }
+    }
+    if (status == LM_OK) {
+        status = lm_store_restore_stage(&hub->dir, hub->catalog, hub->keys.hub_id, cli->user, file,
+                                        now_ms, &r, &err);
+    }
+    if (status == LM_OK && !mine) {
+        snprintf(path, sizeof path, "%s", file);
+        snprintf(position, sizeof position, "%llu", (unsigned long long)r.position);
+        snprintf(incarnation, sizeof incarnation, "%llu", (unsigned long long)r.incarnation);
+        snprintf(kits, sizeof kits, "%zu", r.kits_void);
+        return run_inner(hub, cli, 6, argv);
+    }
+    if (status == LM_OK) {
+        /* What is in the old one's log goes into it, unless it is past opening. */
+        struct lm_error old = {0};
+        if (lm_store_open(&hub->dir, hub->catalog, LM_STORE_READ, &hub->store, &old) == LM_OK) {
+            lm_store_checkpoint(hub->store);
+        }
+        lm_store_close(&hub->store);
+        status = lm_store_restore_adopt(&hub->dir, r.staged, now_ms, aside, &err);
+    }
+    if (status != LM_OK) {
+        return lm_hub_fail(cli, &err);
+    }
+    lm_hub_restored(cli, file, &r, aside);
+    return LM_EXIT_OK;
 }
 
 static int run_enrol(struct lm_hub *hub, const struct lm_hub_command *command, struct lm_cli *cli)
@@ -269,11 +365,14 @@ static int run(struct lm_hub *hub, const struct lm_hub_command *command, struct 
         }
         return command->run(hub, cli);
     case LM_NEEDS_WRITE:
+    case LM_NEEDS_WRITE_ANYWAY:
         if (is_bundle(command)) {
             return lm_hub_bundle_files(hub, command, cli, run_write);
         }
         return strcmp(command->name, "enrol") == 0 ? run_enrol(hub, command, cli)
                                                    : run_write(hub, command, cli);
+    case LM_NEEDS_COPY:
+        return strcmp(command->name, "backup") == 0 ? run_backup(hub, cli) : run_restore(hub, cli);
     case LM_NEEDS_NOTHING:
         break;
     }

@@ -116,6 +116,7 @@ static struct lm_replica_view view_of(const struct lm_hub_peer *peer)
     view.n_abandoned = peer->row.n_abandoned;
     view.branch = peer->row.branch;
     view.acked = peer->row.acked;
+    view.safe_seq = peer->row.safe_seq;
     view.issued = peer->row.lease_issued;
     view.confirmed = peer->row.lease_confirmed;
     view.hlc_known = peer->row.hlc_known;
@@ -457,6 +458,7 @@ static void tell_peer(struct lm_server *server, struct lm_hub_peer *peer)
         event.committed.outcome = peer->outcome;
         event.committed.branch = peer->push_branch;
         event.committed.acked = peer->row.acked;
+        event.committed.safe_seq = peer->row.safe_seq;
         event.committed.verdicts = peer->result.verdicts;
         event.committed.n_verdicts = peer->result.n_verdicts;
         bool news = peer->result.n_verdicts > 0;

@@ -23,13 +23,22 @@ struct lm_hub {
                               lets in */
 };
 
-enum lm_hub_needs { LM_NEEDS_NOTHING, LM_NEEDS_READ, LM_NEEDS_WRITE, LM_NEEDS_SERVE };
+/* WRITE_ANYWAY: also while the hub is read-only. COPY: main.c makes or reads the copy, for its file
+ * is named by the caller. */
+enum lm_hub_needs {
+    LM_NEEDS_NOTHING,
+    LM_NEEDS_READ,
+    LM_NEEDS_WRITE,
+    LM_NEEDS_WRITE_ANYWAY,
+    LM_NEEDS_SERVE,
+    LM_NEEDS_COPY
+};
 struct lm_hub_command {
     const char *name;
     enum lm_hub_needs needs;
     bool reads_input;  /* its (last) positional argument FILE or "-" becomes cli->in */
     const char *usage; /* "station add CODE12 NAME [--level village|town] [--office NAME]" */
-    const char *does;  /* one line, English */
+    const char *does;  /* one line, English; NULL: for the program itself, not shown */
     int (*run)(struct lm_hub *hub, struct lm_cli *cli);
 };
 /* The command that argv (its first one or two words) names, or NULL. The two-word ones come first
@@ -83,6 +92,12 @@ int lm_cmd_duplicates_merge(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_duplicates_unmerge(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_duplicates_dismiss(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_verify(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_backup_noted(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_restore_adopt(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_incarnation_raise(struct lm_hub *hub, struct lm_cli *cli);
+/* Tells what a restore did. */
+void lm_hub_restored(struct lm_cli *cli, const char *file, const struct lm_restored *restored,
+                     const char *aside);
 int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_bundle_import(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_bundle_salvage(struct lm_hub *hub, struct lm_cli *cli);

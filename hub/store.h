@@ -50,6 +50,8 @@ enum lm_status lm_store_open(const struct lm_datadir *dir, const struct lm_catal
                              enum lm_store_mode mode, struct lm_store **out,
                              struct lm_error *err) LM_MUST_USE;
 void lm_store_close(struct lm_store **store);
+/* Before the file is put aside: what is in the log goes into it. */
+void lm_store_checkpoint(struct lm_store *store);
 /* Reads through one snapshot until lm_store_read_end: what a report or a feed page needs. */
 enum lm_status lm_store_read_begin(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
 void lm_store_read_end(struct lm_store *store);
@@ -84,6 +86,44 @@ enum lm_status lm_store_common(struct lm_store *store, const struct lm_msg_hello
 /* Whether revoked.log names the replica, known to this database or not. */
 enum lm_status lm_store_was_revoked(struct lm_store *store, uint64_t replica,
                                     bool *out) LM_MUST_USE;
+
+/* ---- backup and restore (store/backup.c) ---- */
+
+struct lm_backup {
+    struct lm_mark head; /* of the copy's journal */
+    uint64_t bytes;
+};
+/* Copies one snapshot to path, checks the copy (SQLite's integrity, the journal's chain), gives it
+ * its name and syncs it. The store may be a reader's; a working hub goes on meanwhile.
+ * LM_ERR_EXISTS "file_exists"; LM_ERR_CORRUPT: this database is damaged. No half of a file is left.
+ */
+enum lm_status lm_store_backup(struct lm_store *store, const char *path, struct lm_backup *out,
+                               struct lm_error *err) LM_MUST_USE;
+/* A backup up to this mark exists since now_ms: safe_seq and the backup's age follow.
+ * LM_ERR_INVALID "other_history". In a transaction of its own. */
+enum lm_status lm_store_backup_note(struct lm_store *store, const struct lm_mark *head,
+                                    int64_t now_ms, struct lm_error *err) LM_MUST_USE;
+/* When the last one was noted; 0 = never, or not since a restore. */
+enum lm_status lm_store_backup_ms(struct lm_store *store, int64_t *out,
+                                  struct lm_error *err) LM_MUST_USE;
+
+struct lm_restored {
+    char staged[64]; /* file in the data directory that is ready to take the database's place */
+    uint64_t position, incarnation; /* journal entries of the backup; the incarnation that begins */
+    size_t kits_void;
+};
+/* Prepares a restore beside the database, whoever has that open: copies and checks file (a backup
+ * of this hub: LM_ERR_DENIED "other_hub"), repeats the revocations of revoked.log, voids every kit
+ * that nobody used, begins a new incarnation. Takes nothing's place yet. */
+enum lm_status lm_store_restore_stage(const struct lm_datadir *dir,
+                                      const struct lm_catalog *catalog, const uint8_t hub_id[16],
+                                      const char *user, const char *file, int64_t now_ms,
+                                      struct lm_restored *out, struct lm_error *err) LM_MUST_USE;
+/* Puts it in place, under the lock and with the store closed: the old database is set aside as
+ * aside_out ("" = there was none). */
+enum lm_status lm_store_restore_adopt(const struct lm_datadir *dir, const char *staged,
+                                      int64_t now_ms, char aside_out[96],
+                                      struct lm_error *err) LM_MUST_USE;
 
 /* ---- transactions ---- */
 
@@ -122,6 +162,7 @@ struct lm_replica {
     char machine[72], program[72];
     uint64_t branch;         /* highest branch known; 0 = none yet */
     struct lm_head acked;    /* of that branch */
+    uint64_t safe_seq;       /* of that branch: in a backup of the hub too */
     struct lm_head head;     /* newest it named */
     int64_t as_of_ms;        /* hub time at which it named that head; 0 = never */
     int64_t complete_ms;     /* complete through: greatest as_of whose head is acked; 0 = never */

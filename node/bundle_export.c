@@ -55,7 +55,7 @@ static bool add_hello(struct exporter *x)
                              .lease = x->me.lease,
                              .cursor = x->me.cursor,
                              .seen = x->me.seen,
-                             .incarnation = x->me.incarnation,
+                             .proof = x->me.proof,
                              .catalog = catalog->number,
                              .wall_ms = x->wall_ms,
                              .program = "lastmile-node " LM_PROGRAM_VERSION};

@@ -189,30 +189,40 @@ int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli)
             json_decref(read);
         }
     }
-    int64_t started = 0;
+    int64_t started = 0, backup_ms = 0;
+    if (lm_store_backup_ms(hub->store, &backup_ms, &err) != LM_OK) {
+        backup_ms = 0;
+    }
+    const struct lm_town *town = lm_store_town(hub->store);
     const char *since = json_string_value(json_object_get(server, "started"));
     if (since && !lm_time_parse(since, strlen(since), &started)) {
         started = 0;
     }
     json_t *doc = json_pack(
-        "{s:s,s:s,s:o,s:o,s:I,s:o,s:I,s:I,s:I,s:I,s:{s:I,s:I},s:n,s:o,s:o}", "town",
+        "{s:s,s:s,s:o,s:o,s:I,s:o,s:I,s:I,s:I,s:I,s:{s:I,s:I},s:o,s:I,s:b,s:o,s:o}", "town",
         lm_store_town(hub->store)->name, "code", lm_store_town(hub->store)->code, "server", server,
         "uptime_s", started ? json_integer((now_ms - started) / 1000) : json_null(), "stations",
         (json_int_t)run.stations, "last_contact", time_or_null(run.last_contact_ms), "lag",
         (json_int_t)run.lag, "returned", (json_int_t)totals.returned, "held",
         (json_int_t)totals.held, "conflicts", (json_int_t)totals.conflicts, "journal", "entries",
         (json_int_t)totals.journal_entries, "bytes", (json_int_t)totals.journal_bytes,
-        "backup_age_s", "replicas", run.replicas, "alarms", alarms);
+        "backup_age_s", backup_ms > 0 ? json_integer((now_ms - backup_ms) / 1000) : json_null(),
+        "incarnation", (json_int_t)town->incarnation.counter, "read_only", (int)(town->rival != 0),
+        "replicas", run.replicas, "alarms", alarms);
     if (cli->json) {
         lm_json_print(cli->out, doc);
     } else {
-        char up[64];
+        char up[64], backup[64] = "从未备份";
+        if (backup_ms > 0) {
+            snprintf(backup, sizeof backup, "最近备份于 %lld 小时前",
+                     (long long)(now_ms - backup_ms) / 3600000);
+        }
         snprintf(up, sizeof up, "已运行 %lld 小时 %02lld 分",
                  (long long)(now_ms - started) / 3600000,
                  (long long)(now_ms - started) / 60000 % 60);
         fprintf(cli->out,
                 "%s (%s): %s,服务站 %zu,最近联系 %s,待收 %lld,退回 %llu,待处理 %llu,冲突 %llu,日志 "
-                "%llu 条 %llu KB,从未备份\n",
+                "%llu 条 %llu KB,%s\n",
                 lm_store_town(hub->store)->name, lm_store_town(hub->store)->code,
                 started ? up : "服务没有运行", run.stations,
                 run.last_contact_ms ? json_string_value(json_object_get(doc, "last_contact"))
@@ -220,11 +230,14 @@ int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli)
                 (long long)run.lag, (unsigned long long)totals.returned,
                 (unsigned long long)totals.held, (unsigned long long)totals.conflicts,
                 (unsigned long long)totals.journal_entries,
-                (unsigned long long)(totals.journal_bytes / 1024));
+                (unsigned long long)(totals.journal_bytes / 1024), backup);
         if (json_array_size(alarms) > 0) {
             fprintf(cli->out,
                     "  ! 有 %zu 项需要核实，见 station list / %zu alarms: see `station list`\n",
                     json_array_size(alarms), json_array_size(alarms));
+        }
+        if (town->rival != 0 && lm_store_may_write(hub->store, &err) != LM_OK) {
+            fprintf(cli->out, "%s / %s\n", err.zh, err.en);
         }
     }
     json_decref(doc);

@@ -98,6 +98,61 @@ void lm_server_gather(struct lm_server *server)
     }
 }
 
+static enum lm_status reopen(struct lm_server *server, struct lm_error *err)
+{
+    struct lm_hub *hub = server->hub;
+    enum lm_status status =
+        lm_store_open(&hub->dir, hub->catalog, LM_STORE_WRITE, &hub->store, err);
+
+    if (status != LM_OK) {
+        return status;
+    }
+    lm_store_set_dup_key(hub->store, hub->keys.dup_key);
+    while (server->n_peers > 0) { /* their next message is answered with "HELLO first" */
+        lm_server_drop_peer(server, server->peers[server->n_peers - 1]);
+    }
+    return lm_gate_reload(server->gate, hub->store, err);
+}
+
+/* restore-adopt FILE STAGED POSITION INCARNATION KITS: the database is changed under the server. */
+static int adopt(struct lm_server *server, struct lm_cli *cli)
+{
+    struct lm_error err = {0};
+    struct lm_restored r = {.staged = ""};
+    const char *words[5];
+    char aside[96];
+    size_t n = 0;
+    enum lm_status status = lm_hub_options(cli, NULL, 0, words, 5, &n, &err);
+
+    if (status == LM_OK && n != 5) {
+        return lm_cmd_restore_adopt(server->hub, cli);
+    }
+    if (status == LM_OK) {
+        r.position = strtoull(words[2], NULL, 10);
+        r.incarnation = strtoull(words[3], NULL, 10);
+        r.kits_void = strtoull(words[4], NULL, 10);
+        lm_store_checkpoint(server->hub->store);
+        lm_store_close(&server->hub->store);
+        status =
+            lm_store_restore_adopt(&server->hub->dir, words[1], lm_clock_wall_ms(), aside, &err);
+        struct lm_error again = {0};
+        if (reopen(server, &again) != LM_OK) {
+            lm_log(LM_LOG_ERROR, "serve", "the database cannot be opened again: %s; ending",
+                   again.en);
+            server->failed = true;
+            if (status == LM_OK) {
+                status = LM_ERR_IO;
+                err = again;
+            }
+        }
+    }
+    if (status != LM_OK) {
+        return lm_hub_fail(cli, &err);
+    }
+    lm_hub_restored(cli, words[0], &r, aside);
+    return LM_EXIT_OK;
+}
+
 static void run_command(struct lm_server *server, struct lm_control_request *request)
 {
     struct lm_error err = {0};
@@ -112,9 +167,15 @@ static void run_command(struct lm_server *server, struct lm_control_request *req
     int code = LM_EXIT_USAGE;
     if (status != LM_OK) {
         code = lm_hub_fail(&cli, &err);
-    } else if (!command || command->needs != LM_NEEDS_WRITE) {
+    } else if (!command ||
+               (command->needs != LM_NEEDS_WRITE && command->needs != LM_NEEDS_WRITE_ANYWAY)) {
         fprintf(cli.err, "%s: 服务器不执行这个命令 / the server does not run this command\n",
                 LM_HUB_NAME);
+    } else if (command->needs == LM_NEEDS_WRITE &&
+               lm_store_may_write(server->hub->store, &err) != LM_OK) {
+        code = lm_hub_fail(&cli, &err);
+    } else if (strcmp(command->name, "restore-adopt") == 0) {
+        code = adopt(server, &cli);
     } else {
         server->hub->registry_changed = false;
         server->hub->catalog_changed = false;
@@ -139,7 +200,7 @@ static void run_command(struct lm_server *server, struct lm_control_request *req
         lm_server_news(server);
     }
     lm_control_finish(request, code);
-    if (lm_store_broken(server->hub->store)) {
+    if (server->hub->store && lm_store_broken(server->hub->store)) {
         lm_log(LM_LOG_ERROR, "serve", "a command's COMMIT failed for I/O; ending");
         server->failed = true;
     }

@@ -74,6 +74,12 @@ static enum lm_status fill_new(struct lm_store *store, const struct lm_store_ini
         (void)snprintf(station.name, sizeof station.name, "%s", init->town_name);
         status = lm_store_station_add(store, "", &station, init->now_ms, err);
     }
+    if (status == LM_OK) { /* by which a restore knows whose backup it is */
+        char hub_id[40];
+
+        lm_hex_encode(store->town.hub_id, 16, hub_id);
+        status = lm_meta_put(store, "hub_id", hub_id, err);
+    }
     if (status == LM_OK) {
         status = lm_incarnation_note(store, "init", init->now_ms, err);
     }
@@ -114,6 +120,7 @@ enum lm_status lm_store_create(const struct lm_datadir *dir, const struct lm_cat
     if (status == LM_OK) {
         store->dir = *dir;
         store->dir.lock_fd = -1;
+        lm_hub_id_load(store);
         status = fill_new(store, init, err);
     }
     lm_store_close(&store);

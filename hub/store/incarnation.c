@@ -318,14 +318,21 @@ enum lm_status lm_store_was_revoked(struct lm_store *store, uint64_t replica, bo
     return *out ? LM_OK : status;
 }
 
+enum lm_status lm_revoke_again(struct lm_store *store, int64_t now_ms, struct lm_error *err)
+{
+    struct revoking r = {.store = store, .now_ms = now_ms, .err = err};
+
+    return read_lines(store, revoked_file, revoke_again, &r, err);
+}
+
 enum lm_status lm_store_heal(struct lm_store *store, struct lm_error *err)
 {
-    struct revoking r = {.store = store, .now_ms = lm_clock_wall_ms(), .err = err};
+    int64_t now_ms = lm_clock_wall_ms();
     uint64_t counter = 0;
     enum lm_status status = lm_store_begin(store, err);
 
     if (status == LM_OK) {
-        status = read_lines(store, revoked_file, revoke_again, &r, err);
+        status = lm_revoke_again(store, now_ms, err);
     }
     if (status == LM_OK) {
         status = lm_store_commit(store, err);
@@ -336,7 +343,7 @@ enum lm_status lm_store_heal(struct lm_store *store, struct lm_error *err)
     }
     status = read_lines(store, incarnations_file, highest, &counter, err);
     if (status == LM_OK && counter > store->town.incarnation.counter && store->town.rival == 0) {
-        status = lm_store_new_incarnation(store, "", "database put back", r.now_ms, err);
+        status = lm_store_new_incarnation(store, "", "database put back", now_ms, err);
     }
     return status;
 }

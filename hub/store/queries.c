@@ -201,6 +201,10 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
     [LM_Q_KIT_LIST] = "SELECT " KIT_COLUMNS " FROM kits ORDER BY id",
     [LM_Q_KIT_VOID] =
         "UPDATE kits SET void_ms = ?2 WHERE station = ?1 AND used_ms = 0 AND void_ms = 0",
+    [LM_Q_KIT_VOID_ALL] = "UPDATE kits SET void_ms = ?1 WHERE used_ms = 0 AND void_ms = 0",
+    [LM_Q_BRANCH_SAFE] =
+        "SELECT min(last_seq, first_seq + ?3 - pos_first) FROM branches"
+        " WHERE replica = ?1 AND branch = ?2 AND pos_first <= ?3 ORDER BY first_seq DESC LIMIT 1",
     [LM_Q_KIT_USE] = "UPDATE kits SET used_ms = ?2, replica = ?3, nonce = ?4 WHERE id = ?1",
 
     [LM_Q_USER_ADD] = "INSERT INTO users(name, id, role, password, disabled, created_ms) "

@@ -70,6 +70,25 @@ enum lm_status lm_store_stations(struct lm_store *store,
 
 /* ---- replicas ---- */
 
+static enum lm_status fill_safe(struct lm_store *store, struct lm_replica *r)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_BRANCH_SAFE, NULL);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)r->number);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)r->branch);
+    (void)sqlite3_bind_int64(stmt, 3, (int64_t)store->backup_position);
+    status = lm_query_step(store, stmt, NULL);
+    if (status == LM_OK) {
+        r->safe_seq = (uint64_t)sqlite3_column_int64(stmt, 0);
+    }
+    (void)sqlite3_reset(stmt);
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
 static enum lm_status fill_acked(struct lm_store *store, struct lm_replica *r)
 {
     struct lm_branch_row last;
@@ -96,7 +115,7 @@ static enum lm_status fill_acked(struct lm_store *store, struct lm_replica *r)
     status = lm_branch_last(store, r->number, r->branch, &last, NULL);
     r->acked.seq = last.last_seq;
     memcpy(r->acked.hash, last.after, LM_HASH_BYTES);
-    return status;
+    return status == LM_OK && store->backup_position > 0 ? fill_safe(store, r) : status;
 }
 
 static void replica_row(struct sqlite3_stmt *stmt, struct lm_replica *out)

@@ -185,6 +185,10 @@ enum lm_status lm_town_load(struct lm_store *store, struct lm_error *err)
         store->town.rival = strtoull(number, NULL, 10);
     }
     if (status == LM_OK) {
+        status = lm_meta_get(store, "backup_position", number, sizeof number, err);
+        store->backup_position = strtoull(number, NULL, 10);
+    }
+    if (status == LM_OK) {
         status = lm_meta_get(store, "created_ms", number, sizeof number, err);
         store->town.created_ms = strtoll(number, NULL, 10);
     }
@@ -228,7 +232,7 @@ enum lm_status lm_store_load(struct lm_store *store, bool with_town, struct lm_e
 
 /* hub_id follows from the key file; a store without one (before init is done, in tests) has none.
  */
-static void load_hub_id(struct lm_store *store)
+void lm_hub_id_load(struct lm_store *store)
 {
     struct lm_hub_keys keys;
 
@@ -258,7 +262,7 @@ enum lm_status lm_store_open(const struct lm_datadir *dir, const struct lm_catal
         status = lm_store_load(store, true, err);
     }
     if (status == LM_OK) {
-        load_hub_id(store);
+        lm_hub_id_load(store);
         if (mode == LM_STORE_WRITE) {
             status = lm_store_heal(store, err);
         }
@@ -272,6 +276,11 @@ enum lm_status lm_store_open(const struct lm_datadir *dir, const struct lm_catal
     }
     *out = store;
     return LM_OK;
+}
+
+void lm_store_checkpoint(struct lm_store *store)
+{
+    lm_db_checkpoint(store->db);
 }
 
 void lm_store_close(struct lm_store **store)

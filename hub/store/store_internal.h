@@ -103,6 +103,8 @@ enum lm_query {
     LM_Q_KIT_LIST,
     LM_Q_KIT_USE,
     LM_Q_KIT_VOID,
+    LM_Q_KIT_VOID_ALL,
+    LM_Q_BRANCH_SAFE,
     LM_Q_USER_ADD,
     LM_Q_USER_GET,
     LM_Q_USER_DISABLE,
@@ -167,8 +169,9 @@ struct lm_store {
     struct lm_arena push_arena; /* one PUSH: its unpacked changes */
     char (*codes)[32]; /* verdict codes told so far: they outlive the push that told them */
     size_t n_codes;
-    bool broken;  /* a COMMIT failed for I/O: what is on disk is not known any more */
-    bool reading; /* inside lm_store_read_begin */
+    uint64_t backup_position; /* the journal up to here is in a backup; 0 = nothing */
+    bool broken;              /* a COMMIT failed for I/O: what is on disk is not known any more */
+    bool reading;             /* inside lm_store_read_begin */
     struct lm_touched touched[LM_TOUCHED_MAX]; /* since lm_store_news_clear */
     size_t n_touched;                          /* beyond the maximum: every scope */
     struct sqlite3_stmt *stmt[LM_Q_COUNT];
@@ -250,6 +253,8 @@ void lm_catalogs_close(struct lm_store *store);
 
 /* ---- histories (incarnation.c) ---- */
 
+/* town.hub_id from the key file, when there is one (store.c). */
+void lm_hub_id_load(struct lm_store *store);
 /* Appends a line to a file beside the database, fsynced. */
 enum lm_status lm_beside_append(const struct lm_store *store, const char *name, const char *line,
                                 struct lm_error *err) LM_MUST_USE;
@@ -259,6 +264,9 @@ enum lm_status lm_incarnation_note(struct lm_store *store, const char *why, int6
 /* At opening for writing: revocations and incarnations that the files beside the database know and
  * it does not. In transactions of its own. */
 enum lm_status lm_store_heal(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
+/* Repeats the revocations of revoked.log. Inside a transaction. */
+enum lm_status lm_revoke_again(struct lm_store *store, int64_t now_ms,
+                               struct lm_error *err) LM_MUST_USE;
 /* Revokes in journal and registry, without the file (registry.c). */
 enum lm_status lm_revoke_row(struct lm_store *store, const char *user, const struct lm_replica *r,
                              int64_t now_ms, struct lm_error *err) LM_MUST_USE;

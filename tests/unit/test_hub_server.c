@@ -236,7 +236,8 @@ static void three(struct fixture *f)
     greet_as(f, &f->w->a);
 }
 
-/* Which of a, its sibling and b were sent NEWS since the last look (they pull then): "a", "s", "b". */
+/* Which of a, its sibling and b were sent NEWS since the last look (they pull then): "a", "s", "b".
+ */
 static const char *told(struct fixture *f, char out[4])
 {
     struct pc *const pcs[] = {&f->w->a, &f->sibling, &f->w->b};
@@ -288,7 +289,8 @@ static void test_news_of_two_authors(void **state)
     assert_string_equal(told(f, who), "as");
 }
 
-/* What town staff enter on a village's behalf is told to its PCs, what is of the whole town to all. */
+/* What town staff enter on a village's behalf is told to its PCs, what is of the whole town to all.
+ */
 static void test_news_of_town_acts(void **state)
 {
     struct fixture *f = *state;

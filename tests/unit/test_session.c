@@ -751,12 +751,8 @@ static void hello_from(struct world *w, uint64_t peer, uint64_t branch, struct l
     struct lm_hub_now now = {
         .mono_ms = w->now_ms, .hub_time_ms = HUB_EPOCH_MS, .incarnation = {1, 5}, .catalog = 1};
     struct lm_hub_event ev = {.kind = LM_HE_MESSAGE, .now = &now, .view = &w->view};
-    struct lm_msg_hello m = {.protocol_min = 1,
-                             .protocol_max = 1,
-                             .branch = branch,
-                             .lease = lease,
-                             .program = "t",
-                             .incarnation = {1, 5}};
+    struct lm_msg_hello m = {
+        .protocol_min = 1, .protocol_max = 1, .branch = branch, .lease = lease, .program = "t"};
     struct lm_buf buf;
 
     lm_buf_init(&buf, 2000);
@@ -778,7 +774,7 @@ static void hub_only(struct world *w, enum lm_hub_event_kind kind)
         .mono_ms = w->now_ms, .hub_time_ms = HUB_EPOCH_MS, .incarnation = {1, 5}, .catalog = 1};
     struct lm_hub_event ev = {.kind = kind, .now = &now, .view = &w->view};
 
-    ev.ok = kind == LM_HE_HELLO_STORED;
+    ev.stored.ok = kind == LM_HE_HELLO_STORED;
     lm_hub_session_step(&w->hs, &ev, &w->hfx);
 }
 
