@@ -222,6 +222,7 @@ static int run_all(const struct options *o)
             int bad;
 
             part = 0;
+            sim_templates_forget();
             bad = run_share(o, j, until, &part);
             (void)!write(pipes[1], &part, sizeof part);
             (void)fflush(stdout);

@@ -147,8 +147,9 @@ bool sim_disk_dead(int owner);
 void sim_disk_heal(int owner);
 
 /* world.c */
-bool sim_templates(void);  /* once a process, before anything is seeded */
-bool sim_world_open(void); /* makes everything for sim->plan */
+bool sim_templates(void);        /* once a process, before anything is seeded */
+void sim_templates_forget(void); /* in a child, after fork */
+bool sim_world_open(void);       /* makes everything for sim->plan */
 void sim_world_close(void);
 void sim_hub_start(void);
 void sim_hub_crash(const char *why);

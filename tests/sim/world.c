@@ -95,6 +95,9 @@ static void remove_templates(void)
 {
     char path[PATH_MAX];
 
+    if (!templates[0]) {
+        return;
+    }
     path_of(path, templates, "t-hub");
     remove_dir(path);
     path_of(path, templates, "t-node");
@@ -389,6 +392,12 @@ void sim_node_go_back(struct sim_node *node)
 }
 
 /* ---- life ---- */
+
+/* A forked process works in a directory of its own; its parent's is the parent's to remove. */
+void sim_templates_forget(void)
+{
+    templates[0] = '\0';
+}
 
 bool sim_templates(void)
 {
