@@ -108,7 +108,7 @@ run_e2e "kill -9 rounds" .build/release '^test_(crash|chaos)'
 # Thousands of made-up towns, each from a number: tests/sim/main.c says how to see one again.
 if wants simulation; then
   start=$SECONDS
-  .build/release/tests/lastmile-sim --file tests/sim/seeds.txt --seeds 1000 --jobs "$jobs" --minutes 8 >"$work/sim" 2>&1
+  .build/release/tests/lastmile-sim --file tests/sim/seeds.txt --seeds 1000 --jobs "$jobs" --minutes 6 >"$work/sim" 2>&1
   code=$?
   .build/release/tests/lastmile-sim --first 1 --seeds 10 --jobs 1 --twice >>"$work/sim" 2>&1 || code=1
   s=$(sed -nE 's/^([0-9]+) seeds from 1 in .*/\1/p' "$work/sim" | head -1)

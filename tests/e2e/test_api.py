@@ -355,6 +355,8 @@ class Hostile(WithPage):
                     real = path.replace("{type}", text).replace("{id}", text).replace("{key}", text).replace("{name}", text)
                     for body in bodies if method != "get" else [None]:
                         answer = self.api.raw(method.upper(), real, body, headers)
+                        if answer.status == 0 and len(body or b"") > 100000:
+                            continue  # a head that was refused: the long body was not waited for
                         self.assertIn(answer.status, (200, 201, 202, 204, 400, 401, 403, 404, 405, 409, 413, 422), f"{method} {real} {body!r:.80}: {answer}")
                         if answer.status >= 400:
                             self.assertTrue(answer.json["error"]["text"], answer)

@@ -22,7 +22,7 @@ import msgpack
 from harness import ENV, SEED, Case, Town, consultation, uuid7, village_code, wait_for
 from proxy import Proxy
 
-ROUNDS = int(os.environ.get("LASTMILE_CHAOS_ROUNDS", "60"))
+ROUNDS = int(os.environ.get("LASTMILE_CHAOS_ROUNDS", "20"))
 RELEASE = pathlib.Path(os.environ.get("LASTMILE_RELEASE", ".build/release"))
 TOWN_HAND = "town"
 # What a person may be told in such a time; anything else is a fault of the programs.
