@@ -22,13 +22,17 @@ NOTICED = {
     'hub-sync-normal', 'last-writer-wins', 'node-sync-normal', 'want-not-stored',
 }
 
+FAIL_ANYWAY = {64, 141}  # with loss, which is on here: seeds.txt
+
 
 def run(options, name, seeds=None):
     start = time.time()
     command = [os.path.join(options.bin, 'tests/lastmile-sim'), '--break', name, '--first', '1',
-               '--seeds', str(seeds or options.seeds), '--jobs', '1', '--stop']
+               '--seeds', str(seeds or options.seeds), '--jobs', '1', '--stop', '--with', 'loss']
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     found = re.search(r'^FAIL .*$', done.stdout, re.M)
+    if found and int(re.search(r'seed=(\d+)', found.group(0)).group(1)) in FAIL_ANYWAY:
+        return 0, 'only by a seed that fails without the mistake too', time.time() - start
     return done.returncode, found.group(0) if found else done.stdout.strip()[-300:], time.time() - start
 
 
