@@ -294,7 +294,8 @@ static void do_effect(struct lm_link *link, const struct lm_node_effect *e)
     case LM_NX_SET_ACKED:
         if (lm_nstore_set_acked(link->store, link->session.config.branch, &e->acked.head,
                                 e->acked.safe_seq, contact_ms(link), &err) != LM_OK) {
-            lm_log(LM_LOG_WARN, "link", "cannot note what is acked: %s", err.en);
+            /* The session believes it already: begun anew, it believes what the disk says. */
+            fail(link, "cannot note what is acked", &err);
         }
         break;
     case LM_NX_VERDICT_HINTS:

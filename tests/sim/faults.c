@@ -35,6 +35,14 @@ static void strike_clock(struct sim_node *node)
              node->stopped_ms ? " stopped" : "");
 }
 
+static void retire(struct sim_node *node)
+{
+    node->retired = true;
+    for (size_t i = 0; i < sim->n_saves; i++) {
+        sim->saves[i].excused = sim->saves[i].excused || sim->saves[i].node == node->index;
+    }
+}
+
 /* Another PC takes its place. What only the old one has is a loss that the town must be shown
  * (possible gap), so it need not converge any more. */
 static void strike_revoke(struct sim_node *node)
@@ -42,12 +50,14 @@ static void strike_revoke(struct sim_node *node)
     struct lm_error err = {0};
     size_t n = 0;
     enum lm_status st;
+    bool asked = false;
 
     if (node->retired || !sim->hub_up || sim->n_nodes > SIM_NODES_MAX - 2) {
         return;
     }
     st = lm_store_begin(sim->hub.store, &err);
     if (st == LM_OK) {
+        asked = true; /* it is in revoked.log before COMMIT, and holds at the hub's next start */
         st = lm_store_revoke(sim->hub.store, "admin", sim_station_code(node->station),
                              node->key.replica, sim->now_ms, &n, &err);
     }
@@ -56,16 +66,16 @@ static void strike_revoke(struct sim_node *node)
     }
     if (st != LM_OK) {
         lm_store_rollback(sim->hub.store);
+        if (asked) {
+            retire(node);
+        }
         if (sim_disk_dead(DISK_HUB) || lm_store_broken(sim->hub.store)) {
             sim_hub_crash("died in a revocation");
         }
         return;
     }
     sim_note("pc %d revoked", node->index);
-    node->retired = true;
-    for (size_t i = 0; i < sim->n_saves; i++) {
-        sim->saves[i].excused = sim->saves[i].excused || sim->saves[i].node == node->index;
-    }
+    retire(node);
     if (lm_gate_reload(sim->server->gate, sim->hub.store, &err) != LM_OK) {
         sim_fail("P11 only its own", "the gate cannot be read anew: %s", err.en);
     }
