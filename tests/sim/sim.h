@@ -48,8 +48,8 @@ enum sim_fault {
 };
 extern const char *const sim_fault_names[F_COUNT];
 /* Off unless --with names them: what the programs do not heal yet (seeds.txt has seeds that show
- * it). Loss on a standing connection is nothing that TCP does; with a full disk it still can leave a
- * PC called a clone, or changes unsent until its next start. */
+ * it). Loss on a standing connection is nothing that TCP does; what is late from an earlier
+ * connection may make the hub call a PC a clone. */
 #define SIM_FAULTS_LATER (1u << F_NODE_BACK | 1u << F_LOSS)
 
 struct sim_plan {
