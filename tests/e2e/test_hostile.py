@@ -457,9 +457,19 @@ class Hostile(Case):
         c.push([c.consultation()])
 
     def test_reserved_kinds(self):
+        """P12: kinds that nobody has, and those that only a hub sends, are passed over; what could not be read is told, and the session goes on"""
         c = self.client(2)
-        for kind in (0, 2, 4, 6, 8, 10, 11, 12, 13, 14, 15, 16, 255):
+        for kind in (0, 2, 4, 6, 8, 10, 15, 100, 200, 255):
             c.send(kind, [1])
+        c.hello()
+        for kind in range(11, 24):
+            c.send(kind, [1])
+        c.send(HELLO, c.hello_body())
+        kind, body = c.expect(WELCOME, ERROR)
+        while kind == ERROR:
+            self.assertEqual(body[0], "malformed")
+            kind, body = c.expect(WELCOME, ERROR)
+        c.connect()
         c.hello()
         c.push([c.consultation()])
 
