@@ -144,7 +144,7 @@ enum lm_status lm_node_http_start(struct lm_node_server *server, const char *add
         routes[n++] = (struct lm_http_route){
             .method = "GET", .path = asset.in->path, .handler = lm_asset_handle, .arg = asset.out};
     }
-    lm_api_bind(server->api, bindings, routes + n);
+    lm_api_bind(&server->api->door, lm_api_routes, lm_api_n_routes, bindings, routes + n);
     return lm_http_start(address, routes, n + lm_api_n_routes, &server->http, err);
 }
 

@@ -1,0 +1,266 @@
+/* How a request becomes an answer. A request that changes something must come as application/json:
+ * a form of another site cannot send that without asking first, and the server answers no such
+ * question. Together with Origin (common/http) and a SameSite=Strict cookie that no script can
+ * read, no other site acts in a user's name. */
+#include "common/api.h"
+#include "common/base/util.h"
+#include "common/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- answers ---- */
+
+static int http_status(enum lm_status st, const struct lm_error *err)
+{
+    switch (st) {
+    case LM_OK:
+        return 200;
+    case LM_ERR_INVALID:
+        return strcmp(err->code, "bad_json") == 0 || strcmp(err->code, "bad_utf8") == 0 ? 400 : 422;
+    case LM_ERR_LIMIT:
+        return 413;
+    case LM_ERR_NOT_FOUND:
+        return 404;
+    case LM_ERR_EXISTS:
+        return 409;
+    case LM_ERR_DENIED:
+        return 403;
+    case LM_ERR_FULL:
+        return 507;
+    case LM_ERR_BUSY:
+    case LM_ERR_TIMEOUT:
+    case LM_ERR_NETWORK:
+    case LM_ERR_MEMORY:
+        return 503;
+    case LM_ERR_IO:
+    case LM_ERR_CORRUPT:
+    case LM_ERR_VERSION:
+    case LM_ERR_INTERNAL:
+        break;
+    }
+    return 500;
+}
+
+static int add_bytes(const char *bytes, size_t n, void *out)
+{
+    lm_buf_add(out, bytes, n);
+    return 0;
+}
+
+static void answer_json(struct lm_api_call *call, const json_t *json)
+{
+    (void)json_dump_callback(json, add_bytes, &call->response->body,
+                             JSON_COMPACT | JSON_ENCODE_ANY);
+    lm_buf_text(&call->response->body, "\n");
+}
+
+static void answer_failure(struct lm_api_call *call, int status)
+{
+    json_t *doc = json_pack("{s:o}", "error", lm_error_json(&call->err));
+
+    call->response->status = status;
+    if (doc && call->more) {
+        (void)json_object_update(doc, call->more);
+    }
+    if (doc) {
+        answer_json(call, doc);
+    }
+    json_decref(doc);
+}
+
+static void refuse(struct lm_api_call *call, int status, const char *code, const char *zh,
+                   const char *en)
+{
+    (void)lm_fail(&call->err, LM_ERR_DENIED, code, "", "%s%.0s", "%.0s%s", zh, en);
+    answer_failure(call, status);
+}
+
+/* ---- who ---- */
+
+static bool has_word(const char *words, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (const char *at = words; n > 0 && (at = strstr(at, word)); at += n) {
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* False: it was answered. */
+static bool let_in(struct lm_api_call *call, enum lm_api_who who)
+{
+    static const char *const roles[] = {[LM_API_ADMIN] = "admin",
+                                        [LM_API_STAFF] = "clerk admin",
+                                        [LM_API_AUDITOR] = "auditor security",
+                                        [LM_API_SECURITY] = "security admin"};
+    const char *path = call->request->path;
+    /* What a page asks by itself is no sign that somebody sits there. */
+    bool by_itself = strcmp(path, LM_API_V "status") == 0 ||
+                     strcmp(path, LM_API_V "session") == 0 || strcmp(path, LM_API_V "events") == 0;
+
+    call->session =
+        lm_session_find(call->door->sessions, call->request->header(call->request, "Cookie"),
+                        call->door->cookie, lm_clock_mono_ms(), !by_itself);
+    if (who == LM_API_ANYONE) {
+        return true;
+    }
+    if (!call->session) {
+        refuse(call, 401, "no_session", "请先登录。", "Log in first.");
+        return false;
+    }
+    if (call->session->locked && who != LM_API_LOCKED_TOO) {
+        refuse(call, 423, "locked", "屏幕已锁定，请输入密码。",
+               "The screen is locked: enter your password.");
+        return false;
+    }
+    if (roles[who] && !has_word(roles[who], call->session->role)) {
+        refuse(call, 403, "not_allowed", "您的账号没有这项权限。", "Your account may not do this.");
+        return false;
+    }
+    return true;
+}
+
+static bool is_json(const char *type)
+{
+    static const char wanted[] = "application/json";
+
+    return type && strncasecmp(type, wanted, sizeof wanted - 1) == 0 &&
+           (type[sizeof wanted - 1] == '\0' || type[sizeof wanted - 1] == ';' ||
+            type[sizeof wanted - 1] == ' ');
+}
+
+/* False: it was answered. */
+static bool take_body(struct lm_api_call *call)
+{
+    const struct lm_http_request *request = call->request;
+    bool reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+    enum lm_status st;
+
+    if (reads) {
+        return true;
+    }
+    if (!is_json(request->header(request, "Content-Type"))) {
+        refuse(call, 415, "not_json", "请求应为 application/json。",
+               "The request must be application/json.");
+        return false;
+    }
+    if (request->body_n == 0) {
+        return true;
+    }
+    st = lm_json_object(request->body, request->body_n, &call->body, &call->err);
+    if (st != LM_OK) {
+        answer_failure(call, st == LM_ERR_MEMORY ? 503 : 400);
+    }
+    return st == LM_OK;
+}
+
+static void handle(void *arg, const struct lm_http_request *request,
+                   struct lm_http_response *response)
+{
+    const struct lm_api_binding *binding = arg;
+    const struct lm_api_door *door = binding->door;
+    struct lm_api_call call = {
+        .api = door->api, .door = door, .request = request, .response = response};
+    enum lm_status st;
+
+    response->content_type = "application/json; charset=utf-8";
+    if (let_in(&call, binding->route->who) && take_body(&call)) {
+        st = door->before ? door->before(door->api, &call.err) : LM_OK;
+        st = st == LM_OK ? binding->route->handler(&call) : st;
+        if (st != LM_OK) {
+            if (!call.err.code[0]) {
+                (void)lm_fail(&call.err, st, lm_status_name(st), "", "没有完成，请重试。",
+                              "Not done; try again.");
+            }
+            answer_failure(&call, http_status(st, &call.err));
+        } else if (call.answer) {
+            answer_json(&call, call.answer);
+        } else if (!response->fixed && !response->stream && response->body.len == 0) {
+            response->status = 204;
+        }
+    }
+    json_decref(call.body);
+    json_decref(call.answer);
+    json_decref(call.more);
+}
+
+void lm_api_bind(const struct lm_api_door *door, const struct lm_api_route *table, size_t n,
+                 struct lm_api_binding *bindings, struct lm_http_route *routes)
+{
+    for (size_t i = 0; i < n; i++) {
+        bindings[i] = (struct lm_api_binding){.door = door, .route = &table[i]};
+        routes[i] = (struct lm_http_route){.method = table[i].method,
+                                           .path = table[i].path,
+                                           .handler = handle,
+                                           .arg = &bindings[i]};
+    }
+}
+
+/* ---- for handlers ---- */
+
+enum lm_status lm_api_no_memory(struct lm_api_call *call)
+{
+    return lm_fail(&call->err, LM_ERR_MEMORY, "memory", "", "内存不足，请稍后再试。",
+                   "Out of memory; try again later.");
+}
+
+enum lm_status lm_api_text(struct lm_api_call *call, const char *name, bool required,
+                           const char **out)
+{
+    const json_t *value = json_object_get(call->body, name);
+
+    *out = json_string_value(value);
+    if (value && !json_is_null(value) && !*out) {
+        return lm_fail(&call->err, LM_ERR_INVALID, "bad_type", name, "“%s”应为文字。",
+                       "\"%s\" must be a text.", name);
+    }
+    if (*out && strlen(*out) != json_string_length(value)) {
+        return lm_fail(&call->err, LM_ERR_INVALID, "bad_text", name, "“%s”里有不能用的字符。",
+                       "\"%s\" has characters that cannot be used.", name);
+    }
+    if (required && !*out) {
+        return lm_fail(&call->err, LM_ERR_INVALID, "required", name, "缺少“%s”。",
+                       "\"%s\" is missing.", name);
+    }
+    return LM_OK;
+}
+
+enum lm_status lm_api_number(struct lm_api_call *call, const char *name, int64_t min, int64_t max,
+                             int64_t fallback, int64_t *out)
+{
+    const char *text = call->request->query(call->request, name);
+    char *end = NULL;
+    long long n;
+
+    *out = fallback;
+    if (!text) {
+        return LM_OK;
+    }
+    n = strlen(text) <= 18 ? strtoll(text, &end, 10) : -1;
+    if (!end || end == text || *end || n < min || n > max) {
+        return lm_fail(&call->err, LM_ERR_INVALID, "bad_number", name,
+                       "“%s”应为 %lld 至 %lld 的整数。",
+                       "\"%s\" must be a whole number from %lld to %lld.", name, (long long)min,
+                       (long long)max);
+    }
+    *out = n;
+    return LM_OK;
+}
+
+enum lm_status lm_api_id(struct lm_api_call *call, size_t param, char out[LM_UUID_TEXT + 1])
+{
+    const char *text = call->request->params[param];
+    uint8_t bytes[16];
+
+    if (!text || !lm_uuid_parse(text, strlen(text), bytes)) {
+        return lm_fail(&call->err, LM_ERR_NOT_FOUND, "not_found", "id", "没有这条记录。",
+                       "There is no such record.");
+    }
+    lm_uuid_format(bytes, out);
+    return LM_OK;
+}

@@ -1,0 +1,80 @@
+/* What the JSON APIs of both programs share, /api/v1: who may use an address, bodies, errors, and
+ * what handlers read from a request. Handlers run on the HTTP server's thread. Each program has a
+ * struct lm_api of its own, a table of routes, and an openapi.json that a test holds against it. */
+#ifndef LM_COMMON_API_H
+#define LM_COMMON_API_H
+
+#include "common/account.h"
+#include "common/base/util.h"
+#include "common/http.h"
+
+#include <jansson.h>
+
+#define LM_API_V "/api/v1/"
+
+struct lm_api; /* the program's */
+struct lm_api_call;
+
+enum lm_api_who {
+    LM_API_ANYONE,     /* before login */
+    LM_API_LOCKED_TOO, /* a session that is locked: to unlock or to leave it */
+    LM_API_USER,
+    LM_API_ADMIN,
+    /* at the hub; a leader sees figures and masked rows only */
+    LM_API_STAFF,   /* clerk, admin */
+    LM_API_AUDITOR, /* auditor, security */
+    LM_API_SECURITY /* security, admin: accounts */
+};
+
+/* One request at work. */
+struct lm_api_call {
+    struct lm_api *api;
+    const struct lm_api_door *door;
+    const struct lm_http_request *request;
+    struct lm_http_response *response;
+    struct lm_session *session; /* NULL for LM_API_ANYONE without one */
+    json_t *body;               /* an object, or NULL */
+    json_t *answer;             /* what the handler gives; NULL = 204 or a body of its own */
+    json_t *more;               /* further members of an error's document, or NULL */
+    struct lm_error err;
+};
+/* LM_OK: answer (or the response itself) is filled in. Else err says why. */
+typedef enum lm_status (*lm_api_handler)(struct lm_api_call *call);
+struct lm_api_route {
+    const char *method, *path;
+    enum lm_api_who who;
+    lm_api_handler handler;
+};
+
+/* What stands behind every address of one program. */
+struct lm_api_door {
+    struct lm_api *api;
+    struct lm_sessions *sessions;
+    const char *cookie; /* its name */
+    /* Before each handler; NULL = nothing to do. */
+    enum lm_status (*before)(struct lm_api *api, struct lm_error *err);
+};
+struct lm_api_binding {
+    const struct lm_api_door *door;
+    const struct lm_api_route *route;
+};
+/* Fills routes[n] and bindings[n] for the n routes of table; door, table and bindings must outlive
+ * the server. */
+void lm_api_bind(const struct lm_api_door *door, const struct lm_api_route *table, size_t n,
+                 struct lm_api_binding *bindings, struct lm_http_route *routes);
+
+/* ---- for handlers ---- */
+
+/* A member of the body as text; LM_ERR_INVALID names it when it is missing (required) or no text.
+ * *out NULL: not there. */
+enum lm_status lm_api_text(struct lm_api_call *call, const char *name, bool required,
+                           const char **out) LM_MUST_USE;
+/* A whole number of the query, at least min and at most max; fallback when absent. */
+enum lm_status lm_api_number(struct lm_api_call *call, const char *name, int64_t min, int64_t max,
+                             int64_t fallback, int64_t *out) LM_MUST_USE;
+enum lm_status lm_api_no_memory(struct lm_api_call *call);
+/* A path's {id} in canonical form; LM_ERR_NOT_FOUND else. */
+enum lm_status lm_api_id(struct lm_api_call *call, size_t param,
+                         char out[LM_UUID_TEXT + 1]) LM_MUST_USE;
+
+#endif
