@@ -26,6 +26,28 @@ static enum lm_status look_up(struct merge *m, struct lm_version version,
     return m->in->known(m->in->known_ctx, m->arena, m->change->id, version, out);
 }
 
+/* Whether the version that stands is the very change that `base` names, under another number: a
+ * copied PC that goes on under a new enrolment sends again what the first had sent, with the same
+ * HLC and content. Which of the two stands is chance; who saw the one saw the other. */
+static enum lm_status same_save(struct merge *m, struct lm_version base,
+                                const struct lm_known_change *known, struct lm_version stands,
+                                bool *out)
+{
+    struct lm_known_change other;
+    enum lm_status status;
+
+    *out = false;
+    if (base.hlc != stands.hlc || base.replica != m->in->author.replica) {
+        return LM_OK;
+    }
+    status = look_up(m, stands, &other);
+    if (status == LM_OK) {
+        *out = known->change.op == other.change.op &&
+               lm_value_equal(&known->change.fields, &other.change.fields);
+    }
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
 enum lm_status merge_resolve(struct merge *m, int g)
 {
     struct merge_group *group = &m->groups[g];
@@ -62,6 +84,13 @@ enum lm_status merge_resolve(struct merge *m, int g)
         }
         if (base.replica != m->in->author.replica || !without_effect(&known)) {
             group->base_rank = known.rank;
+            status = same_save(m, base, &known, stamp->version, &group->seen);
+            if (status != LM_OK) {
+                return status;
+            }
+            if (group->seen && stamp->rank > known.rank) {
+                group->base_rank = stamp->rank;
+            }
             break;
         }
         base = lm_change_base(&known.change, name);

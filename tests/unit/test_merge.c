@@ -291,6 +291,37 @@ static void a_base_not_there_yet_holds(void **state)
     assert_field(out.record, "phone", "13900000000");
 }
 
+/* P8: a copied PC goes on under a new number and sends again what the first had sent. */
+static void a_copys_edit_builds_on_the_save_that_both_have(void **state)
+{
+    const struct lm_merge_author *first[] = {&A, &A2}, *copy[] = {&A2, &A};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct lm_merge_out out;
+        struct lm_record *view;
+
+        world_free(&w);
+        world_init(&w, catalog);
+        out = SEND(&w, .by = first[i], .op = LM_OP_CREATE, .type = "person", .id = P,
+                   .fields = PERSON_FIELDS, .at_ms = T0 + MINUTE);
+        assert_verdict(out, LM_V_APPLIED, "");
+        view = lm_record_copy(&w.arena, out.record);
+        for (size_t g = 0; g < view->type->n_groups; g++) {
+            view->stamps[g].version.replica = copy[i]->replica;
+        }
+        out = SEND(&w, .by = copy[i], .op = LM_OP_CREATE, .type = "person", .id = P,
+                   .fields = PERSON_FIELDS, .at_ms = T0 + MINUTE, .received_ms = T0 + 3 * MINUTE);
+        assert_verdict(out, LM_V_APPLIED, "");
+        out = SEND(&w, .by = copy[i], .op = LM_OP_EDIT, .id = P, .view = view,
+                   .fields = "{\"phone\":\"13900000009\"}", .at_ms = T0 + 2 * MINUTE,
+                   .received_ms = T0 + 3 * MINUTE);
+        assert_verdict(out, LM_V_APPLIED, "");
+        assert_int_equal(out.n_conflicts, 0);
+        assert_field(out.record, "phone", "13900000009");
+    }
+}
+
 static void creation_of_what_is_there(void **state)
 {
     struct lm_merge_out out;
@@ -578,6 +609,7 @@ int main(void)
         CASE(an_edit_waits_for_its_record),
         CASE(a_base_not_there_yet_holds),
         CASE(creation_of_what_is_there),
+        CASE(a_copys_edit_builds_on_the_save_that_both_have),
         CASE(a_current_base_sets),
         CASE(concurrent_values_have_siblings),
         CASE(equal_values_are_no_conflict),
