@@ -39,9 +39,10 @@ struct lm_session {
     uint8_t token_hash[32]; /* a copy of memory is no key to the door */
     char user[LM_SESSION_NAME_BYTES];
     char role[16];
-    int64_t used_ms; /* mono */
-    bool locked;     /* idle or by hand: the same person's password opens it */
-    bool open;       /* slot in use */
+    int64_t used_ms;  /* mono */
+    bool locked;      /* idle or by hand: the same person's password opens it */
+    bool must_change; /* nothing but another password until there is one */
+    bool open;        /* slot in use */
 };
 struct lm_sessions {
     struct lm_session slots[LM_SESSIONS_MAX];

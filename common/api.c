@@ -96,6 +96,7 @@ static bool let_in(struct lm_api_call *call, enum lm_api_who who)
 {
     static const char *const roles[] = {[LM_API_ADMIN] = "admin",
                                         [LM_API_STAFF] = "clerk admin",
+                                        [LM_API_FIGURES] = "clerk leader admin",
                                         [LM_API_AUDITOR] = "auditor security",
                                         [LM_API_SECURITY] = "security admin"};
     const char *path = call->request->path;
@@ -116,6 +117,11 @@ static bool let_in(struct lm_api_call *call, enum lm_api_who who)
     if (call->session->locked && who != LM_API_LOCKED_TOO) {
         refuse(call, 423, "locked", "屏幕已锁定，请输入密码。",
                "The screen is locked: enter your password.");
+        return false;
+    }
+    if (call->session->must_change && who != LM_API_LOCKED_TOO &&
+        strcmp(path, LM_API_V "session/password") != 0) {
+        refuse(call, 403, "must_change", "请先修改密码。", "Change your password first.");
         return false;
     }
     if (roles[who] && !has_word(roles[who], call->session->role)) {

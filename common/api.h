@@ -22,6 +22,7 @@ enum lm_api_who {
     LM_API_ADMIN,
     /* at the hub; a leader sees figures and masked rows only */
     LM_API_STAFF,   /* clerk, admin */
+    LM_API_FIGURES, /* clerk, leader, admin */
     LM_API_AUDITOR, /* auditor, security */
     LM_API_SECURITY /* security, admin: accounts */
 };

@@ -1,8 +1,8 @@
 /* See assets.h. */
 #include "common/assets.h"
 
-void lm_asset_handle(void *arg, const struct lm_http_request *request,
-                     struct lm_http_response *response)
+static void handle(void *arg, const struct lm_http_request *request,
+                   struct lm_http_response *response)
 {
     const struct lm_asset *asset = arg;
 
@@ -12,4 +12,15 @@ void lm_asset_handle(void *arg, const struct lm_http_request *request,
     response->immutable = asset->immutable;
     response->fixed = asset->start;
     response->fixed_n = (size_t)(asset->end - asset->start);
+}
+
+struct lm_http_route lm_asset_route(const struct lm_asset *asset)
+{
+    union {
+        const struct lm_asset *in;
+        void *out; /* only read */
+    } arg = {.in = asset};
+
+    return (struct lm_http_route){
+        .method = "GET", .path = asset->path, .handler = handle, .arg = arg.out};
 }

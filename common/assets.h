@@ -10,8 +10,7 @@ struct lm_asset {
     const char *start, *end; /* gzipped */
     bool immutable;          /* its name bears a hash of its content */
 };
-/* A handler for lm_http: arg is a struct lm_asset. Browsers without gzip are none that we serve. */
-void lm_asset_handle(void *arg, const struct lm_http_request *request,
-                     struct lm_http_response *response);
+/* The route that serves it. Browsers without gzip are none that we serve. */
+struct lm_http_route lm_asset_route(const struct lm_asset *asset);
 
 #endif

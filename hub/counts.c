@@ -450,3 +450,80 @@ enum lm_status lm_counts(struct lm_store *store, const struct lm_count_query *qu
     json_decref(indicators);
     return status;
 }
+
+/* ---- what stands behind a figure ---- */
+
+struct rows {
+    struct lm_store *store;
+    const struct lm_type *type;
+    struct lm_arena arena;
+    json_t *(*row)(void *arg, const struct lm_record *rec);
+    void *arg;
+    json_t *into;
+    enum lm_status status;
+};
+
+static bool add_counted(void *arg, const char *id)
+{
+    struct rows *r = arg;
+    struct lm_record *rec = NULL;
+    enum lm_status status;
+
+    lm_arena_reset(&r->arena);
+    status = lm_store_get(r->store, &r->arena, r->type->name, id, &rec);
+    if (status == LM_OK && json_array_append_new(r->into, r->row(r->arg, rec)) != 0) {
+        status = LM_ERR_MEMORY;
+    }
+    r->status = status == LM_ERR_NOT_FOUND ? LM_OK : status;
+    return r->status == LM_OK;
+}
+
+enum lm_status lm_count_rows(struct lm_store *store, const struct lm_count_query *query,
+                             const char *key, size_t offset, size_t limit,
+                             json_t *(*row)(void *arg, const struct lm_record *rec), void *arg,
+                             json_t **out, struct lm_error *err)
+{
+    struct counting c = {
+        .store = store, .catalog = lm_store_catalog(store), .query = query, .err = err};
+    struct rows r = {.store = store, .row = row, .arg = arg, .into = json_array()};
+    const struct lm_indicator *ind;
+    const struct lm_dimension *dimension = NULL;
+    size_t total = 0;
+    char to[16];
+
+    *out = NULL;
+    lm_arena_init(&r.arena, 4 * 1024 * 1024);
+    fill_scope(&c, to);
+    enum lm_status status = read_query(&c);
+    ind = status == LM_OK ? lm_catalog_indicator(c.catalog, query->indicators[0]) : NULL;
+    for (int depth = 0; ind && ind->measure == LM_M_RATIO && depth < RATIO_DEPTH_MAX; depth++) {
+        ind = lm_catalog_indicator(c.catalog, ind->args[0]);
+    }
+    if (status == LM_OK && (!ind || !ind->type || ind->measure == LM_M_GAP)) {
+        status = lm_fail(err, LM_ERR_INVALID, "no_rows", "indicator", "这个数不是由记录数出来的。",
+                         "This figure is not counted from records.");
+    }
+    if (status == LM_OK && c.by != LM_BY_NOTHING) {
+        dimension = dimension_of(ind, c.by);
+        if (!dimension) {
+            status = lm_fail(err, LM_ERR_INVALID, "cannot_group", "by", "指标 %s 不能按 %s 分组",
+                             "%s cannot be grouped by %s", ind->id, by_name(c.by));
+        }
+    }
+    if (status == LM_OK) {
+        c.scope.by = c.by;
+        c.scope.category = c.by == LM_BY_CATEGORY ? dimension : NULL;
+        r.type = ind->type;
+        status = lm_count_query_rows(store, ind, &c.scope, key, offset, limit, add_counted, &r,
+                                     &total, err);
+        status = status == LM_OK ? r.status : status;
+    }
+    lm_arena_free(&r.arena);
+    if (status == LM_OK) {
+        *out = json_pack("{s:I,s:s,s:O}", "total", (json_int_t)total, "type", r.type->name,
+                         "records", r.into);
+        status = *out ? LM_OK : LM_ERR_MEMORY;
+    }
+    json_decref(r.into);
+    return status;
+}

@@ -23,6 +23,14 @@ struct lm_count_query {
  * date, from after to, a named indicator that cannot be grouped as asked, unknown station. */
 enum lm_status lm_counts(struct lm_store *store, const struct lm_count_query *query, json_t **out,
                          struct lm_error *err) LM_MUST_USE;
+/* What stands behind one figure: {"total","type","records":[…]}, the newest first, limit of them
+ * from offset on; query names one indicator, and key one of its groups or NULL. A share's are its
+ * numerator's. row makes a record's JSON (new reference). LM_ERR_INVALID "no_rows": a figure that
+ * counts no records. */
+enum lm_status lm_count_rows(struct lm_store *store, const struct lm_count_query *query,
+                             const char *key, size_t offset, size_t limit,
+                             json_t *(*row)(void *arg, const struct lm_record *rec), void *arg,
+                             json_t **out, struct lm_error *err) LM_MUST_USE;
 /* The coverage object alone (also for status and metrics). to NULL: without a period. */
 enum lm_status lm_coverage(struct lm_store *store, const char *to, int64_t now_ms, json_t **out,
                            struct lm_error *err) LM_MUST_USE;

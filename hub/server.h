@@ -54,6 +54,21 @@ struct lm_hub_enrolled { /* ENROL answers that wait for the commit */
     struct lm_replica row;
 };
 
+/* What the HTTP thread asks of the writer: runs on the writer's thread, in a transaction that is
+ * committed when it gives LM_OK. */
+typedef enum lm_status (*lm_server_job)(struct lm_hub *hub, void *arg, struct lm_error *err);
+struct lm_server_desk {
+    pthread_mutex_t mutex;
+    pthread_cond_t done;
+    int fd; /* eventfd: readable when a job waits */
+    lm_server_job job;
+    void *arg;
+    struct lm_error *err;
+    enum lm_status status;
+    bool closed;
+};
+
+struct lm_api;
 struct lm_server {
     struct lm_hub *hub;
     struct lm_gate *gate;
@@ -61,6 +76,9 @@ struct lm_server {
     struct lm_router *router;
     struct lm_control *control;
     struct lm_http *http;
+    struct lm_api *api;                /* hub/api; the HTTP thread's */
+    _Atomic unsigned store_generation; /* another database was put in place */
+    struct lm_server_desk desk;
     struct lm_hub_peer **peers; /* sorted by replica */
     size_t n_peers;
     struct lm_hub_effects fx;
@@ -120,8 +138,20 @@ void lm_server_enrol(struct lm_server *server, int64_t kit, const struct lm_inco
 void lm_server_answer_enrolments(struct lm_server *server);
 void lm_server_send_error(struct lm_server *server, const struct lm_peer *to, const char *code,
                           const char *text, uint32_t retry_s);
+/* desk.c. One job at a time, from the HTTP thread, which waits for it: rounds are short
+ * (LM_ROUND_MS and a commit). LM_ERR_BUSY while the server ends; "read_only" while another hub may
+ * be alive. */
+enum lm_status lm_server_do(struct lm_server *server, lm_server_job job, void *arg,
+                            struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_server_desk_open(struct lm_server *server, struct lm_error *err) LM_MUST_USE;
+/* The writer's side: runs what waits. */
+void lm_server_desk_run(struct lm_server *server);
+/* No further job is taken; who waits is told. */
+void lm_server_desk_close(struct lm_server *server);
+void lm_server_desk_free(struct lm_server *server);
 /* server_http.c */
 enum lm_status lm_server_http_start(struct lm_server *server, const char *address,
                                     struct lm_error *err);
+void lm_server_http_stop(struct lm_server *server);
 
 #endif

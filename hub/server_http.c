@@ -1,9 +1,14 @@
-/* /healthz and /metrics. On the HTTP thread: reads the loop's heart beat and a copy of its figures.
- */
+/* What the HTTP server serves: /healthz and /metrics, from the loop's heart beat and a copy of its
+ * figures, the API, and the page. */
+#include "common/assets.h"
 #include "common/base/util.h"
-#include "hub/server.h"
+#include "hub/api/api.h"
 
 #define STUCK_MS 60000
+#define ROUTES_MAX 128
+
+extern const struct lm_asset lm_hub_assets[];
+extern const size_t lm_hub_assets_n;
 
 static bool able_to_save(struct lm_server *server)
 {
@@ -51,9 +56,28 @@ static void handle_metrics(void *arg, const struct lm_http_request *request,
 enum lm_status lm_server_http_start(struct lm_server *server, const char *address,
                                     struct lm_error *err)
 {
-    const struct lm_http_route routes[] = {
+    static struct lm_api_binding bindings[ROUTES_MAX];
+    struct lm_http_route routes[ROUTES_MAX] = {
         {.method = "GET", .path = "/healthz", .handler = handle_health, .arg = server},
         {.method = "GET", .path = "/metrics", .handler = handle_metrics, .arg = server},
     };
-    return lm_http_start(address, routes, sizeof routes / sizeof *routes, &server->http, err);
+    size_t n = 2;
+    enum lm_status status = lm_town_open(server, &server->api, err);
+
+    if (status != LM_OK) {
+        return status;
+    }
+    LM_CHECK(n + lm_hub_assets_n + lm_town_n_routes <= ROUTES_MAX);
+    for (size_t i = 0; i < lm_hub_assets_n; i++) {
+        routes[n++] = lm_asset_route(&lm_hub_assets[i]);
+    }
+    lm_api_bind(&server->api->door, lm_town_routes, lm_town_n_routes, bindings, routes + n);
+    return lm_http_start(address, routes, n + lm_town_n_routes, &server->http, err);
+}
+
+void lm_server_http_stop(struct lm_server *server)
+{
+    lm_server_desk_close(server); /* its thread may wait for the writer, which is here */
+    lm_http_stop(&server->http);
+    lm_town_close(&server->api);
 }

@@ -13,6 +13,7 @@
 #ifndef LM_HUB_STORE_H
 #define LM_HUB_STORE_H
 
+#include "common/account.h"
 #include "common/base/arena.h"
 #include "common/datadir.h"
 #include "proto/credential.h"
@@ -37,6 +38,7 @@ struct lm_store_init {
     const char *town_name, *town_code; /* 12 digits ending in 000 */
     const char *admin_name;            /* first account */
     const char *admin_password;
+    bool password_made; /* by the program: must be changed at the first login */
     int64_t now_ms;
 };
 /* catalog: the program's own. The first one is stored and in force; later one with a higher number
@@ -259,13 +261,22 @@ enum lm_status lm_store_enrol(struct lm_store *store, int64_t kit_id,
 struct lm_user {
     char id[40], name[200], role[16];
     bool disabled;
+    bool must_change; /* the password was given by somebody else */
     int64_t created_ms;
 };
 enum lm_status lm_store_user_add(struct lm_store *store, const char *name, const char *role,
-                                 const char *password, int64_t now_ms,
+                                 const char *password, bool by_another, int64_t now_ms,
                                  struct lm_error *err) LM_MUST_USE;
-enum lm_status lm_store_user_disable(struct lm_store *store, const char *name,
+enum lm_status lm_store_user_disable(struct lm_store *store, const char *name, bool disabled,
                                      struct lm_error *err) LM_MUST_USE;
+/* LM_ERR_NOT_FOUND: no such account. */
+enum lm_status lm_store_user_get(struct lm_store *store, const char *name, struct lm_user *out,
+                                 char hash[LM_PASSWORD_HASH_BYTES],
+                                 struct lm_error *err) LM_MUST_USE;
+/* by_another: its owner must choose one of their own at the next login. Inside a transaction. */
+enum lm_status lm_store_user_password(struct lm_store *store, const char *name,
+                                      const char *password, bool by_another,
+                                      struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_store_users(struct lm_store *store,
                               bool (*visit)(void *arg, const struct lm_user *user), void *arg,
                               struct lm_error *err) LM_MUST_USE;
@@ -447,7 +458,8 @@ enum lm_status lm_store_salvaged(struct lm_store *store, lm_row_visit visit, voi
 enum lm_status lm_store_resolve(struct lm_store *store, const char *user, const char *id, int keep,
                                 int64_t now_ms, struct lm_act_result *out,
                                 struct lm_error *err) LM_MUST_USE;
-/* Open pairs of possible doubles: {"type","position","records":[{"id","village_code","state","name"}]}.
+/* Open pairs of possible doubles:
+ * {"type","position","records":[{"id","village_code","state","name"}]}.
  */
 enum lm_status lm_store_duplicates(struct lm_store *store, lm_row_visit visit, void *arg,
                                    struct lm_error *err) LM_MUST_USE;

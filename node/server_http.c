@@ -136,13 +136,7 @@ enum lm_status lm_node_http_start(struct lm_node_server *server, const char *add
     server->api->sync = ask_to_sync;
     server->api->sync_arg = server;
     for (size_t i = 0; i < lm_node_assets_n; i++) {
-        union {
-            const struct lm_asset *in;
-            void *out; /* only read */
-        } asset = {.in = &lm_node_assets[i]};
-
-        routes[n++] = (struct lm_http_route){
-            .method = "GET", .path = asset.in->path, .handler = lm_asset_handle, .arg = asset.out};
+        routes[n++] = lm_asset_route(&lm_node_assets[i]);
     }
     lm_api_bind(&server->api->door, lm_api_routes, lm_api_n_routes, bindings, routes + n);
     return lm_http_start(address, routes, n + lm_api_n_routes, &server->http, err);

@@ -3,6 +3,7 @@
 #include "common/entry.h"
 #include "common/base/util.h"
 #include "common/tables.h"
+#include "hub/acts.h"
 #include "hub/program.h"
 
 #include <stdlib.h>
@@ -151,16 +152,6 @@ static bool take_id(void *arg, const struct lm_record *rec)
 
 /* The state that verifying brings a submitted record to, or NULL when this type is not verified in
  * bulk. */
-static const char *approved_state(const struct lm_type *type)
-{
-    static const char *const targets[] = {"active", "verified"};
-    for (size_t i = 0; i < 2; i++) {
-        if (lm_type_transition(type, "submitted", targets[i], LM_BY_TOWN)) {
-            return targets[i];
-        }
-    }
-    return NULL;
-}
 
 struct approve_run {
     struct lm_hub *hub;
@@ -173,27 +164,16 @@ struct approve_run {
 static enum lm_status approve_one(struct approve_run *run, const struct candidate *candidate,
                                   struct lm_error *err)
 {
-    json_t *fields = json_pack("{s:s}", "state", run->state);
-    struct lm_act act = {
-        .user = run->cli->user, .id = candidate->id, .fields = fields, .op = LM_OP_EDIT};
-    struct lm_act_result done;
-    memset(&done, 0, sizeof done);
-    lm_issues_init(&done.issues);
-    memset(err, 0, sizeof *err);
-    enum lm_status status = lm_store_act(run->hub->store, &act, lm_clock_wall_ms(), &done, err);
-    json_decref(fields);
-    if (status == LM_OK) {
-        run->approved++;
-    } else if (status == LM_ERR_INVALID || status == LM_ERR_DENIED || status == LM_ERR_EXISTS) {
-        const struct lm_error *why = lm_issues_first_refusal(&done.issues);
-        json_t *row = lm_error_json(why ? why : err);
-        json_object_set_new(row, "id", json_string(candidate->id));
+    size_t before = json_array_size(run->left);
+    enum lm_status status =
+        lm_approve_one(run->hub->store, run->cli->user, run->state, candidate->id,
+                       lm_clock_wall_ms(), run->left, &run->approved, err);
+    if (status == LM_OK && json_array_size(run->left) > before) {
+        json_t *row = json_array_get(run->left, before);
         json_object_set_new(row, "village_code", json_string(candidate->village));
         if (candidate->name[0]) {
             json_object_set_new(row, "name", json_string(candidate->name));
         }
-        json_array_append_new(run->left, row);
-        status = LM_OK;
     }
     return status;
 }
@@ -220,7 +200,7 @@ int lm_cmd_approve(struct lm_hub *hub, struct lm_cli *cli)
         status = lm_fail(&err, LM_ERR_INVALID, "unknown_type", "type", "没有记录类型 %.40s",
                          "no record type %.40s", positional[0]);
     }
-    if (status == LM_OK && !(run.state = approved_state(type))) {
+    if (status == LM_OK && !(run.state = lm_approved_state(type))) {
         status = lm_fail(&err, LM_ERR_INVALID, "not_approvable", "type",
                          "%s 不能批量核定,请用 add 逐条写 state",
                          "%s is not verified in bulk; use `add` with a state", type->name);
@@ -288,9 +268,6 @@ int lm_cmd_send_back(struct lm_hub *hub, struct lm_cli *cli)
     size_t n = 0;
     const struct lm_cli_option options[] = {{.name = "--note", .value = &note}};
     struct lm_error err = {0};
-    struct lm_act_result done;
-    memset(&done, 0, sizeof done);
-    lm_issues_init(&done.issues);
     enum lm_status status = lm_hub_options(cli, options, 1, positional, 1, &n, &err);
     if (status == LM_OK && (n != 1 || !note || !note[0])) {
         status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "要写记录编号和 --note 说明",
@@ -300,31 +277,21 @@ int lm_cmd_send_back(struct lm_hub *hub, struct lm_cli *cli)
         status = lm_store_begin(hub->store, &err);
     }
     if (status == LM_OK) {
-        json_t *fields = json_pack("{s:s,s:s}", "state", "returned", "return_note", note);
-        struct lm_act act = {
-            .user = cli->user, .id = positional[0], .fields = fields, .op = LM_OP_EDIT};
-        status = fields ? lm_store_act(hub->store, &act, lm_clock_wall_ms(), &done, &err)
-                        : LM_ERR_INVALID;
-        if (!fields) {
-            (void)lm_fail(&err, status, "bad_utf8", "note", "说明不是合法的文字",
-                          "the note is not valid text");
-        }
-        json_decref(fields);
+        status = lm_send_back(hub->store, cli->user, positional[0], note, lm_clock_wall_ms(), &err);
     }
     if (status == LM_OK) {
         status = lm_store_commit(hub->store, &err);
     }
     if (status != LM_OK) {
-        const struct lm_error *first = lm_issues_first_refusal(&done.issues);
         lm_store_rollback(hub->store);
-        return lm_hub_fail(cli, first && !err.code[0] ? first : &err);
+        return lm_hub_fail(cli, &err);
     }
     if (cli->json) {
-        json_t *doc = json_pack("{s:s,s:s}", "id", done.id, "state", "returned");
+        json_t *doc = json_pack("{s:s,s:s}", "id", positional[0], "state", "returned");
         lm_json_print(cli->out, doc);
         json_decref(doc);
     } else {
-        fprintf(cli->out, "%s: 已退回 / sent back\n", done.id);
+        fprintf(cli->out, "%s: 已退回 / sent back\n", positional[0]);
     }
     return LM_EXIT_OK;
 }

@@ -60,6 +60,7 @@ int lm_cmd_init(struct lm_hub *hub, struct lm_cli *cli)
                                  .town_code = code,
                                  .admin_name = admin,
                                  .admin_password = password,
+                                 .password_made = password == made,
                                  .now_ms = lm_clock_wall_ms()};
     status = lm_datadir_open(cli->data, false, &hub->dir, &err);
     if (status == LM_OK) {

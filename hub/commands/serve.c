@@ -136,6 +136,7 @@ static int adopt(struct lm_server *server, struct lm_cli *cli)
         status =
             lm_store_restore_adopt(&server->hub->dir, words[1], lm_clock_wall_ms(), aside, &err);
         struct lm_error again = {0};
+        atomic_fetch_add(&server->store_generation, 1);
         if (reopen(server, &again) != LM_OK) {
             lm_log(LM_LOG_ERROR, "serve", "the database cannot be opened again: %s; ending",
                    again.en);
@@ -269,11 +270,11 @@ static void serve(struct lm_server *server, int signals)
     watch_clock(server, true);
     lm_server_end_round(server);
     while (!server->stop && !server->failed) {
-        int fds[2] = {signals, lm_control_fd(server->control)};
-        bool ready[2] = {false, false}, message = false;
+        int fds[3] = {signals, lm_control_fd(server->control), server->desk.fd};
+        bool ready[3] = {false, false, false}, message = false;
         int64_t wait = next_tick - lm_clock_mono_ms();
         enum lm_status status =
-            lm_router_wait(server->router, fds, 2, ready, wait < 0 ? 0 : (int)wait, &message);
+            lm_router_wait(server->router, fds, 3, ready, wait < 0 ? 0 : (int)wait, &message);
         if (status != LM_OK && status != LM_ERR_TIMEOUT) {
             lm_log(LM_LOG_ERROR, "serve", "waiting failed: %s", lm_status_name(status));
             server->failed = true;
@@ -292,6 +293,9 @@ static void serve(struct lm_server *server, int signals)
             server->failed ? NULL : lm_control_next(server->control);
         if (request) {
             run_command(server, request);
+        }
+        if (ready[2] && !server->failed) {
+            lm_server_desk_run(server);
         }
         int64_t now = lm_clock_mono_ms();
         atomic_store(&server->ticked_mono_ms, now);
@@ -333,9 +337,11 @@ enum lm_status lm_server_init(struct lm_server *server, struct lm_hub *hub, stru
     lm_arena_init(&server->round_arena, 64 * 1024 * 1024);
     server->peers = calloc(LM_PEERS_MAX, sizeof *server->peers);
     server->gate = lm_gate_new();
-    return server->peers && server->gate
-               ? LM_OK
-               : lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足", "out of memory");
+    server->desk.fd = -1;
+    if (!server->peers || !server->gate) {
+        return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足", "out of memory");
+    }
+    return lm_server_desk_open(server, err);
 }
 
 void lm_server_free(struct lm_server *server)
@@ -349,6 +355,7 @@ void lm_server_free(struct lm_server *server)
     lm_arena_free(&server->message_arena);
     lm_arena_free(&server->read_arena);
     lm_arena_free(&server->round_arena);
+    lm_server_desk_free(server);
     pthread_mutex_destroy(&server->metrics_mutex);
 }
 
@@ -401,7 +408,7 @@ int lm_cmd_serve(struct lm_hub *hub, struct lm_cli *cli)
     int code = status != LM_OK  ? lm_hub_fail(cli, &err)
                : server->failed ? LM_EXIT_FAILED
                                 : LM_EXIT_OK;
-    lm_http_stop(&server->http);
+    lm_server_http_stop(server);
     lm_control_close(&server->control);
     lm_router_close(&server->router);
     lm_context_destroy(&server->context);

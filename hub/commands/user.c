@@ -53,8 +53,8 @@ int lm_cmd_user_add(struct lm_hub *hub, struct lm_cli *cli)
         status = lm_store_begin(hub->store, &err);
     }
     if (status == LM_OK) {
-        status =
-            lm_store_user_add(hub->store, positional[0], role, password, lm_clock_wall_ms(), &err);
+        status = lm_store_user_add(hub->store, positional[0], role, password, true,
+                                   lm_clock_wall_ms(), &err);
     }
     if (status == LM_OK) {
         status = lm_store_commit(hub->store, &err);
@@ -124,7 +124,7 @@ int lm_cmd_user_disable(struct lm_hub *hub, struct lm_cli *cli)
         status = lm_store_begin(hub->store, &err);
     }
     if (status == LM_OK) {
-        status = lm_store_user_disable(hub->store, positional[0], &err);
+        status = lm_store_user_disable(hub->store, positional[0], true, &err);
     }
     if (status == LM_OK) {
         status = lm_store_commit(hub->store, &err);

@@ -51,6 +51,14 @@ enum lm_status lm_count_query_run(struct lm_store *store, const struct lm_indica
                                   const struct lm_count_scope *scope, struct lm_counted *out,
                                   struct lm_error *err) LM_MUST_USE;
 
+/* Calls visit with the id of each row that an indicator counts, those of one group when key is not
+ * NULL, the newest first, limit of them from offset on. *total_out: how many there are. */
+enum lm_status lm_count_query_rows(struct lm_store *store, const struct lm_indicator *indicator,
+                                   const struct lm_count_scope *scope, const char *key,
+                                   size_t offset, size_t limit,
+                                   bool (*visit)(void *arg, const char *id), void *arg,
+                                   size_t *total_out, struct lm_error *err) LM_MUST_USE;
+
 /* ---- the statement (counts_sql.c) ---- */
 
 struct lm_count_sql {
@@ -62,6 +70,8 @@ struct lm_count_sql {
     const char *filled[LM_COUNT_FILLED_MAX]; /* file completeness: the fields that the setting
                                                 names; none = the catalogue's */
     size_t n_filled;
+    bool rows;       /* instead of figures: the ids of the rows behind them, with :limit :offset */
+    const char *key; /* with rows: of this group alone (:key), or NULL */
 };
 /* SELECT key, numerator, denominator … with the parameters :from :to :as_of :today :year :station
  * :town :indicator. */

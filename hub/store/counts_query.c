@@ -409,31 +409,89 @@ static void read_filled(struct lm_store *store, struct lm_count_sql *in)
 
 /* ---- one indicator ---- */
 
+/* What the statement needs to know of the data. */
+static enum lm_status look_around(struct lm_store *store, const struct lm_indicator *indicator,
+                                  const struct lm_count_scope *scope, struct lm_count_sql *in,
+                                  struct lm_error *err)
+{
+    char openings[512];
+    enum lm_status status;
+
+    if (strcmp(indicator->type->name, "person") == 0) {
+        in->child = lm_catalog_type(store->catalog, "person_identity");
+    }
+    if (indicator->measure == LM_M_FILLED) {
+        read_filled(store, in);
+    }
+    snprintf(openings, sizeof openings, "r_opening_balance o WHERE %s", lm_count_opening_live);
+    status =
+        exists(store, "r_person WHERE merged_into IS NOT NULL", indicator, scope, &in->merged, err);
+    if (status == LM_OK && lm_count_openings(indicator, scope)) {
+        status = exists(store, openings, indicator, scope, &in->covered, err);
+    }
+    return status;
+}
+
+static void bind_number(sqlite3_stmt *stmt, const char *name, size_t value)
+{
+    int index = sqlite3_bind_parameter_index(stmt, name);
+
+    if (index > 0) {
+        sqlite3_bind_int64(stmt, index, (int64_t)value);
+    }
+}
+
+enum lm_status lm_count_query_rows(struct lm_store *store, const struct lm_indicator *indicator,
+                                   const struct lm_count_scope *scope, const char *key,
+                                   size_t offset, size_t limit,
+                                   bool (*visit)(void *arg, const char *id), void *arg,
+                                   size_t *total_out, struct lm_error *err)
+{
+    struct lm_count_sql in = {.ind = indicator, .scope = scope, .rows = true, .key = key};
+    struct lm_buf sql;
+    sqlite3_stmt *stmt = NULL;
+    enum lm_status status = look_around(store, indicator, scope, &in, err);
+    int rc = SQLITE_DONE;
+
+    *total_out = 0;
+    lm_buf_init(&sql, LM_COUNT_SQL_MAX);
+    if (status == LM_OK) {
+        status = lm_count_sql_put(store, &in, &sql);
+    }
+    if (status == LM_OK) {
+        status = prepare(store, &sql, indicator, scope, &stmt, err);
+    }
+    if (status == LM_OK) {
+        bind_name(stmt, ":key", key);
+        bind_number(stmt, ":limit", limit);
+        bind_number(stmt, ":offset", offset);
+        while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+            *total_out = (size_t)sqlite3_column_int64(stmt, 2);
+            if (!visit(arg, lm_column_str(stmt, 0))) {
+                rc = SQLITE_DONE;
+                break;
+            }
+        }
+        status = lm_db_status(store->db, rc, "list what is counted", err);
+    }
+    sqlite3_finalize(stmt);
+    lm_buf_free(&sql);
+    return status;
+}
+
 enum lm_status lm_count_query_run(struct lm_store *store, const struct lm_indicator *indicator,
                                   const struct lm_count_scope *scope, struct lm_counted *out,
                                   struct lm_error *err)
 {
     struct lm_count_scope total = *scope;
     struct lm_count_sql in = {.ind = indicator, .scope = &total};
-    char openings[512];
 
     memset(out, 0, sizeof *out);
     out->value.den = 1;
     total.by = LM_BY_NOTHING;
-    if (strcmp(indicator->type->name, "person") == 0) {
-        in.child = lm_catalog_type(store->catalog, "person_identity");
-    }
-    if (indicator->measure == LM_M_FILLED) {
-        read_filled(store, &in);
-    }
-    snprintf(openings, sizeof openings, "r_opening_balance o WHERE %s", lm_count_opening_live);
     enum lm_status status = ever_entered(store, indicator, scope, &out->reported, err);
     if (status == LM_OK) {
-        status = exists(store, "r_person WHERE merged_into IS NOT NULL", indicator, scope,
-                        &in.merged, err);
-    }
-    if (status == LM_OK && lm_count_openings(indicator, scope)) {
-        status = exists(store, openings, indicator, scope, &in.covered, err);
+        status = look_around(store, indicator, scope, &in, err);
     }
     if (status == LM_OK) {
         status = run_measure(store, &in, out, err);

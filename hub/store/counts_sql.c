@@ -499,16 +499,28 @@ enum lm_status lm_count_sql_put(struct lm_store *store, const struct lm_count_sq
     lm_buf_init(&join, LM_COUNT_SQL_MAX);
     put_key(&key, &join, &each_item, &in);
     put_with(sql, &in);
-    lm_buf_text(sql, "SELECT ");
-    lm_buf_add(sql, key.data, key.len);
-    lm_buf_text(sql, " AS k,");
-    put_measure(sql, &in, each_item);
+    if (in.rows) { /* a row may stand for several items of a list, and is one row all the same */
+        lm_buf_text(sql, "SELECT id,day,count(*) OVER () FROM (SELECT DISTINCT t.id AS id,");
+        put_day(sql, &in.ind->type->fields[in.ind->type->reporting_date]);
+        lm_buf_text(sql, " AS day");
+    } else {
+        lm_buf_text(sql, "SELECT ");
+        lm_buf_add(sql, key.data, key.len);
+        lm_buf_text(sql, " AS k,");
+        put_measure(sql, &in, each_item);
+    }
     lm_buf_printf(sql, "\nFROM \"r_%s\" AS t", in.ind->type->name);
     lm_buf_add(sql, join.data, join.len);
     status = put_where(sql, store, &in);
-    lm_buf_text(sql, in.ind->measure == LM_M_MEDIAN_DAYS ? "\nORDER BY 1"
-                     : in.scope->by != LM_BY_NOTHING     ? "\nGROUP BY 1"
-                                                         : "");
+    if (in.rows && in.key) {
+        lm_buf_text(sql, "\nAND (");
+        lm_buf_add(sql, key.data, key.len);
+        lm_buf_text(sql, ")=:key");
+    }
+    lm_buf_text(sql, in.rows ? ")\nORDER BY 2 DESC,1 LIMIT :limit OFFSET :offset"
+                     : in.ind->measure == LM_M_MEDIAN_DAYS ? "\nORDER BY 1"
+                     : in.scope->by != LM_BY_NOTHING       ? "\nGROUP BY 1"
+                                                           : "");
     status = status == LM_OK ? key.status : status;
     status = status == LM_OK ? join.status : status;
     lm_buf_free(&key);

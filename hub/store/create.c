@@ -67,7 +67,7 @@ static enum lm_status fill_new(struct lm_store *store, const struct lm_store_ini
     }
     if (status == LM_OK) {
         status = lm_store_user_add(store, init->admin_name, "admin", init->admin_password,
-                                   init->now_ms, err);
+                                   init->password_made, init->now_ms, err);
     }
     if (status == LM_OK) {
         (void)snprintf(station.code, sizeof station.code, "%s", init->town_code);

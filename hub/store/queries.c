@@ -129,7 +129,8 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
     [LM_Q_DUPLICATE_PUT] = "INSERT INTO duplicates(a, b, type, pos, open) VALUES(?1,?2,?3,?4,1)"
                            " ON CONFLICT(a, b) DO UPDATE SET open = 1, pos = excluded.pos"
                            " WHERE open = 0",
-    [LM_Q_DUPLICATE_DISMISS] = "UPDATE duplicates SET open = 2 WHERE a = ?1 AND b = ?2 AND open = 1",
+    [LM_Q_DUPLICATE_DISMISS] =
+        "UPDATE duplicates SET open = 2 WHERE a = ?1 AND b = ?2 AND open = 1",
     [LM_Q_DUPLICATE_LIST] =
         "SELECT a, b, type, pos FROM duplicates WHERE open = 1 ORDER BY pos, a, b",
     [LM_Q_DUPLICATE_CLOSE] = "UPDATE duplicates SET open = 0 WHERE (a = ?1 OR b = ?1) AND open = 1",
@@ -207,13 +208,15 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
         " WHERE replica = ?1 AND branch = ?2 AND pos_first <= ?3 ORDER BY first_seq DESC LIMIT 1",
     [LM_Q_KIT_USE] = "UPDATE kits SET used_ms = ?2, replica = ?3, nonce = ?4 WHERE id = ?1",
 
-    [LM_Q_USER_ADD] = "INSERT INTO users(name, id, role, password, disabled, created_ms) "
-                      "VALUES(?1,?2,?3,?4,0,?5)",
-    [LM_Q_USER_GET] =
-        "SELECT name, id, role, password, disabled, created_ms FROM users WHERE name = ?1",
-    [LM_Q_USER_DISABLE] = "UPDATE users SET disabled = 1 WHERE name = ?1",
-    [LM_Q_USER_LIST] = "SELECT name, id, role, password, disabled, created_ms FROM users ORDER BY "
-                       "created_ms, name",
+    [LM_Q_USER_ADD] = "INSERT INTO users(name, id, role, password, disabled, created_ms, "
+                      "must_change) VALUES(?1,?2,?3,?4,0,?5,?6)",
+    [LM_Q_USER_GET] = "SELECT name, id, role, password, disabled, created_ms, must_change FROM "
+                      "users WHERE name = ?1",
+    [LM_Q_USER_PASSWORD] = "UPDATE users SET password = ?2, must_change = ?3 WHERE name = ?1",
+    [LM_Q_USER_DISABLE] = "UPDATE users SET disabled = ?2 WHERE name = ?1",
+    [LM_Q_USER_LIST] =
+        "SELECT name, id, role, password, disabled, created_ms, must_change FROM users ORDER BY "
+        "created_ms, name",
 
     [LM_Q_CATALOG_ADD] = "INSERT INTO catalogs(number, hash, packed, pos, at_ms, user)"
                          " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",

@@ -120,7 +120,7 @@ static const char journal[] =
     "  a BLOB NOT NULL,"
     "  b BLOB NOT NULL,"
     "  type TEXT NOT NULL,"
-    "  pos INTEGER NOT NULL," /* where it was found */
+    "  pos INTEGER NOT NULL,"  /* where it was found */
     "  open INTEGER NOT NULL," /* 1 to be looked at; 0 over; 2 a person said that they differ */
     "  PRIMARY KEY(a, b)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX duplicates_b ON duplicates(b);";
@@ -253,5 +253,10 @@ static const char usb[] =
     "  UNIQUE(replica, hash)) STRICT;"
     "CREATE INDEX salvage_open ON salvage(replica, hlc) WHERE state = 0;";
 
-const struct lm_migration lm_store_migrations[] = {{journal}, {registry}, {catalogues}, {usb}};
+static const char doors[] =
+    /* A password that somebody else gave must be changed at the first login. */
+    "ALTER TABLE users ADD COLUMN must_change INTEGER NOT NULL DEFAULT 0;";
+
+const struct lm_migration lm_store_migrations[] = {
+    {journal}, {registry}, {catalogues}, {usb}, {doors}};
 const int lm_store_n_migrations = (int)(sizeof lm_store_migrations / sizeof lm_store_migrations[0]);

@@ -107,6 +107,7 @@ enum lm_query {
     LM_Q_BRANCH_SAFE,
     LM_Q_USER_ADD,
     LM_Q_USER_GET,
+    LM_Q_USER_PASSWORD,
     LM_Q_USER_DISABLE,
     LM_Q_USER_LIST,
     LM_Q_CATALOG_ADD,

@@ -1,7 +1,11 @@
-/* Where this PC stands with the town, and the stream that says when something changed. */
+/* Where this PC stands with the town, the stream that says when something changed; and what does
+ * not change: the catalogue and the description of the API. */
+#include "common/catalog_json.h"
 #include "node/api/api.h"
 
 #include <string.h>
+
+extern const char lm_node_openapi[], lm_node_openapi_end[];
 
 enum lm_status lm_api_status_json(struct lm_nstore *store, json_t **out, struct lm_error *err)
 {
@@ -42,4 +46,17 @@ enum lm_status lm_api_sync(struct lm_api_call *call)
     call->response->status = 202;
     call->answer = json_pack("{s:b}", "asked", 1);
     return call->answer ? LM_OK : lm_api_no_memory(call);
+}
+
+enum lm_status lm_api_catalog(struct lm_api_call *call)
+{
+    call->answer = lm_catalog_json(lm_nstore_catalog(call->api->store), LM_BY_VILLAGE);
+    return call->answer ? LM_OK : lm_api_no_memory(call);
+}
+
+enum lm_status lm_api_openapi(struct lm_api_call *call)
+{
+    call->response->fixed = lm_node_openapi;
+    call->response->fixed_n = (size_t)(lm_node_openapi_end - lm_node_openapi);
+    return LM_OK;
 }

@@ -688,15 +688,16 @@ static void test_users(void **state)
 
     world_begin(w);
     assert_int_equal(
-        lm_store_user_add(w->store, "admin", "admin", "another password", w->now, &err_),
+        lm_store_user_add(w->store, "admin", "admin", "another password", true, w->now, &err_),
         LM_ERR_EXISTS);
-    assert_int_equal(lm_store_user_add(w->store, "x", "king", "another password", w->now, &err_),
+    assert_int_equal(
+        lm_store_user_add(w->store, "x", "king", "another password", true, w->now, &err_),
+        LM_ERR_INVALID);
+    assert_int_equal(lm_store_user_add(w->store, "x", "clerk", "short", true, w->now, &err_),
                      LM_ERR_INVALID);
-    assert_int_equal(lm_store_user_add(w->store, "x", "clerk", "short", w->now, &err_),
-                     LM_ERR_INVALID);
-    OK(lm_store_user_add(w->store, "x", "clerk", "another password", w->now, &err_));
-    OK(lm_store_user_disable(w->store, "x", &err_));
-    assert_int_equal(lm_store_user_disable(w->store, "y", &err_), LM_ERR_NOT_FOUND);
+    OK(lm_store_user_add(w->store, "x", "clerk", "another password", true, w->now, &err_));
+    OK(lm_store_user_disable(w->store, "x", true, &err_));
+    assert_int_equal(lm_store_user_disable(w->store, "y", true, &err_), LM_ERR_NOT_FOUND);
     world_commit(w);
 }
 

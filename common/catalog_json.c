@@ -1,10 +1,9 @@
-/* The catalogue as the page needs it to make forms, lists and steps from; and the description of
- * the API. */
-#include "node/api/api.h"
+/* The catalogue as a page needs it to make forms, lists and steps from. */
+#include "common/catalog_json.h"
+
+#include "proto/record.h"
 
 #include <string.h>
-
-extern const char lm_node_openapi[], lm_node_openapi_end[];
 
 static const char *const kinds[] = {"text",     "code", "char", "int",  "decimal", "bool", "date",
                                     "datetime", "uuid", "ref",  "file", "hex",     "map"};
@@ -36,11 +35,11 @@ static json_t *conditions_json(const struct lm_field *f)
     return out;
 }
 
-static json_t *members_json(const struct lm_field *field);
+static json_t *members_json(const struct lm_field *field, enum lm_author by);
 
-static json_t *field_json(const struct lm_type *type, const struct lm_field *f)
+static json_t *field_json(const struct lm_type *type, const struct lm_field *f, enum lm_author by)
 {
-    bool entered = f->fill == LM_FILL_USER && (f->edit_by & LM_BY_VILLAGE) && !f->retired;
+    bool entered = f->fill == LM_FILL_USER && (f->edit_by & by) && !f->retired;
     json_t *out = json_pack("{s:s,s:s,s:s,s:s,s:b,s:i,s:b}", "name", f->name, "zh", f->zh, "en",
                             f->en, "type", kinds[f->ftype], "entered", (int)entered, "sensitivity",
                             f->sensitivity, "required", f->required == LM_REQUIRED);
@@ -84,7 +83,7 @@ static json_t *field_json(const struct lm_type *type, const struct lm_field *f)
         set_new(out, "frozen_in", texts(f->frozen_in));
     }
     if (f->n_members) {
-        set_new(out, "members", members_json(f));
+        set_new(out, "members", members_json(f, by));
     }
     if (f->retired) {
         set_new(out, "retired", json_true());
@@ -98,12 +97,12 @@ static json_t *field_json(const struct lm_type *type, const struct lm_field *f)
     return out;
 }
 
-static json_t *members_json(const struct lm_field *field)
+static json_t *members_json(const struct lm_field *field, enum lm_author by)
 {
     json_t *out = json_array();
 
     for (size_t i = 0; i < field->n_members; i++) {
-        (void)json_array_append_new(out, field_json(NULL, &field->members[i]));
+        (void)json_array_append_new(out, field_json(NULL, &field->members[i], by));
     }
     return out;
 }
@@ -133,20 +132,19 @@ static json_t *transitions_json(const struct lm_type *type)
     return out;
 }
 
-static json_t *type_json(const struct lm_type *type)
+static json_t *type_json(const struct lm_type *type, enum lm_author by)
 {
     json_t *fields = json_array();
-    json_t *out =
-        json_pack("{s:s,s:s,s:s,s:b,s:s,s:s,s:s,s:o,s:o,s:o,s:o}", "name", type->name, "zh",
-                  type->zh, "en", type->en, "kept", (type->kept_by & LM_BY_VILLAGE) != 0, "states",
-                  type->states->name, "default_state", type->default_state, "reporting_date",
-                  type->fields[type->reporting_date].name, "list_columns",
-                  names_json(type, type->list_columns, type->n_list_columns), "natural_key",
-                  names_json(type, type->natural_key, type->n_natural_key), "transitions",
-                  transitions_json(type), "fields", fields);
+    json_t *out = json_pack(
+        "{s:s,s:s,s:s,s:b,s:s,s:s,s:s,s:o,s:o,s:o,s:o}", "name", type->name, "zh", type->zh, "en",
+        type->en, "kept", (type->kept_by & by) != 0, "states", type->states->name, "default_state",
+        type->default_state, "reporting_date", type->fields[type->reporting_date].name,
+        "list_columns", names_json(type, type->list_columns, type->n_list_columns), "natural_key",
+        names_json(type, type->natural_key, type->n_natural_key), "transitions",
+        transitions_json(type), "fields", fields);
 
     for (size_t i = 0; out && i < type->n_fields; i++) {
-        (void)json_array_append_new(fields, field_json(type, &type->fields[i]));
+        (void)json_array_append_new(fields, field_json(type, &type->fields[i], by));
     }
     if (out && type->village_edits_in) {
         set_new(out, "edits_in", texts(type->village_edits_in));
@@ -167,25 +165,16 @@ static json_t *list_json(const struct lm_list *list)
     return out;
 }
 
-enum lm_status lm_api_catalog(struct lm_api_call *call)
+json_t *lm_catalog_json(const struct lm_catalog *catalog, enum lm_author by)
 {
-    const struct lm_catalog *catalog = lm_nstore_catalog(call->api->store);
     json_t *types = json_array(), *lists = json_object();
 
     for (size_t i = 0; i < catalog->n_types; i++) {
-        (void)json_array_append_new(types, type_json(&catalog->types[i]));
+        (void)json_array_append_new(types, type_json(&catalog->types[i], by));
     }
     for (size_t i = 0; i < catalog->n_lists; i++) {
         (void)json_object_set_new(lists, catalog->lists[i].name, list_json(&catalog->lists[i]));
     }
-    call->answer = json_pack("{s:I,s:o,s:o}", "number", (json_int_t)catalog->number, "types", types,
-                             "lists", lists);
-    return call->answer ? LM_OK : lm_api_no_memory(call);
-}
-
-enum lm_status lm_api_openapi(struct lm_api_call *call)
-{
-    call->response->fixed = lm_node_openapi;
-    call->response->fixed_n = (size_t)(lm_node_openapi_end - lm_node_openapi);
-    return LM_OK;
+    return json_pack("{s:I,s:o,s:o}", "number", (json_int_t)catalog->number, "types", types,
+                     "lists", lists);
 }

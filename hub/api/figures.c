@@ -1,0 +1,243 @@
+/* Figures with their coverage, the rows behind them, and how the stations stand. */
+#include "common/catalog_json.h"
+#include "hub/api/api.h"
+#include "hub/counts.h"
+
+#include <string.h>
+
+#define INDICATORS_MAX 64
+#define INDICATORS_TEXT_MAX 1024
+
+extern const char lm_hub_openapi[], lm_hub_openapi_end[];
+
+/* ---- counts ---- */
+
+/* by, from, to, station of the query. */
+static struct lm_count_query take_query(const struct lm_http_request *request)
+{
+    return (struct lm_count_query){.by = request->query(request, "by"),
+                                   .from = request->query(request, "from"),
+                                   .to = request->query(request, "to"),
+                                   .station = request->query(request, "station"),
+                                   .now_ms = lm_clock_wall_ms()};
+}
+
+/* GET counts?indicators=I12,I13&by=village&from=…&to=…&station=… */
+enum lm_status lm_town_counts(struct lm_api_call *call)
+{
+    struct lm_count_query query = take_query(call->request);
+    const char *list = call->request->query(call->request, "indicators");
+    const char *names[INDICATORS_MAX];
+    char text[INDICATORS_TEXT_MAX], *at, *rest = NULL;
+
+    query.indicators = names;
+    if (list) {
+        if (strlen(list) >= sizeof text) {
+            return lm_fail(&call->err, LM_ERR_LIMIT, "too_many", "indicators", "指标太多。",
+                           "Too many indicators.");
+        }
+        (void)snprintf(text, sizeof text, "%s", list);
+        for (at = strtok_r(text, ",", &rest); at; at = strtok_r(NULL, ",", &rest)) {
+            if (query.n_indicators == INDICATORS_MAX) {
+                return lm_fail(&call->err, LM_ERR_LIMIT, "too_many", "indicators", "指标太多。",
+                               "Too many indicators.");
+            }
+            names[query.n_indicators++] = at;
+        }
+    }
+    return lm_counts(call->api->store, &query, &call->answer, &call->err);
+}
+
+static json_t *row_json(void *arg, const struct lm_record *rec)
+{
+    return lm_town_record(rec, *(const enum lm_town_sight *)arg);
+}
+
+/* GET counts/I12/rows?by=village&key=999999101201&from=…: the same question as the figure's. */
+enum lm_status lm_town_count_rows(struct lm_api_call *call)
+{
+    struct lm_count_query query = take_query(call->request);
+    const char *name = call->request->params[0], *key = call->request->query(call->request, "key");
+    enum lm_town_sight sight = lm_town_sight(call);
+    int64_t limit = 0, offset = 0;
+    enum lm_status st =
+        lm_api_number(call, "limit", 1, LM_TOWN_ROWS_MAX, LM_TOWN_ROWS_DEFAULT, &limit);
+
+    if (st == LM_OK) {
+        st = lm_api_number(call, "offset", 0, 10000000, 0, &offset);
+    }
+    query.indicators = &name;
+    query.n_indicators = 1;
+    if (st == LM_OK && key && !query.by) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "required", "by", "写了 key 就要写 by。",
+                     "\"key\" needs \"by\".");
+    }
+    return st == LM_OK ? lm_count_rows(call->api->store, &query, key, (size_t)offset, (size_t)limit,
+                                       row_json, &sight, &call->answer, &call->err)
+                       : st;
+}
+
+/* ---- how it stands ---- */
+
+static json_t *time_or_null(int64_t ms)
+{
+    char text[LM_TIME_TEXT + 8];
+
+    if (ms == 0) {
+        return json_null();
+    }
+    lm_time_format(ms, text);
+    return json_string(text);
+}
+
+static bool count_row(void *arg, const json_t *row)
+{
+    (void)row;
+    (*(size_t *)arg)++;
+    return true;
+}
+
+/* What waits for the town, in numbers, and what the technician has to know. */
+enum lm_status lm_town_status(struct lm_api_call *call)
+{
+    struct lm_store *store = call->api->store;
+    const struct lm_town *town = lm_store_town(store);
+    struct lm_store_totals totals;
+    int64_t backup_ms = 0, now = lm_clock_wall_ms();
+    size_t salvaged = 0;
+    json_t *coverage = NULL;
+    enum lm_status st = lm_store_totals(store, &totals);
+
+    if (st == LM_OK) {
+        st = lm_store_backup_ms(store, &backup_ms, &call->err);
+    }
+    if (st == LM_OK) {
+        st = lm_store_salvaged(store, count_row, &salvaged, &call->err);
+    }
+    if (st == LM_OK) {
+        st = lm_coverage(store, NULL, now, &coverage, &call->err);
+    }
+    if (st != LM_OK) {
+        return st;
+    }
+    call->answer =
+        json_pack("{s:s,s:s,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:b,s:o}", "town", town->name, "code",
+                  town->code, "now", time_or_null(now), "returned", (json_int_t)totals.returned,
+                  "held", (json_int_t)totals.held, "conflicts", (json_int_t)totals.conflicts,
+                  "duplicates", (json_int_t)totals.duplicates, "salvaged", (json_int_t)salvaged,
+                  "journal", (json_int_t)totals.journal_entries, "backup_age_s",
+                  backup_ms > 0 ? json_integer((now - backup_ms) / 1000) : json_null(), "read_only",
+                  (int)(town->rival != 0), "coverage", coverage);
+    return call->answer ? LM_OK : lm_api_no_memory(call);
+}
+
+/* ---- stations ---- */
+
+struct board {
+    struct lm_store *store;
+    json_t *stations, *by_code;
+    bool failed;
+};
+
+static bool add_station(void *arg, const struct lm_station *s)
+{
+    struct board *board = arg;
+    json_t *row = json_pack("{s:s,s:s,s:s,s:s,s:s,s:[],s:[]}", "code", s->code, "name", s->name,
+                            "level", s->level, "office", s->office_code, "office_name",
+                            s->office_name, "replicas", "alarms");
+
+    board->failed = board->failed || !row || json_object_set(board->by_code, s->code, row) != 0 ||
+                    json_array_append_new(board->stations, row) != 0;
+    return !board->failed;
+}
+
+static bool add_replica(void *arg, const struct lm_replica *r)
+{
+    struct board *board = arg;
+    char number[24];
+    json_t *row;
+    int64_t lag = r->head.seq > r->acked.seq ? (int64_t)(r->head.seq - r->acked.seq) : 0;
+
+    (void)snprintf(number, sizeof number, "%llu", (unsigned long long)r->number);
+    row = json_pack("{s:s,s:o,s:o,s:I,s:I,s:o,s:s,s:b,s:b,s:b,s:b}", "replica", number,
+                    "last_contact", time_or_null(r->last_contact_ms), "complete_through",
+                    time_or_null(r->complete_ms), "acked", (json_int_t)r->acked.seq, "lag",
+                    (json_int_t)lag, "clock_offset_ms",
+                    r->clock_known ? json_integer(r->clock_offset_ms) : json_null(), "program",
+                    r->program, "revoked", (int)(r->revoked_ms != 0), "in_doubt",
+                    (int)lm_replica_in_doubt(r), "possible_gap", (int)r->possible_gap,
+                    "by_station_clock", (int)lm_store_by_station_clock(board->store, r));
+    board->failed =
+        board->failed || !row ||
+        json_array_append_new(
+            json_object_get(json_object_get(board->by_code, r->station), "replicas"), row) != 0;
+    return !board->failed;
+}
+
+static bool add_alarm(void *arg, const struct lm_alarm *alarm)
+{
+    struct board *board = arg;
+    json_t *row = lm_alarm_json(alarm);
+
+    board->failed =
+        board->failed || !row ||
+        json_array_append_new(
+            json_object_get(json_object_get(board->by_code, alarm->station), "alarms"), row) != 0;
+    return !board->failed;
+}
+
+enum lm_status lm_town_stations(struct lm_api_call *call)
+{
+    struct lm_store *store = call->api->store;
+    struct board board = {.store = store, .stations = json_array(), .by_code = json_object()};
+    json_t *coverage = NULL;
+    enum lm_status st = lm_store_stations(store, add_station, &board, &call->err);
+
+    if (st == LM_OK) {
+        st = lm_store_replicas(store, NULL, add_replica, &board, &call->err);
+    }
+    if (st == LM_OK) {
+        st = lm_store_alarms(store, NULL, true, add_alarm, &board, &call->err);
+    }
+    if (st == LM_OK) {
+        st = lm_coverage(store, NULL, lm_clock_wall_ms(), &coverage, &call->err);
+    }
+    json_decref(board.by_code);
+    if (st != LM_OK || board.failed) {
+        json_decref(board.stations);
+        return st != LM_OK ? st : lm_api_no_memory(call);
+    }
+    call->answer = json_pack("{s:o,s:o}", "stations", board.stations, "coverage", coverage);
+    return call->answer ? LM_OK : lm_api_no_memory(call);
+}
+
+/* ---- what does not change ---- */
+
+enum lm_status lm_town_catalog(struct lm_api_call *call)
+{
+    const struct lm_catalog *catalog = lm_store_catalog(call->api->store);
+    json_t *indicators = json_array();
+
+    call->answer = lm_catalog_json(catalog, LM_BY_TOWN);
+    for (size_t i = 0; i < catalog->n_indicators; i++) {
+        const struct lm_indicator *ind = &catalog->indicators[i];
+        json_t *by = json_array();
+
+        for (size_t d = 0; d < ind->n_dimensions; d++) {
+            (void)json_array_append_new(by, json_string(ind->dimensions[d].name));
+        }
+        (void)json_array_append_new(
+            indicators, json_pack("{s:s,s:s,s:s,s:s,s:b,s:s?,s:o}", "id", ind->id, "zh", ind->zh,
+                                  "en", ind->en, "unit", ind->unit, "flow", (int)ind->flow, "type",
+                                  ind->type ? ind->type->name : NULL, "by", by));
+    }
+    (void)json_object_set_new(call->answer, "indicators", indicators);
+    return call->answer ? LM_OK : lm_api_no_memory(call);
+}
+
+enum lm_status lm_town_openapi(struct lm_api_call *call)
+{
+    call->response->fixed = lm_hub_openapi;
+    call->response->fixed_n = (size_t)(lm_hub_openapi_end - lm_hub_openapi);
+    return LM_OK;
+}

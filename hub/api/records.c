@@ -1,0 +1,284 @@
+/* Records: lists of one type, one record with what belongs to it, its history; and what is covered,
+ * shown for a reason. */
+#include "common/tables.h"
+#include "hub/api/api.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define WHERE_MAX 8
+#define ARENA_BYTES (32 * 1024 * 1024)
+#define FILTER_BYTES_MAX 200
+
+/* ---- what rows refer to ---- */
+
+struct labels {
+    struct lm_api *api;
+    struct lm_arena arena;
+    enum lm_town_sight sight;
+    json_t *into;
+};
+
+static void add_label(struct labels *l, const char *type, const char *id)
+{
+    struct lm_record *rec = NULL;
+    char label[400];
+
+    if (json_object_get(l->into, id) || strcmp(type, "attachment") == 0 ||
+        lm_store_get(l->api->store, &l->arena, type, id, &rec) != LM_OK) {
+        return;
+    }
+    lm_town_label(rec, l->sight, label, sizeof label);
+    (void)json_object_set_new(l->into, id, json_string(label));
+}
+
+static void add_labels(struct labels *l, const struct lm_record *rec)
+{
+    for (size_t i = 0; i < rec->type->n_fields; i++) {
+        const struct lm_field *f = &rec->type->fields[i];
+        const struct lm_value *v = &rec->fields[i];
+
+        if (f->ftype != LM_F_UUID || !f->ref || lm_value_is_null(v)) {
+            continue;
+        }
+        if (!f->is_list) {
+            add_label(l, f->ref, lm_record_text(rec, (int)i));
+        }
+        for (size_t k = 0; f->is_list && v->kind == LM_LIST && k < v->len; k++) {
+            if (v->items[k].kind == LM_TEXT) {
+                add_label(l, f->ref, v->items[k].text);
+            }
+        }
+    }
+}
+
+/* ---- a list ---- */
+
+struct listing {
+    struct labels labels;
+    json_t *rows;
+    const char *filter; /* a part of the label or of any text that is not covered */
+    size_t offset, limit, seen;
+    bool failed;
+};
+
+static bool contains(const json_t *row, const char *part)
+{
+    const char *name;
+    json_t *value;
+
+    if (strstr(json_string_value(json_object_get(row, "label")), part)) {
+        return true;
+    }
+    json_object_foreach(json_object_get(row, "fields"), name, value)
+    {
+        if (json_is_string(value) && strstr(json_string_value(value), part)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Names can be found by whoever may see them: what is covered is not searched, so that nobody tries
+ * out an ID number digit by digit. */
+static bool take_row(void *arg, const struct lm_record *rec)
+{
+    struct listing *l = arg;
+    json_t *row = NULL;
+    bool wanted = true;
+
+    if (l->filter || (l->seen >= l->offset && l->seen < l->offset + l->limit)) {
+        row = lm_town_record(rec, l->labels.sight);
+        l->failed = !row;
+        wanted = row && (!l->filter || contains(row, l->filter));
+    }
+    if (wanted && l->seen >= l->offset && l->seen < l->offset + l->limit && row) {
+        (void)json_array_append(l->rows, row);
+        add_labels(&l->labels, rec);
+    }
+    l->seen += wanted;
+    json_decref(row);
+    return !l->failed;
+}
+
+static enum lm_status take_where(struct lm_api_call *call, const struct lm_type *type,
+                                 struct lm_where *where, size_t *n_out)
+{
+    char name[80];
+
+    *n_out = 0;
+    for (size_t i = 0; i < type->n_fields; i++) {
+        const char *value;
+
+        (void)snprintf(name, sizeof name, "f.%s", type->fields[i].name);
+        value = call->request->query(call->request, name);
+        if (!value) {
+            continue;
+        }
+        if (type->fields[i].sensitivity >= 2) {
+            return lm_fail(&call->err, LM_ERR_DENIED, "not_allowed", type->fields[i].name,
+                           "“%s”不能用来筛选。", "\"%s\" is no filter.", type->fields[i].zh);
+        }
+        if (*n_out == WHERE_MAX) {
+            return lm_fail(&call->err, LM_ERR_LIMIT, "too_many", "", "筛选条件太多。",
+                           "Too many filters.");
+        }
+        where[(*n_out)++] = (struct lm_where){.field = type->fields[i].name, .value = value};
+    }
+    return LM_OK;
+}
+
+/* GET types/person/records?station=…&f.state=submitted&q=…&offset=0&limit=100 */
+enum lm_status lm_town_list(struct lm_api_call *call)
+{
+    const struct lm_http_request *request = call->request;
+    const struct lm_type *type =
+        lm_catalog_type(lm_store_catalog(call->api->store), request->params[0]);
+    struct listing l = {.labels = {.api = call->api, .sight = lm_town_sight(call)},
+                        .filter = request->query(request, "q")};
+    struct lm_where where[WHERE_MAX];
+    size_t n_where = 0;
+    int64_t offset = 0, limit = 0;
+    enum lm_status st;
+
+    if (!type) {
+        return lm_fail(&call->err, LM_ERR_NOT_FOUND, "unknown_type", "type", "没有记录类型 %.40s。",
+                       "There is no record type %.40s.", request->params[0]);
+    }
+    l.filter = l.filter && l.filter[0] ? l.filter : NULL;
+    if (l.filter && strlen(l.filter) > FILTER_BYTES_MAX) {
+        return lm_fail(&call->err, LM_ERR_LIMIT, "too_long", "q", "要找的文字太长。",
+                       "The text to look for is too long.");
+    }
+    st = lm_api_number(call, "offset", 0, 10000000, 0, &offset);
+    if (st == LM_OK) {
+        st = lm_api_number(call, "limit", 1, LM_TOWN_ROWS_MAX, LM_TOWN_ROWS_DEFAULT, &limit);
+    }
+    if (st == LM_OK) {
+        st = take_where(call, type, where, &n_where);
+    }
+    if (st != LM_OK) {
+        return st;
+    }
+    l.offset = (size_t)offset;
+    l.limit = (size_t)limit;
+    l.rows = json_array();
+    l.labels.into = json_object();
+    lm_arena_init(&l.labels.arena, ARENA_BYTES);
+    st = lm_store_list(call->api->store, NULL, type->name, request->query(request, "station"),
+                       where, n_where, take_row, &l, &call->err);
+    lm_arena_free(&l.labels.arena);
+    call->answer = json_pack("{s:I,s:o,s:o}", "total", (json_int_t)l.seen, "records", l.rows,
+                             "labels", l.labels.into);
+    return st != LM_OK ? st : l.failed || !call->answer ? lm_api_no_memory(call) : LM_OK;
+}
+
+/* ---- one record ---- */
+
+static enum lm_status find(struct lm_api_call *call, struct lm_arena *arena, struct lm_record **out)
+{
+    char id[LM_UUID_TEXT + 1];
+    const char *type;
+    enum lm_status st = lm_api_id(call, 0, id);
+
+    if (st != LM_OK) {
+        return st;
+    }
+    type = lm_store_type_of(call->api->store, id);
+    st = type ? lm_store_get(call->api->store, arena, type, id, out) : LM_ERR_NOT_FOUND;
+    return st == LM_ERR_NOT_FOUND ? lm_fail(&call->err, st, "not_found", "id", "没有这条记录。",
+                                            "There is no such record.")
+                                  : st;
+}
+
+static enum lm_status answer_record(struct lm_api_call *call, const struct lm_record *rec,
+                                    struct lm_arena *arena, enum lm_town_sight sight)
+{
+    struct labels l = {.api = call->api, .arena = *arena, .sight = sight, .into = json_object()};
+
+    add_labels(&l, rec);
+    *arena = l.arena;
+    call->answer = lm_town_record(rec, sight);
+    (void)json_object_set_new(call->answer, "labels", l.into);
+    return call->answer ? LM_OK : lm_api_no_memory(call);
+}
+
+enum lm_status lm_town_get(struct lm_api_call *call)
+{
+    struct lm_record *rec = NULL;
+    struct lm_arena arena;
+    enum lm_status st;
+
+    lm_arena_init(&arena, ARENA_BYTES);
+    st = find(call, &arena, &rec);
+    if (st == LM_OK) {
+        st = answer_record(call, rec, &arena, lm_town_sight(call));
+    }
+    lm_arena_free(&arena);
+    return st;
+}
+
+/* POST records/{id}/reveal {"reason"}: all of one record. The log has it before the screen. */
+enum lm_status lm_town_reveal(struct lm_api_call *call)
+{
+    struct lm_record *rec = NULL;
+    const char *reason;
+    struct lm_arena arena;
+    size_t chars = 0;
+    enum lm_status st = lm_api_text(call, "reason", true, &reason);
+
+    if (st == LM_OK && (!lm_utf8_valid(reason, strlen(reason), &chars) || chars < 2 ||
+                        chars > 200 || lm_utf8_has_control(reason, strlen(reason)))) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "bad_text", "reason",
+                     "请写明查看的原因（2 至 200 个字）。", "Say why (2 to 200 characters).");
+    }
+    lm_arena_init(&arena, ARENA_BYTES);
+    if (st == LM_OK) {
+        st = find(call, &arena, &rec);
+    }
+    if (st == LM_OK) {
+        st = lm_town_log(call, "reveal", rec->id, reason, rec->type->name);
+    }
+    if (st == LM_OK) {
+        st = answer_record(call, rec, &arena, LM_SIGHT_FULL);
+    }
+    lm_arena_free(&arena);
+    return st;
+}
+
+/* ---- history ---- */
+
+struct past {
+    const struct lm_catalog *catalog;
+    const char *type;
+    enum lm_town_sight sight;
+    json_t *rows;
+    bool failed;
+};
+
+static bool add_change(void *arg, const json_t *row)
+{
+    struct past *p = arg;
+    json_t *copy = json_deep_copy(row);
+
+    lm_town_mask_fields(p->type ? lm_catalog_type(p->catalog, p->type) : NULL,
+                        json_object_get(copy, "fields"), p->sight);
+    p->failed = !copy || json_array_append_new(p->rows, copy) != 0;
+    return !p->failed;
+}
+
+enum lm_status lm_town_history(struct lm_api_call *call)
+{
+    char id[LM_UUID_TEXT + 1];
+    struct past p = {.catalog = lm_store_catalog(call->api->store),
+                     .sight = lm_town_sight(call),
+                     .rows = json_array()};
+    enum lm_status st = lm_api_id(call, 0, id);
+
+    if (st == LM_OK) {
+        p.type = lm_store_type_of(call->api->store, id);
+        st = lm_store_history(call->api->store, id, add_change, &p, &call->err);
+    }
+    call->answer = json_pack("{s:o}", "changes", p.rows);
+    return st != LM_OK ? st : p.failed || !call->answer ? lm_api_no_memory(call) : LM_OK;
+}

@@ -1,0 +1,109 @@
+/* The addresses of the town's API, and who may use each. */
+#include "hub/api/api.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define V LM_API_V
+
+const struct lm_api_route lm_town_routes[] = {
+    {"GET", V "openapi.json", LM_API_ANYONE, lm_town_openapi},
+    {"POST", V "session", LM_API_ANYONE, lm_town_login},
+    {"GET", V "session", LM_API_LOCKED_TOO, lm_town_session},
+    {"DELETE", V "session", LM_API_LOCKED_TOO, lm_town_logout},
+    {"POST", V "session/lock", LM_API_LOCKED_TOO, lm_town_lock},
+    {"POST", V "session/unlock", LM_API_LOCKED_TOO, lm_town_unlock},
+    {"POST", V "session/password", LM_API_USER, lm_town_password},
+    {"GET", V "users", LM_API_SECURITY, lm_town_users},
+    {"POST", V "users", LM_API_SECURITY, lm_town_user_add},
+    {"PATCH", V "users/{name}", LM_API_SECURITY, lm_town_user_edit},
+    {"GET", V "audit", LM_API_AUDITOR, lm_town_audit},
+    {"GET", V "counts", LM_API_FIGURES, lm_town_counts},
+    {"GET", V "counts/{indicator}/rows", LM_API_FIGURES, lm_town_count_rows},
+    {"GET", V "status", LM_API_USER, lm_town_status},
+    {"GET", V "stations", LM_API_FIGURES, lm_town_stations},
+    {"GET", V "catalog", LM_API_USER, lm_town_catalog},
+    {"GET", V "types/{type}/records", LM_API_STAFF, lm_town_list},
+    {"GET", V "records/{id}", LM_API_FIGURES, lm_town_get},
+    {"GET", V "records/{id}/history", LM_API_STAFF, lm_town_history},
+    {"POST", V "records/{id}/reveal", LM_API_STAFF, lm_town_reveal},
+    {"POST", V "records/{id}/return", LM_API_STAFF, lm_town_send_back},
+    {"GET", V "review/{kind}", LM_API_STAFF, lm_town_review},
+    {"POST", V "review/approve", LM_API_STAFF, lm_town_approve},
+    {"POST", V "review/conflicts/{id}/resolve", LM_API_STAFF, lm_town_resolve},
+    {"POST", V "review/held/{position}/release", LM_API_STAFF, lm_town_release},
+    {"POST", V "review/duplicates/merge", LM_API_STAFF, lm_town_merge},
+    {"POST", V "review/duplicates/unmerge", LM_API_STAFF, lm_town_unmerge},
+    {"POST", V "review/duplicates/dismiss", LM_API_STAFF, lm_town_dismiss},
+};
+const size_t lm_town_n_routes = sizeof lm_town_routes / sizeof *lm_town_routes;
+
+/* The catalogue in force, and the database that is in place, may both have changed. */
+static enum lm_status refresh(struct lm_api *api, struct lm_error *err)
+{
+    unsigned generation = atomic_load(&api->server->store_generation);
+    enum lm_status st = LM_OK;
+
+    if (generation != api->generation || !api->store) {
+        lm_store_close(&api->store);
+        st = lm_store_open(&api->server->hub->dir, api->server->hub->catalog, LM_STORE_READ,
+                           &api->store, err);
+        api->generation = generation;
+    }
+    if (st == LM_OK) {
+        st = lm_store_read_begin(api->store, err);
+        if (st == LM_OK) {
+            lm_store_read_end(api->store);
+        }
+    }
+    return st;
+}
+
+enum lm_status lm_town_open(struct lm_server *server, struct lm_api **out, struct lm_error *err)
+{
+    struct lm_api *api = calloc(1, sizeof *api);
+    enum lm_status st;
+
+    *out = NULL;
+    if (!api) {
+        return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
+    }
+    api->server = server;
+    lm_sessions_init(&api->sessions, LM_TOWN_IDLE_MS, LM_TOWN_END_MS);
+    api->door = (struct lm_api_door){
+        .api = api, .sessions = &api->sessions, .cookie = LM_TOWN_COOKIE, .before = refresh};
+    st = lm_audit_open(&server->hub->dir, &api->audit, err);
+    if (st == LM_OK) {
+        st = refresh(api, err);
+    }
+    if (st != LM_OK) {
+        lm_town_close(&api);
+    }
+    *out = api;
+    return st;
+}
+
+void lm_town_close(struct lm_api **api)
+{
+    if (*api) {
+        lm_store_close(&(*api)->store);
+        lm_audit_close(&(*api)->audit);
+        free(*api);
+        *api = NULL;
+    }
+}
+
+enum lm_status lm_town_log(struct lm_api_call *call, const char *what, const char *object,
+                           const char *reason, const char *detail)
+{
+    const struct lm_session *s = call->session;
+    const struct lm_audit_entry entry = {.at_ms = lm_clock_wall_ms(),
+                                         .user = s ? s->user : "",
+                                         .role = s ? s->role : "",
+                                         .what = what,
+                                         .object = object,
+                                         .reason = reason,
+                                         .detail = detail};
+
+    return lm_audit_add(call->api->audit, &entry, &call->err);
+}

@@ -1,0 +1,302 @@
+/* Logging in and out, accounts, and the audit log. */
+#include "common/account.h"
+#include "hub/api/api.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- passwords ---- */
+
+/* For how long an account is still locked, in ms. A clock that was set back locks no longer than
+ * the rule. */
+static int64_t locked_for(unsigned failures, int64_t failed_ms, int64_t now_ms)
+{
+    int64_t lock = lm_lockout_ms(failures), since = now_ms - failed_ms;
+
+    return lock > 0 && since >= -lock && since < lock ? lock - (since < 0 ? 0 : since) : 0;
+}
+
+static enum lm_status note_login(struct lm_api_call *call, const char *user, const char *role,
+                                 const char *what)
+{
+    const struct lm_audit_entry entry = {
+        .at_ms = lm_clock_wall_ms(), .user = user, .role = role, .what = what};
+
+    return lm_audit_add(call->api->audit, &entry, &call->err);
+}
+
+/* Judges a password and keeps count; the outcome is in the audit log before it is told. */
+static enum lm_status try_password(struct lm_api_call *call, const char *name, const char *password,
+                                   struct lm_user *user)
+{
+    struct lm_api *api = call->api;
+    char hash[LM_PASSWORD_HASH_BYTES];
+    struct lm_error ignored = {0};
+    unsigned failures = 0;
+    int64_t failed_ms = 0, now = lm_clock_wall_ms(), left;
+    enum lm_status st = lm_store_user_get(api->store, name, user, hash, &ignored);
+    bool known = st == LM_OK && !user->disabled, right;
+
+    if (st != LM_OK && st != LM_ERR_NOT_FOUND) {
+        call->err = ignored;
+        return st;
+    }
+    if (known) {
+        st = lm_audit_failures(api->audit, user->name, &failures, &failed_ms, &call->err);
+        left = locked_for(failures, failed_ms, now);
+        if (st != LM_OK || left > 0) {
+            return st != LM_OK ? st
+                               : lm_fail(&call->err, LM_ERR_DENIED, "locked_out", "password",
+                                         "密码输错次数太多，请 %lld 分钟后再试。",
+                                         "Too many wrong passwords: try again in %lld minutes.",
+                                         (long long)(left / 60000 + 1));
+        }
+    }
+    right = lm_password_matches(known ? hash : NULL, password);
+    st = note_login(call, known ? user->name : "?", known ? user->role : "",
+                    right ? "login" : "login_failed");
+    if (st == LM_OK && known && (!right || failures > 0)) {
+        st = lm_audit_set_failures(api->audit, user->name, right ? 0 : failures + 1, now,
+                                   &call->err);
+    }
+    return st != LM_OK ? st
+           : right     ? LM_OK
+                       : lm_fail(&call->err, LM_ERR_DENIED, "wrong_password", "password",
+                                 "账号或密码不对。", "The account or the password is wrong.");
+}
+
+/* ---- sessions ---- */
+
+static enum lm_status answer_session(struct lm_api_call *call, const struct lm_session *s)
+{
+    const struct lm_town *town = lm_store_town(call->api->store);
+
+    call->answer =
+        json_pack("{s:s,s:s,s:b,s:b,s:s,s:s,s:I}", "user", s->user, "role", s->role, "locked",
+                  (int)s->locked, "must_change", (int)s->must_change, "town", town->name, "code",
+                  town->code, "idle_ms", (json_int_t)LM_TOWN_IDLE_MS);
+    return call->answer ? LM_OK : lm_api_no_memory(call);
+}
+
+static void set_cookie(struct lm_api_call *call, const char *token)
+{
+    (void)snprintf(call->response->cookie, sizeof call->response->cookie,
+                   LM_TOWN_COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict%s", token,
+                   token[0] ? "" : "; Max-Age=0");
+}
+
+enum lm_status lm_town_login(struct lm_api_call *call)
+{
+    const char *name, *password;
+    char token[LM_SESSION_TOKEN_TEXT];
+    struct lm_user user;
+    struct lm_session *s;
+    enum lm_status st = lm_api_text(call, "user", true, &name);
+
+    if (st == LM_OK) {
+        st = lm_api_text(call, "password", true, &password);
+    }
+    if (st == LM_OK) {
+        st = try_password(call, name, password, &user);
+    }
+    if (st != LM_OK) {
+        return st;
+    }
+    lm_session_close(call->session); /* a new login, a new token */
+    s = lm_session_open(&call->api->sessions, user.name, user.role, lm_clock_mono_ms(), token);
+    s->must_change = user.must_change;
+    set_cookie(call, token);
+    return answer_session(call, s);
+}
+
+enum lm_status lm_town_session(struct lm_api_call *call)
+{
+    return answer_session(call, call->session);
+}
+
+enum lm_status lm_town_logout(struct lm_api_call *call)
+{
+    enum lm_status st = lm_town_log(call, "logout", "", "", "");
+
+    lm_session_close(call->session);
+    set_cookie(call, "");
+    return st;
+}
+
+enum lm_status lm_town_lock(struct lm_api_call *call)
+{
+    call->session->locked = true;
+    return answer_session(call, call->session);
+}
+
+enum lm_status lm_town_unlock(struct lm_api_call *call)
+{
+    const char *password;
+    struct lm_user user;
+    enum lm_status st = lm_api_text(call, "password", true, &password);
+
+    if (st == LM_OK) {
+        st = try_password(call, call->session->user, password, &user);
+    }
+    if (st != LM_OK) {
+        return st;
+    }
+    call->session->locked = false;
+    call->session->used_ms = lm_clock_mono_ms();
+    return answer_session(call, call->session);
+}
+
+/* ---- accounts ---- */
+
+struct account_job {
+    const char *name, *role, *password; /* NULL = as it is */
+    bool add, by_another, disable, enable;
+};
+
+static enum lm_status account_job(struct lm_hub *hub, void *arg, struct lm_error *err)
+{
+    const struct account_job *job = arg;
+    enum lm_status st = LM_OK;
+
+    if (job->add) {
+        return lm_store_user_add(hub->store, job->name, job->role, job->password, true,
+                                 lm_clock_wall_ms(), err);
+    }
+    if (job->password) {
+        st = lm_store_user_password(hub->store, job->name, job->password, job->by_another, err);
+    }
+    if (st == LM_OK && (job->disable || job->enable)) {
+        st = lm_store_user_disable(hub->store, job->name, job->disable, err);
+    }
+    return st;
+}
+
+/* One's own: the old one shows that it is oneself. Every other session of the account ends. */
+enum lm_status lm_town_password(struct lm_api_call *call)
+{
+    struct account_job job = {.name = call->session->user};
+    struct lm_session mine = *call->session;
+    const char *old;
+    struct lm_user user;
+    enum lm_status st = lm_api_text(call, "old", true, &old);
+
+    if (st == LM_OK) {
+        st = lm_api_text(call, "password", true, &job.password);
+    }
+    if (st == LM_OK) {
+        st = try_password(call, mine.user, old, &user);
+    }
+    if (st == LM_OK && strcmp(old, job.password) == 0) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "password_same", "password",
+                     "新密码不能与旧密码相同。", "The new password must differ from the old one.");
+    }
+    if (st == LM_OK) {
+        st = lm_server_do(call->api->server, account_job, &job, &call->err);
+    }
+    if (st == LM_OK) {
+        lm_sessions_close_user(&call->api->sessions, mine.user);
+        *call->session = mine;
+        call->session->must_change = false;
+        st = lm_town_log(call, "password", mine.user, "", "");
+    }
+    return st;
+}
+
+static bool add_user(void *arg, const struct lm_user *user)
+{
+    json_t *row = json_pack("{s:s,s:s,s:b,s:b}", "name", user->name, "role", user->role, "disabled",
+                            (int)user->disabled, "must_change", (int)user->must_change);
+
+    return row && json_array_append_new(arg, row) == 0;
+}
+
+enum lm_status lm_town_users(struct lm_api_call *call)
+{
+    json_t *rows = json_array();
+    enum lm_status st = lm_store_users(call->api->store, add_user, rows, &call->err);
+
+    call->answer = json_pack("{s:o}", "users", rows);
+    return st != LM_OK || call->answer ? st : lm_api_no_memory(call);
+}
+
+enum lm_status lm_town_user_add(struct lm_api_call *call)
+{
+    struct account_job job = {.add = true};
+    enum lm_status st = lm_api_text(call, "user", true, &job.name);
+
+    if (st == LM_OK) {
+        st = lm_api_text(call, "role", true, &job.role);
+    }
+    if (st == LM_OK) {
+        st = lm_api_text(call, "password", true, &job.password);
+    }
+    if (st == LM_OK) {
+        st = lm_server_do(call->api->server, account_job, &job, &call->err);
+    }
+    if (st == LM_OK) {
+        st = lm_town_log(call, "account_add", job.name, "", job.role);
+    }
+    if (st == LM_OK) {
+        call->response->status = 201;
+        call->answer = json_pack("{s:s,s:s}", "name", job.name, "role", job.role);
+        st = call->answer ? LM_OK : lm_api_no_memory(call);
+    }
+    return st;
+}
+
+/* Another's password, or whether the account may be used. */
+enum lm_status lm_town_user_edit(struct lm_api_call *call)
+{
+    struct account_job job = {.name = call->request->params[0], .by_another = true};
+    const json_t *disabled = json_object_get(call->body, "disabled");
+    enum lm_status st = lm_api_text(call, "password", false, &job.password);
+
+    if (st == LM_OK && disabled && !json_is_boolean(disabled)) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "bad_type", "disabled", "“disabled”应为是或否。",
+                     "\"disabled\" must be true or false.");
+    }
+    job.disable = json_is_true(disabled);
+    job.enable = json_is_false(disabled);
+    if (st == LM_OK && strcmp(job.name, call->session->user) == 0) {
+        st = lm_fail(&call->err, LM_ERR_DENIED, "own_account", "name",
+                     "不能这样改自己的账号；自己的密码请在“修改密码”里改。",
+                     "One's own account is not changed here.");
+    }
+    if (st == LM_OK) {
+        st = lm_server_do(call->api->server, account_job, &job, &call->err);
+    }
+    if (st == LM_OK) {
+        lm_sessions_close_user(&call->api->sessions, job.name);
+        st = lm_town_log(call,
+                         job.disable  ? "account_disable"
+                         : job.enable ? "account_enable"
+                                      : "account_password",
+                         job.name, "", "");
+    }
+    return st;
+}
+
+enum lm_status lm_town_audit(struct lm_api_call *call)
+{
+    const struct lm_http_request *request = call->request;
+    int64_t before = 0, rows = 100, bad = 0, n = 0;
+    enum lm_status st = lm_api_number(call, "before", 0, INT64_MAX / 2, 0, &before);
+
+    if (st == LM_OK) {
+        st = lm_api_number(call, "limit", 1, LM_AUDIT_ROWS_MAX, 100, &rows);
+    }
+    if (st == LM_OK) {
+        st = lm_audit_list(call->api->audit, request->query(request, "what"),
+                           request->query(request, "user"), before, (size_t)rows, &call->answer,
+                           &call->err);
+    }
+    if (st == LM_OK && request->query(request, "verify")) {
+        st = lm_audit_verify(call->api->audit, &bad, &n, &call->err);
+        if (st == LM_OK) {
+            (void)json_object_set_new(call->answer, "entries", json_integer(n));
+            (void)json_object_set_new(call->answer, "first_bad",
+                                      bad ? json_integer(bad) : json_null());
+        }
+    }
+    return st;
+}

@@ -1,0 +1,7 @@
+import { render } from 'preact';
+import { lang, setLang } from '@common/i18n';
+import '@common/style.css';
+import { App } from './app';
+
+setLang(lang());
+render(<App />, document.getElementById('page')!);

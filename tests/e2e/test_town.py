@@ -1,0 +1,225 @@
+"""The hub's API as the town's page and a hostile neighbour use it, over real HTTP, with a real village behind it: accounts and roles,
+figures and the rows behind them, what waits and what is done about it, what is covered, the audit log. Every answer is held against
+openapi.json (api.py).
+
+P10: figures state their coverage. P11: nobody reads or does what is not theirs.
+"""
+import sqlite3
+from urllib.parse import quote
+
+from api import Api
+from harness import Case, Town, consultation, person, uuid7, village_code, visit
+
+ROLES = ("clerk", "leader", "admin", "security", "auditor")
+FIRST, SECOND = "first-Passw0rd", "second-Passw0rd"
+
+
+class WithTown(Case):
+    """A town of two villages; accounts that have changed their first password, made when a test needs them."""
+
+    def setUp(self):
+        super().setUp()
+        self.t = Town(self, villages=2)
+        self.hub, self.node = self.t.hub, self.t.v[1]
+        self.people = self.node.add_ids([person(name="张建国"), person(name="李和平")])
+        self.visits = self.node.add_ids([visit([self.people[0]])])
+        self.node.sync()
+        self.address = self.hub.server.ready["http"]
+        self.roles = {}
+
+    def role(self, role):
+        if role not in self.roles:
+            self.hub.run("user", "add", f"{role}1", "-", "--role", role, stdin=FIRST + "\n")
+            self.roles[role] = api = Api(self.address)
+            api.login(f"{role}1", FIRST)
+            api("POST", "session/password", {"old": FIRST, "password": SECOND}, status=204)
+        return self.roles[role]
+
+    @property
+    def clerk(self):
+        return self.role("clerk")
+
+    @property
+    def leader(self):
+        return self.role("leader")
+
+    def error(self, answer, code):
+        self.assertEqual(answer.json["error"]["code"], code, answer)
+
+    def row(self, record_id, kind="person"):
+        return next(r for r in self.hub.rows("records", kind) if r["id"] == record_id)
+
+
+class Page(WithTown):
+    def test_first_password_is_changed_first(self):
+        self.hub.run("user", "add", "新人", "-", "--role", "clerk", stdin=FIRST + "\n")
+        api = Api(self.address)
+        self.assertTrue(api.login("新人", FIRST).json["must_change"])
+        self.error(api("GET", "types/person/records", status=403), "must_change")
+        self.error(api("POST", "session/password", {"old": FIRST, "password": FIRST}, status=422), "password_same")
+        self.error(api("POST", "session/password", {"old": FIRST, "password": "12345678"}, status=422), "password_simple")
+        api("POST", "session/password", {"old": FIRST, "password": SECOND}, status=204)
+        api("GET", "types/person/records", status=200)
+        self.assertFalse(Api(self.address).login("新人", SECOND).json["must_change"])
+
+    def test_wrong_passwords_lock_also_over_a_restart(self):
+        self.clerk("GET", "session", status=200)
+        api = Api(self.address)
+        for _ in range(5):
+            self.error(api("POST", "session", {"user": "clerk1", "password": "wrong-wrong"}, status=403), "wrong_password")
+        self.error(api("POST", "session", {"user": "clerk1", "password": SECOND}, status=403), "locked_out")
+        self.hub.server.stop()
+        self.hub.serve()
+        api = Api(self.hub.server.ready["http"])
+        self.error(api("POST", "session", {"user": "clerk1", "password": SECOND}, status=403), "locked_out")
+        self.error(api("POST", "session", {"user": "nobody", "password": SECOND}, status=403), "wrong_password")
+
+    def test_each_role_on_every_route(self):
+        """P11: a table of who may use what; and nobody without a session"""
+        staff, figures = {"clerk", "admin"}, {"clerk", "leader", "admin"}
+        may = {"users": {"security", "admin"}, "audit": {"auditor", "security"}, "counts": figures, "stations": figures, "types": staff,
+               "review": staff, "records": staff}
+        stranger = Api(self.address)
+        for path, methods in stranger.document["paths"].items():
+            for method, operation in methods.items():
+                if operation.get("security") == [] or "/session" in path:
+                    continue
+                name = path.removeprefix("/api/v1/").replace("{type}", "person").replace("{id}", uuid7()).replace("{indicator}", "I12")
+                name = name.replace("{kind}", "held").replace("{name}", "x").replace("{position}", "1")
+                body = None if method == "get" else {}
+                self.assertEqual(stranger(method.upper(), name, body).status, 401, path)
+                allowed = may.get(name.split("/")[0], set(ROLES))
+                allowed = figures if (method, path) == ("get", "/api/v1/records/{id}") else allowed
+                for role in ROLES:
+                    answer = self.role(role)(method.upper(), name, body)
+                    if role in allowed:
+                        self.assertNotEqual(answer.status, 403, f"{role} {method} {path}: {answer}")
+                    else:
+                        self.error(answer, "not_allowed")
+
+    def test_figures_are_those_of_the_command(self):
+        for question, command in ((f"counts?indicators=I12,I19v&by=village", ("I12", "I19v", "--by", "village")), ("counts", ()),
+                                  (f"counts?indicators=I12&station={village_code(1)}&from=2025-01-01&to=2025-12-31",
+                                   ("I12", "--station", village_code(1), "--from", "2025-01-01", "--to", "2025-12-31"))):
+            mine, theirs = self.leader("GET", question, status=200).json, self.hub.json("count", *command)
+            for document in (mine, theirs):
+                for key in ("as_of", "coverage"):
+                    document.pop(key)
+            self.assertEqual(mine, theirs)
+        self.error(self.leader("GET", "counts?indicators=I12,nonsense", status=422), "unknown_indicator")
+        self.error(self.leader("GET", "counts?from=2025-13-01", status=422), "bad_date")
+
+    def test_rows_behind_a_figure(self):
+        """P10: a figure and its rows are one question; a leader sees them covered"""
+        for api, shown in ((self.leader, "张＊＊"), (self.clerk, "张建国")):
+            rows = api("GET", f"counts/I12/rows?by=village&key={village_code(1)}", status=200).json
+            self.assertEqual((rows["total"], rows["type"], [r["id"] for r in rows["records"]]), (1, "visit", self.visits))
+            one = api("GET", f"records/{rows['records'][0]['fields']['persons'][0]}", status=200).json
+            self.assertEqual(one["label"], shown)
+            self.assertNotIn(self.row(self.people[0])["fields"]["id_no"], str(one))
+        self.assertEqual(self.leader("GET", f"counts/I12/rows?by=village&key={village_code(2)}", status=200).json["total"], 0)
+        self.assertEqual(self.leader("GET", "counts/I12/rows?from=2026-01-01", status=200).json["total"], 0)
+        self.error(self.leader("GET", "counts/I12/rows?key=x", status=422), "required")
+
+    def test_what_is_covered_is_shown_for_a_reason_that_is_logged(self):
+        """P11: ID numbers leave the hub only by reveal, and the log has it"""
+        number = self.row(self.people[0])["fields"]["id_no"]
+        listed = self.clerk("GET", f"types/person/records?station={village_code(1)}&q={quote('张建国')}", status=200)
+        self.assertEqual(listed.json["total"], 1)
+        self.assertNotIn(number, listed.raw.decode())
+        self.assertNotIn(number, self.clerk("GET", f"records/{self.people[0]}/history", status=200).raw.decode())
+        self.assertEqual(self.clerk("GET", f"types/person/records?q={number[:17]}", status=200).json["total"], 0)
+        self.error(self.clerk("GET", f"types/person/records?f.id_no={number}", status=403), "not_allowed")
+        self.error(self.clerk("POST", f"records/{self.people[0]}/reveal", {"reason": " "}, status=422), "bad_text")
+        full = self.clerk("POST", f"records/{self.people[0]}/reveal", {"reason": "核对身份证"}, status=200).json
+        self.assertEqual(full["fields"]["id_no"], number)
+        log = self.role("auditor")("GET", "audit?what=reveal&verify=1", status=200).json
+        self.assertEqual([(r["user"], r["object"], r["reason"]) for r in log["rows"]], [("clerk1", self.people[0], "核对身份证")])
+        self.assertIsNone(log["first_bad"])
+        db = sqlite3.connect(self.hub.dir / "audit.db")
+        with db:
+            db.execute("UPDATE audit SET reason = '' WHERE what = 'reveal'")
+        db.close()
+        self.assertEqual(self.role("auditor")("GET", "audit?verify=1", status=200).json["first_bad"], log["rows"][0]["n"])
+
+    def test_approve_and_send_back(self):
+        done = self.clerk("POST", "review/approve", {"type": "person", "ids": self.people + [uuid7()]}, status=200).json
+        self.assertEqual((done["approved"], len(done["left"])), (0, 3))  # without service and identity nobody becomes active
+        self.assertTrue(all(r["text"] for r in done["left"]))
+        done = self.clerk("POST", "review/approve", {"type": "visit", "ids": self.visits}, status=200).json
+        self.assertEqual((done["approved"], done["left"]), (1, []))
+        self.clerk("POST", f"records/{self.people[1]}/return", {"note": "请补电话"}, status=200)
+        self.node.sync()
+        self.assertEqual(self.node.get(self.visits[0])["state"], "verified")
+        back = self.node.get(self.people[1])
+        self.assertEqual((back["state"], back["fields"]["return_note"]), ("returned", "请补电话"))
+        for ids in ([], ["x"], [1], [uuid7()] * 501):
+            self.clerk("POST", "review/approve", {"type": "visit", "ids": ids}, status=422)
+        self.error(self.clerk("POST", "review/approve", {"type": "nonsense", "ids": [uuid7()]}, status=422), "not_approvable")
+        self.assertNotEqual(self.clerk("POST", f"records/{uuid7()}/return", {"note": "x"}).status, 200)
+        self.assertEqual(self.hub.rows("history", self.people[1])[-1]["user"], "clerk1")
+        self.hub.verify()
+
+    def test_conflict_and_duplicate(self):
+        """P6: both values are shown, a person chooses; one person's two files become one and two again"""
+        twin = self.t.v[2].add_ids([person(village_code(2), name="张建国", id_no=self.row(self.people[0])["fields"]["id_no"])])[0]
+        self.t.v[2].sync()
+        pairs = self.clerk("GET", "review/duplicates", status=200).json["rows"]
+        self.assertEqual({r["id"] for r in pairs[0]["records"]}, {self.people[0], twin})
+        self.clerk("POST", "review/duplicates/merge", {"id": twin, "into": self.people[0]}, status=200)
+        self.assertEqual(self.row(twin)["state"], "merged")
+        self.clerk("POST", "review/duplicates/unmerge", {"id": twin}, status=200)
+        self.assertNotEqual(self.row(twin)["state"], "merged")
+        self.hub.server.stop()
+        self.node.add([{"id": self.visits[0], "fields": {"gift_fen": 60000}}])
+        self.hub.run("add", "-", stdin='{"id":"%s","fields":{"gift_fen":70000}}\n' % self.visits[0])
+        self.hub.serve()
+        self.node.sync()
+        clerk = Api(self.hub.server.ready["http"])
+        clerk.login("clerk1", SECOND)
+        conflict = clerk("GET", "review/conflicts", status=200).json["rows"][0]
+        keep = next(s["n"] for s in conflict["siblings"] if s["value"]["gift_fen"] == 60000)
+        clerk("POST", f"review/conflicts/{conflict['id']}/resolve", {"keep": keep}, status=200)
+        self.assertEqual(clerk("GET", "review/conflicts", status=200).json["rows"], [])
+        self.assertEqual(self.row(self.visits[0], "visit")["fields"]["gift_fen"], 60000)
+        self.hub.verify()
+
+    def test_stations_and_restore_while_it_runs(self):
+        """P7: the page's own reader is that of the database that is in place"""
+        stations = {s["code"]: s for s in self.leader("GET", "stations", status=200).json["stations"]}
+        self.assertEqual(len(stations[village_code(1)]["replicas"]), 1)
+        backup = self.work / "backup"
+        self.hub.run("backup", backup)
+        self.node.add_ids([consultation()])
+        self.node.sync()
+        self.assertEqual(self.clerk("GET", "types/consultation/records", status=200).json["total"], 1)
+        self.hub.run("restore", backup)
+        self.assertEqual(self.clerk("GET", "types/consultation/records", status=200).json["total"], 0)
+        self.node.sync()
+        self.assertEqual(self.clerk("GET", "types/consultation/records", status=200).json["total"], 1)
+
+    def test_accounts(self):
+        admin = self.role("admin")
+        admin("POST", "users", {"user": "书记", "role": "leader", "password": FIRST}, status=201)
+        self.error(admin("POST", "users", {"user": "书记", "role": "leader", "password": FIRST}, status=409), "user_exists")
+        self.error(admin("POST", "users", {"user": "甲", "role": "king", "password": FIRST}, status=422), "bad_code")
+        self.error(admin("PATCH", "users/admin1", {"disabled": True}, status=403), "own_account")
+        self.error(admin("PATCH", "users/nobody", {"disabled": True}, status=404), "no_user")
+        leader = self.leader
+        admin("PATCH", "users/leader1", {"disabled": True}, status=204)
+        self.error(leader("GET", "counts", status=401), "no_session")  # at once
+        self.error(Api(self.address)("POST", "session", {"user": "leader1", "password": SECOND}, status=403), "wrong_password")
+        admin("PATCH", "users/leader1", {"disabled": False, "password": FIRST}, status=204)
+        self.assertTrue(Api(self.address).login("leader1", FIRST).json["must_change"])
+        self.assertIn(("书记", "leader"), [(u["name"], u["role"]) for u in admin("GET", "users", status=200).json["users"]])
+
+    def test_other_sites_and_odd_requests(self):
+        cookie = {"Cookie": self.clerk.cookie, "Content-Type": "application/json"}
+        for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Content-Type": "text/plain"}):
+            answer = self.clerk.raw("POST", "/api/v1/review/approve", b'{"type":"visit","ids":[]}', {**cookie, **headers})
+            self.assertIn(answer.status, (400, 403, 415, 421), answer)
+        for body in (b"[]", b"\xff", b'{"a":1,"a":2}', b"{" * 2000, b'{"type":5,"ids":{}}', b'{"type":"visit","ids":["\\u0000"]}'):
+            answer = self.clerk.raw("POST", "/api/v1/review/approve", body, cookie)
+            self.assertIn(answer.status, (400, 422), answer)
+        for path in ("types/%00/records", "types/person/records?limit=0", "types/person/records?offset=-1", "counts/..%2f/rows", "review/x", "records/x"):
+            self.assertIn(self.clerk.raw("GET", "/api/v1/" + path, None, cookie).status, (400, 404, 422), path)
