@@ -53,6 +53,15 @@ void lm_town_label(const struct lm_record *rec, enum lm_town_sight sight, char *
 /* Covers what stands in a map of field values, e.g. a conflict's siblings; type NULL: all of it. */
 void lm_town_mask_fields(const struct lm_type *type, json_t *fields, enum lm_town_sight sight);
 
+/* records.c. What the records are called that a row refers to, by id: {"id":"label"} in into. */
+struct lm_town_labels {
+    struct lm_api *api;
+    struct lm_arena arena;
+    enum lm_town_sight sight;
+    json_t *into;
+};
+void lm_town_add_labels(struct lm_town_labels *labels, const struct lm_record *rec);
+
 enum lm_status lm_town_login(struct lm_api_call *call);
 enum lm_status lm_town_session(struct lm_api_call *call);
 enum lm_status lm_town_logout(struct lm_api_call *call);

@@ -7,6 +7,7 @@
 
 #define INDICATORS_MAX 64
 #define INDICATORS_TEXT_MAX 1024
+#define LABELS_ARENA_BYTES (16 * 1024 * 1024)
 
 extern const char lm_hub_openapi[], lm_hub_openapi_end[];
 
@@ -50,7 +51,10 @@ enum lm_status lm_town_counts(struct lm_api_call *call)
 
 static json_t *row_json(void *arg, const struct lm_record *rec)
 {
-    return lm_town_record(rec, *(const enum lm_town_sight *)arg);
+    struct lm_town_labels *labels = arg;
+
+    lm_town_add_labels(labels, rec);
+    return lm_town_record(rec, labels->sight);
 }
 
 /* GET counts/I12/rows?by=village&key=999999101201&from=…: the same question as the figure's. */
@@ -58,7 +62,7 @@ enum lm_status lm_town_count_rows(struct lm_api_call *call)
 {
     struct lm_count_query query = take_query(call->request);
     const char *name = call->request->params[0], *key = call->request->query(call->request, "key");
-    enum lm_town_sight sight = lm_town_sight(call);
+    struct lm_town_labels labels = {.api = call->api, .sight = lm_town_sight(call)};
     int64_t limit = 0, offset = 0;
     enum lm_status st =
         lm_api_number(call, "limit", 1, LM_TOWN_ROWS_MAX, LM_TOWN_ROWS_DEFAULT, &limit);
@@ -72,9 +76,20 @@ enum lm_status lm_town_count_rows(struct lm_api_call *call)
         st = lm_fail(&call->err, LM_ERR_INVALID, "required", "by", "写了 key 就要写 by。",
                      "\"key\" needs \"by\".");
     }
-    return st == LM_OK ? lm_count_rows(call->api->store, &query, key, (size_t)offset, (size_t)limit,
-                                       row_json, &sight, &call->answer, &call->err)
-                       : st;
+    if (st != LM_OK) {
+        return st;
+    }
+    labels.into = json_object();
+    lm_arena_init(&labels.arena, LABELS_ARENA_BYTES);
+    st = lm_count_rows(call->api->store, &query, key, (size_t)offset, (size_t)limit, row_json,
+                       &labels, &call->answer, &call->err);
+    lm_arena_free(&labels.arena);
+    if (st != LM_OK) {
+        json_decref(labels.into);
+    } else {
+        (void)json_object_set_new(call->answer, "labels", labels.into);
+    }
+    return st;
 }
 
 /* ---- how it stands ---- */

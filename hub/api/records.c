@@ -12,14 +12,7 @@
 
 /* ---- what rows refer to ---- */
 
-struct labels {
-    struct lm_api *api;
-    struct lm_arena arena;
-    enum lm_town_sight sight;
-    json_t *into;
-};
-
-static void add_label(struct labels *l, const char *type, const char *id)
+static void add_label(struct lm_town_labels *l, const char *type, const char *id)
 {
     struct lm_record *rec = NULL;
     char label[400];
@@ -32,7 +25,7 @@ static void add_label(struct labels *l, const char *type, const char *id)
     (void)json_object_set_new(l->into, id, json_string(label));
 }
 
-static void add_labels(struct labels *l, const struct lm_record *rec)
+void lm_town_add_labels(struct lm_town_labels *l, const struct lm_record *rec)
 {
     for (size_t i = 0; i < rec->type->n_fields; i++) {
         const struct lm_field *f = &rec->type->fields[i];
@@ -55,7 +48,7 @@ static void add_labels(struct labels *l, const struct lm_record *rec)
 /* ---- a list ---- */
 
 struct listing {
-    struct labels labels;
+    struct lm_town_labels labels;
     json_t *rows;
     const char *filter; /* a part of the label or of any text that is not covered */
     size_t offset, limit, seen;
@@ -94,7 +87,7 @@ static bool take_row(void *arg, const struct lm_record *rec)
     }
     if (wanted && l->seen >= l->offset && l->seen < l->offset + l->limit && row) {
         (void)json_array_append(l->rows, row);
-        add_labels(&l->labels, rec);
+        lm_town_add_labels(&l->labels, rec);
     }
     l->seen += wanted;
     json_decref(row);
@@ -194,9 +187,10 @@ static enum lm_status find(struct lm_api_call *call, struct lm_arena *arena, str
 static enum lm_status answer_record(struct lm_api_call *call, const struct lm_record *rec,
                                     struct lm_arena *arena, enum lm_town_sight sight)
 {
-    struct labels l = {.api = call->api, .arena = *arena, .sight = sight, .into = json_object()};
+    struct lm_town_labels l = {
+        .api = call->api, .arena = *arena, .sight = sight, .into = json_object()};
 
-    add_labels(&l, rec);
+    lm_town_add_labels(&l, rec);
     *arena = l.arena;
     call->answer = lm_town_record(rec, sight);
     (void)json_object_set_new(call->answer, "labels", l.into);

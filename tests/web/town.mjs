@@ -1,7 +1,7 @@
 // A real hub and real nodes for tests of the pages, on loopback ports of their own and in a temporary directory. Processes die with
 // the test (PR_SET_PDEATHSIG through setpriv) and are stopped by their id. Nothing waits a fixed time.
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -120,8 +120,16 @@ export class Town {
     return `9999991012${String(v).padStart(2, '0')}`;
   }
 
-  serveHub() {
-    return this.hub.serve(['--sync', `tcp://127.0.0.1:${this.hub.port}`, '--http', '127.0.0.1:0']);
+  serveHub(http = 0) {
+    return this.hub.serve(['--sync', `tcp://127.0.0.1:${this.hub.port}`, '--http', `127.0.0.1:${http}`]);
+  }
+
+  /** Ends the hub, does what needs it away, and starts it at the same address. */
+  async restartHub(meanwhile = () => undefined) {
+    await this.hub.stop();
+    await meanwhile();
+    this.hub.http ??= await freePort();
+    return this.serveHub(this.hub.http);
   }
 
   /** The page's address. The port stays, so that an open page finds the program again. */
@@ -134,7 +142,7 @@ export class Town {
   async close() {
     for (const node of this.nodes) await node.stop();
     await this.hub.stop();
-    const logs = [this.hub, ...this.nodes].map((p) => readFileSync(p.log, 'utf8')).join('');
+    const logs = [this.hub, ...this.nodes].map((p) => (existsSync(p.log) ? readFileSync(p.log, 'utf8') : '')).join('');
     rmSync(this.work, { recursive: true, force: true });
     const report = /(ERROR: \w*Sanitizer|runtime error:|check failed:)[^]{0,3000}/.exec(logs);
     if (report) throw new Error(report[0]);

@@ -75,6 +75,12 @@ export function isMoney(field: Field): boolean {
   return field.type === 'int' && field.name.endsWith('_fen');
 }
 
+/** What a field is called where its value is shown: money is shown in yuan, whatever it is kept in. */
+export function fieldLabel(field: Field | undefined): string {
+  const text = label(field);
+  return field && isMoney(field) ? text.replace('(分)', '(元)').replace('(fen)', '(yuan)') : text;
+}
+
 /** Names of villages and offices by division code, filled once after login. */
 export const areas: Record<string, string> = {};
 

@@ -2,9 +2,9 @@
 // as a save would be; "saved" is said only after the program has committed it.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { ApiError, api, get, issueText, uuid7, type Issue, type RecordRow } from './api';
-import { stateText, valueText, type Catalog, type Field, type RecordType } from './catalog';
+import { fieldLabel, stateText, valueText, type Catalog, type Field, type RecordType } from './catalog';
 import { FieldInput } from './fields';
-import { label, t, timeText } from './i18n';
+import { t, timeText } from './i18n';
 import { Button, Dialog, enterGoesOn, Note, toast } from './ui';
 
 const CHECK_MS = 350;
@@ -65,7 +65,7 @@ function Conflict(props: { catalog: Catalog; type: RecordType; present: RecordRo
             const field = props.type.fields.find((f) => f.name === name);
             return field ? (
               <tr key={name}>
-                <th>{label(field)}</th>
+                <th>{fieldLabel(field)}</th>
                 <td>{valueText(props.catalog, field, props.present.fields[name], props.labels) || t('notFilled')}</td>
                 <td>{valueText(props.catalog, field, props.mine[name], props.labels) || t('notFilled')}</td>
               </tr>
@@ -255,7 +255,7 @@ export function RecordForm(props: FormProps) {
     return (
       <div class={bad ? 'field bad' : 'field'} data-field={f.name} key={f.name}>
         <label id={`${inputId}-label`} for={inputId}>
-          {label(f)}
+          {fieldLabel(f)}
           {isMust(f) && (
             <span class="star" title={t('required')}>
               *

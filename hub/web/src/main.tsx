@@ -1,6 +1,7 @@
 import { render } from 'preact';
 import { lang, setLang } from '@common/i18n';
 import '@common/style.css';
+import './town.css';
 import { App } from './app';
 
 setLang(lang());

@@ -4,7 +4,8 @@ import { api, get, onSession } from '@common/api';
 import { areas, type Catalog } from '@common/catalog';
 import { label, t } from '@common/i18n';
 import { Note, Toasts, Waiting } from '@common/ui';
-import { Door, LockScreen } from './door';
+import { LockScreen } from '@common/lock';
+import { Door } from './door';
 import { Home } from './home';
 import { BinPage, ListPage, PendingPage, ReturnedPage } from './lists';
 import { DAILY, ModelContext, type Session, type Status } from './model';
@@ -207,7 +208,7 @@ export function App() {
         />
       ) : null}
       {session ? <Inside session={session} gone={gone} onLock={() => setLocked(true)} onOut={() => setSession(null)} /> : null}
-      {session && locked ? <LockScreen session={session} onOpen={() => setLocked(false)} onOut={() => setSession(null)} /> : null}
+      {session && locked ? <LockScreen user={session.user} onOpen={() => setLocked(false)} onOut={() => setSession(null)} /> : null}
       <Toasts />
     </>
   );

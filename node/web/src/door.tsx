@@ -1,18 +1,10 @@
-// The door: the first account, logging in, and the lock that keeps the open form.
+// The door: the first account, and logging in.
 import { useEffect, useState } from 'preact/hooks';
 import { api, get } from '@common/api';
 import { t } from '@common/i18n';
-import { Button, Dialog, enterGoesOn, Note } from '@common/ui';
+import { Line } from '@common/lock';
+import { Button, enterGoesOn, Note } from '@common/ui';
 import type { Session } from './model';
-
-function Line(props: { id: string; text: string; type?: string; value: string; auto: string; onInput: (v: string) => void }) {
-  return (
-    <div class="field">
-      <label for={props.id}>{props.text}</label>
-      <input id={props.id} type={props.type ?? 'text'} value={props.value} autocomplete={props.auto} data-enter={props.type === 'password' ? 'own' : undefined} onInput={(e) => props.onInput((e.target as HTMLInputElement).value)} />
-    </div>
-  );
-}
 
 export function Door(props: { gone: boolean; onIn: (s: Session) => void }) {
   const [setup, setSetup] = useState<{ needed: boolean; name: string } | null>(null);
@@ -66,38 +58,5 @@ export function Door(props: { gone: boolean; onIn: (s: Session) => void }) {
         </div>
       </form>
     </main>
-  );
-}
-
-/** Over the page, which stays as it is underneath. */
-export function LockScreen(props: { session: Session; onOpen: () => void; onOut: () => void }) {
-  const [password, setPassword] = useState('');
-  const [error, setError] = useState('');
-  const submit = async (e: Event) => {
-    e.preventDefault();
-    try {
-      await api('POST', 'session/unlock', { password });
-      props.onOpen();
-    } catch (why) {
-      setError((why as Error).message);
-      setPassword('');
-    }
-  };
-  return (
-    <div class="curtain">
-      <Dialog title={t('locked')}>
-        <p>{t('lockedText', props.session.user)}</p>
-        <form class="form" onSubmit={submit}>
-          <Line id="unlock" text={t('password')} type="password" value={password} auto="current-password" onInput={setPassword} />
-          {error && <Note kind="bad">{error}</Note>}
-          <div class="actions">
-            <Button kind="main" type="submit" disabled={!password}>
-              {t('unlock')}
-            </Button>
-            <Button onClick={() => api('DELETE', 'session').then(props.onOut, props.onOut)}>{t('notYou')}</Button>
-          </div>
-        </form>
-      </Dialog>
-    </div>
   );
 }

@@ -1,7 +1,7 @@
 // Lists: records of a type, what waits, what came back, the recycle bin.
 import { useEffect, useState } from 'preact/hooks';
 import { api, get, type RecordRow } from '@common/api';
-import { fieldOf, stateText, typeOf, valueText, type Catalog, type RecordType } from '@common/catalog';
+import { fieldLabel, fieldOf, stateText, typeOf, valueText, type Catalog, type RecordType } from '@common/catalog';
 import { shownValue } from '@common/fields';
 import { label, t, timeText } from '@common/i18n';
 import { Button, Note, toast, useData, Waiting } from '@common/ui';
@@ -39,7 +39,7 @@ export function RecordTable(props: { type: RecordType; page: Page }) {
           <tr>
             {columns.map((c) => (
               <th key={c} scope="col">
-                {label(fieldOf(props.type, c))}
+                {fieldLabel(fieldOf(props.type, c))}
               </th>
             ))}
             <th scope="col">{label({ zh: '状态', en: 'State' })}</th>
@@ -176,7 +176,7 @@ export function ReturnedPage() {
               {label(type)} {r.label}
             </h2>
             <p>
-              <b>{t('reason')}:</b> {field ? `${label(field)}: ` : ''}
+              <b>{t('reason')}:</b> {field ? `${fieldLabel(field)}: ` : ''}
               {label({ zh: r.text, en: r.text_en || r.text })}
             </p>
             {r.note && (

@@ -1,7 +1,7 @@
 // One record: its card, its form, what belongs to it, its history.
 import { useState } from 'preact/hooks';
 import { api, get, type RecordRow } from '@common/api';
-import { codeText, fieldOf, stateText, typeOf, valueText, type RecordType } from '@common/catalog';
+import { codeText, fieldLabel, fieldOf, stateText, typeOf, valueText, type RecordType } from '@common/catalog';
 import { shownValue } from '@common/fields';
 import { RecordForm } from '@common/form';
 import { label, t, timeText } from '@common/i18n';
@@ -69,7 +69,7 @@ function Values(props: { type: RecordType; record: RecordRow; labels: Record<str
       <dl class="values">
         {fields.map((f) => (
           <div key={f.name}>
-            <dt>{label(f)}</dt>
+            <dt>{fieldLabel(f)}</dt>
             <dd>{text(f.name)}</dd>
           </div>
         ))}
@@ -98,7 +98,7 @@ function History(props: { type: RecordType; id: string; rev: string }) {
                 const words = field.format === 'idno' ? maskId(String(value ?? '')) : name === 'state' ? codeText(catalog, props.type.states, value) : shownValue(catalog, field, value) || valueText(catalog, field, value);
                 return (
                   <li key={name}>
-                    {label(field)}: {words || t('notFilled')}
+                    {fieldLabel(field)}: {words || t('notFilled')}
                   </li>
                 );
               })}

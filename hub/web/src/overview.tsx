@@ -1,0 +1,190 @@
+// The leader's page: eight figures that say how complete they are, the villages, and every other figure.
+import { get } from '@common/api';
+import { label } from '@common/i18n';
+import { Button, useData, Waiting } from '@common/ui';
+import { hashQuery } from './app';
+import { type Counts, type Coverage, type Figure, go, type Indicator, query, type Station, useModel } from './model';
+import { w } from './messages';
+import { before, COMPARES, type Compare, type Period, PERIODS, rangeOf, rangeText } from './periods';
+
+export const EIGHT = ['I09', 'I10', 'I12', 'I14', 'I17', 'I19', 'I21', 'I30b'];
+
+const NAMES_MAX = 10;
+
+export function coverageText(c: Coverage): string {
+  const through = c.complete_through?.slice(0, 10);
+  if (c.complete === c.stations && through) return w('coverageFull', c.stations, through);
+  return through ? w('coverage', c.complete, c.stations, through) : w('coverageNone', c.complete, c.stations);
+}
+
+export function CoverageLine(props: { coverage: Coverage; stations: Station[] }) {
+  const c = props.coverage;
+  const names = (codes: string[]) => {
+    const shown = codes.slice(0, NAMES_MAX).map((code) => props.stations.find((s) => s.code === code)?.name ?? code).join('、');
+    return codes.length > NAMES_MAX ? w('andMore', shown, codes.length) : shown;
+  };
+  return (
+    <div class="coverage">
+      <p>
+        <strong>{coverageText(c)}</strong>
+      </p>
+      {c.returned + c.held + c.conflicts > 0 && <p class="quiet">{w('coverageMore', c.returned, c.held, c.conflicts)}</p>}
+      {c.stale.length > 0 && <p class="quiet">{w('staleNames', names(c.stale))}</p>}
+      {c.never.length > 0 && <p class="quiet">{w('neverNames', names(c.never))}</p>}
+      {c.possible_gap.length > 0 && <p class="quiet">{w('gapNames', names(c.possible_gap))}</p>}
+    </div>
+  );
+}
+
+function Change(props: { now: Figure; then?: Figure; compare: Compare }) {
+  if (!props.then || !props.now.reported || !props.then.reported || props.now.value === null || props.then.value === null) return null;
+  const than = w(props.compare === 'same' ? 'cSame' : 'cBefore');
+  const money = props.now.unit === '元';
+  const difference = props.now.value - props.then.value;
+  const size = Math.abs(money ? difference / 100 : difference);
+  const text = `${Number.isInteger(size) ? size : size.toFixed(1)}${props.now.unit}`;
+  if (difference === 0) return <small>{w('same', than)}</small>;
+  return (
+    <small>
+      <span aria-hidden="true">{difference > 0 ? '▲ ' : '▼ '}</span>
+      {w(difference > 0 ? 'more' : 'less', than, text)}
+    </small>
+  );
+}
+
+function Share(props: { figure: Figure }) {
+  const value = props.figure.value;
+  if (props.figure.unit !== '%' || value === null) return null;
+  return (
+    <span class="bar" aria-hidden="true">
+      <span style={{ width: `${Math.max(0, Math.min(100, value))}%` }} />
+    </span>
+  );
+}
+
+function Large(props: { indicator: Indicator; figure: Figure; then?: Figure; compare: Compare; to: string }) {
+  const f = props.figure;
+  return (
+    <a class="figure" href={`#/${props.to}`}>
+      <span class="name">{label(props.indicator)}</span>
+      <span class={f.reported ? 'number' : 'quiet'}>
+        {f.reported ? f.display : w('unreported')}
+        {f.reported && f.unit !== '%' && f.value !== null && <small>{f.unit}</small>}
+      </span>
+      <Share figure={f} />
+      <Change now={f} then={props.then} compare={props.compare} />
+    </a>
+  );
+}
+
+export function tileOf(station: Station, c: Coverage): ['good' | 'wait' | 'bad', string, string] {
+  if (c.never.includes(station.code)) return ['bad', '✕', w('tNever')];
+  if (c.possible_gap.includes(station.code)) return ['bad', '!', w('tGap')];
+  if (c.stale.includes(station.code)) return ['wait', '○', w('tStale')];
+  return ['good', '✓', w('tComplete')];
+}
+
+function Tiles(props: { coverage: Coverage }) {
+  const { stations } = useModel();
+  return (
+    <section class="card">
+      <h2>{w('villages')}</h2>
+      <ul class="tiles">
+        {stations
+          .filter((s) => s.level === 'village')
+          .map((s) => {
+            const [kind, mark, text] = tileOf(s, props.coverage);
+            const newest = s.replicas.reduce<string>((at, r) => (r.complete_through && r.complete_through > at ? r.complete_through : at), '');
+            return (
+              <li key={s.code}>
+                <a class={`tile ${kind}`} href={`#/station/${s.code}`}>
+                  <b>{s.name}</b>
+                  <span>
+                    <span aria-hidden="true">{mark} </span>
+                    <span class="word">{text}</span>
+                  </span>
+                  {newest && <small>{newest.slice(0, 10)}</small>}
+                </a>
+              </li>
+            );
+          })}
+      </ul>
+    </section>
+  );
+}
+
+export function Choice<T extends string>(props: { text: string; name: string; value: T; options: [T, string][]; onChange: (v: T) => void }) {
+  return (
+    <label class="pick">
+      <span>{props.text}</span>
+      <select name={props.name} value={props.value} onChange={(e) => props.onChange((e.target as HTMLSelectElement).value as T)}>
+        {props.options.map(([v, text]) => (
+          <option key={v} value={v}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+export function usePeriod(): { period: Period; compare: Compare; set: (p: Period, c: Compare) => void } {
+  const asked = hashQuery();
+  const period = (PERIODS.find(([p]) => p === asked.get('p'))?.[0] ?? 'all') as Period;
+  const compare = (COMPARES.find(([c]) => c === asked.get('c'))?.[0] ?? 'same') as Compare;
+  return { period, compare, set: (p, c) => go(`${location.hash.slice(1).split('?')[0]}?p=${p}&c=${c}`) };
+}
+
+export function Overview() {
+  const { catalog, session, stations } = useModel();
+  const { period, compare, set } = usePeriod();
+  const range = rangeOf(period);
+  const past = before(period, compare);
+  const now = useData(() => get<Counts>(`counts?${query({ ...range })}`), [period]);
+  const then = useData(() => (past ? get<Counts>(`counts?${query({ ...past, indicators: EIGHT.join(',') })}`) : Promise.resolve(null)), [period, compare]);
+  if (!now.data) return <Waiting error={now.error} reload={now.reload} />;
+  const link = (id: string) => `figure/${id}?p=${period}`;
+  const others = catalog.indicators.filter((i) => !EIGHT.includes(i.id) && now.data?.indicators[i.id]);
+  return (
+    <>
+      <div class="head">
+        <h1>
+          {session.town} <small>{rangeText({ from: range.from, to: now.data.to })}</small>
+        </h1>
+        <div class="filters">
+          <Choice text={w('period')} name="period" value={period} options={PERIODS.map(([p, key]) => [p, w(key)])} onChange={(p) => set(p, compare)} />
+          {range.from && <Choice text={w('compare')} name="compare" value={compare} options={COMPARES.map(([c, key]) => [c, w(key)])} onChange={(c) => set(period, c)} />}
+          <Button onClick={() => window.print()}>{w('print')}</Button>
+        </div>
+      </div>
+      <CoverageLine coverage={now.data.coverage} stations={stations} />
+      <div class="figures">
+        {EIGHT.map((id) => {
+          const indicator = catalog.indicators.find((i) => i.id === id);
+          const figure = now.data?.indicators[id];
+          return indicator && figure ? <Large key={id} indicator={indicator} figure={figure} then={then.data?.indicators[id]} compare={compare} to={link(id)} /> : null;
+        })}
+      </div>
+      <Tiles coverage={now.data.coverage} />
+      <section class="card no-print">
+        <h2>{w('allFigures')}</h2>
+        <dl class="small-figures">
+          {others.map((i) => {
+            const f = now.data!.indicators[i.id]!;
+            return (
+              <div key={i.id}>
+                <dt>
+                  <a href={`#/${link(i.id)}`}>{label(i)}</a>
+                </dt>
+                <dd>
+                  {f.reported ? f.display : w('unreported')}
+                  {f.reported && f.unit !== '%' && f.value !== null ? f.unit : ''}
+                </dd>
+              </div>
+            );
+          })}
+        </dl>
+      </section>
+    </>
+  );
+}
