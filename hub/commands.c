@@ -28,6 +28,8 @@ const struct lm_hub_command lm_hub_commands[] = {
      "count [INDICATOR…] [--by village|office|month|category] [--from DATE] [--to DATE] [--station "
      "CODE12]",
      "consolidated counts with their coverage", lm_cmd_count},
+    {"summary", LM_NEEDS_READ, false, "summary [--year Y] [--out F.html]",
+     "the annual work summary (工作总结), since the beginning or of one year", lm_cmd_summary},
     {"records", LM_NEEDS_READ, false, "records TYPE [--station CODE12] [--where FIELD=VALUE]…",
      "current records as NDJSON", lm_cmd_records},
     {"history", LM_NEEDS_READ, false, "history ID", "every change of one record, with its outcome",

@@ -75,6 +75,7 @@ int lm_cmd_add(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_approve(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_send_back(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_count(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_summary(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_records(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_history(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_returned(struct lm_hub *hub, struct lm_cli *cli);

@@ -2,6 +2,7 @@
 #include "common/catalog_json.h"
 #include "hub/api/api.h"
 #include "hub/counts.h"
+#include "hub/summary.h"
 
 #include <string.h>
 
@@ -88,6 +89,29 @@ enum lm_status lm_town_count_rows(struct lm_api_call *call)
         json_decref(labels.into);
     } else {
         (void)json_object_set_new(call->answer, "labels", labels.into);
+    }
+    return st;
+}
+
+/* GET summary?year=2025: the work summary, or its page with format=html. */
+enum lm_status lm_town_summary(struct lm_api_call *call)
+{
+    const char *format = call->request->query(call->request, "format");
+    int64_t year = 0;
+    json_t *doc = NULL;
+    enum lm_status st = lm_api_number(call, "year", 0, 9999, 0, &year);
+
+    if (st == LM_OK) {
+        st = lm_summary(call->api->store, (int)year, lm_clock_wall_ms(), &doc, &call->err);
+    }
+    if (st == LM_OK && format && strcmp(format, "html") == 0) {
+        lm_summary_html(doc, &call->response->body);
+        call->response->content_type = "text/html; charset=utf-8";
+        (void)snprintf(call->response->disposition, sizeof call->response->disposition,
+                       "attachment; filename=\"summary-%lld.html\"", (long long)year);
+        json_decref(doc);
+    } else {
+        call->answer = doc;
     }
     return st;
 }

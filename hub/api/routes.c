@@ -20,6 +20,7 @@ const struct lm_api_route lm_town_routes[] = {
     {"GET", V "audit", LM_API_AUDITOR, lm_town_audit},
     {"GET", V "counts", LM_API_FIGURES, lm_town_counts},
     {"GET", V "counts/{indicator}/rows", LM_API_FIGURES, lm_town_count_rows},
+    {"GET", V "summary", LM_API_FIGURES, lm_town_summary},
     {"GET", V "status", LM_API_USER, lm_town_status},
     {"GET", V "stations", LM_API_FIGURES, lm_town_stations},
     {"GET", V "catalog", LM_API_USER, lm_town_catalog},

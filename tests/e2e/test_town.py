@@ -77,7 +77,7 @@ class Page(WithTown):
     def test_each_role_on_every_route(self):
         """P11: a table of who may use what; and nobody without a session"""
         staff, figures = {"clerk", "admin"}, {"clerk", "leader", "admin"}
-        may = {"users": {"security", "admin"}, "audit": {"auditor", "security"}, "counts": figures, "stations": figures, "types": staff,
+        may = {"users": {"security", "admin"}, "audit": {"auditor", "security"}, "counts": figures, "summary": figures, "stations": figures, "types": staff,
                "review": staff, "records": staff}
         stranger = Api(self.address)
         for path, methods in stranger.document["paths"].items():
@@ -108,6 +108,27 @@ class Page(WithTown):
             self.assertEqual(mine, theirs)
         self.error(self.leader("GET", "counts?indicators=I12,nonsense", status=422), "unknown_indicator")
         self.error(self.leader("GET", "counts?from=2025-13-01", status=422), "bad_date")
+
+    def test_summary_has_the_figures_of_the_count(self):
+        """P10: each number of the yearly text is an indicator's, what nobody reported is no 0, and the text says how complete it is"""
+        summary, counts = self.leader("GET", "summary", status=200).json, self.hub.json("count")
+        figures = [p for part in summary["parts"] for p in part["pieces"] if "indicator" in p]
+        self.assertGreaterEqual(len(figures), 20)
+        for piece in figures:
+            figure = counts["indicators"][piece["indicator"]]
+            self.assertEqual((piece["display"], piece["value"]), (figure["display"], figure["value"]))
+        self.assertEqual({p["display"] for p in figures if p["indicator"] == "I25"}, {"(未填报)"})
+        text = self.hub.run("summary").out
+        self.assertIn("共走访1人次", text)
+        self.assertIn("2个村站中1个已报全", text)
+        page = self.work / "summary.html"
+        self.hub.run("summary", "--year", "2025", "--out", page)
+        html = page.read_text(encoding="utf-8")
+        self.assertIn('共走访<span data-indicator="I12">1</span>人次', html)
+        self.assertIn("2025年1月1日至2025年12月31日", html)
+        self.assertEqual(self.leader.raw("GET", "/api/v1/summary?year=2025&format=html", None, {"Cookie": self.leader.cookie}).raw.decode(), html)
+        self.error(self.leader("GET", "summary?year=3000", status=422), "bad_year")
+        self.assertNotEqual(self.hub.run("summary", "--year", "20x5", check=False).rc, 0)
 
     def test_rows_behind_a_figure(self):
         """P10: a figure and its rows are one question; a leader sees them covered"""

@@ -178,7 +178,7 @@ test('accounts are made, disabled and given new passwords', async () => {
 
 test('every page reads at three sizes, with no fault that axe-core knows', async () => {
   const pages = {
-    leader1: ['', 'figure/I12?p=all', 'figure/I10', 'stations', `record/${people[0]}`, 'password'],
+    leader1: ['', 'figure/I12?p=all', 'figure/I10', 'summary', 'summary?year=2025', 'stations', `record/${people[0]}`, 'password'],
     clerk1: ['inbox', 'verify/person', 'list/person', 'review/duplicates', 'review/returned', `record/${people[0]}`],
     auditor1: ['audit'],
     admin1: ['accounts'],

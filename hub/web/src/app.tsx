@@ -14,6 +14,7 @@ import { w } from './messages';
 import { coverageText, Overview } from './overview';
 import { RecordPage, RegistersPage } from './records';
 import { StationsPage } from './stations';
+import { SummaryPage } from './summary';
 
 function useHash(): string[] {
   const [hash, set] = useState(location.hash);
@@ -49,6 +50,7 @@ function Menu(props: { session: Session; here: string; waits: number }) {
     <nav class="menu" aria-label={w('title')}>
       <ul>
         {seesFigures(s) && link('', w('overview'))}
+        {seesFigures(s) && link('summary', w('summary'))}
         {isStaff(s) && link('inbox', props.waits ? `${w('inbox')} (${props.waits})` : w('inbox'))}
         {isStaff(s) && link('list', w('registers'))}
         {seesFigures(s) && link('stations', w('stations'))}
@@ -68,6 +70,8 @@ function Page(props: { parts: string[]; session: Session }) {
   switch (page) {
     case 'figure':
       return <FigurePage id={a ?? ''} key={a} />;
+    case 'summary':
+      return <SummaryPage />;
     case 'inbox':
       return <InboxPage />;
     case 'verify':

@@ -7,7 +7,7 @@ import { hashQuery } from './app';
 import { type Counts, query, type Rows, useModel } from './model';
 import { w, type Word } from './messages';
 import { Choice, CoverageLine, usePeriod } from './overview';
-import { PERIODS, rangeOf, rangeText } from './periods';
+import { periodOptions, rangeOf, rangeText } from './periods';
 import { RecordTable } from './records';
 
 const WAYS: [string, Word][] = [['village', 'byVillage'], ['office', 'byOffice'], ['month', 'byMonth'], ['category', 'byCategory']];
@@ -65,7 +65,7 @@ export function FigurePage(props: { id: string }) {
           <small>{rangeText({ from: range.from, to: counts.data.to })}</small>
         </h1>
         <div class="filters">
-          <Choice text={w('period')} name="period" value={period} options={PERIODS.map(([p, word]) => [p, w(word)])} onChange={(p) => set(p, compare)} />
+          <Choice text={w('period')} name="period" value={period} options={periodOptions(period)} onChange={(p) => set(p, compare)} />
           {ways.length > 0 && (
             <Choice
               text={w('by')}

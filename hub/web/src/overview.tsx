@@ -5,7 +5,7 @@ import { Button, useData, Waiting } from '@common/ui';
 import { hashQuery } from './app';
 import { type Counts, type Coverage, type Figure, go, type Indicator, query, type Station, useModel } from './model';
 import { w } from './messages';
-import { before, COMPARES, type Compare, type Period, PERIODS, rangeOf, rangeText } from './periods';
+import { before, COMPARES, type Compare, type Period, periodOptions, PERIODS, rangeOf, rangeText } from './periods';
 
 export const EIGHT = ['I09', 'I10', 'I12', 'I14', 'I17', 'I19', 'I21', 'I30b'];
 
@@ -130,7 +130,8 @@ export function Choice<T extends string>(props: { text: string; name: string; va
 
 export function usePeriod(): { period: Period; compare: Compare; set: (p: Period, c: Compare) => void } {
   const asked = hashQuery();
-  const period = (PERIODS.find(([p]) => p === asked.get('p'))?.[0] ?? 'all') as Period;
+  const p0 = asked.get('p') ?? '';
+  const period = (/^\d{4}$/.test(p0) ? p0 : (PERIODS.find(([p]) => p === p0)?.[0] ?? 'all')) as Period;
   const compare = (COMPARES.find(([c]) => c === asked.get('c'))?.[0] ?? 'same') as Compare;
   return { period, compare, set: (p, c) => go(`${location.hash.slice(1).split('?')[0]}?p=${p}&c=${c}`) };
 }
@@ -152,7 +153,7 @@ export function Overview() {
           {session.town} <small>{rangeText({ from: range.from, to: now.data.to })}</small>
         </h1>
         <div class="filters">
-          <Choice text={w('period')} name="period" value={period} options={PERIODS.map(([p, key]) => [p, w(key)])} onChange={(p) => set(p, compare)} />
+          <Choice text={w('period')} name="period" value={period} options={periodOptions(period)} onChange={(p) => set(p, compare)} />
           {range.from && <Choice text={w('compare')} name="compare" value={compare} options={COMPARES.map(([c, key]) => [c, w(key)])} onChange={(c) => set(period, c)} />}
           <Button onClick={() => window.print()}>{w('print')}</Button>
         </div>

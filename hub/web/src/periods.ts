@@ -2,7 +2,8 @@
 import { today } from './model';
 import { w, type Word } from './messages';
 
-export type Period = 'year' | 'quarter' | 'month' | 'last' | 'all';
+/** Or a calendar year, "2025". */
+export type Period = 'year' | 'quarter' | 'month' | 'last' | 'all' | `${number}`;
 export type Compare = 'same' | 'before' | 'none';
 export const PERIODS: [Period, Word][] = [['year', 'pYear'], ['quarter', 'pQuarter'], ['month', 'pMonth'], ['last', 'pLast'], ['all', 'pAll']];
 export const COMPARES: [Compare, Word][] = [['same', 'cSame'], ['before', 'cBefore'], ['none', 'cNone']];
@@ -29,6 +30,7 @@ export function rangeOf(period: Period): Range {
   if (period === 'year') return { from: `${y}-01-01` };
   if (period === 'quarter') return { from: `${y}-${pad(Math.floor((Number(m) - 1) / 3) * 3 + 1)}-01` };
   if (period === 'month') return { from: `${y}-${m}-01` };
+  if (/^\d{4}$/.test(period)) return period === y ? { from: `${y}-01-01` } : { from: `${period}-01-01`, to: `${period}-12-31` };
   if (period === 'last') return { from: `${Number(y) - 1}-01-01`, to: `${Number(y) - 1}-12-31` };
   return {};
 }
@@ -37,8 +39,14 @@ export function rangeOf(period: Period): Range {
 export function before(period: Period, compare: Compare): Range | null {
   const range = rangeOf(period);
   if (compare === 'none' || !range.from) return null;
-  const months = compare === 'same' ? 12 : { year: 12, last: 12, quarter: 3, month: 1, all: 12 }[period];
+  const months = compare === 'same' ? 12 : period === 'quarter' ? 3 : period === 'month' ? 1 : 12;
   return { from: back(range.from, months), to: back(range.to ?? today(), months) };
+}
+
+/** The periods to choose from, with the calendar year that was asked for. */
+export function periodOptions(asked: Period): [Period, string][] {
+  const options = PERIODS.map(([p, word]): [Period, string] => [p, w(word)]);
+  return options.some(([p]) => p === asked) ? options : [...options, [asked, w('yearOf', asked)]];
 }
 
 export function rangeText(range: Range): string {
