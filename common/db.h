@@ -57,6 +57,17 @@ void lm_db_reserve_pages(int n, int page_bytes);
 enum lm_status lm_db_copy(struct lm_db *from, const char *path, struct lm_error *err) LM_MUST_USE;
 /* SQLite's own check of the whole file: LM_ERR_CORRUPT. */
 enum lm_status lm_db_check(struct lm_db *db, struct lm_error *err) LM_MUST_USE;
+/* A copy with a name: made beside it as PATH.part-…, judged by check (which may open it; LM_OK = it
+ * is good), synced, and only then given the name. LM_ERR_EXISTS "file_exists": nothing is
+ * overwritten. No half of a file is left. common/db_backup.c. */
+enum lm_status lm_db_backup(struct lm_db *from, const char *path,
+                            enum lm_status (*check)(void *arg, const char *copy,
+                                                    struct lm_error *err),
+                            void *arg, uint64_t *bytes_out, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_db_sync_file(const char *path, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_db_sync_directory_of(const char *path, struct lm_error *err) LM_MUST_USE;
+/* The file and what SQLite puts beside it; nobody may have it open. */
+void lm_db_remove(const char *path);
 /* Writes the log back into the file and empties it, as far as no reader is in the way. */
 void lm_db_checkpoint(struct lm_db *db);
 

@@ -31,6 +31,10 @@ const struct lm_node_command lm_node_commands[] = {
     {"bundle", LM_NODE_NEEDS_STORE,
      "bundle export FILE|FOLDER [--max-bytes N] | bundle import FILE",
      "what a USB stick carries to the town, and the town's reply", lm_node_cmd_bundle},
+    {"backup", LM_NODE_NEEDS_STORE, "backup FILE",
+     "a checked copy of this PC's data, while it runs", lm_node_cmd_backup},
+    {"restore", LM_NODE_NEEDS_STORE, "restore FILE",
+     "goes back to a backup and keeps what was entered since", lm_node_cmd_restore},
     {"user", LM_NODE_NEEDS_STORE,
      "user add NAME [-] [--role secretary|admin] | password NAME [-] | disable NAME | enable NAME "
      "| "

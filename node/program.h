@@ -48,6 +48,10 @@ int lm_node_cmd_list(struct lm_node *node, struct lm_cli *cli);
 int lm_node_cmd_history(struct lm_node *node, struct lm_cli *cli);
 int lm_node_cmd_returned(struct lm_node *node, struct lm_cli *cli);
 int lm_node_cmd_bundle(struct lm_node *node, struct lm_cli *cli);
+int lm_node_cmd_backup(struct lm_node *node, struct lm_cli *cli);
+int lm_node_cmd_restore(struct lm_node *node, struct lm_cli *cli);
+/* The second half of a restore, by who holds the link lock. */
+int lm_node_restore_adopt(struct lm_node *node, const char *staged, struct lm_cli *cli);
 int lm_node_cmd_status(struct lm_node *node, struct lm_cli *cli);
 int lm_node_cmd_user(struct lm_node *node, struct lm_cli *cli);
 

@@ -85,6 +85,30 @@ enum lm_status lm_nstore_me_make(struct lm_nstore *store, uint64_t replica, cons
 enum lm_status lm_nstore_set_offset(struct lm_nstore *store, int64_t offset_ms,
                                     struct lm_error *err) LM_MUST_USE;
 
+/* ---- backup and restore (store/backup.c) ---- */
+
+#define LM_STAGED_NAME 96
+/* Copies one snapshot to path, checks it (SQLite's integrity, the chain of the outbox), gives it
+ * its name and syncs it, while everything goes on. LM_ERR_EXISTS "file_exists"; LM_ERR_CORRUPT:
+ * this database is damaged. */
+enum lm_status lm_nstore_backup(struct lm_nstore *store, const char *path, uint64_t *bytes_out,
+                                struct lm_error *err) LM_MUST_USE;
+/* A checked copy of a backup in the data directory; lm_nstore_unstage removes it. */
+enum lm_status lm_nstore_stage(const struct lm_datadir *dir, const char *file,
+                               char staged[LM_STAGED_NAME], struct lm_error *err) LM_MUST_USE;
+void lm_nstore_unstage(const struct lm_datadir *dir, const char *staged);
+
+struct lm_restore_done {
+    uint64_t repeated;          /* changes made here that the backup lacked: kept */
+    bool other_pc;              /* the backup is of another enrolment of this station */
+    char aside[LM_STAGED_NAME]; /* the database as it was, in the data directory */
+};
+/* Goes back to what was staged, by who holds the link lock, in one transaction; every change that
+ * was made here since is repeated. LM_ERR_DENIED "other_station". */
+enum lm_status lm_nstore_restore(struct lm_nstore *store, const struct lm_datadir *dir,
+                                 const char *staged, int64_t now_ms, struct lm_restore_done *done,
+                                 struct lm_error *err) LM_MUST_USE;
+
 /* ---- the outbox (store/outbox.c) ---- */
 
 /* Appends a packed change to the branch of me and moves me's head and HLC, in the database and in

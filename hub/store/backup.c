@@ -63,111 +63,36 @@ static enum lm_status check_chain(struct lm_store *store, struct lm_mark *head_o
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
-static void remove_database(const char *path)
-{
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
-    char name[PATH_MAX + 16];
-
-    for (size_t i = 0; path[0] && i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        (void)snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
-        (void)unlink(name);
-    }
-}
-
-static enum lm_status sync_path(const char *path, int flags, struct lm_error *err)
-{
-    int fd = open(path, flags | O_RDONLY | O_CLOEXEC);
-    bool ok = fd >= 0 && fsync(fd) == 0;
-    int number = errno;
-
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    /* Some file systems of USB sticks know no fsync of a directory. */
-    return ok || (flags & O_DIRECTORY && number == EINVAL)
-               ? LM_OK
-               : lm_fail(err, number == ENOSPC ? LM_ERR_FULL : LM_ERR_IO, "io_error", "",
-                         "无法写入 %s：%s", "Cannot write %s: %s", path, strerror(number));
-}
-
-static enum lm_status sync_directory_of(const char *path, struct lm_error *err)
-{
-    char directory[PATH_MAX];
-    char *slash;
-
-    (void)snprintf(directory, sizeof directory, "%s", path);
-    slash = strrchr(directory, '/');
-    if (!slash) {
-        (void)snprintf(directory, sizeof directory, ".");
-    } else {
-        slash[slash == directory] = '\0';
-    }
-    return sync_path(directory, O_DIRECTORY, err);
-}
-
 /* ---- backup ---- */
 
-static enum lm_status taken(const char *path, struct lm_error *err)
-{
-    return lm_fail(err, LM_ERR_EXISTS, "file_exists", "", "文件 %s 已存在，不覆盖",
-                   "%s is there already and is not overwritten", path);
-}
+struct copy_check {
+    const struct lm_catalog *catalog;
+    struct lm_mark *head; /* where the copy's journal ends */
+};
 
-/* Gives the file its name unless something has it; file systems without links cannot say that in
- * one step. */
-static enum lm_status name_file(const char *from, const char *path, struct lm_error *err)
+static enum lm_status check_copy(void *arg, const char *path, struct lm_error *err)
 {
-    if (link(from, path) == 0) {
-        (void)unlink(from);
-        return LM_OK;
+    struct copy_check *c = arg;
+    struct lm_store *copy = NULL;
+    enum lm_status status = lm_store_open_file(path, c->catalog, false, true, &copy, err);
+
+    if (status == LM_OK) {
+        status = lm_db_check(copy->db, err);
     }
-    if (errno == EEXIST || access(path, F_OK) == 0) {
-        return taken(path, err);
+    if (status == LM_OK) {
+        status = check_chain(copy, c->head, err);
     }
-    return rename(from, path) == 0 ? LM_OK
-                                   : lm_fail(err, LM_ERR_IO, "io_error", "", "无法写入 %s：%s",
-                                             "Cannot write %s: %s", path, strerror(errno));
+    lm_store_close(&copy);
+    return status;
 }
 
 enum lm_status lm_store_backup(struct lm_store *store, const char *path, struct lm_backup *out,
                                struct lm_error *err)
 {
-    char part[PATH_MAX];
-    struct lm_store *copy = NULL;
-    struct stat info;
-    enum lm_status status;
+    struct copy_check check = {.catalog = store->catalog, .head = &out->head};
 
     memset(out, 0, sizeof *out);
-    if (access(path, F_OK) == 0) {
-        return taken(path, err);
-    }
-    if ((size_t)snprintf(part, sizeof part, "%s.part-%08x", path,
-                         (unsigned)lm_rand_next(&store->rnd)) >= sizeof part) {
-        return lm_fail(err, LM_ERR_LIMIT, "path_too_long", "", "路径太长", "The path is too long");
-    }
-    status = lm_db_copy(store->db, part, err);
-    if (status == LM_OK) {
-        status = lm_store_open_file(part, store->catalog, false, true, &copy, err);
-    }
-    if (status == LM_OK) {
-        status = lm_db_check(copy->db, err);
-    }
-    if (status == LM_OK) {
-        status = check_chain(copy, &out->head, err);
-    }
-    lm_store_close(&copy);
-    if (status == LM_OK) {
-        status = sync_path(part, 0, err);
-    }
-    if (status == LM_OK) {
-        out->bytes = stat(part, &info) == 0 ? (uint64_t)info.st_size : 0;
-        status = name_file(part, path, err);
-    }
-    if (status != LM_OK) {
-        remove_database(part);
-        return status;
-    }
-    return sync_directory_of(path, err);
+    return lm_db_backup(store->db, path, check_copy, &check, &out->bytes, err);
 }
 
 enum lm_status lm_store_backup_note(struct lm_store *store, const struct lm_mark *head,
@@ -339,10 +264,10 @@ enum lm_status lm_store_restore_stage(const struct lm_datadir *dir,
         status = stage(dir, catalog, hub_id, user, path, now_ms, out, err);
     }
     if (status == LM_OK) {
-        status = sync_path(path, 0, err);
+        status = lm_db_sync_file(path, err);
     }
     if (status != LM_OK) {
-        remove_database(path);
+        lm_db_remove(path);
     }
     return status;
 }
@@ -412,5 +337,5 @@ enum lm_status lm_store_restore_adopt(const struct lm_datadir *dir, const char *
         return lm_fail(err, status, "io_error", "", "无法换上恢复的数据库：%s",
                        "The restored database cannot be put in place: %s", strerror(errno));
     }
-    return sync_directory_of(path, err);
+    return lm_db_sync_directory_of(path, err);
 }

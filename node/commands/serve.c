@@ -94,6 +94,9 @@ static void take_request(struct lm_node_server *server, struct lm_control_reques
                strcmp(cli.argv[1], "import") == 0) {
         lm_control_finish(request, lm_node_bundle_import(server->node->store, &server->key, &cli));
         lm_link_restart(&server->link);
+    } else if (cli.argc == 2 && strcmp(cli.argv[0], "restore-adopt") == 0) {
+        lm_control_finish(request, lm_node_restore_adopt(server->node, cli.argv[1], &cli));
+        lm_link_restart(&server->link);
     } else {
         fprintf(request->err, "%s: 服务器不执行这个命令 / the server does not run this command\n",
                 LM_NODE_NAME);

@@ -1,0 +1,107 @@
+/* backup, restore: this PC's own copy. A restore runs where the link is: in the running server, or
+ * here under the link lock. */
+#include "common/base/util.h"
+#include "common/control.h"
+#include "node/server.h"
+
+#include <string.h>
+
+static const char *only_file(struct lm_cli *cli, struct lm_error *err)
+{
+    const char *file[1] = {NULL};
+    size_t n = 0;
+
+    enum lm_status st = lm_cli_options(cli, NULL, 0, file, 1, &n, err);
+
+    if (st == LM_OK && n != 1) {
+        st = lm_node_usage(err, "缺少文件名", "FILE is missing");
+    }
+    return st == LM_OK ? file[0] : NULL;
+}
+
+int lm_node_cmd_backup(struct lm_node *node, struct lm_cli *cli)
+{
+    struct lm_error err = {0};
+    const char *file = only_file(cli, &err);
+    uint64_t bytes = 0;
+
+    if (!file || lm_nstore_backup(node->store, file, &bytes, &err) != LM_OK) {
+        return lm_node_fail(cli, &err);
+    }
+    if (cli->json) {
+        json_t *doc = json_pack("{s:s,s:I}", "backup", file, "bytes", (json_int_t)bytes);
+
+        lm_json_print(cli->out, doc);
+        json_decref(doc);
+    } else {
+        fprintf(cli->out, "%s: 已备份并核对，%llu KB / backed up and checked\n", file,
+                (unsigned long long)(bytes + 1023) / 1024);
+    }
+    return LM_EXIT_OK;
+}
+
+/* By who holds the link lock. */
+int lm_node_restore_adopt(struct lm_node *node, const char *staged, struct lm_cli *cli)
+{
+    struct lm_restore_done done;
+    struct lm_error err = {0};
+
+    if (lm_nstore_restore(node->store, &node->dir, staged, lm_clock_wall_ms(), &done, &err) !=
+        LM_OK) {
+        return lm_cli_fail(cli, LM_NODE_NAME, &err);
+    }
+    if (cli->json) {
+        json_t *doc =
+            json_pack("{s:b,s:I,s:b,s:s}", "restored", 1, "repeated", (json_int_t)done.repeated,
+                      "other_pc", (int)done.other_pc, "aside", done.aside);
+
+        lm_json_print(cli->out, doc);
+        json_decref(doc);
+        return LM_EXIT_OK;
+    }
+    fprintf(
+        cli->out,
+        "已恢复；备份之后在本机录入的 %llu 条改动都已补上 / restored; %llu changes entered here "
+        "since the backup were kept\n原来的数据另存为 %s / what was there is kept as %s\n",
+        (unsigned long long)done.repeated, (unsigned long long)done.repeated, done.aside,
+        done.aside);
+    if (done.other_pc) {
+        fprintf(cli->out, "备份来自另一台电脑，其中没上报的改动由本机接着上报 / the backup is of "
+                          "another PC: this one goes on with what it had not sent\n");
+    }
+    fprintf(cli->out,
+            "联网后会自动与镇里核对 / the rest comes from the town at the next contact\n");
+    return LM_EXIT_OK;
+}
+
+static int ask_server(struct lm_node *node, struct lm_cli *cli, char *staged,
+                      const struct lm_error *busy)
+{
+    static char command[] = "restore-adopt", json[] = "--json";
+    char *argv[] = {command, staged, json};
+    struct lm_error err = {0};
+    int code = LM_EXIT_FAILED;
+    enum lm_status st = lm_control_call_to(node->dir.path, cli->json ? 3 : 2, argv, NULL, 0,
+                                           cli->out, cli->err, &code, &err);
+
+    return st == LM_OK ? code : lm_node_fail(cli, st == LM_ERR_NOT_FOUND ? busy : &err);
+}
+
+int lm_node_cmd_restore(struct lm_node *node, struct lm_cli *cli)
+{
+    struct lm_error err = {0};
+    const char *file = only_file(cli, &err);
+    char staged[LM_STAGED_NAME];
+    int code;
+    enum lm_status st;
+
+    if (!file || lm_nstore_stage(&node->dir, file, staged, &err) != LM_OK) {
+        return lm_node_fail(cli, &err);
+    }
+    st = lm_datadir_lock(&node->dir, LM_NODE_LOCK, &err);
+    code = st == LM_ERR_BUSY ? ask_server(node, cli, staged, &err)
+           : st == LM_OK     ? lm_node_restore_adopt(node, staged, cli)
+                             : lm_node_fail(cli, &err);
+    lm_nstore_unstage(&node->dir, staged);
+    return code;
+}
