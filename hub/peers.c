@@ -279,6 +279,27 @@ static void store_hello(struct lm_server *server, struct lm_hub_peer *peer,
     peer->touched = true;
 }
 
+static void store_offer(struct lm_server *server, struct lm_hub_peer *peer,
+                        const struct lm_msg_offer *offer)
+{
+    struct lm_error err = {0};
+    if (!lm_server_round(server)) {
+        return;
+    }
+    enum lm_status status = lm_store_recover(server->hub->store, &peer->row, offer,
+                                             lm_clock_wall_ms(), peer->recovered_id, &err);
+    peer->recovered = status == LM_OK;
+    peer->offer_waits = true;
+    peer->touched = true;
+    if (status == LM_ERR_LIMIT) {
+        lm_log(LM_LOG_WARN, "serve", "replica %llu: %s", (unsigned long long)peer->row.number,
+               err.en);
+    } else if (status != LM_OK) {
+        lm_log(LM_LOG_ERROR, "serve", "cannot keep what a node gave back: %s", err.en);
+        server->failed = true;
+    }
+}
+
 static void queue_read(struct lm_server *server, struct lm_hub_peer *peer,
                        const struct lm_hub_effect *e, bool bodies)
 {
@@ -389,6 +410,9 @@ static void run_effects(struct lm_server *server, struct lm_hub_peer *peer,
         case LM_HX_STORE_PUSH:
             store_push(server, peer, e->push);
             break;
+        case LM_HX_STORE_OFFER:
+            store_offer(server, peer, e->offer);
+            break;
         case LM_HX_READ_FEED:
             queue_read(server, peer, e, false);
             break;
@@ -450,6 +474,14 @@ static void tell_peer(struct lm_server *server, struct lm_hub_peer *peer)
         peer->hello_waits = false;
         peer->last = peer->hello_from;
         lm_server_step(server, peer, &event, &peer->last);
+    }
+    if (peer->offer_waits) {
+        memset(&event, 0, sizeof event);
+        event.kind = LM_HE_RECOVERED;
+        event.recovered.ok = peer->recovered;
+        memcpy(event.recovered.id, peer->recovered_id, sizeof event.recovered.id);
+        peer->offer_waits = false;
+        lm_server_step(server, peer, &event, NULL);
     }
     if (peer->n_pushes > 0) {
         memset(&event, 0, sizeof event);

@@ -102,6 +102,11 @@ void lm_hub_restored(struct lm_cli *cli, const char *file, const struct lm_resto
 int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_bundle_import(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_bundle_salvage(struct lm_hub *hub, struct lm_cli *cli);
+/* NUMBER or --all (*id 0) of a command that decides on what waits (commands/recovered.c). */
+enum lm_status lm_hub_choice(struct lm_cli *cli, int64_t *id, struct lm_error *err);
+int lm_cmd_recovered(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_recovered_accept(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_recovered_dismiss(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_salvaged(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_salvaged_accept(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_salvaged_dismiss(struct lm_hub *hub, struct lm_cli *cli);

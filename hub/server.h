@@ -40,6 +40,8 @@ struct lm_hub_peer {
     uint64_t common; /* of that HELLO: what the journal holds of what the node has seen */
     bool proof_held;
     struct lm_peer hello_from;
+    bool offer_waits, recovered; /* RECOVER: to be answered; whether it was kept, up to: */
+    char recovered_id[40];
 };
 struct lm_hub_read {
     struct lm_hub_peer *peer;

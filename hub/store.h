@@ -330,6 +330,28 @@ struct lm_act_result {
 enum lm_status lm_store_act(struct lm_store *store, const struct lm_act *act, int64_t now_ms,
                             struct lm_act_result *out, struct lm_error *err) LM_MUST_USE;
 
+/* ---- what nodes give back after the hub went back (recover.c) ---- */
+
+/* Keeps for a person what of these records is not known here. Nothing has effect before. Inside the
+ * caller's transaction. last_out: id up to which nothing need be offered again; LM_ERR_LIMIT: too
+ * much of this replica waits already, nothing was kept. */
+enum lm_status lm_store_recover(struct lm_store *store, const struct lm_replica *replica,
+                                const struct lm_msg_offer *offer, int64_t now_ms, char last_out[40],
+                                struct lm_error *err) LM_MUST_USE;
+struct lm_recovered_result {
+    size_t n;    /* taken over, or dismissed */
+    size_t came; /* had come by themselves meanwhile */
+    size_t left; /* still wait: their reason is in the list */
+};
+/* id 0: all that wait, other than those whose author may still send them, whose contents nodes do
+ * not agree on, or which are of another station's record: these are decided by number. Inside the
+ * caller's transaction. LM_ERR_NOT_FOUND "no_recovered". With a number that cannot be taken over:
+ * LM_ERR_INVALID with its reason. */
+enum lm_status lm_store_recovered_decide(struct lm_store *store, int64_t id, bool accept,
+                                         const char *user, int64_t now_ms,
+                                         struct lm_recovered_result *out,
+                                         struct lm_error *err) LM_MUST_USE;
+
 /* ---- USB sticks (usb.c, salvage.c) ---- */
 
 /* A bundle of the replica was taken in; complete_ms: what it moved replicas.complete_ms to, 0 =
@@ -451,6 +473,8 @@ enum lm_status lm_store_held(struct lm_store *store, lm_row_visit visit, void *a
 enum lm_status lm_store_conflicts(struct lm_store *store, lm_row_visit visit, void *arg,
                                   struct lm_error *err) LM_MUST_USE;
 /* {"id","station","record","type","user","at","op","fields"} of what waits for a decision. */
+enum lm_status lm_store_recovered(struct lm_store *store, lm_row_visit visit, void *arg,
+                                  struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_store_salvaged(struct lm_store *store, lm_row_visit visit, void *arg,
                                  struct lm_error *err) LM_MUST_USE;
 /* Keeps sibling n: itself a change of the hub with the current version as base. id: the conflict's,

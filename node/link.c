@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define ARENA_BYTES (48 * 1024 * 1024) /* a decoded page of LM_FRAME_BYTES_MAX */
+#define OFFERS_BYTES (4 * 1024 * 1024) /* one RECOVER before it is packed */
 #define RESTART_MS 5000                /* after a failure of the database or of making a socket */
 #define TICK_MS 500
 #define MESSAGES_A_ROUND 64
@@ -186,10 +187,12 @@ static void do_store_welcome(struct lm_link *link, const struct lm_node_effect *
     struct lm_error err = {0};
     struct lm_me me;
     uint64_t wanted = 0;
+    bool offers = false;
     struct lm_node_event *ev;
 
     if (lm_nstore_welcome(link->store, e->welcome.welcome, e->welcome.hub_offset_ms,
-                          e->welcome.hub_went_back, &me, &wanted, &err) != LM_OK) {
+                          e->welcome.hub_went_back, &me, &wanted, &err) != LM_OK ||
+        lm_nstore_has_offers(link->store, &offers, &err) != LM_OK) {
         fail(link, "cannot store the hub's welcome", &err);
         return;
     }
@@ -197,6 +200,7 @@ static void do_store_welcome(struct lm_link *link, const struct lm_node_effect *
     ev = answer(link, LM_NE_WELCOME_STORED);
     ev->stored.cursor = me.cursor;
     ev->stored.wanted = wanted;
+    ev->stored.offers = offers;
 }
 
 static void do_apply(struct lm_link *link, const struct lm_node_effect *e)
@@ -229,6 +233,25 @@ static void do_read_wanted(struct lm_link *link)
     ev = answer(link, LM_NE_WANTED);
     ev->wanted.ids = link->wanted;
     ev->wanted.n = n;
+}
+
+static void do_read_offers(struct lm_link *link)
+{
+    struct lm_error err = {0};
+    struct lm_proof proof;
+    struct lm_offer *items = NULL;
+    struct lm_node_event *ev;
+    size_t n = 0;
+
+    lm_arena_reset(&link->offers);
+    if (lm_nstore_offers(link->store, &link->offers, &proof, &items, &n, &err) != LM_OK) {
+        fail(link, "cannot read what the hub is to be offered", &err);
+        return;
+    }
+    ev = answer(link, LM_NE_OFFERS);
+    ev->offers.proof = proof;
+    ev->offers.items = items;
+    ev->offers.n = n;
 }
 
 static void do_catalog(struct lm_link *link, const struct lm_node_effect *e)
@@ -308,6 +331,14 @@ static void do_effect(struct lm_link *link, const struct lm_node_effect *e)
         break;
     case LM_NX_READ_WANTED:
         do_read_wanted(link);
+        break;
+    case LM_NX_READ_OFFERS:
+        do_read_offers(link);
+        break;
+    case LM_NX_DROP_OFFERS:
+        if (lm_nstore_offers_drop(link->store, e->offered->id, &err) != LM_OK) {
+            fail(link, "cannot note what the hub has been offered", &err);
+        }
         break;
     case LM_NX_OFFER:
     case LM_NX_STORE_PART:
@@ -413,6 +444,7 @@ enum lm_status lm_link_open(struct lm_link *link, struct lm_nstore *store,
     link->refused_ms = -1;
     lm_node_effects_init(&link->fx);
     lm_arena_init(&link->arena, ARENA_BYTES);
+    lm_arena_init(&link->offers, OFFERS_BYTES);
     lm_batch_init(&link->batch);
     lm_buf_init(&link->packed, LM_FRAME_BYTES_MAX);
     link->wanted = calloc(LM_WANT_MAX, sizeof *link->wanted);
@@ -439,6 +471,7 @@ void lm_link_close(struct lm_link *link)
     lm_context_destroy(&link->context);
     lm_node_effects_free(&link->fx);
     lm_arena_free(&link->arena);
+    lm_arena_free(&link->offers);
     lm_batch_free(&link->batch);
     lm_buf_free(&link->packed);
     free(link->wanted);

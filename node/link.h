@@ -21,7 +21,8 @@ struct lm_link {
     struct lm_dealer *dealer; /* NULL between two sockets */
     struct lm_node_session session;
     struct lm_node_effects fx;
-    struct lm_arena arena; /* of the message at hand */
+    struct lm_arena arena;  /* of the message at hand */
+    struct lm_arena offers; /* the next RECOVER */
     struct lm_batch batch;
     struct lm_buf packed;  /* the batch on its way into a PUSH */
     char (*wanted)[40];    /* [LM_WANT_MAX] */

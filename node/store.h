@@ -175,6 +175,20 @@ enum lm_status lm_nstore_wanted(struct lm_nstore *store, char (*ids)[40], size_t
 enum lm_status lm_nstore_put_kit_record(struct lm_nstore *store, const uint8_t *body, size_t n,
                                         const char *level, struct lm_error *err) LM_MUST_USE;
 
+/* ---- what a hub that went back is offered (store/offers.c) ---- */
+
+/* The first of them, in order of id, as many as fit one message, with the proof that they need.
+ * Everything is in arena. *n_out 0: nothing is left. */
+enum lm_status lm_nstore_offers(struct lm_nstore *store, struct lm_arena *arena,
+                                struct lm_proof *proof, struct lm_offer **out, size_t *n_out,
+                                struct lm_error *err) LM_MUST_USE;
+/* The hub has those up to this id. */
+enum lm_status lm_nstore_offers_drop(struct lm_nstore *store, const char *id,
+                                     struct lm_error *err) LM_MUST_USE;
+/* Whether there is any. */
+enum lm_status lm_nstore_has_offers(struct lm_nstore *store, bool *out,
+                                    struct lm_error *err) LM_MUST_USE;
+
 /* ---- over a USB stick (store/usb.c) ---- */
 
 enum { LM_EXPORT_OPEN = 0, LM_EXPORT_TAKING = 1, LM_EXPORT_TAKEN = 2 };

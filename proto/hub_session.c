@@ -251,7 +251,7 @@ static void answer_older(struct step *st, const struct lm_msg_hello *m)
 
 /* Only what this hub itself signed is believed about other incarnations: a number that anybody can
  * write must not stop the town. */
-static bool proof_verifies(const struct step *st, const struct lm_msg_hello *m)
+static bool proof_verifies(const struct step *st, const struct lm_proof *proof)
 {
     uint8_t sign_public[LM_SIGN_PUBLIC_BYTES];
 
@@ -261,7 +261,7 @@ static bool proof_verifies(const struct step *st, const struct lm_msg_hello *m)
     /* An Ed25519 secret key ends with its public half. */
     memcpy(sign_public, st->now->sign_secret + LM_SIGN_SECRET_BYTES - LM_SIGN_PUBLIC_BYTES,
            sizeof(sign_public));
-    return lm_proof_verifies(&m->proof, sign_public);
+    return lm_proof_verifies(proof, sign_public);
 }
 
 /* Whether HELLO shows an incarnation that is not before this one's line: higher, or of the same
@@ -282,7 +282,7 @@ static bool judge_hello(struct step *st, struct lm_msg_hello *m)
         send_error(st, "protocol", "no protocol version in common", RETRY_PERSON_S);
         return false;
     }
-    if (m->proof.incarnation.counter != 0 && !proof_verifies(st, m)) {
+    if (m->proof.incarnation.counter != 0 && !proof_verifies(st, &m->proof)) {
         add_log(st, "HELLO with a proof that this hub did not sign", m->proof.incarnation.counter);
         memset(&m->proof, 0, sizeof(m->proof));
     }
@@ -386,6 +386,7 @@ static void take_hello(struct step *st)
     s->news_sent = false;
     s->reading_feed = false;
     s->reading_bodies = false;
+    s->recovering = false;
     s->cursor = m->cursor;
     e = add(st, LM_HX_STORE_HELLO);
     e->hello.hello = m;
@@ -685,6 +686,59 @@ static void page_read(struct step *st)
     send_packed(st, ev->page.is_bodies ? LM_MSG_BODIES : LM_MSG_FEED, offset);
 }
 
+/* ---- RECOVER ---- */
+
+/* Only a node that this hub itself has told of an earlier history may say what was in it. What it
+ * says has no effect before a person has looked. An offer without an answer comes again. */
+static void take_offer(struct step *st)
+{
+    const struct lm_hub_event *ev = st->ev;
+    struct lm_hub_session *s = st->s;
+    struct lm_error err;
+    struct lm_msg_offer *m = lm_arena_alloc(ev->message.arena, sizeof(*m));
+
+    if (m == NULL) {
+        add_log(st, "no memory for RECOVER", ev->message.n);
+        return;
+    }
+    if (!READ(offer, m)) {
+        return;
+    }
+    if (m->session != s->session) {
+        send_error(st, "hello_first", "the session has ended", 1);
+        return;
+    }
+    if (!proof_verifies(st, &m->proof) ||
+        m->proof.incarnation.counter >= st->now->incarnation.counter) {
+        add_log(st, "RECOVER without a proof of an earlier history", m->proof.incarnation.counter);
+        return;
+    }
+    if (st->now->read_only || s->recovering || m->n == 0) {
+        add_log(st, "RECOVER that cannot be taken now", m->n);
+        return;
+    }
+    s->recovering = true;
+    add(st, LM_HX_STORE_OFFER)->offer = m;
+}
+
+static void recovered(struct step *st)
+{
+    struct lm_hub_session *s = st->s;
+    struct lm_msg_offered m = {.session = s->session};
+    size_t offset = st->fx->bytes.len;
+
+    if (s->state != LM_HS_LIVE || !s->recovering) {
+        return; /* of a session that has ended */
+    }
+    s->recovering = false;
+    if (!st->ev->recovered.ok) {
+        return;
+    }
+    memcpy(m.id, st->ev->recovered.id, sizeof(m.id));
+    lm_offered_pack(&st->fx->bytes, &m);
+    send_packed(st, LM_MSG_RECOVER, offset);
+}
+
 static void send_news(struct step *st, uint64_t position)
 {
     struct lm_msg_news m = {.position = position};
@@ -760,6 +814,9 @@ static void take_message(struct step *st)
     case LM_MSG_WANT:
         take_want(st);
         break;
+    case LM_MSG_RECOVER:
+        take_offer(st);
+        break;
     case LM_MSG_CATALOG:
         take_ask(st);
         break;
@@ -810,6 +867,9 @@ void lm_hub_session_step(struct lm_hub_session *session, const struct lm_hub_eve
         break;
     case LM_HE_NEWS:
         news(&st);
+        break;
+    case LM_HE_RECOVERED:
+        recovered(&st);
         break;
     case LM_HE_CATALOG:
         offer(&st);

@@ -17,6 +17,10 @@
 #define LM_FEED_BYTES_MAX (256 * 1024)
 #define LM_FEED_ENTRIES_MAX 1000
 #define LM_WANT_MAX 500
+#define LM_OFFER_RECORDS_MAX 500
+#define LM_OFFER_BYTES_MAX (256 * 1024) /* of one RECOVER; a larger record comes by itself */
+#define LM_RECOVERED_MAX 50000          /* undecided at the hub, of one installation */
+#define LM_RECOVERED_BYTES_MAX (32 * 1024 * 1024)
 #define LM_ACK_VERDICTS_MAX 100
 #define LM_CHECKPOINTS_MAX 64 /* places in the hub's journal that a node remembers */
 #define LM_BUNDLE_BYTES_MAX (64 * 1024 * 1024) /* one file on a stick; a long log takes several */

@@ -203,7 +203,7 @@ static enum lm_status step_hub_values(struct merge *m)
     char day[16], *kept;
 
     if (strcmp(m->type->name, "person") != 0 || field == NULL ||
-        m->in->author.by == LM_BY_VILLAGE ||
+        m->in->author.by == LM_BY_VILLAGE || m->in->recovered ||
         strcmp(lm_record_text(m->next, LM_C_STATE), "active") != 0 ||
         !lm_value_is_null(&m->next->fields[field->index]) || lm_record_deleted(m->next)) {
         return LM_OK;
@@ -328,7 +328,7 @@ static enum lm_status step_validate(struct merge *m)
         clear_invalid(m->next);
         return LM_OK;
     }
-    if (m->in->author.by == LM_BY_VILLAGE) {
+    if (m->in->author.by == LM_BY_VILLAGE || m->in->recovered) {
         m->out->verdict = LM_V_INVALID;
         m->out->reason = *fault;
         return mark_invalid(m, fault);

@@ -47,8 +47,12 @@ struct lm_merge_in {
     enum lm_status (*known)(void *ctx, struct lm_arena *arena, const char *id,
                             struct lm_version version, struct lm_known_change *out);
     void *known_ctx;
-    bool released; /* a person released it from held: missing references and bases, and guarded
-                      groups changed meanwhile ("confirm"), no longer hold it */
+    bool released;  /* a person released it from held: missing references and bases, and guarded
+                       groups changed meanwhile ("confirm"), no longer hold it */
+    bool recovered; /* a version out of a history of the hub that is gone, taken over by a person:
+                       what its author might do was judged there and is not judged again. A state
+                       that has moved since is argued about by rank, like a value. Goes with
+                       released */
 };
 
 struct lm_sibling_out { /* one group in conflict */

@@ -14,6 +14,9 @@ static const char *field_fault(const struct merge *m, int index)
     if (field->fill == LM_FILL_COMPUTED || index == LM_C_DELETED_AT) {
         return "system_field"; /* deletion is an operation, not a field */
     }
+    if (m->in->recovered && (field->group != LM_GROUP_ORIGIN || index == LM_C_VILLAGE_CODE)) {
+        return NULL;
+    }
     if (field->group == LM_GROUP_ORIGIN) {
         bool named = index == LM_C_VILLAGE_CODE && by != LM_BY_VILLAGE &&
                      (m->change->op == LM_OP_CREATE || by == LM_BY_SYSTEM);
@@ -48,8 +51,8 @@ enum lm_status merge_step_author(struct merge *m)
 {
     size_t kept = 0;
 
-    if (m->change->op == LM_OP_CREATE && (m->type->kept_by & LM_BY_VILLAGE) == 0 &&
-        m->in->author.by == LM_BY_VILLAGE) {
+    if (!m->in->recovered && m->change->op == LM_OP_CREATE &&
+        (m->type->kept_by & LM_BY_VILLAGE) == 0 && m->in->author.by == LM_BY_VILLAGE) {
         merge_refuse(m, "not_your_type", "", "这类记录由镇服务站登记",
                      "Records of this type are kept by the town");
         return LM_OK;
@@ -118,7 +121,8 @@ enum lm_status merge_step_owner(struct merge *m)
     bool ours = false;
     enum lm_status status;
 
-    if (m->current == NULL || m->in->author.by != LM_BY_VILLAGE || LM_BREAK(STRANGER_WRITES) ||
+    if (m->current == NULL || m->in->author.by != LM_BY_VILLAGE || m->in->recovered ||
+        LM_BREAK(STRANGER_WRITES) ||
         strcmp(lm_record_text(m->current, LM_C_VILLAGE_CODE), m->in->author.station) == 0) {
         return LM_OK;
     }
@@ -187,6 +191,9 @@ enum lm_status merge_step_authorize(struct merge *m)
     struct lm_issues issues;
     enum lm_status status;
 
+    if (m->in->recovered) {
+        return LM_OK;
+    }
     if (m->creates) {
         in.after = m->next;
     } else {

@@ -128,7 +128,7 @@ static bool frozen_since(const struct merge *m, int g)
 {
     const char *state = lm_record_text(m->current, LM_C_STATE);
 
-    if (m->in->author.by != LM_BY_VILLAGE || m->groups[LM_GROUP_STATE].seen) {
+    if (m->in->author.by != LM_BY_VILLAGE || m->in->recovered || m->groups[LM_GROUP_STATE].seen) {
         return false;
     }
     for (size_t i = 0; i < m->set.n; i++) {

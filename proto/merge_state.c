@@ -173,7 +173,8 @@ enum lm_status merge_step_state(struct merge *m)
     if (m->change->op == LM_OP_CREATE) {
         return created_again(m);
     }
-    if (value == NULL || lm_value_equal(value, &m->current->fields[LM_C_STATE])) {
+    if (m->in->recovered || value == NULL ||
+        lm_value_equal(value, &m->current->fields[LM_C_STATE])) {
         return merge_group_values(m, LM_GROUP_STATE, &m->set, false);
     }
     from = lm_record_text(m->current, LM_C_STATE);
@@ -208,8 +209,9 @@ enum lm_status merge_step_reopen(struct merge *m)
 {
     const char *state, *back = m->type->default_state;
 
-    if (m->creates || m->in->author.by != LM_BY_VILLAGE || m->groups[LM_GROUP_STATE].seen ||
-        m->transition || !m->changed || back == NULL || m->type->village_edits_in == NULL) {
+    if (m->creates || m->in->author.by != LM_BY_VILLAGE || m->in->recovered ||
+        m->groups[LM_GROUP_STATE].seen || m->transition || !m->changed || back == NULL ||
+        m->type->village_edits_in == NULL) {
         return LM_OK;
     }
     state = lm_record_text(m->current, LM_C_STATE);

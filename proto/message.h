@@ -23,6 +23,7 @@ enum lm_kind_msg {
     LM_MSG_FEED = 8,
     LM_MSG_WANT = 9,
     LM_MSG_BODIES = 10,
+    LM_MSG_RECOVER = 12,
     LM_MSG_CATALOG = 13,
     LM_MSG_NEWS = 14,
     LM_MSG_ERROR = 15
@@ -204,6 +205,24 @@ struct lm_msg_part {
     const uint8_t *bytes;
     size_t n;
 };
+/* RECOVER of a node: records as it held them in a history of the hub that is gone, in order of id.
+ * proof: the hub's own word that this node knew a history before the one that stands. */
+struct lm_offer {
+    char id[40];
+    const uint8_t *body; /* proto/feed.h */
+    size_t len;
+};
+struct lm_msg_offer {
+    uint64_t session;
+    struct lm_proof proof;
+    struct lm_offer *items;
+    size_t n; /* ≤ LM_OFFER_RECORDS_MAX */
+};
+/* RECOVER of a hub: what was offered up to this id needs not be offered again. */
+struct lm_msg_offered {
+    uint64_t session;
+    char id[40];
+};
 struct lm_msg_error {
     const char *code, *text;
     uint32_t retry_after_s;
@@ -227,6 +246,8 @@ LM_MESSAGE(want);
 LM_MESSAGE(news);
 LM_MESSAGE(ask);
 LM_MESSAGE(part);
+LM_MESSAGE(offer);
+LM_MESSAGE(offered);
 LM_MESSAGE(error);
 
 /* Batches: gathers changes until a limit says stop, then packs them. */

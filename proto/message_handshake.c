@@ -122,32 +122,6 @@ enum lm_status lm_enrolled_read(const uint8_t *data, size_t n, struct lm_arena *
 
 /* ---- HELLO ---- */
 
-static void pack_proof(struct lm_buf *buf, const struct lm_proof *proof)
-{
-    if (proof->incarnation.counter == 0) {
-        lm_pack_nil(buf);
-        return;
-    }
-    lm_pack_array(buf, 3);
-    lm_out_pair(buf, proof->incarnation.counter, proof->incarnation.random);
-    lm_out_mark(buf, &proof->mark);
-    lm_pack_bin(buf, proof->signature, sizeof proof->signature);
-}
-
-static void read_proof(struct lm_in *in, struct lm_proof *out)
-{
-    if (lm_in_nil(in)) {
-        return;
-    }
-    lm_in_array_of(in, "proof", 3);
-    lm_in_pair(in, "proof", &out->incarnation.counter, &out->incarnation.random);
-    out->mark = lm_in_mark(in, "proof");
-    lm_in_bytes(in, "proof", out->signature, sizeof out->signature);
-    if (lm_in_ok(in) && out->incarnation.counter == 0) {
-        lm_in_fail(in, "proof", LM_ERR_INVALID);
-    }
-}
-
 static void read_checkpoints(struct lm_in *in, struct lm_msg_hello *m)
 {
     m->checkpoints = lm_in_items(in, "checkpoints", LM_CHECKPOINTS_MAX, sizeof *m->checkpoints,
@@ -169,7 +143,7 @@ void lm_hello_pack(struct lm_buf *buf, const struct lm_msg_hello *m)
     lm_out_pair(buf, m->lease.counter, m->lease.random);
     lm_out_cursor(buf, &m->cursor);
     lm_out_mark(buf, &m->seen);
-    pack_proof(buf, &m->proof);
+    lm_out_proof(buf, &m->proof);
     lm_pack_uint(buf, m->catalog);
     lm_pack_bin(buf, m->catalog_hash, sizeof m->catalog_hash);
     lm_pack_int(buf, m->wall_ms);
@@ -194,7 +168,7 @@ enum lm_status lm_hello_read(const uint8_t *data, size_t n, struct lm_arena *are
         lm_in_pair(&in, "lease", &m->lease.counter, &m->lease.random);
         m->cursor = lm_in_cursor(&in, "cursor");
         m->seen = lm_in_mark(&in, "seen");
-        read_proof(&in, &m->proof);
+        m->proof = lm_in_proof(&in, "proof");
         m->catalog = (uint32_t)lm_in_uint(&in, "catalog", 0, UINT32_MAX);
         lm_in_bytes(&in, "catalog_hash", m->catalog_hash, sizeof m->catalog_hash);
         m->wall_ms = lm_in_int(&in, "wall_ms", -LM_IN_TIME_MAX, LM_IN_TIME_MAX);

@@ -337,3 +337,31 @@ void lm_out_version(struct lm_buf *buf, struct lm_version version)
     lm_pack_uint(buf, version.hlc);
     lm_pack_uint(buf, version.replica);
 }
+
+void lm_out_proof(struct lm_buf *buf, const struct lm_proof *proof)
+{
+    if (proof->incarnation.counter == 0) {
+        lm_pack_nil(buf);
+        return;
+    }
+    lm_pack_array(buf, 3);
+    lm_out_pair(buf, proof->incarnation.counter, proof->incarnation.random);
+    lm_out_mark(buf, &proof->mark);
+    lm_pack_bin(buf, proof->signature, sizeof proof->signature);
+}
+
+struct lm_proof lm_in_proof(struct lm_in *in, const char *element)
+{
+    struct lm_proof out = {0};
+    if (lm_in_nil(in)) {
+        return out;
+    }
+    lm_in_array_of(in, element, 3);
+    lm_in_pair(in, element, &out.incarnation.counter, &out.incarnation.random);
+    out.mark = lm_in_mark(in, element);
+    lm_in_bytes(in, element, out.signature, sizeof out.signature);
+    if (lm_in_ok(in) && out.incarnation.counter == 0) {
+        lm_in_fail(in, element, LM_ERR_INVALID);
+    }
+    return out;
+}

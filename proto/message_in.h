@@ -53,6 +53,7 @@ void lm_in_value(struct lm_in *in, const char *element, struct lm_value *out);
 struct lm_head lm_in_head(struct lm_in *in, const char *element);
 struct lm_mark lm_in_mark(struct lm_in *in, const char *element);
 struct lm_cursor lm_in_cursor(struct lm_in *in, const char *element);
+struct lm_proof lm_in_proof(struct lm_in *in, const char *element); /* nil: none */
 void lm_in_pair(struct lm_in *in, const char *element, uint64_t *counter, uint64_t *random);
 /* [hlc, replica]; zero_ok: [0, 0] = never set. */
 struct lm_version lm_in_version(struct lm_in *in, const char *element, bool zero_ok);
@@ -64,6 +65,7 @@ void lm_out_head(struct lm_buf *buf, const struct lm_head *head);
 void lm_out_mark(struct lm_buf *buf, const struct lm_mark *mark);
 void lm_out_cursor(struct lm_buf *buf, const struct lm_cursor *cursor);
 void lm_out_pair(struct lm_buf *buf, uint64_t counter, uint64_t random);
+void lm_out_proof(struct lm_buf *buf, const struct lm_proof *proof);
 void lm_out_version(struct lm_buf *buf, struct lm_version version);
 
 #endif

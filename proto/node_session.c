@@ -295,6 +295,14 @@ static void take_message(struct lm_ns_step *st)
         }
         break;
     }
+    case LM_MSG_RECOVER: {
+        struct lm_msg_offered m;
+
+        if (live_only(st) && READ(offered, &m)) {
+            lm_ns_recover_answer(st, &m);
+        }
+        break;
+    }
     case LM_MSG_ERROR: {
         struct lm_msg_error m;
 
@@ -323,6 +331,8 @@ static void take_refused(struct lm_ns_step *st)
         lm_ns_up_refused(st, st->ev->refused.first_seq);
     } else if (s->state == LM_NS_LIVE && st->ev->refused.kind == LM_MSG_CATALOG) {
         lm_ns_catalog_refused(st);
+    } else if (s->state == LM_NS_LIVE && st->ev->refused.kind == LM_MSG_RECOVER) {
+        lm_ns_recover_refused(st);
     } else if (s->state == LM_NS_LIVE) {
         lm_ns_down_refused(st, st->ev->refused.kind);
     }
@@ -384,6 +394,9 @@ static void take_event(struct lm_ns_step *st)
     case LM_NE_WANTED:
         lm_ns_down_wanted(st, ev->wanted.ids, ev->wanted.n);
         break;
+    case LM_NE_OFFERS:
+        lm_ns_recover_read(st);
+        break;
     case LM_NE_CATALOG:
         lm_ns_catalog_looked(st);
         break;
@@ -439,7 +452,8 @@ static void watch_silence(struct lm_ns_step *st)
 static void judge_synced(struct lm_ns_step *st)
 {
     struct lm_node_session *s = st->s;
-    bool synced = lm_ns_up_done(s) && lm_ns_down_done(s) && lm_ns_catalog_done(s);
+    bool synced =
+        lm_ns_up_done(s) && lm_ns_down_done(s) && lm_ns_catalog_done(s) && lm_ns_recover_done(s);
 
     if (synced && !s->synced) {
         s->synced = true;
@@ -469,6 +483,7 @@ static void pump(struct lm_ns_step *st)
             lm_ns_down_pump(st); /* PULL first: it tells the hub that the lease is held */
             lm_ns_up_pump(st);
             lm_ns_catalog_pump(st);
+            lm_ns_recover_pump(st);
             note_waiting(st);
             judge_synced(st);
         }

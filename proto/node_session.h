@@ -75,6 +75,7 @@ enum lm_node_event_kind {
     LM_NE_WANTED,         /* .wanted: answer to READ_WANTED */
     LM_NE_HASH_CHECKED,   /* .hash_ok: answer to CHECK_HASH */
     LM_NE_FORKED,         /* .forked: answer to FORK */
+    LM_NE_OFFERS,         /* .offers: answer to READ_OFFERS */
     LM_NE_CATALOG,        /* .catalog: answer to OFFER and STORE_PART */
     LM_NE_SEND_REFUSED,   /* .refused: the transport took neither this message nor a part of it */
     LM_NE_SYNC_NOW,       /* a person or `sync` asks: no waiting; SYNCED will be told again */
@@ -124,6 +125,7 @@ struct lm_node_event {
             struct lm_cursor
                 cursor;      /* to pull from: unchanged, or set back when hub_went_back was given */
             uint64_t wanted; /* ids in the wanted list */
+            bool offers;     /* something is to be offered to a hub that went back */
         } stored;
         struct {
             struct lm_cursor cursor; /* the node's cursor now: the page's next, or where it stood
@@ -140,6 +142,11 @@ struct lm_node_event {
             struct lm_head head;  /* of the new branch, which already carries what was unsent */
             struct lm_head acked; /* seq 0 with the chain start of the new branch */
         } forked;
+        struct {
+            struct lm_proof proof;
+            struct lm_offer *items; /* n = 0: nothing to be offered, or it could not be read */
+            size_t n;
+        } offers;
         struct {
             uint32_t number; /* of the effect that it answers */
             uint8_t hash[32];
@@ -166,6 +173,10 @@ enum lm_node_effect_kind {
     LM_NX_APPLY_FEED,    /* .feed: one transaction: entries, wanted list, and for a FEED cursor and
                             mark → FEED_APPLIED */
     LM_NX_READ_WANTED,   /* → WANTED with up to LM_WANT_MAX ids */
+    LM_NX_READ_OFFERS, /* → OFFERS with the first of what is to be offered to a hub that went back
+                        */
+    LM_NX_DROP_OFFERS, /* .offered: the hub has what was offered up to this id; no answer. Losing it
+                          is harmless */
     LM_NX_OFFER, /* .part: the hub has this catalogue and we another → CATALOG. No bytes in it. */
     LM_NX_STORE_PART, /* .part: keep these bytes; when all are there, take the catalogue in, in one
                          transaction → CATALOG */
@@ -219,6 +230,7 @@ struct lm_node_effect {
             const struct lm_msg_feed *page;
             bool is_bodies;
         } feed;
+        const struct lm_msg_offered *offered;
         const struct lm_msg_part *part;
         struct {
             const char *reason;  /* "acked_beyond_head", "hash_differs", "rolled_back" */
@@ -345,7 +357,19 @@ struct lm_node_session {
         uint32_t tries;          /* questions in a row without a part */
         int64_t sent_ms, at_ms;  /* mono: last question; the next not before */
     } catalog;
+
+    struct {
+        bool none;             /* nothing (more) to be offered in this session */
+        bool reading;          /* READ_OFFERS given */
+        bool asking;           /* RECOVER unanswered */
+        uint32_t left_waiting; /* times in a row that no answer came */
+        char last[40];         /* id of the last record of that RECOVER */
+        int64_t at_ms;         /* mono: not before; while asking: given up then */
+    } recover;
 };
+
+#define LM_NODE_OFFER_WAIT_MS 30000 /* RECOVER not answered → again; twice as long each time … */
+#define LM_NODE_OFFER_WAIT_MAX_MS 600000 /* … up to this */
 
 #define LM_NODE_CATALOG_TRIES_MAX 5 /* questions without an answer; then with the next offer */
 

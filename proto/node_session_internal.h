@@ -63,6 +63,15 @@ void lm_ns_down_pump(struct lm_ns_step *st);
 bool lm_ns_down_outstanding(const struct lm_node_session *s);
 bool lm_ns_down_done(const struct lm_node_session *s); /* caught up, nothing wanted */
 
+/* What a hub that went back is offered: node_session_recover.c */
+void lm_ns_recover_begin(struct lm_ns_step *st); /* a session begins */
+void lm_ns_recover_read(struct lm_ns_step *st);  /* on OFFERS */
+void lm_ns_recover_answer(struct lm_ns_step *st, const struct lm_msg_offered *m);
+void lm_ns_recover_refused(struct lm_ns_step *st);
+void lm_ns_recover_pump(struct lm_ns_step *st);
+/* All is offered, or the hub does not take more now. */
+bool lm_ns_recover_done(const struct lm_node_session *s);
+
 /* The catalogue: node_session_catalog.c */
 void lm_ns_catalog_begin(struct lm_ns_step *st); /* a session begins: WELCOME told of the hub's */
 void lm_ns_catalog_part(struct lm_ns_step *st, const struct lm_msg_part *part);

@@ -128,32 +128,12 @@ int lm_cmd_salvaged(struct lm_hub *hub, struct lm_cli *cli)
     return status == LM_OK ? LM_EXIT_OK : lm_hub_fail(cli, &err);
 }
 
-static enum lm_status read_choice(struct lm_cli *cli, int64_t *id, struct lm_error *err)
-{
-    bool all = false;
-    const char *positional[1];
-    const struct lm_cli_option options[] = {{.name = "--all", .flag = &all}};
-    size_t n = 0;
-    char *end = NULL;
-    enum lm_status status = lm_hub_options(cli, options, 1, positional, 1, &n, err);
-
-    *id = 0;
-    if (status == LM_OK && n == 1) {
-        *id = strtoll(positional[0], &end, 10);
-    }
-    if (status == LM_OK && ((n == 1) == all || (n == 1 && (*end || *id < 1)))) {
-        status = lm_fail(err, LM_ERR_INVALID, "usage", "", "应给出一个编号,或 --all",
-                         "takes a number, or --all");
-    }
-    return status;
-}
-
 static int decide(struct lm_hub *hub, struct lm_cli *cli, bool accept)
 {
     struct lm_error err = {0};
     int64_t id = 0;
     size_t n = 0;
-    enum lm_status status = read_choice(cli, &id, &err);
+    enum lm_status status = lm_hub_choice(cli, &id, &err);
 
     if (status == LM_OK) {
         status = lm_store_begin(hub->store, &err);

@@ -160,6 +160,10 @@ static enum lm_status begin_incarnation(struct lm_store *store, const char *user
     if (status == LM_OK) {
         status = put_number(store, "rival", 0, err);
     }
+    if (status == LM_OK) {
+        store->begins = store->state.head.position;
+        status = put_number(store, "incarnation_position", store->begins, err);
+    }
     return status == LM_OK
                ? journal_act(store, store->town.incarnation.counter, user, why, now_ms, err)
                : status;
@@ -169,6 +173,7 @@ enum lm_status lm_store_new_incarnation(struct lm_store *store, const char *user
                                         int64_t now_ms, struct lm_error *err)
 {
     struct lm_town town = store->town;
+    uint64_t begins = store->begins;
     enum lm_status status = lm_store_begin(store, err);
 
     if (status == LM_OK) {
@@ -184,6 +189,7 @@ enum lm_status lm_store_new_incarnation(struct lm_store *store, const char *user
     if (status != LM_OK) {
         lm_store_rollback(store);
         store->town = town;
+        store->begins = begins;
         return status;
     }
     lm_log(LM_LOG_WARN, "store", "incarnation %" PRIu64 " begins: %s",

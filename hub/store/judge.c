@@ -238,7 +238,9 @@ static enum lm_status ask_merge(struct lm_store *store, const struct lm_jentry *
     struct lm_merge_in in = {
         .catalog = store->catalog,
         .change = change,
-        .author = {.replica = e->replica, .by = (enum lm_author)e->by, .station = e->station},
+        .author = {.replica = e->replica,
+                   .by = (enum lm_author)(e->by & ~LM_BY_RECOVERED),
+                   .station = e->station},
         .current = s->current,
         .type_of_id = s->type_of[0] ? s->type_of : NULL,
         .creation_refused = s->creation_refused,
@@ -247,7 +249,8 @@ static enum lm_status ask_merge(struct lm_store *store, const struct lm_jentry *
         .lookup = &store->lookup,
         .known = known,
         .known_ctx = store,
-        .released = released,
+        .released = released || (e->by & LM_BY_RECOVERED) != 0,
+        .recovered = (e->by & LM_BY_RECOVERED) != 0,
     };
 
     memset(out, 0, sizeof *out);
@@ -334,6 +337,10 @@ static enum lm_status check_identity(struct lm_store *store, const struct lm_jud
         status =
             lm_journal_find(store, &store->arena, change->id,
                             (struct lm_version){.hlc = change->hlc, .replica = e->replica}, &old);
+        if (status == LM_OK && (old.by & LM_BY_RECOVERED) != 0) {
+            status =
+                LM_ERR_NOT_FOUND; /* the author has it after all: all of it, not what others saw */
+        }
         if (status == LM_OK) {
             *decided = true;
             if (old.body_len == e->body_len && memcmp(old.body, e->body, e->body_len) == 0) {

@@ -245,6 +245,26 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
                           " ORDER BY replica, hlc",
     [LM_Q_SALVAGE_CLOSE] =
         "UPDATE salvage SET state = ?2, decided_by = ?3, decided_ms = ?4 WHERE id = ?1",
+    [LM_Q_RECOVERED_SAME] = "SELECT id, state, body FROM recovered WHERE record = ?1 AND"
+                            " replica = ?2 AND hlc = ?3 ORDER BY n",
+    [LM_Q_RECOVERED_PUT] =
+        "INSERT INTO recovered(record, type, replica, hlc, n, body, from_replica, station, other,"
+        " at_ms) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+    [LM_Q_RECOVERED_GROW] = "UPDATE recovered SET body = ?2 WHERE id = ?1",
+    [LM_Q_RECOVERED_LIST] =
+        "SELECT r.id, r.record, r.type, r.replica, r.hlc, r.n, r.body, r.from_replica, r.station,"
+        " r.other, r.at_ms, r.why,"
+        " EXISTS (SELECT 1 FROM recovered AS s WHERE s.record = r.record AND s.replica = r.replica"
+        "  AND s.hlc = r.hlc AND s.n <> r.n AND s.state = 0),"
+        " r.replica <> 0 AND EXISTS (SELECT 1 FROM replicas AS p WHERE p.number = r.replica"
+        "  AND p.revoked_ms = 0)"
+        " FROM recovered AS r WHERE r.state = 0 AND (?1 = 0 OR r.id = ?1)"
+        " AND (r.hlc, r.id) > (?2, ?3) ORDER BY r.hlc, r.id",
+    [LM_Q_RECOVERED_CLOSE] = "UPDATE recovered SET state = ?2, decided_by = ?3, decided_ms = ?4"
+                             " WHERE id = ?1",
+    [LM_Q_RECOVERED_WHY] = "UPDATE recovered SET why = ?2 WHERE id = ?1",
+    [LM_Q_RECOVERED_LOAD] = "SELECT count(*), ifnull(sum(length(body)), 0) FROM recovered"
+                            " WHERE state = 0 AND from_replica = ?1",
 };
 
 struct sqlite3_stmt *lm_query(struct lm_store *store, enum lm_query query, struct lm_error *err)

@@ -257,6 +257,29 @@ static const char doors[] =
     /* A password that somebody else gave must be changed at the first login. */
     "ALTER TABLE users ADD COLUMN must_change INTEGER NOT NULL DEFAULT 0;";
 
-const struct lm_migration lm_store_migrations[] = {
-    {journal}, {registry}, {catalogues}, {usb}, {doors}};
+static const char recovered[] =
+    /* Versions of records that nodes gave back after this database went back in time, and what a
+     * person decided. */
+    "CREATE TABLE recovered("
+    "  id INTEGER PRIMARY KEY,"
+    "  record BLOB NOT NULL,"
+    "  type TEXT NOT NULL,"
+    "  replica INTEGER NOT NULL,"      /* version: whose change it was, 0 = the town's; */
+    "  hlc INTEGER NOT NULL,"          /* 0 = a whole record that could not be read yet */
+    "  n INTEGER NOT NULL,"            /* 0; higher when nodes gave back different contents of it */
+    "  body BLOB NOT NULL,"            /* a change without bases (a record's body when hlc is 0) */
+    "  from_replica INTEGER NOT NULL," /* who gave it back first, */
+    "  station TEXT NOT NULL,"         /* of this station */
+    "  other INTEGER NOT NULL,"        /* 1 = the record is another station's here */
+    "  at_ms INTEGER NOT NULL,"
+    "  why TEXT NOT NULL DEFAULT '',"     /* JSON reason why accepting it failed */
+    "  state INTEGER NOT NULL DEFAULT 0," /* 0 waits, 1 accepted, 2 dismissed, 3 came by itself */
+    "  decided_by TEXT NOT NULL DEFAULT '',"
+    "  decided_ms INTEGER NOT NULL DEFAULT 0,"
+    "  UNIQUE(record, replica, hlc, n)) STRICT;"
+    "CREATE INDEX recovered_open ON recovered(hlc, id) WHERE state = 0;"
+    "CREATE INDEX recovered_from ON recovered(from_replica) WHERE state = 0;";
+
+const struct lm_migration lm_store_migrations[] = {{journal}, {registry}, {catalogues},
+                                                   {usb},     {doors},    {recovered}};
 const int lm_store_n_migrations = (int)(sizeof lm_store_migrations / sizeof lm_store_migrations[0]);

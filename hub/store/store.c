@@ -185,6 +185,10 @@ enum lm_status lm_town_load(struct lm_store *store, struct lm_error *err)
         store->town.rival = strtoull(number, NULL, 10);
     }
     if (status == LM_OK) {
+        status = lm_meta_get(store, "incarnation_position", number, sizeof number, err);
+        store->begins = strtoull(number, NULL, 10);
+    }
+    if (status == LM_OK) {
         status = lm_meta_get(store, "backup_position", number, sizeof number, err);
         store->backup_position = strtoull(number, NULL, 10);
     }

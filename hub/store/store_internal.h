@@ -122,6 +122,13 @@ enum lm_query {
     LM_Q_SALVAGE_PUT,
     LM_Q_SALVAGE_LIST,
     LM_Q_SALVAGE_CLOSE,
+    LM_Q_RECOVERED_SAME,
+    LM_Q_RECOVERED_PUT,
+    LM_Q_RECOVERED_GROW,
+    LM_Q_RECOVERED_LIST,
+    LM_Q_RECOVERED_CLOSE,
+    LM_Q_RECOVERED_WHY,
+    LM_Q_RECOVERED_LOAD,
     LM_Q_COUNT
 };
 
@@ -170,6 +177,7 @@ struct lm_store {
     struct lm_arena push_arena; /* one PUSH: its unpacked changes */
     char (*codes)[32]; /* verdict codes told so far: they outlive the push that told them */
     size_t n_codes;
+    uint64_t begins;          /* where the journal stood when this incarnation began */
     uint64_t backup_position; /* the journal up to here is in a backup; 0 = nothing */
     bool broken;              /* a COMMIT failed for I/O: what is on disk is not known any more */
     bool reading;             /* inside lm_store_read_begin */
@@ -282,8 +290,8 @@ enum lm_later {
     LM_LATER_REVOKE = 3,
     LM_LATER_SETTLE = 4,
     LM_LATER_CATALOG = 5, /* a catalogue comes into force: position = its number, text = its hash */
-    LM_LATER_DIFFERENT = 10, /* a pair of possible doubles is none: user, a, b */
-    LM_LATER_LOOKED = 9,  /* a person looked into a station's alarms: user, station, why */
+    LM_LATER_DIFFERENT = 10,  /* a pair of possible doubles is none: user, a, b */
+    LM_LATER_LOOKED = 9,      /* a person looked into a station's alarms: user, station, why */
     LM_LATER_INCARNATION = 12 /* position: the counter that begins, or the rival seen; a: why */
 };
 
@@ -447,6 +455,18 @@ void lm_read_leave(struct lm_store *store, bool own);
 enum lm_status lm_push_salvaged(struct lm_store *store, const struct lm_replica *replica,
                                 uint64_t branch, const uint8_t *body, size_t n, int64_t now_ms,
                                 struct lm_error *err) LM_MUST_USE;
+
+/* ---- what nodes give back after the hub went back (recover.c, recover_accept.c) ---- */
+
+/* A bit of lm_jentry.by: the change was made out of what a node gave back; who first made it had
+ * other bytes, which may still come. Nobody but the hub sets it. */
+#define LM_BY_RECOVERED 8u
+/* Branches from here to LM_SALVAGE_BRANCH hold them, one for each time that a person accepts. */
+#define LM_RECOVER_BRANCH ((uint64_t)1 << 61)
+/* Files one body: a row for each version in it that is not known. *added_out: rows. */
+enum lm_status lm_recovered_file(struct lm_store *store, const char *id, uint64_t replica,
+                                 const char *station, const uint8_t *body, size_t n, int64_t now_ms,
+                                 size_t *added_out, struct lm_error *err) LM_MUST_USE;
 
 /* ---- the hub's own changes (own.c) ---- */
 

@@ -149,6 +149,27 @@ static enum lm_status take_gone(struct page *p, const struct lm_feed_entry *e)
     return st == LM_OK ? want(p, e->id, false) : st;
 }
 
+/* The hub has no such record. What was begun here is ours, with the verdicts that tell why it is
+ * not there; what came from the hub was in a history of it that is gone (offers.c has set it
+ * aside). */
+static enum lm_status take_absent(struct page *p, const struct lm_feed_entry *e)
+{
+    const struct lm_type *type = lm_catalog_type(p->s->catalog, e->type);
+    struct lm_record *local = NULL;
+    enum lm_status st = LM_OK;
+
+    type = type ? type : lm_nstore_type_of(p->s, e->id);
+    if (type) {
+        st = get_local(p, type, e->id, &local);
+    }
+    if (st == LM_OK && local && local->position > 0 &&
+        local->stamps[LM_GROUP_ORIGIN].version.replica != p->me.replica &&
+        !lm_nstore_unacked(p->s, e->id, p->msg->branch, p->acked_seq)) {
+        st = delete_row(p, type, e->id);
+    }
+    return st == LM_OK ? want(p, e->id, false) : st;
+}
+
 /* The open verdicts that an entry brings are all that are open of this record, as far as the page
  * knows our changes. */
 static enum lm_status take_verdicts(struct page *p, const struct lm_feed_entry *e)
@@ -195,9 +216,8 @@ static enum lm_status take_entry(struct page *p, const struct lm_feed_entry *e)
     case LM_ENTRY_GONE:
         st = take_gone(p, e);
         break;
-    case LM_ENTRY_ABSENT: /* the hub has no such record; what is here is ours, with the verdicts
-                             that tell why */
-        st = want(p, e->id, false);
+    case LM_ENTRY_ABSENT:
+        st = take_absent(p, e);
         break;
     }
     return st == LM_OK ? take_verdicts(p, e) : st;

@@ -151,8 +151,23 @@ static const char catalogues[] =
     "  type TEXT NOT NULL,"
     "  body BLOB NOT NULL) STRICT, WITHOUT ROWID;";
 
+static const char offers[] =
+    /* Records as they were in a history of the hub that is gone, until the hub has them. */
+    "CREATE TABLE offers("
+    "  id TEXT PRIMARY KEY,"
+    "  body BLOB NOT NULL) STRICT, WITHOUT ROWID;" /* proto/feed.h */
+
+    /* The hub's word that it told us of that history; the oldest one while anything is left. */
+    "CREATE TABLE offer_proof("
+    "  one INTEGER PRIMARY KEY CHECK(one = 1),"
+    "  counter INTEGER NOT NULL,"
+    "  random INTEGER NOT NULL,"
+    "  pos INTEGER NOT NULL,"
+    "  hash BLOB NOT NULL,"
+    "  sig BLOB NOT NULL) STRICT;";
+
 const struct lm_migration ns_migrations[] = {
-    {.sql = first}, {.sql = pages}, {.sql = usb}, {.sql = catalogues}};
+    {.sql = first}, {.sql = pages}, {.sql = usb}, {.sql = catalogues}, {.sql = offers}};
 const int ns_n_migrations = sizeof ns_migrations / sizeof *ns_migrations;
 
 #define EXPORT_COLUMNS                                                                             \
@@ -308,4 +323,14 @@ const char *const ns_sql[NS_COUNT] = {
     [NS_LATER_NEXT] = "SELECT id, type, body FROM later WHERE id > ?1 ORDER BY id LIMIT 1",
     [NS_LATER_GET] = "SELECT type FROM later WHERE id = ?1",
     [NS_LATER_COUNT] = "SELECT count(*) FROM later",
+    /* What was set aside first is of the longer history. */
+    [NS_OFFER_PUT] = "INSERT INTO offers(id, body) VALUES(?1, ?2) ON CONFLICT(id) DO NOTHING",
+    [NS_OFFER_LIST] = "SELECT id, body FROM offers ORDER BY id LIMIT ?1",
+    [NS_OFFER_DROP] = "DELETE FROM offers WHERE id <= ?1",
+    [NS_OFFER_LATER] = "INSERT OR IGNORE INTO offers(id, body) SELECT id, body FROM later",
+    [NS_OFFER_PROOF_PUT] = "INSERT INTO offer_proof(one, counter, random, pos, hash, sig)"
+                           " VALUES(1, ?1, ?2, ?3, ?4, ?5) ON CONFLICT(one) DO UPDATE SET"
+                           " counter = ?1, random = ?2, pos = ?3, hash = ?4, sig = ?5"
+                           " WHERE NOT EXISTS (SELECT 1 FROM offers)",
+    [NS_OFFER_PROOF_GET] = "SELECT counter, random, pos, hash, sig FROM offer_proof",
 };

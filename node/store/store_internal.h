@@ -86,6 +86,12 @@ enum ns_query {
     NS_LATER_NEXT,
     NS_LATER_GET,
     NS_LATER_COUNT,
+    NS_OFFER_PUT,
+    NS_OFFER_LIST,
+    NS_OFFER_DROP,
+    NS_OFFER_LATER,
+    NS_OFFER_PROOF_PUT,
+    NS_OFFER_PROOF_GET,
     NS_COUNT
 };
 
@@ -123,6 +129,13 @@ uint64_t ns_column_u64(sqlite3_stmt *stmt, int at);
 enum lm_status ns_checkpoint_add(struct lm_nstore *s, const struct lm_mark *mark,
                                  const struct lm_cursor *cursor, struct lm_error *err);
 enum lm_status ns_wanted_count(struct lm_nstore *s, uint64_t *out, struct lm_error *err);
+
+/* What changed here behind this position is asked for by name (sync.c). */
+enum lm_status ns_want_newer(struct lm_nstore *s, uint64_t position, struct lm_error *err);
+/* The hub went back to before `common`: sets aside what was taken in behind that, to be offered to
+ * it. me: as it was before. Inside the transaction that stores the WELCOME (offers.c). */
+enum lm_status ns_offers_keep(struct lm_nstore *s, uint64_t common, const struct lm_me *me,
+                              struct lm_error *err) LM_MUST_USE;
 
 /* ---- catalogues (catalogs.c) ---- */
 

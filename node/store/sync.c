@@ -78,7 +78,7 @@ enum lm_status ns_checkpoint_add(struct lm_nstore *s, const struct lm_mark *mark
 
 /* The feed from the checkpoint on tells of what changed behind it in the history that stands now,
  * but not of what changed only in the one that is gone: the hub is asked for those by name. */
-static enum lm_status want_newer(struct lm_nstore *s, uint64_t position, struct lm_error *err)
+enum lm_status ns_want_newer(struct lm_nstore *s, uint64_t position, struct lm_error *err)
 {
     enum lm_status st = LM_OK;
 
@@ -114,9 +114,9 @@ static enum lm_status go_back(struct lm_nstore *s, uint64_t common, struct lm_me
         return st;
     }
     at = lm_checkpoints_at(&kept, common);
+    st = ns_want_newer(s, common, err);
     if (at) {
         me->cursor = at->cursor;
-        st = want_newer(s, common, err);
     } else { /* the feed is state: from the beginning it brings whatever is true now */
         me->cursor = (struct lm_cursor){0};
         common = 0;
@@ -140,7 +140,10 @@ enum lm_status lm_nstore_welcome(struct lm_nstore *store, const struct lm_msg_we
         goto out;
     }
     if (went_back && !LM_BREAK(CURSOR_KEPT)) {
-        st = go_back(store, w->common, me, err);
+        st = LM_BREAK(NOTHING_OFFERED) ? LM_OK : ns_offers_keep(store, w->common, me, err);
+        if (st == LM_OK) {
+            st = go_back(store, w->common, me, err);
+        }
         if (st != LM_OK) {
             goto out;
         }

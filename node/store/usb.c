@@ -200,6 +200,15 @@ enum lm_status lm_nstore_usb_welcome(struct lm_nstore *store, const struct lm_ex
          w->head.position < me.seen.position ||
          (w->head.position == me.seen.position &&
           memcmp(w->head.hash, me.seen.hash, LM_HASH_BYTES) != 0));
+    if (went_back) {
+        st = ns_offers_keep(store, w->common, &me, err);
+        if (st == LM_OK) {
+            st = ns_want_newer(store, w->common, err);
+        }
+        if (st != LM_OK) {
+            goto out;
+        }
+    }
     if (newest) {
         me.incarnation = w->incarnation;
         if (went_back) {

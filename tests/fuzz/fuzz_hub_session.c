@@ -40,7 +40,7 @@ struct model {
     struct lm_lease hello_lease;
     uint64_t hello_branch;
     uint32_t pushes; /* STORE_PUSH not answered */
-    bool feed_open, bodies_open;
+    bool feed_open, bodies_open, offer_open;
     struct lm_cursor cursor;
     bool welcomed, news_sent; /* in this session */
 };
@@ -127,7 +127,7 @@ static void carry_out(struct model *m, const struct lm_hub_event *ev)
             m->hello_open = true;
             m->hello_lease = e->hello.lease;
             m->hello_branch = e->hello.hello->branch;
-            m->welcomed = m->feed_open = m->bodies_open = false;
+            m->welcomed = m->feed_open = m->bodies_open = m->offer_open = false;
             break;
         case LM_HX_LEASE_CONFIRMED:
             LM_CHECK(m->welcomed && e->lease.counter == m->view.issued.counter);
@@ -150,6 +150,11 @@ static void carry_out(struct model *m, const struct lm_hub_event *ev)
         case LM_HX_READ_BODIES:
             LM_CHECK(m->welcomed && !m->bodies_open && e->want.want->n_ids <= LM_WANT_MAX);
             m->bodies_open = true;
+            break;
+        case LM_HX_STORE_OFFER:
+            LM_CHECK(m->welcomed && !m->now.read_only && !m->offer_open && e->offer->n > 0);
+            LM_CHECK(e->offer->proof.incarnation.counter < m->now.incarnation.counter);
+            m->offer_open = true;
             break;
         case LM_HX_CLONE:
             LM_CHECK(!m->view.clone);

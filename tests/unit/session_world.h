@@ -461,6 +461,7 @@ static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t 
         case LM_HX_ROLLED_BACK:
             w->rolled_back++;
             break;
+        case LM_HX_STORE_OFFER:
         case LM_HX_RIVAL:
         case LM_HX_HUB_BEHIND:
             fail_msg("the hub did not go back");
@@ -706,6 +707,10 @@ static inline void node_event(struct world *w, struct lm_node_event *ev)
             a->ev.wanted.n = n;
             break;
         }
+        case LM_NX_READ_OFFERS:
+        case LM_NX_DROP_OFFERS:
+            fail_msg("nothing is to be offered");
+            break;
         case LM_NX_OFFER:
         case LM_NX_STORE_PART:
             node_catalog(w, e->part);

@@ -372,6 +372,16 @@ static void make_traffic(void)
     lm_feed_pack(add_example("BODIES"), &feed);
     struct lm_msg_news news = {.position = 45};
     lm_news_pack(add_example("NEWS"), &news);
+    struct lm_msg_offer offer = {.session = 0x5e55101, .n = 1};
+    struct lm_offer offered = {
+        .id = ID_A, .body = example("body")->data, .len = example("body")->len};
+    struct lm_msg_offered answer = {.session = 0x5e55101, .id = ID_A};
+    offer.items = &offered;
+    offer.proof.incarnation = (struct lm_incarnation){1, 0xabcdef};
+    offer.proof.mark = mark_of(40);
+    lm_proof_sign(&offer.proof, sign_secret);
+    lm_offer_pack(add_example("RECOVER"), &offer);
+    lm_offered_pack(add_example("RECOVER-answer"), &answer);
     struct lm_msg_ask ask = {.number = 2, .offset = 65536};
     struct lm_msg_part part = {.number = 2, .total = 65540, .offset = 65536, .n = 4};
     fill(ask.hash, sizeof ask.hash, 0x60);
@@ -642,6 +652,9 @@ static void the_limits_are_those_of_the_code(void **state)
         {"feed bytes", LM_FEED_BYTES_MAX},
         {"feed entries", LM_FEED_ENTRIES_MAX},
         {"wanted", LM_WANT_MAX},
+        {"offered records", LM_OFFER_RECORDS_MAX},
+        {"offered bytes", LM_OFFER_BYTES_MAX},
+        {"recovered", LM_RECOVERED_MAX},
         {"ack verdicts", LM_ACK_VERDICTS_MAX},
         {"checkpoints", LM_CHECKPOINTS_MAX},
         {"user", LM_USER_CHARS_MAX},

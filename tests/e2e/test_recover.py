@@ -1,0 +1,92 @@
+"""What stations give back to a hub that went back in time (P7): the town's work since the backup comes back after one confirmation,
+and nobody can use that door for anything else (P11)."""
+from harness import Case, Town, consultation, notice, person, village_code, wait_for
+
+
+class Recover(Case):
+    def test_town_work_comes_back(self):
+        """P7: approvals, corrections and notices made after the backup are offered, wait for one `recovered accept --all`, and are as before"""
+        town = Town(self, villages=2)
+        hub, one, two = town.hub, town.v[1], town.v[2]
+        kept = one.add_ids([consultation(item_count=1)])
+        one.sync()
+        two.sync()
+        backup = hub.dir.with_name("old.backup")
+        hub.run("backup", backup)
+        # Everything from here on is lost at the hub.
+        made = one.add([person(village_code(1), members={"ref": "p"}),
+                        {"type": "person_identity", "fields": {"person_id": "@p", "code": "02"}},
+                        {"type": "service_history", "fields": {"person_id": "@p", "enlist_on": "1974-12-01", "discharge_on": "1979-01-15",
+                                                               "branch": "army", "resettlement": "self"}}])
+        who = made[0]["id"]
+        theirs = two.add_ids([consultation(item_count=2), consultation(item_count=3)])
+        town.sync_all()
+        for t in ("person_identity", "service_history", "consultation", "person"):
+            hub.run("approve", t)
+        told = hub.add_ids([notice()])
+        town.sync_all()
+        self.assertEqual([one.get(who)["state"], two.get(theirs[0])["state"], one.get(kept[0])["state"]], ["active", "verified", "verified"])
+        registered = one.get(who)["fields"]["registered_on"]
+        # A village's edit that builds on the approval, not sent before the restore.
+        one.add([{"id": who, "fields": {"phone": "13900000001"}}])
+        was = {n.code: {r["id"]: r["fields"] for t in ("person", "consultation", "notice") for r in n.list(t)} for n in (one, two)}
+        self.assertEqual(hub.json("restore", backup)["incarnation"], 2)
+        self.assertEqual(hub.rows("records", "person"), [])
+        one.sync(timeout_s=90)
+        two.sync(timeout_s=90)
+        # The villages' own came by itself; the town's waits, and each once.
+        self.assertEqual([r["state"] for r in hub.rows("records", "person")], ["submitted"])
+        self.assertEqual(sorted(r["id"] for r in hub.rows("records", "consultation")), sorted(kept + theirs))
+        rows = hub.rows("recovered", "list")
+        self.assertTrue(all(r["author"] == "town" for r in rows), rows)
+        self.assertEqual(len({(r["record"], r["at"], r["op"]) for r in rows}), len(rows), "each is there once")
+        self.assertIn(told[0], [r["record"] for r in rows])
+        self.assertEqual(hub.rows("records", "notice"), [])
+        self.assertEqual([r["code"] for r in hub.rows("held")], ["base"], "the edit waits for the approval that it builds on")
+        decided = hub.json("recovered", "accept", "--all")
+        self.assertEqual((decided["accepted"], decided["left"]), (len(rows), 0), hub.rows("recovered"))
+        self.assertEqual(hub.rows("recovered"), [])
+        self.assertEqual((hub.rows("held"), hub.rows("conflicts")), ([], []))
+        town.sync_all()
+        self.assertEqual(one.get(who)["fields"]["registered_on"], registered)
+        for node in (one, two):
+            now = {r["id"]: r["fields"] for t in ("person", "consultation", "notice") for r in node.list(t)}
+            for i, fields in was[node.code].items():
+                self.assertEqual({k: v for k, v in now[i].items() if k != "created_by"},
+                                 {k: v for k, v in fields.items() if k != "created_by"})
+                at_hub = [r for t in ("person", "consultation", "notice") for r in hub.rows("records", t) if r["id"] == i][0]
+                self.assertEqual(at_hub["fields"].get("state"), fields["state"])
+            self.assertEqual(node.status()["pending"], 0)
+        self.assertIn("找回自", hub.rows("history", theirs[0])[-1]["user"])
+        hub.verify()
+        # It is the same again after another restore.
+        hub.run("backup", hub.dir.with_name("new.backup"))
+        hub.run("restore", backup)
+        town.sync_all()
+        town.sync_all()
+        hub.run("recovered", "accept", "--all")
+        town.sync_all()
+        self.assertEqual([r["id"] for r in hub.rows("records", "notice")], told)
+        hub.verify()
+
+    def test_dismissed(self):
+        """P11: nothing that is given back has effect before a person says so, and what is dismissed stays out"""
+        town = Town(self, villages=1)
+        hub, node = town.hub, town.v[1]
+        node.sync()
+        backup = hub.dir.with_name("old.backup")
+        hub.run("backup", backup)
+        told = hub.add_ids([notice(), notice()])
+        node.sync()
+        hub.run("restore", backup)
+        node.sync(timeout_s=90)
+        rows = wait_for(lambda: hub.rows("recovered"), "what the village gives back")
+        self.assertEqual(sorted(r["record"] for r in rows), sorted(told))
+        self.assertEqual(node.list("notice"), [])
+        self.assertEqual(hub.json("recovered", "dismiss", str(rows[0]["id"]))["dismissed"], 1)
+        self.cli_refused(hub.run("recovered", "accept", str(rows[0]["id"]), check=False), "no_recovered")
+        self.assertEqual(hub.run("recovered", "accept", check=False).rc, 2)
+        self.assertEqual(hub.json("recovered", "accept", str(rows[1]["id"]))["accepted"], 1)
+        node.sync()
+        self.assertEqual([r["id"] for r in node.list("notice")], [rows[1]["record"]])
+        hub.verify()
