@@ -1,9 +1,10 @@
 // The frame: who is logged in, the menu, which page the address names, the line to the town.
+import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { api, get, onSession } from '@common/api';
 import { areas, type Catalog } from '@common/catalog';
 import { label, t } from '@common/i18n';
-import { Note, Toasts, Waiting } from '@common/ui';
+import { Note, Toasts, useData, Waiting } from '@common/ui';
 import { LockScreen } from '@common/lock';
 import { Door } from './door';
 import { Home } from './home';
@@ -79,6 +80,13 @@ function StatusLine(props: { status: Status | null; gone: boolean }) {
   );
 }
 
+/** A page whose code is fetched when it is opened. */
+function Later(props: { load: () => Promise<ComponentType> }) {
+  const found = useData(props.load, []);
+  const Found = found.data;
+  return Found ? <Found /> : <Waiting error={found.error} reload={found.reload} />;
+}
+
 function Page(props: { parts: string[] }) {
   const [page, a] = props.parts;
   switch (page) {
@@ -92,6 +100,10 @@ function Page(props: { parts: string[] }) {
       return <RecordPage id={a ?? ''} key={a} />;
     case 'edit':
       return <EditPage id={a ?? ''} key={a} />;
+    case 'import':
+      return <Later key={location.hash} load={() => import('./sheets').then((m) => () => <m.ImportPage type={a ?? ''} />)} />;
+    case 'print':
+      return <Later key={location.hash} load={() => import('./sheets').then((m) => () => <m.PrintPage type={a ?? ''} />)} />;
     case 'pending':
       return <PendingPage />;
     case 'returned':

@@ -77,16 +77,25 @@ export function ListPage(props: { type: string }) {
     const timer = setTimeout(() => setLate(q), 200);
     return () => clearTimeout(timer);
   }, [q]);
-  const query = `limit=${Math.min(n, 500)}${late.trim() ? `&q=${encodeURIComponent(late.trim())}` : ''}${state ? `&f.state=${state}` : ''}`;
+  const filter = [late.trim() ? `q=${encodeURIComponent(late.trim())}` : '', state ? `f.state=${state}` : ''].filter(Boolean).join('&');
+  const query = `limit=${Math.min(n, 500)}${filter ? `&${filter}` : ''}`;
   const page = useData(() => get<Page>(`types/${props.type}/records?${query}`), [query, status?.cursor, status?.pending]);
   if (!type) return <p>{t('notFound')}</p>;
   return (
     <>
       <div class="head">
         <h1>{label(type)}</h1>
-        <a class="button main" href={`#/new/${type.name}`}>
-          {t('add')}
-        </a>
+        <div>
+          <a class="button main" href={`#/new/${type.name}`}>
+            {t('add')}
+          </a>
+          <a class="button plain" href={`#/import/${type.name}`}>
+            {t('importTitle')}
+          </a>
+          <a class="button plain" href={`#/print/${type.name}?${filter}`}>
+            {t('exportPrint')}
+          </a>
+        </div>
       </div>
       <div class="filters">
         <label>

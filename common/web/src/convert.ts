@@ -1,0 +1,78 @@
+// What people write in a table's cells, as the catalogue's values.
+import { isMoney, type Catalog, type Field } from './catalog';
+import { areas } from './catalog';
+import { t } from './i18n';
+
+export class CellError extends Error {}
+
+const YES = ['是', '有', '√', '✓', '对', 'y', 'yes', 'true', '1'];
+const NO = ['否', '无', '×', '✗', 'x', 'n', 'no', 'false', '0'];
+
+/** "2025-1-2", "2025/1/2", "2025.1.2", "2025年1月2日", "20250102" → "2025-01-02". */
+export function dateOf(text: string): string | null {
+  const m = /^(\d{4})[-/.年]\s*(\d{1,2})[-/.月]\s*(\d{1,2})日?$/.exec(text) ?? /^(\d{4})(\d{2})(\d{2})$/.exec(text);
+  if (!m) return null;
+  const [y, mo, d] = [Number(m[1]), Number(m[2]), Number(m[3])];
+  const at = new Date(Date.UTC(y, mo - 1, d));
+  return at.getUTCFullYear() === y && at.getUTCMonth() === mo - 1 && at.getUTCDate() === d ? at.toISOString().slice(0, 10) : null;
+}
+
+/** Finds the record that a cell names; the caller asks the program. */
+export type Find = (type: string, text: string) => Promise<string>;
+
+async function one(catalog: Catalog, field: Field, text: string, find: Find): Promise<unknown> {
+  if (field.type === 'code') {
+    const codes = field.codes ? (catalog.lists[field.codes] ?? []) : [];
+    const found = codes.find((c) => !c.retired && (c.zh === text || c.code === text || c.en.toLowerCase() === text.toLowerCase()));
+    if (!found) throw new CellError(t('cellCode', text, codes.filter((c) => !c.retired).slice(0, 12).map((c) => c.zh).join('、')));
+    return found.code;
+  }
+  if (field.type === 'bool') {
+    const low = text.toLowerCase();
+    if (YES.includes(low)) return true;
+    if (NO.includes(low)) return false;
+    throw new CellError(t('cellBool', text));
+  }
+  if (field.type === 'date') {
+    const date = dateOf(text);
+    if (!date) throw new CellError(t('cellDate', text));
+    return date;
+  }
+  if (isMoney(field)) {
+    const money = /^(\d{1,12})(?:\.(\d{1,2}))?元?$/.exec(text.replace(/,/g, '').replace(/^[¥￥]/, ''));
+    if (!money) throw new CellError(t('cellMoney', text));
+    return Number(money[1]) * 100 + Number((money[2] ?? '').padEnd(2, '0'));
+  }
+  if (field.type === 'int') {
+    if (!/^[+-]?\d{1,15}$/.test(text)) throw new CellError(t('cellInt', text));
+    return Number(text);
+  }
+  if (field.type === 'decimal') {
+    if (!/^[+-]?\d{1,15}(\.\d+)?$/.test(text)) throw new CellError(t('cellInt', text));
+    return text;
+  }
+  if (field.format === 'division') {
+    const codes = /^\d{12}$/.test(text) ? [text] : Object.keys(areas).filter((code) => areas[code] === text);
+    if (codes.length !== 1) throw new CellError(t('cellArea', text));
+    return codes[0];
+  }
+  if (field.type === 'uuid' && field.ref) return find(field.ref, text);
+  if (field.type === 'datetime') {
+    const date = dateOf(text.slice(0, 10).trim());
+    const clock = /(\d{1,2}):(\d{2})/.exec(text);
+    if (!date) throw new CellError(t('cellDate', text));
+    return new Date(`${date}T${(clock?.[1] ?? '12').padStart(2, '0')}:${clock?.[2] ?? '00'}:00+08:00`).toISOString();
+  }
+  return field.format === 'idno' ? text.toUpperCase() : text;
+}
+
+/** Whether a table can fill it. */
+export function importable(field: Field): boolean {
+  return field.entered && !field.common && !['map', 'file', 'hex', 'ref'].includes(field.type) && (field.type !== 'uuid' || field.ref === 'person' || field.ref === 'matter' || field.ref === 'org_group');
+}
+
+export async function valueOf(catalog: Catalog, field: Field, text: string, find: Find): Promise<unknown> {
+  if (!field.items) return one(catalog, field, text, find);
+  const parts = text.split(/[、,，;；/\n]/).map((p) => p.trim()).filter(Boolean);
+  return Promise.all(parts.map((p) => one(catalog, field, p, find)));
+}

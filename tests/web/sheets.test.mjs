@@ -1,0 +1,194 @@
+// Tables in the village page: 300 people from a spreadsheet with 20 bad rows, what is wrong with each, the bad rows back in a file, once
+// more without doubling, undone; other encodings and hostile files; lists exported and printed.
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { after, before, test } from 'node:test';
+import { chromium } from 'playwright-core';
+import { idNumber, TIMEOUT_MS, Town } from './town.mjs';
+
+const libraries = resolve('common/web/node_modules');
+const load = (name) => import(pathToFileURL(join(libraries, name, 'universal/index.js')));
+const { default: writeSheet } = await load('write-excel-file');
+const { readSheet } = await load('read-excel-file');
+
+let town, node, url, browser, page;
+const problems = [];
+
+const xlsx = async (name, rows) => {
+  const path = join(town.work, name);
+  writeFileSync(path, Buffer.from(await (await writeSheet([{ sheet: '表', data: rows.map((r) => r.map((value) => ({ value, type: String }))) }]).toBlob()).arrayBuffer()));
+  return path;
+};
+const people = () => node.rows(['list', 'person']);
+
+async function openImport() {
+  await page.goto(`${url}#/list/person`);
+  await page.goto(`${url}#/import/person`);
+  await page.waitForSelector('#file', { state: 'attached' });
+}
+
+const heads = async () => {
+  const labels = await page.evaluate(async () => (await (await fetch('/api/v1/catalog')).json()).types.find((t) => t.name === 'person').fields.map((f) => [f.name, f.zh]));
+  const zh = Object.fromEntries(labels);
+  return [zh.name, zh.id_status, zh.id_no, zh.is_resident, zh.household_no, zh.difficulty, '备注的列', zh.notice_at];
+};
+
+before(async () => {
+  town = await Town.make(1);
+  node = town.nodes[0];
+  node.run(['user', 'add', '王秘书', '-'], '135792\n');
+  url = await town.serveNode(node);
+  browser = await chromium.launch({ executablePath: process.env.LASTMILE_CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
+  const context = await browser.newContext({ viewport: { width: 1024, height: 768 }, locale: 'zh-CN', acceptDownloads: true });
+  context.setDefaultTimeout(TIMEOUT_MS * 3);
+  page = await context.newPage();
+  page.on('pageerror', (e) => problems.push(e.message));
+  await page.goto(url);
+  await page.fill('#user', '王秘书');
+  await page.fill('#password', '135792');
+  await page.click('button[type=submit]');
+  await page.waitForSelector('.cards');
+});
+
+after(async () => {
+  await browser?.close();
+  await town?.close();
+  assert.deepEqual(problems, []);
+});
+
+const good = (i) => [`测试${i}`, '有效', idNumber('1950-01-02', (i % 998) + 1), '是', `H${i}`, '无', '随便', '2025/1/5'];
+
+test('300 rows with 20 bad ones: the good are saved, each bad one says why and comes back in a file', async () => {
+  const rows = Array.from({ length: 300 }, (_, i) => good(i));
+  for (let i = 0; i < 5; i++) rows[i * 10][2] = '999999195001010000'; // check digit
+  for (let i = 5; i < 10; i++) rows[i * 10][0] = '';
+  for (let i = 10; i < 15; i++) rows[i * 10][5] = '很穷';
+  for (let i = 15; i < 20; i++) rows[i * 10][7] = '2025-13-40';
+  await openImport();
+  const file = await xlsx('people.xlsx', [await heads(), ...rows]);
+  await page.setInputFiles('#file', file);
+  await page.waitForSelector('text=核对列名（共 300 行）');
+  assert.equal(await page.locator('select[aria-label="备注的列"]').inputValue(), '');
+  await page.click('text=/^检查$/');
+  await page.waitForSelector('text=280 行没问题，20 行有问题');
+  assert.equal(people().length, 0);
+  const [download] = await Promise.all([page.waitForEvent('download'), page.click('text=下载有问题的 20 行')]);
+  const back = await readSheet(new Blob([readFileSync(await download.path())]));
+  assert.equal(back.length, 21);
+  assert.equal(back[0].at(-1), '错误原因');
+  assert.ok(back.slice(1).every((r) => String(r.at(-1)).length > 3));
+  assert.match(String(back.find((r) => r[5] === '很穷').at(-1)), /很穷/);
+  await page.click('text=导入这 280 行');
+  await page.waitForSelector('text=已导入 280 行');
+  assert.equal(people().length, 280);
+  assert.ok(people().every((p) => p.fields.birth_on === '1950-01-02' && p.fields.notice_at === '2025-01-05'));
+});
+
+test('the same file again is the same save', async () => {
+  await openImport();
+  await page.setInputFiles('#file', join(town.work, 'people.xlsx'));
+  await page.click('text=/^检查$/');
+  await page.waitForSelector('text=/行没问题/');
+  const button = page.locator('button', { hasText: '导入这' });
+  if (await button.isEnabled()) {
+    await button.click();
+    await page.waitForSelector('text=/已导入/');
+  }
+  assert.equal(people().length, 280);
+});
+
+test('an import is undone, but what was changed since stays', async () => {
+  const [kept] = people();
+  node.add([{ id: kept.id, fields: { household_no: '改过' } }]);
+  await openImport();
+  await page.locator('li', { hasText: '280' }).locator('button').last().click();
+  await page.locator('.dialog button', { hasText: '撤销这次导入' }).click();
+  await page.waitForSelector('.toast.shown:has-text("已撤销 279 条")');
+  assert.deepEqual(people().map((p) => p.id), [kept.id]);
+  await openImport(); // once more after that is a new import; who is there already stays one
+  await page.setInputFiles('#file', join(town.work, 'people.xlsx'));
+  await page.click('text=/^检查$/');
+  await page.waitForSelector('text=/2(79|80) 行没问题/');
+});
+
+test('CSV as Excel writes it here: GB18030; and UTF-8 with a mark, other separators, quotes', async () => {
+  // 姓名,证件状态 … as GB18030, made by the system's iconv
+  const { spawnSync } = await import('node:child_process');
+  const head = await heads();
+  const text = (mark, rows) => [head, ...rows].map((r) => r.map((c) => (c.includes(mark) ? `"${c}"` : c)).join(mark)).join('\r\n');
+  const gb = spawnSync('iconv', ['-f', 'UTF-8', '-t', 'GB18030'], { input: text(',', [good(500), good(501)]) }).stdout;
+  writeFileSync(join(town.work, 'gb.csv'), gb);
+  writeFileSync(join(town.work, 'utf8.csv'), `\ufeff${text('\t', [good(502)])}`);
+  for (const [name, n] of [['gb.csv', 2], ['utf8.csv', 1]]) {
+    await openImport();
+    await page.setInputFiles('#file', join(town.work, name));
+    await page.click('text=/^检查$/');
+    await page.click(`text=导入这 ${n} 行`);
+    await page.waitForSelector(`text=已导入 ${n} 行`);
+  }
+  assert.deepEqual(people().map((p) => p.fields.name).sort().slice(-3), ['测试500', '测试501', '测试502']);
+});
+
+test('files that are none, too much, or made to harm: said in words, nothing saved', async () => {
+  const before = people().length;
+  const head = await heads();
+  const bomb = Buffer.from(readFileSync(await xlsx('bomb.xlsx', [head, good(1)])));
+  const entry = bomb.lastIndexOf(Buffer.from('504b0102', 'hex'));
+  bomb.writeUInt32LE(0xf0000000, entry + 24); // unpacks to 4 GB, says its directory
+  const files = {
+    'bomb.xlsx': [bomb, /太大/],
+    'noise.xlsx': [Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(5000, 7)]), /损坏/],
+    'old.xls': [Buffer.from('d0cf11e0a1b11ae1', 'hex'), /老式/],
+    'many.csv': [Buffer.from(`${head.join(',')}\n${'a,b\n'.repeat(5001)}`), /行数太多/],
+    'quote.csv': [Buffer.from(`${head.join(',')}\n"a,b\n`), /引号/],
+    'empty.csv': [Buffer.from('姓名\n'), /没有数据/],
+    'large.csv': [Buffer.alloc(11 * 1024 * 1024, 97), /太大/],
+  };
+  for (const [name, [bytes, words]] of Object.entries(files)) {
+    writeFileSync(join(town.work, name), bytes);
+    await openImport();
+    await page.setInputFiles('#file', join(town.work, name));
+    await page.waitForSelector('.note.bad');
+    assert.match(await page.locator('.note.bad').innerText(), words, name);
+  }
+  const formula = [`=cmd|' /C calc'!A0`, '有效', idNumber('1951-01-02', 77), '是', 'H9', '无', '', '2025-01-05'];
+  await openImport();
+  await page.setInputFiles('#file', await xlsx('formula.xlsx', [head, formula]));
+  await page.click('text=/^检查$/');
+  await page.waitForSelector('text=/行没问题/');
+  assert.equal(people().length, before);
+});
+
+test('a list goes to Excel, to CSV without formulas, and on paper with a column to sign', async () => {
+  node.add([{ type: 'consultation', fields: { on: '2025-03-01', channel: 'phone', topic: 'policy', item_count: 1 } }]);
+  await page.goto(`${url}#/list/person`);
+  await page.click('text=打印、导出');
+  await page.waitForSelector('.sheet tbody tr');
+  await page.check('text=加签名栏（签领表）');
+  const number = people()[0].fields.id_no;
+  assert.ok(!(await page.locator('.sheet').innerText()).includes(number)); // covered on paper too
+  const [download] = await Promise.all([page.waitForEvent('download'), page.click('text=存成 Excel')]);
+  const rows = await readSheet(new Blob([readFileSync(await download.path())]));
+  assert.equal(rows.length, people().length + 1);
+  assert.deepEqual(rows[0].slice(-2), ['签名', '备注']);
+  const [plain] = await Promise.all([page.waitForEvent('download'), page.click('text=存成 CSV')]);
+  const text = readFileSync(await plain.path(), 'utf8');
+  assert.ok(text.startsWith('\ufeff序号,'));
+  assert.ok(text.split('\r\n').every((line) => line.split(',').every((c) => !/^[=+@]/.test(c))));
+  await page.emulateMedia({ media: 'print' });
+  assert.equal(await page.locator('.menu').isVisible(), false);
+  assert.equal(await page.locator('.no-print').isVisible(), false);
+  assert.match(await page.locator('.sheet').innerText(), /签领表[^]*测试500/);
+  if (process.env.LASTMILE_SHOTS) await page.screenshot({ path: `${process.env.LASTMILE_SHOTS}/print.png`, fullPage: true });
+  await page.emulateMedia({ media: 'screen' });
+  if (process.env.LASTMILE_SHOTS) {
+    await page.screenshot({ path: `${process.env.LASTMILE_SHOTS}/export.png`, fullPage: true });
+    await openImport();
+    await page.setInputFiles('#file', join(town.work, 'people.xlsx'));
+    await page.click('text=/^检查$/');
+    await page.waitForSelector('text=/行没问题/');
+    await page.screenshot({ path: `${process.env.LASTMILE_SHOTS}/import.png`, fullPage: true });
+  }
+});
