@@ -281,6 +281,21 @@ enum lm_status lm_store_users(struct lm_store *store,
                               bool (*visit)(void *arg, const struct lm_user *user), void *arg,
                               struct lm_error *err) LM_MUST_USE;
 
+/* Addresses for spreadsheets (store/tokens.c). */
+enum { LM_TOKEN_TEXT = 44 }; /* 32 random bytes, base64url, and its NUL */
+enum lm_status lm_store_token_add(struct lm_store *store, const char *name, const char *user,
+                                  int64_t now_ms, char token_out[LM_TOKEN_TEXT],
+                                  struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_store_token_revoke(struct lm_store *store, const char *name,
+                                     struct lm_error *err) LM_MUST_USE;
+/* Whose it is; LM_ERR_NOT_FOUND (err untouched). */
+enum lm_status lm_store_token_name(struct lm_store *store, const char *token, char name_out[260],
+                                   struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_store_tokens(struct lm_store *store,
+                               bool (*visit)(void *arg, const char *name, const char *user,
+                                             int64_t made_ms),
+                               void *arg, struct lm_error *err) LM_MUST_USE;
+
 /* ---- up: what replicas push, what town staff do
  * ---------------------------------------------------------------------------------- */
 

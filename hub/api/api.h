@@ -75,6 +75,8 @@ enum lm_status lm_town_audit(struct lm_api_call *call);
 
 enum lm_status lm_town_counts(struct lm_api_call *call);
 enum lm_status lm_town_count_rows(struct lm_api_call *call);
+enum lm_status lm_town_table(struct lm_api_call *call);
+enum lm_status lm_town_note(struct lm_api_call *call);
 enum lm_status lm_town_summary(struct lm_api_call *call);
 enum lm_status lm_town_status(struct lm_api_call *call);
 enum lm_status lm_town_stations(struct lm_api_call *call);

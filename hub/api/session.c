@@ -276,6 +276,25 @@ enum lm_status lm_town_user_edit(struct lm_api_call *call)
     return st;
 }
 
+/* POST audit/note {"what":"export"|"print","object","detail"}: the page says what it takes away. */
+enum lm_status lm_town_note(struct lm_api_call *call)
+{
+    const char *what, *object, *detail;
+    enum lm_status st = lm_api_text(call, "what", true, &what);
+
+    if (st == LM_OK) {
+        st = lm_api_text(call, "object", true, &object);
+    }
+    if (st == LM_OK) {
+        st = lm_api_text(call, "detail", false, &detail);
+    }
+    if (st == LM_OK && strcmp(what, "export") != 0 && strcmp(what, "print") != 0) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "bad_code", "what", "只能记 export 或 print。",
+                     "\"what\" is export or print.");
+    }
+    return st == LM_OK ? lm_town_log(call, what, object, "", detail) : st;
+}
+
 enum lm_status lm_town_audit(struct lm_api_call *call)
 {
     const struct lm_http_request *request = call->request;

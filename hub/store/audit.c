@@ -142,10 +142,11 @@ static bool row_hash(const uint8_t before[LM_HASH_BYTES], int64_t n, int64_t at_
 enum lm_status lm_audit_add(struct lm_audit *audit, const struct lm_audit_entry *e,
                             struct lm_error *err)
 {
-    char reason[4 * LM_AUDIT_TEXT_MAX + 1], detail[4 * LM_AUDIT_TEXT_MAX + 1];
+    char object[4 * LM_AUDIT_TEXT_MAX + 1], reason[4 * LM_AUDIT_TEXT_MAX + 1],
+        detail[4 * LM_AUDIT_TEXT_MAX + 1];
     const char *const texts[6] = {
-        e->user ? e->user : "",     e->role ? e->role : "", e->what,
-        e->object ? e->object : "", cut(e->reason, reason), cut(e->detail, detail)};
+        e->user ? e->user : "", e->role ? e->role : "", e->what,
+        cut(e->object, object), cut(e->reason, reason), cut(e->detail, detail)};
     uint8_t hash[LM_HASH_BYTES];
     sqlite3_stmt *stmt = NULL;
     enum lm_status status;

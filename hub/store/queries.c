@@ -214,6 +214,10 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
                       "users WHERE name = ?1",
     [LM_Q_USER_PASSWORD] = "UPDATE users SET password = ?2, must_change = ?3 WHERE name = ?1",
     [LM_Q_USER_DISABLE] = "UPDATE users SET disabled = ?2 WHERE name = ?1",
+    [LM_Q_TOKEN_ADD] = "INSERT INTO tokens(name, hash, user, made_ms) VALUES(?1,?2,?3,?4)",
+    [LM_Q_TOKEN_DROP] = "DELETE FROM tokens WHERE name = ?1",
+    [LM_Q_TOKEN_GET] = "SELECT name FROM tokens WHERE hash = ?1",
+    [LM_Q_TOKEN_LIST] = "SELECT name, user, made_ms FROM tokens ORDER BY made_ms, name",
     [LM_Q_USER_LIST] =
         "SELECT name, id, role, password, disabled, created_ms, must_change FROM users ORDER BY "
         "created_ms, name",

@@ -280,6 +280,14 @@ static const char recovered[] =
     "CREATE INDEX recovered_open ON recovered(hlc, id) WHERE state = 0;"
     "CREATE INDEX recovered_from ON recovered(from_replica) WHERE state = 0;";
 
-const struct lm_migration lm_store_migrations[] = {{journal}, {registry}, {catalogues},
-                                                   {usb},     {doors},    {recovered}};
+static const char tokens[] =
+    /* Addresses for spreadsheets; the address itself is told once. */
+    "CREATE TABLE tokens("
+    "  name TEXT PRIMARY KEY,"
+    "  hash BLOB NOT NULL UNIQUE,"
+    "  user TEXT NOT NULL," /* who made it */
+    "  made_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
+
+const struct lm_migration lm_store_migrations[] = {{journal}, {registry},  {catalogues}, {usb},
+                                                   {doors},   {recovered}, {tokens}};
 const int lm_store_n_migrations = (int)(sizeof lm_store_migrations / sizeof lm_store_migrations[0]);

@@ -77,7 +77,7 @@ class Page(WithTown):
     def test_each_role_on_every_route(self):
         """P11: a table of who may use what; and nobody without a session"""
         staff, figures = {"clerk", "admin"}, {"clerk", "leader", "admin"}
-        may = {"users": {"security", "admin"}, "audit": {"auditor", "security"}, "counts": figures, "summary": figures, "stations": figures, "types": staff,
+        may = {"audit/note": figures, "users": {"security", "admin"}, "audit": {"auditor", "security"}, "counts": figures, "summary": figures, "stations": figures, "types": staff,
                "review": staff, "records": staff}
         stranger = Api(self.address)
         for path, methods in stranger.document["paths"].items():
@@ -88,7 +88,7 @@ class Page(WithTown):
                 name = name.replace("{kind}", "held").replace("{name}", "x").replace("{position}", "1")
                 body = None if method == "get" else {}
                 self.assertEqual(stranger(method.upper(), name, body).status, 401, path)
-                allowed = may.get(name.split("/")[0], set(ROLES))
+                allowed = may.get(name, may.get(name.split("/")[0], set(ROLES)))
                 allowed = figures if (method, path) == ("get", "/api/v1/records/{id}") else allowed
                 for role in ROLES:
                     answer = self.role(role)(method.upper(), name, body)
@@ -129,6 +129,30 @@ class Page(WithTown):
         self.assertEqual(self.leader.raw("GET", "/api/v1/summary?year=2025&format=html", None, {"Cookie": self.leader.cookie}).raw.decode(), html)
         self.error(self.leader("GET", "summary?year=3000", status=422), "bad_year")
         self.assertNotEqual(self.hub.run("summary", "--year", "20x5", check=False).rc, 0)
+
+    def test_an_address_for_spreadsheets(self):
+        """P10, P11: figures without a login for whoever has the address, and nothing else; each line says how complete it is"""
+        token = self.hub.json("token", "add", "镇办公室")["token"]
+        get = lambda path: Api(self.address).raw("GET", "/api/v1/tables/" + path)
+        answer = get(f"{token}/counts.csv?by=village&indicator=I12")
+        self.assertEqual((answer.status, answer.headers["Content-Type"]), (200, "text/csv; charset=utf-8"))
+        lines = answer.raw.decode("utf-8-sig").split("\r\n")
+        self.assertEqual(lines[0].split(",")[:4], ["指标", "名称", "分组", "数值"])
+        self.assertEqual(lines[1].split(",")[:6], ["I12", "走访人次", "", "1", "人次", "1"])
+        self.assertEqual(lines[2].split(",")[2:4], ["示例村1", "1"])
+        self.assertEqual(lines[1].split(",")[8:10], ["1", "2"])
+        self.assertIn("I31,", get(f"{token}/counts.csv").raw.decode())
+        for path in ("x/counts.csv", f"{token[:-1]}/counts.csv", f"{token}x/counts.csv"):
+            self.assertEqual(get(path).status, 404)
+        self.assertEqual(get(f"{token}/counts.csv?indicator=nonsense").status, 422)
+        self.assertEqual(get(f"{token}/counts.csv?by=sideways").status, 422)
+        self.assertNotIn(token.encode(), (self.hub.dir / "hub.db").read_bytes())
+        self.hub.run("token", "revoke", "镇办公室")
+        self.assertEqual(get(f"{token}/counts.csv").status, 404)
+        self.assertEqual(self.hub.rows("token", "list"), [])
+        self.clerk("POST", "audit/note", {"what": "export", "object": "服务对象", "detail": "2"}, status=204)
+        self.clerk("POST", "audit/note", {"what": "sing", "object": "x"}, status=422)
+        self.assertEqual({r["what"] for r in self.role("auditor")("GET", "audit", status=200).json["rows"]} & {"table", "export"}, {"table", "export"})
 
     def test_rows_behind_a_figure(self):
         """P10: a figure and its rows are one question; a leader sees them covered"""

@@ -8,6 +8,7 @@ import { type Counts, query, type Rows, useModel } from './model';
 import { w, type Word } from './messages';
 import { Choice, CoverageLine, usePeriod } from './overview';
 import { periodOptions, rangeOf, rangeText } from './periods';
+import { ExportButton } from './export';
 import { RecordTable } from './records';
 
 const WAYS: [string, Word][] = [['village', 'byVillage'], ['office', 'byOffice'], ['month', 'byMonth'], ['category', 'byCategory']];
@@ -110,6 +111,9 @@ export function FigurePage(props: { id: string }) {
               </button>
             )}
           </h2>
+          <p>
+            <ExportButton type={rows.data.type ?? ''} name={label(indicator)} query={`counts/${props.id}/rows?${query({ ...range, by, key: key?.key })}`} />
+          </p>
           <RecordTable type={rows.data.type ?? ''} rows={rows.data.records} labels={rows.data.labels ?? {}} />
           <Pager total={rows.data.total} offset={offset} onMove={setOffset} />
         </section>

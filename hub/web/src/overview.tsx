@@ -1,9 +1,10 @@
 // The leader's page: eight figures that say how complete they are, the villages, and every other figure.
 import { get } from '@common/api';
 import { label } from '@common/i18n';
-import { Button, useData, Waiting } from '@common/ui';
+import { Button, toast, useData, Waiting } from '@common/ui';
 import { hashQuery } from './app';
 import { type Counts, type Coverage, type Figure, go, type Indicator, query, type Station, useModel } from './model';
+import { note } from './export';
 import { w } from './messages';
 import { before, COMPARES, type Compare, type Period, periodOptions, PERIODS, rangeOf, rangeText } from './periods';
 
@@ -155,7 +156,7 @@ export function Overview() {
         <div class="filters">
           <Choice text={w('period')} name="period" value={period} options={periodOptions(period)} onChange={(p) => set(p, compare)} />
           {range.from && <Choice text={w('compare')} name="compare" value={compare} options={COMPARES.map(([c, key]) => [c, w(key)])} onChange={(c) => set(period, c)} />}
-          <Button onClick={() => window.print()}>{w('print')}</Button>
+          <Button onClick={() => note('print', w('overview'), '').then(() => window.print(), (e: Error) => toast(e.message))}>{w('print')}</Button>
         </div>
       </div>
       <CoverageLine coverage={now.data.coverage} stations={stations} />

@@ -8,6 +8,7 @@ import { hashQuery } from './app';
 import { go, isStaff, query, type Rows, useModel } from './model';
 import { w } from './messages';
 import { Choice } from './overview';
+import { ExportButton } from './export';
 import { PAGE, Pager } from './figure';
 
 export function RecordTable(props: { type: string; rows: RecordRow[]; labels: Record<string, string>; chosen?: Set<string>; onChoose?: (id: string, on: boolean) => void }) {
@@ -95,7 +96,9 @@ export function RegistersPage(props: { type: string }) {
         <Waiting error={list.error} reload={list.reload} />
       ) : (
         <>
-          <p class="quiet">{w('items', list.data.total)}</p>
+          <p class="quiet">
+            {w('items', list.data.total)} <ExportButton type={type.name} name={label(type)} query={`types/${type.name}/records?${query({ station, 'f.state': state, q })}`} />
+          </p>
           <RecordTable type={type.name} rows={list.data.records} labels={list.data.labels ?? {}} />
           <Pager total={list.data.total} offset={offset} onMove={setOffset} />
         </>
