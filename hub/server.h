@@ -51,9 +51,10 @@ struct lm_hub_read {
     size_t n_ids;
     char (*ids)[40];
 };
-struct lm_hub_enrolled { /* ENROL answers that wait for the commit */
+struct lm_hub_enrolled { /* ENROL and READMIT answers that wait for the commit */
     struct lm_peer to;
     struct lm_replica row;
+    bool readmitted;
 };
 
 /* What the HTTP thread asks of the writer: runs on the writer's thread, in a transaction that is
@@ -137,6 +138,8 @@ void lm_server_news(struct lm_server *server);
 void lm_server_catalog(struct lm_server *server);
 /* enrolment.c */
 void lm_server_enrol(struct lm_server *server, int64_t kit, const struct lm_incoming *in);
+/* READMIT over the readmission key: by a certificate of this hub, unless it was revoked. */
+void lm_server_readmit(struct lm_server *server, const struct lm_incoming *in);
 void lm_server_answer_enrolments(struct lm_server *server);
 void lm_server_send_error(struct lm_server *server, const struct lm_peer *to, const char *code,
                           const char *text, uint32_t retry_s);

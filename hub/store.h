@@ -191,6 +191,14 @@ enum lm_status lm_store_replica_by_key(struct lm_store *store, const uint8_t pub
 enum lm_status lm_store_replicas(struct lm_store *store, const char *station /* nullable */,
                                  bool (*visit)(void *arg, const struct lm_replica *replica),
                                  void *arg, struct lm_error *err) LM_MUST_USE;
+/* A certificate of this hub (its signature was checked) of an installation that this database may
+ * not know, having gone back in time: its row is made again, with a notice (alarm "readmitted") and
+ * an entry in the journal; a station that is not known either is registered by its code. Known
+ * already: nothing changes. LM_ERR_DENIED "revoked": by the registry, or by revoked.log. Inside a
+ * transaction. */
+enum lm_status lm_store_readmit(struct lm_store *store, const struct lm_certificate *certificate,
+                                int64_t now_ms, struct lm_replica *out,
+                                struct lm_error *err) LM_MUST_USE;
 /* What a HELLO told and what was issued: wall offset, program, head, as_of, lease_issued, last
  * contact. held: the lease that it showed; the newest one issued counts as confirmed then. A higher
  * branch than known: it went back. */
@@ -198,7 +206,7 @@ enum lm_status lm_store_replica_hello(struct lm_store *store, const struct lm_re
                                       struct lm_lease held, struct lm_error *err) LM_MUST_USE;
 
 /* What the town is to know of a station's PCs. kind: "clone" (a second installation was refused),
- * "twin" (it may be one), "went_back" (mends itself: closed from the start). */
+ * "twin" (it may be one), "went_back", "readmitted" (mend themselves: closed from the start). */
 struct lm_alarm {
     char station[16], kind[16];
     uint64_t replica, branch;

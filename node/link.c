@@ -15,6 +15,8 @@
 #define RESTART_MS 5000                /* after a failure of the database or of making a socket */
 #define TICK_MS 500
 #define MESSAGES_A_ROUND 64
+#define READMIT_WAIT_MS 10000 /* for the answer to READMIT; the node's own key waits meanwhile */
+#define READMIT_AGAIN_MS 240000
 #define REFUSED_SURE_MS 3000 /* a key that the hub refuses for this long is refused */
 
 static int64_t now_ms(void)
@@ -35,6 +37,7 @@ static void fail(struct lm_link *link, const char *doing, const struct lm_error 
     lm_log(LM_LOG_ERROR, "link", "%s: %s (%s); starting anew", doing, err->en, err->code);
     lm_dealer_close(&link->dealer);
     link->open_at_ms = -1;
+    link->readmit_until_ms = -1;
     link->n_events = 0;
     link->restart_at_ms = now_ms() + RESTART_MS;
 }
@@ -54,7 +57,8 @@ static struct lm_node_event *answer(struct lm_link *link, enum lm_node_event_kin
 
 static bool refused_now(struct lm_link *link)
 {
-    return link->dealer && strncmp(lm_dealer_state(link->dealer), "refused", 7) == 0;
+    return link->dealer && link->readmit_until_ms < 0 &&
+           strncmp(lm_dealer_state(link->dealer), "refused", 7) == 0;
 }
 
 static bool hub_is_wrong(struct lm_link *link)
@@ -76,7 +80,8 @@ bool lm_link_why(struct lm_link *link, struct lm_error *err)
             err, LM_ERR_DENIED, "refused", "",
             "镇服务器不认识本机的密钥，或已撤销本机的登记，请联系镇服务站。",
             "The hub does not know this PC's key, or has revoked it: ask the town station.");
-        return now_ms() - link->refused_ms >= REFUSED_SURE_MS;
+        return now_ms() - link->refused_ms >= REFUSED_SURE_MS && link->readmit_until_ms < 0 &&
+               (link->readmit_at_ms > 0 || link->key->certificate_len == 0);
     }
     if (hub_is_wrong(link)) {
         (void)lm_fail(
@@ -135,7 +140,7 @@ static void do_send(struct lm_link *link, const struct lm_node_effect *e)
     enum lm_status st = LM_ERR_BUSY;
     struct lm_node_event *ev;
 
-    if (link->dealer) {
+    if (link->dealer && link->readmit_until_ms < 0) {
         st = lm_dealer_send(link->dealer, e->send.kind, lm_node_effect_bytes(&link->fx, e),
                             e->send.len);
     }
@@ -151,6 +156,7 @@ static void do_reset(struct lm_link *link, const struct lm_node_effect *e)
     if (refused_now(link)) {
         link->refused_ms = link->refused_ms >= 0 ? link->refused_ms : now_ms();
     }
+    link->readmit_until_ms = -1;
     lm_dealer_close(&link->dealer);
     link->open_at_ms = now_ms() + e->reset.delay_ms;
 }
@@ -442,6 +448,7 @@ enum lm_status lm_link_open(struct lm_link *link, struct lm_nstore *store,
     link->store = store;
     link->key = key;
     link->refused_ms = -1;
+    link->readmit_until_ms = -1;
     lm_node_effects_init(&link->fx);
     lm_arena_init(&link->arena, ARENA_BYTES);
     lm_arena_init(&link->offers, OFFERS_BYTES);
@@ -478,6 +485,74 @@ void lm_link_close(struct lm_link *link)
     memset(link, 0, sizeof *link);
 }
 
+/* ---- readmission: the hub does not know this key; it may have gone back to before our enrolment */
+
+static bool may_readmit(const struct lm_link *link)
+{
+    return link->refused_ms >= 0 && now_ms() - link->refused_ms >= REFUSED_SURE_MS &&
+           link->key->certificate_len > 0 && now_ms() >= link->readmit_at_ms;
+}
+
+/* One try with the readmission key in the place of our own: no session is there meanwhile. */
+static bool begin_readmit(struct lm_link *link)
+{
+    struct lm_error err = {0};
+    struct lm_keypair keys;
+    int64_t now = now_ms();
+
+    if (!may_readmit(link)) {
+        return false;
+    }
+    link->readmit_at_ms = now + READMIT_AGAIN_MS;
+    lm_readmit_key(link->key->hub_id, link->key->hub_public_key, keys.public_key, keys.secret_key);
+    if (lm_dealer_open(link->context, link->key->endpoint, link->key->hub_public_key, &keys,
+                       &link->dealer, &err) != LM_OK) {
+        return false;
+    }
+    link->readmit_until_ms = now + READMIT_WAIT_MS;
+    link->readmit_asked = false;
+    lm_log(LM_LOG_INFO, "link", "the hub does not know this key: showing the certificate");
+    return true;
+}
+
+static void end_readmit(struct lm_link *link)
+{
+    link->readmit_until_ms = -1;
+    lm_dealer_close(&link->dealer);
+    link->open_at_ms = now_ms();
+}
+
+static void ask_readmit(struct lm_link *link)
+{
+    struct lm_msg_readmit m = {.certificate = link->key->certificate,
+                               .certificate_len = link->key->certificate_len};
+    struct lm_buf body;
+
+    lm_buf_init(&body, LM_FRAME_BYTES_MAX);
+    lm_readmit_pack(&body, &m);
+    link->readmit_asked = body.status == LM_OK && lm_dealer_send(link->dealer, LM_MSG_READMIT,
+                                                                 body.data, body.len) == LM_OK;
+    lm_buf_free(&body);
+}
+
+static void take_readmit(struct lm_link *link, const struct lm_incoming *in)
+{
+    struct lm_error err = {0};
+    struct lm_msg_readmitted m;
+    struct lm_msg_error e;
+
+    lm_arena_reset(&link->arena);
+    if (in->kind == LM_MSG_READMITTED &&
+        lm_readmitted_read(in->body, in->n, &link->arena, &m, &err) == LM_OK) {
+        lm_log(LM_LOG_INFO, "link", "readmitted");
+        link->refused_ms = -1;
+    } else if (in->kind == LM_MSG_ERROR &&
+               lm_error_read(in->body, in->n, &link->arena, &e, &err) == LM_OK) {
+        lm_log(LM_LOG_WARN, "link", "not readmitted: %s", e.code);
+    }
+    link->readmit_until_ms = 0; /* whatever it says: our own key again */
+}
+
 static void open_socket(struct lm_link *link)
 {
     struct lm_error err = {0};
@@ -485,6 +560,9 @@ static void open_socket(struct lm_link *link)
 
     link->open_at_ms = -1;
     lm_dealer_close(&link->dealer);
+    if (begin_readmit(link)) {
+        return;
+    }
     if (lm_dealer_open(link->context, link->key->endpoint, link->key->hub_public_key,
                        &link->key->own, &link->dealer, &err) != LM_OK) {
         lm_log(LM_LOG_ERROR, "link", "cannot make a socket: %s", err.en);
@@ -504,7 +582,9 @@ static void receive(struct lm_link *link)
         if (lm_dealer_receive(link->dealer, 0, &in) != LM_OK) {
             return;
         }
-        if (!in.hostile) {
+        if (link->readmit_until_ms >= 0) {
+            take_readmit(link, &in);
+        } else if (!in.hostile) {
             lm_arena_reset(&link->arena);
             ev.message.kind = in.kind;
             ev.message.body = in.body;
@@ -600,8 +680,22 @@ void lm_link_round(struct lm_link *link, const int *fds, size_t n_fds, bool *rea
     }
     receive(link);
     now = now_ms();
+    if (link->readmit_until_ms >= 0) {
+        if (link->dealer && !link->readmit_asked) {
+            ask_readmit(link);
+        }
+        if (now >= link->readmit_until_ms) {
+            end_readmit(link);
+        }
+    }
     if (refused_now(link) && link->refused_ms < 0) {
         link->refused_ms = now;
+    }
+    if (refused_now(link) && may_readmit(link)) {
+        lm_dealer_close(&link->dealer);
+        if (!begin_readmit(link)) {
+            link->open_at_ms = now;
+        }
     }
     if (link->restart_at_ms < 0 && now - link->tick_ms >= TICK_MS) {
         const struct lm_node_event ev = {.kind = LM_NE_TICK};

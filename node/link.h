@@ -24,13 +24,16 @@ struct lm_link {
     struct lm_arena arena;  /* of the message at hand */
     struct lm_arena offers; /* the next RECOVER */
     struct lm_batch batch;
-    struct lm_buf packed;  /* the batch on its way into a PUSH */
-    char (*wanted)[40];    /* [LM_WANT_MAX] */
-    int64_t open_at_ms;    /* mono: when to make the next socket; -1 = not */
-    int64_t restart_at_ms; /* mono: when to begin anew after a failure; -1 = not */
-    int64_t tick_ms;       /* mono: last TICK */
-    int64_t refused_ms;    /* mono: since when the hub refuses the key; -1 = it does not */
-    uint64_t synced;       /* how often SYNCED was told */
+    struct lm_buf packed;     /* the batch on its way into a PUSH */
+    char (*wanted)[40];       /* [LM_WANT_MAX] */
+    int64_t open_at_ms;       /* mono: when to make the next socket; -1 = not */
+    int64_t restart_at_ms;    /* mono: when to begin anew after a failure; -1 = not */
+    int64_t tick_ms;          /* mono: last TICK */
+    int64_t refused_ms;       /* mono: since when the hub refuses the key; -1 = it does not */
+    int64_t readmit_until_ms; /* mono: the socket is for READMIT until then; -1 = it is not */
+    int64_t readmit_at_ms;    /* mono: not to be asked for before */
+    bool readmit_asked;
+    uint64_t synced;                                 /* how often SYNCED was told */
     struct lm_node_event events[LM_LINK_EVENTS_MAX]; /* answers to effects, to be given in order */
     size_t n_events;
     char shown[LM_NSTATE_CODE_MAX]; /* what was last noted for `status` */

@@ -142,3 +142,12 @@ enum lm_status lm_certificate_check(const uint8_t *data, size_t n,
     lm_buf_free(&text);
     return status;
 }
+
+void lm_readmit_key(const uint8_t hub_id[16], const uint8_t hub_public_key[32],
+                    uint8_t public_out[32], uint8_t secret_out[32])
+{
+    static const char label[] = "lastmile readmit";
+
+    lm_hash(secret_out, label, sizeof(label) - 1, hub_id, 16, hub_public_key, 32);
+    (void)crypto_scalarmult_base(public_out, secret_out);
+}

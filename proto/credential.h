@@ -64,6 +64,13 @@ enum lm_status lm_kit_write(const struct lm_kit *kit,
 enum lm_status lm_kit_read(const char *text, size_t n, struct lm_arena *arena, struct lm_kit *kit,
                            struct lm_error *err) LM_MUST_USE;
 
+/* The CURVE pair with which an installation that the hub does not know asks to be readmitted: made
+ * from what every kit of this hub tells, so it is no secret among those who once had one, and the
+ * hub lets it say READMIT only. Who shows a certificate need not prove more: it helps nobody but
+ * the holder of the key that it names. PROTOCOL.md "Readmission". */
+void lm_readmit_key(const uint8_t hub_id[16], const uint8_t hub_public_key[32],
+                    uint8_t public_out[32], uint8_t secret_out[32]);
+
 struct lm_certificate {
     uint8_t hub_id[16];
     char station[13];       /* 12 digits */

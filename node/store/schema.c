@@ -154,8 +154,12 @@ static const char catalogues[] =
 static const char offers[] =
     /* Records as they were in a history of the hub that is gone, until the hub has them. */
     "CREATE TABLE offers("
-    "  id TEXT PRIMARY KEY,"
-    "  body BLOB NOT NULL) STRICT, WITHOUT ROWID;" /* proto/feed.h */
+    "  id TEXT NOT NULL,"
+    "  n INTEGER NOT NULL,"    /* 0; higher: set aside again, when the hub went back once more */
+    "  body BLOB NOT NULL,"    /* proto/feed.h */
+    "  sent INTEGER NOT NULL," /* 1 = the hub has it, and waits for a person; should it go back
+                                  again, it is offered again */
+    "  PRIMARY KEY(id, n)) STRICT, WITHOUT ROWID;"
 
     /* The hub's word that it told us of that history; the oldest one while anything is left. */
     "CREATE TABLE offer_proof("
@@ -323,11 +327,14 @@ const char *const ns_sql[NS_COUNT] = {
     [NS_LATER_NEXT] = "SELECT id, type, body FROM later WHERE id > ?1 ORDER BY id LIMIT 1",
     [NS_LATER_GET] = "SELECT type FROM later WHERE id = ?1",
     [NS_LATER_COUNT] = "SELECT count(*) FROM later",
-    /* What was set aside first is of the longer history. */
-    [NS_OFFER_PUT] = "INSERT INTO offers(id, body) VALUES(?1, ?2) ON CONFLICT(id) DO NOTHING",
-    [NS_OFFER_LIST] = "SELECT id, body FROM offers ORDER BY id LIMIT ?1",
-    [NS_OFFER_DROP] = "DELETE FROM offers WHERE id <= ?1",
-    [NS_OFFER_LATER] = "INSERT OR IGNORE INTO offers(id, body) SELECT id, body FROM later",
+    [NS_OFFER_PUT] = "INSERT INTO offers(id, n, body, sent) SELECT ?1, count(*), ?2, 0 FROM offers"
+                     " WHERE id = ?1 HAVING count(*) < ?3 AND NOT EXISTS"
+                     " (SELECT 1 FROM offers WHERE id = ?1 AND body = ?2)",
+    [NS_OFFER_LIST] = "SELECT id, body FROM offers WHERE sent = 0 ORDER BY id, n LIMIT ?1",
+    [NS_OFFER_SENT] = "UPDATE offers SET sent = 1 WHERE id <= ?1 AND sent = 0",
+    [NS_OFFER_AGAIN] = "UPDATE offers SET sent = 0 WHERE sent = 1",
+    [NS_OFFER_LATER] =
+        "INSERT OR IGNORE INTO offers(id, n, body, sent) SELECT id, 0, body, 0 FROM later",
     [NS_OFFER_PROOF_PUT] = "INSERT INTO offer_proof(one, counter, random, pos, hash, sig)"
                            " VALUES(1, ?1, ?2, ?3, ?4, ?5) ON CONFLICT(one) DO UPDATE SET"
                            " counter = ?1, random = ?2, pos = ?3, hash = ?4, sig = ?5"

@@ -90,3 +90,37 @@ class Recover(Case):
         node.sync()
         self.assertEqual([r["id"] for r in node.list("notice")], [rows[1]["record"]])
         hub.verify()
+
+    def test_enrolled_after_the_backup(self):
+        """P7: a PC, and a whole station, enrolled after the backup go on working by their certificates; a revoked one does not"""
+        town = Town(self, villages=1)
+        hub, node = town.hub, town.v[1]
+        backup = hub.dir.with_name("old.backup")
+        hub.run("backup", backup)
+        late = town.new_node(1, "late")
+        late.enrol(town.new_kit(1, "late.kit"))
+        stolen = town.new_node(1, "stolen")
+        stolen.enrol(town.new_kit(1, "stolen.kit"))
+        hub.run("station", "add", village_code(9), "九村")
+        far = town.new_node(9, "far")
+        far.enrol(town.new_kit(9, "far.kit"))
+        made = late.add_ids([consultation(item_count=1)]) + far.add_ids([consultation(item_count=2)])
+        for n in (late, stolen, far):
+            n.sync()
+        hub.run("station", "revoke", village_code(1), "--replica", str(stolen.status()["replica"]))
+        self.assertEqual(len(hub.status()["replicas"]), 4)
+        hub.run("restore", backup)
+        self.assertEqual(len(hub.status()["replicas"]), 1)
+        made += late.add_ids([consultation(item_count=4)])
+        for n in (late, far, node):
+            n.sync(timeout_s=120)
+            self.assertEqual((n.status()["pending"], n.status()["state"]), (0, "offline"))
+        self.assertEqual(sorted(r["id"] for r in hub.rows("records", "consultation")), sorted(made))
+        self.assertEqual(stolen.run("sync", "--timeout", "30", check=False).rc, 1)
+        known = {r["replica"]: r["revoked"] for r in hub.status()["replicas"]}
+        self.assertNotIn(str(stolen.status()["replica"]), known)
+        kinds = [a["kind"] for s in hub.json("station", "list") for a in s["alarms"]]
+        self.assertEqual(kinds.count("readmitted"), 2, kinds)
+        hub.run("recovered", "accept", "--all")
+        self.assertIn(village_code(9), [r["fields"].get("code") for r in hub.rows("records", "area_unit")])
+        hub.verify()

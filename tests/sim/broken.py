@@ -18,8 +18,8 @@ import sys
 import time
 
 NOTICED = {
-    'blind-echo', 'coverage-by-node', 'cursor-before-page', 'feed-only-applied', 'gap-accepted', 'hlc-below-base',
-    'hub-sync-normal', 'last-writer-wins', 'node-sync-normal', 'want-not-stored',
+    'blind-echo', 'coverage-by-node', 'cursor-before-page', 'cursor-kept', 'feed-only-applied', 'gap-accepted', 'hlc-below-base',
+    'hub-sync-normal', 'last-writer-wins', 'node-sync-normal', 'nothing-offered', 'want-not-stored',
 }
 
 FAIL_ANYWAY = {64, 141}  # with loss, which is on here: seeds.txt

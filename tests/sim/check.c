@@ -8,7 +8,6 @@
 #include "hub/counts.h"
 
 #include <inttypes.h>
-#include <sqlite3.h>
 #include <string.h>
 
 #define ARENA_BYTES (64 * 1024 * 1024)
@@ -60,6 +59,9 @@ static void check_acked(struct sim_node *node)
 
     if (!node->up || lm_nstore_me(node->store, &me, &err) != LM_OK ||
         lm_store_replica_get(sim->hub.store, me.replica, &row) != LM_OK) {
+        return;
+    }
+    if (sim_hub_distrusted(node, &me)) {
         return;
     }
     if (me.branch == row.branch && me.acked.seq > row.acked.seq) {
@@ -363,6 +365,25 @@ static void report(void *arg, const char *difference)
     sim_fail("P4 verify", "%s", difference);
 }
 
+/* P7, P11: a revocation outlives whatever happens to the database. */
+static void check_revoked(void)
+{
+    for (int i = 0; i < sim->n_nodes && !sim->failure[0]; i++) {
+        struct lm_replica row;
+        bool revoked = false;
+
+        if (!sim->nodes[i].revoked) {
+            continue;
+        }
+        if (lm_store_was_revoked(sim->hub.store, sim->nodes[i].key.replica, &revoked) != LM_OK ||
+            !revoked ||
+            (lm_store_replica_get(sim->hub.store, sim->nodes[i].key.replica, &row) == LM_OK &&
+             row.revoked_ms == 0)) {
+            sim_fail("P7 revocations are kept", "pc %d was revoked, and is let in again", i);
+        }
+    }
+}
+
 void sim_check_end(void)
 {
     sqlite3 *hub = open_raw(sim->hub.dir.path, "hub.db");
@@ -382,7 +403,9 @@ void sim_check_end(void)
             sim_fail(fault.promise, "journal %" PRIu64 ": %s", fault.pos, fault.text);
         }
     }
+    check_revoked();
     check_saves(hub);
+    sim_check_given_back(hub);
     for (int i = 0; i < sim->n_nodes && !sim->failure[0]; i++) {
         if (!sim->nodes[i].retired) {
             check_scope(&sim->nodes[i], hub);

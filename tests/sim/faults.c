@@ -6,9 +6,9 @@
 #define YEAR_MS (365LL * 86400000)
 
 const char *const sim_fault_names[F_COUNT] = {
-    "loss",      "duplicate",  "reorder",   "delay",     "partition",
-    "tear",      "node-crash", "hub-crash", "disk-full", "clock",
-    "node-back", "staff",      "resolve",   "two-pcs",   "revoke",
+    "loss",       "duplicate", "reorder",   "delay",       "partition", "tear",
+    "node-crash", "hub-crash", "disk-full", "clock",       "node-back", "staff",
+    "resolve",    "two-pcs",   "revoke",    "hub-restore", "hub-back",
 };
 
 static uint64_t below(uint64_t n)
@@ -35,7 +35,7 @@ static void strike_clock(struct sim_node *node)
              node->stopped_ms ? " stopped" : "");
 }
 
-static void retire(struct sim_node *node)
+void sim_retire(struct sim_node *node)
 {
     node->retired = true;
     for (size_t i = 0; i < sim->n_saves; i++) {
@@ -67,7 +67,7 @@ static void strike_revoke(struct sim_node *node)
     if (st != LM_OK) {
         lm_store_rollback(sim->hub.store);
         if (asked) {
-            retire(node);
+            sim_retire(node);
         }
         if (sim_disk_dead(DISK_HUB) || lm_store_broken(sim->hub.store)) {
             sim_hub_crash("died in a revocation");
@@ -75,7 +75,8 @@ static void strike_revoke(struct sim_node *node)
         return;
     }
     sim_note("pc %d revoked", node->index);
-    retire(node);
+    node->revoked = true;
+    sim_retire(node);
     if (lm_gate_reload(sim->server->gate, sim->hub.store, &err) != LM_OK) {
         sim_fail("P11 only its own", "the gate cannot be read anew: %s", err.en);
     }
@@ -93,8 +94,19 @@ static void strike_revoke(struct sim_node *node)
 
 void sim_fault_strike(void)
 {
-    enum sim_fault fault = (enum sim_fault)below(F_COUNT);
-    struct sim_node *node = any();
+    enum sim_fault fault;
+    struct sim_node *node;
+
+    if (sim->plan.faults & (1u << F_HUB_RESTORE | 1u << F_HUB_BACK) && below(8) == 0) {
+        bool silent = !(sim->plan.faults & 1u << F_HUB_RESTORE) ||
+                      (sim->plan.faults & 1u << F_HUB_BACK && below(2));
+
+        sim->n_faults++;
+        sim_hub_back_strike(silent);
+        return;
+    }
+    fault = (enum sim_fault)below(F_HUB_RESTORE);
+    node = any();
 
     if (!(sim->plan.faults & 1u << fault)) {
         return;
@@ -158,6 +170,8 @@ void sim_fault_strike(void)
     case F_STAFF: /* users.c's */
     case F_RESOLVE:
     case F_TWO_PCS:
+    case F_HUB_RESTORE:
+    case F_HUB_BACK:
     case F_COUNT:
         break;
     }

@@ -17,6 +17,7 @@ struct known { /* one change by identity */
     struct known *next;
     uint64_t replica, hlc, rank, pos;
     int verdict;
+    bool recovered; /* made of what nodes gave back: its author's own bytes may still come */
     char record[40];
     uint8_t *body;
     size_t n;
@@ -508,7 +509,7 @@ static bool apply(struct journal_model *m, struct lm_store *hub, const struct en
     if (fresh) {
         return true;
     }
-    if (x->change.op == LM_OP_CREATE) {
+    if (x->change.op == LM_OP_CREATE || x->e->by & LM_BY_RECOVERED) {
         for (size_t g = 0; g < r->type->n_groups; g++) {
             r->loose[g] = true;
         }
@@ -631,6 +632,7 @@ static struct known *add_known(struct journal_model *m, const struct lm_jentry *
     k->rank = e->rank;
     k->pos = e->pos;
     k->verdict = (int)e->verdict;
+    k->recovered = (e->by & LM_BY_RECOVERED) != 0;
     (void)snprintf(k->record, sizeof k->record, "%s", e->record);
     k->next = m->known[b];
     m->known[b] = k;
@@ -651,6 +653,9 @@ static bool take_change(struct journal_model *m, struct lm_store *hub, const str
                    : wrong(m, "p4", e->pos, "a body that cannot be read had effect");
     }
     before = find(m, e->record, e->replica, e->hlc);
+    if (before && before->recovered && e->verdict != LM_V_DUPLICATE) {
+        return judge(m, hub, &x);
+    }
     if (before) {
         bool same = before->n == e->body_len && memcmp(before->body, e->body, e->body_len) == 0;
 

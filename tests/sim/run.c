@@ -221,7 +221,13 @@ static void rest_phase(void)
             return;
         }
         step_to(next_event(INT64_MAX, INT64_MAX));
+        if (sim->steps % 64 == 0) {
+            (void)sim_hub_raise();
+        }
         quiet = sim_converged() ? quiet + 1 : 0;
+        if (quiet == 20 && sim_hub_accept_all()) {
+            quiet = 0;
+        }
         if (sim->steps % 64 == 0) {
             sim_check_step();
         }

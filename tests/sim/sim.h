@@ -17,6 +17,7 @@
 
 #include <jansson.h>
 #include <limits.h>
+#include <sqlite3.h>
 #include <stdio.h>
 
 enum {
@@ -38,12 +39,14 @@ enum sim_fault {
     F_NODE_CRASH, /* at any write or between two rounds */
     F_HUB_CRASH,  /* at any write, before or after COMMIT, before the answers */
     F_DISK_FULL,
-    F_CLOCK,     /* PCs years off, jumping; a stopped clock */
-    F_NODE_BACK, /* a PC's disk is set back to an earlier image */
-    F_STAFF,     /* town staff approve, send back, edit */
-    F_RESOLVE,   /* and resolve conflicts */
-    F_TWO_PCS,   /* stations with two PCs */
-    F_REVOKE,    /* a PC is revoked and another takes its place */
+    F_CLOCK,       /* PCs years off, jumping; a stopped clock */
+    F_NODE_BACK,   /* a PC's disk is set back to an earlier image */
+    F_STAFF,       /* town staff approve, send back, edit */
+    F_RESOLVE,     /* and resolve conflicts */
+    F_TWO_PCS,     /* stations with two PCs */
+    F_REVOKE,      /* a PC is revoked and another takes its place */
+    F_HUB_RESTORE, /* the hub is restored from a backup of any age */
+    F_HUB_BACK,    /* its disk is set back in silence, as by a virtual machine */
     F_COUNT
 };
 extern const char *const sim_fault_names[F_COUNT];
@@ -82,6 +85,7 @@ struct sim_node {
     struct lm_nstore *store;
     struct lm_node_key key;
     struct lm_link link;
+    bool revoked;           /* told so with success */
     bool made, up, retired; /* retired: revoked or replaced; it need not converge */
     int64_t skew_ms;        /* its wall clock minus true time */
     int64_t stopped_ms;     /* its clock stands at this time; 0 = it goes */
@@ -148,6 +152,10 @@ bool sim_disk_dead(int owner);
 void sim_disk_heal(int owner);
 
 /* world.c */
+bool sim_copy_file(const char *from, const char *to);
+/* Copies a database and what its WAL holds. */
+bool sim_copy_database(const char *from_dir, const char *to_dir, const char *from_name,
+                       const char *to_name);
 bool sim_templates(void);        /* once a process, before anything is seeded */
 void sim_templates_forget(void); /* in a child, after fork */
 bool sim_world_open(void);       /* makes everything for sim->plan */
@@ -161,10 +169,21 @@ void sim_node_keep_image(struct sim_node *node);
 void sim_node_go_back(struct sim_node *node);
 const char *sim_station_code(int station);
 
+/* hub_back.c */
+void sim_hub_back_reset(void);
+void sim_hub_back_strike(bool silent); /* keeps an image, goes back to one, or confirms */
+/* A person confirms all that was given back. True: something was taken over. */
+bool sim_hub_accept_all(void);
+/* Until a node has learnt that the hub went back, it believes in the history that is gone. */
+bool sim_hub_distrusted(const struct sim_node *node, const struct lm_me *me);
+bool sim_hub_raise(void);                /* a technician ends that the hub is read-only */
+void sim_check_given_back(sqlite3 *hub); /* P7, at the end */
+
 /* users.c */
 void sim_user_act(void);
 /* faults.c */
 void sim_fault_strike(void);
+void sim_retire(struct sim_node *node); /* it need not converge any more */
 /* check.c */
 void sim_check_hub(void);  /* after every commit of the hub */
 void sim_check_step(void); /* safety: after every step */

@@ -29,7 +29,7 @@ static void path_of(char out[PATH_MAX], const char *a, const char *b)
     LM_CHECK(n > 0 && n < PATH_MAX);
 }
 
-static bool copy_file(const char *from, const char *to)
+bool sim_copy_file(const char *from, const char *to)
 {
     char buffer[65536];
     FILE *in = fopen(from, "rb"), *out = in ? fopen(to, "wb") : NULL;
@@ -46,8 +46,8 @@ static bool copy_file(const char *from, const char *to)
 }
 
 /* Copies the database of `name` and what its WAL holds. */
-static bool copy_database(const char *from_dir, const char *to_dir, const char *from_name,
-                          const char *to_name)
+bool sim_copy_database(const char *from_dir, const char *to_dir, const char *from_name,
+                       const char *to_name)
 {
     static const char *const ends[] = {"", "-wal"};
     char from[PATH_MAX], to[PATH_MAX], name[64];
@@ -60,7 +60,7 @@ static bool copy_database(const char *from_dir, const char *to_dir, const char *
         path_of(to, to_dir, name);
         (void)unlink(to);
         if (access(from, F_OK) == 0) {
-            good = good && copy_file(from, to);
+            good = good && sim_copy_file(from, to);
         }
     }
     (void)snprintf(name, sizeof name, "%s-shm", to_name);
@@ -232,6 +232,22 @@ void sim_hub_crash(const char *why)
 
 /* ---- PCs ---- */
 
+static void keep_certificate(struct sim_node *node, const struct lm_replica *row)
+{
+    struct lm_certificate c = {.level = "village", .replica = row->number};
+    struct lm_buf out;
+
+    (void)snprintf(c.station, sizeof c.station, "%.12s", row->station);
+    memcpy(c.public_key, row->public_key, sizeof c.public_key);
+    c.issued_ms = row->enrolled_ms;
+    lm_buf_init(&out, LM_CERTIFICATE_BYTES_MAX);
+    lm_certificate_make(&out, &c, sim->hub.keys.sign_secret);
+    LM_CHECK(out.status == LM_OK);
+    memcpy(node->key.certificate, out.data, out.len);
+    node->key.certificate_len = out.len;
+    lm_buf_free(&out);
+}
+
 static bool enrol(struct sim_node *node)
 {
     struct lm_error err = {0};
@@ -257,6 +273,7 @@ static bool enrol(struct sim_node *node)
         return false;
     }
     node->key.replica = row.number;
+    keep_certificate(node, &row);
     return lm_gate_reload(sim->server->gate, store, &err) == LM_OK;
 }
 
@@ -283,7 +300,7 @@ int sim_node_add(int station)
     memcpy(node->key.hub_sign_key, sim->hub.keys.sign_public, sizeof node->key.hub_sign_key);
     node->key.enrolled = true;
     if (!enrol(node) || lm_datadir_open(node->path, false, &node->dir, &err) != LM_OK ||
-        !copy_database(template, node->path, "node.db", "node.db")) {
+        !sim_copy_database(template, node->path, "node.db", "node.db")) {
         return -1;
     }
     node->made = true;
@@ -355,7 +372,7 @@ void sim_node_keep_image(struct sim_node *node)
         node->restart_ms = sim->now_ms + 200;
     }
     (void)snprintf(name, sizeof name, "image%d.db", node->images);
-    if (copy_database(node->path, node->path, "node.db", name)) {
+    if (sim_copy_database(node->path, node->path, "node.db", name)) {
         node->images++;
     }
 }
@@ -384,7 +401,7 @@ void sim_node_go_back(struct sim_node *node)
     sim_node_crash(node, "to go back");
     (void)snprintf(name, sizeof name, "image%d.db", image);
     excuse_unacked(node);
-    if (!copy_database(node->path, node->path, name, "node.db")) {
+    if (!sim_copy_database(node->path, node->path, name, "node.db")) {
         sim_fail("sim", "an image cannot be copied");
     }
     node->images = image + 1; /* the later ones are of another history */
@@ -421,18 +438,19 @@ bool sim_world_open(void)
     path_of(dir, sim->work, "hub");
     path_of(from, templates, "t-hub");
     if (lm_datadir_open(dir, false, &sim->hub.dir, &err) != LM_OK ||
-        !copy_database(from, dir, "hub.db", "hub.db")) {
+        !sim_copy_database(from, dir, "hub.db", "hub.db")) {
         sim_fail("sim", "no directory for the hub: %s", err.en);
         return false;
     }
     path_of(from, templates, "t-hub/hub.key");
     path_of(to, dir, "hub.key");
-    if (!copy_file(from, to) || chmod(to, 0600) != 0 ||
+    if (!sim_copy_file(from, to) || chmod(to, 0600) != 0 ||
         lm_hub_keys_load(&sim->hub.dir, &sim->hub.keys, &err) != LM_OK) {
         sim_fail("sim", "no keys for the hub: %s", err.en);
         return false;
     }
     sim->hub.catalog = sim->catalog;
+    sim_hub_back_reset();
     sim_hub_start();
     for (int i = 0; sim->hub_up && i < sim->plan.stations; i++) {
         (void)sim_node_add(i);

@@ -380,6 +380,11 @@ static void make_traffic(void)
     offer.proof.incarnation = (struct lm_incarnation){1, 0xabcdef};
     offer.proof.mark = mark_of(40);
     lm_proof_sign(&offer.proof, sign_secret);
+    struct lm_msg_readmit readmit = {.certificate = example("certificate")->data,
+                                     .certificate_len = example("certificate")->len};
+    struct lm_msg_readmitted readmitted = {.replica = 0x0a6570942c1cf020};
+    lm_readmit_pack(add_example("READMIT"), &readmit);
+    lm_readmitted_pack(add_example("READMITTED"), &readmitted);
     lm_offer_pack(add_example("RECOVER"), &offer);
     lm_offered_pack(add_example("RECOVER-answer"), &answer);
     struct lm_msg_ask ask = {.number = 2, .offset = 65536};
