@@ -61,6 +61,7 @@ enum lm_status lm_api_users(struct lm_api_call *call);
 enum lm_status lm_api_user_add(struct lm_api_call *call);
 enum lm_status lm_api_user_edit(struct lm_api_call *call);
 enum lm_status lm_api_status(struct lm_api_call *call);
+enum lm_status lm_api_tasks(struct lm_api_call *call);
 enum lm_status lm_api_events(struct lm_api_call *call);
 enum lm_status lm_api_sync(struct lm_api_call *call);
 enum lm_status lm_api_catalog(struct lm_api_call *call);

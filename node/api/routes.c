@@ -19,6 +19,7 @@ const struct lm_api_route lm_api_routes[] = {
     {"POST", V "users", LM_API_ADMIN, lm_api_user_add},
     {"PATCH", V "users/{name}", LM_API_ADMIN, lm_api_user_edit},
     {"GET", V "status", LM_API_USER, lm_api_status},
+    {"GET", V "tasks", LM_API_USER, lm_api_tasks},
     {"GET", V "events", LM_API_USER, lm_api_events},
     {"POST", V "sync", LM_API_USER, lm_api_sync},
     {"GET", V "catalog", LM_API_USER, lm_api_catalog},

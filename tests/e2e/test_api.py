@@ -6,7 +6,7 @@ import threading
 
 import harness
 from api import Api
-from harness import Case, Town, consultation, person, uuid7, wait_for
+from harness import Case, Town, consultation, person, uuid7, visit, wait_for
 
 SECRETARY = ("王秘书", "135792")
 
@@ -294,6 +294,21 @@ class Records(WithPage):
         self.save({**consultation(), "id": sent[-1]})  # again, or for the first time
         page = self.api("GET", "types/consultation/records?limit=500", status=200).json
         self.assertEqual(page["total"], len(set(sent)))
+
+
+class Tasks(WithPage):
+    def test_what_is_due(self):
+        """people to be contacted by their plan and last visit, the most urgent first; what is far off or closed is none"""
+        import datetime
+        today = datetime.date.today()
+        ago = lambda days: (today - datetime.timedelta(days=days)).isoformat()
+        people = self.node.add_ids([person(name=n) for n in ("甲一", "乙二", "丙三", "丁四")])
+        plan = lambda p, start, **more: {"type": "contact_plan", "fields": {"person_id": p, "owner": uuid7(), "frequency": "quarter", "start_on": start, **more}}
+        self.node.add([plan(people[0], ago(200)), plan(people[1], ago(200)), plan(people[2], ago(85)), plan(people[3], ago(200), end_on=ago(10))])
+        self.node.add([visit([people[1]], visit_on=ago(5), occasion="daily", occasion_year=today.year)])
+        found = self.api("GET", "tasks", status=200).json
+        self.assertEqual([(t["kind"], t["name"], t["overdue"]) for t in found["tasks"]], [("contact", "甲一", True), ("contact", "丙三", False)])
+        self.assertEqual(found["total"], 2)
 
 
 class Events(WithPage):

@@ -142,6 +142,12 @@ export const messages = {
   helpText3: ['退回：镇里认为要改的，首页“要办的事”会出现。点进去看原因，改好保存就行。', 'Sent back: it appears under "To do" with the reason. Correct it and save.'],
   helpText4: ['填到一半被打断：内容自动存成草稿，回来接着填。', 'Interrupted: what you typed is kept as a draft.'],
   helpText5: ['删错了：到“回收站”恢复。', 'Deleted by mistake: bring it back from the recycle bin.'],
+  taskContact: ['联系 {0}', 'Contact {0}'],
+  taskMaterials: ['{0} 要补的材料', '{0}: materials missing'],
+  taskDue: ['应在 {0} 前', 'by {0}'],
+  taskOverdue: ['应在 {0} 前，已过期', 'was due by {0}'],
+  taskMore: ['还有 {0} 件', '{0} more'],
+  taskFestival: ['{0}走访：已访 {1} 人，继续登记', '{0} visits: {1} people so far'],
   // tables: import, export, print
   importTitle: ['从表格导入', 'Import a table'],
   importHelp: ['先下载模板，照着填好（也可以用自己的 Excel 表，下一步对上列名），再选文件。先检查，没问题的才导入，有问题的可以下载回去改。', 'Get the template or use your own table; choose the file; it is checked first, and only good rows are imported.'],

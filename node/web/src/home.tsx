@@ -86,11 +86,46 @@ function Search() {
   );
 }
 
+interface Task {
+  kind: 'contact' | 'materials';
+  due: string;
+  overdue: boolean;
+  record: string;
+  person: string;
+  name: string;
+}
+interface Tasks {
+  total: number;
+  tasks: Task[];
+  festival: { occasion: string; until: string; visited: number } | null;
+}
+const TASKS_SHOWN = 8;
+
+function TaskLine(props: { task: Task }) {
+  const k = props.task;
+  const to = k.kind === 'contact' ? `#/new/visit?persons=${k.person}` : `#/record/${k.record}`;
+  const due = `${Number(k.due.slice(5, 7))}月${Number(k.due.slice(8))}日`;
+  return (
+    <li class={k.overdue ? 'urgent' : undefined}>
+      <a href={to}>
+        {k.overdue ? '! ' : ''}
+        {t(k.kind === 'contact' ? 'taskContact' : 'taskMaterials', k.name)}
+      </a>{' '}
+      <span class="quiet">{t(k.overdue ? 'taskOverdue' : 'taskDue', lang() === 'zh' ? due : k.due)}</span>
+    </li>
+  );
+}
+
 function Todo() {
-  const { status } = useModel();
+  const { status, catalog } = useModel();
+  const due = useData(() => get<Tasks>('tasks'), [status?.cursor, status?.pending]);
+  const [more, setMore] = useState(false);
+  const tasks = due.data?.tasks ?? [];
+  const festival = due.data?.festival;
+  const occasion = festival && catalog.lists['occasion']?.find((c) => c.code === festival.occasion);
   const drafts = useData(() => get<{ drafts: { key: string; saved_at: string; body: { fields: Record<string, unknown> } }[] }>('drafts'), []);
   const list = drafts.data?.drafts ?? [];
-  const nothing = status && !status.returned && !status.held && !status.conflicts && list.length === 0;
+  const nothing = status && !status.returned && !status.held && !status.conflicts && list.length === 0 && tasks.length === 0 && !festival;
   return (
     <section class="card">
       <h2>{t('todo')}</h2>
@@ -99,6 +134,21 @@ function Todo() {
         {!!status?.returned && (
           <li class="urgent">
             <a href="#/returned">! {t('returnedItems', status.returned)}</a>
+          </li>
+        )}
+        {(more ? tasks : tasks.slice(0, TASKS_SHOWN)).map((k) => (
+          <TaskLine key={k.record} task={k} />
+        ))}
+        {!more && tasks.length > TASKS_SHOWN && (
+          <li>
+            <button type="button" class="button plain" onClick={() => setMore(true)}>
+              {t('taskMore', (due.data?.total ?? 0) - TASKS_SHOWN)}
+            </button>
+          </li>
+        )}
+        {festival && (
+          <li>
+            <a href={`#/new/visit?occasion=${festival.occasion}`}>{t('taskFestival', label(occasion ?? undefined), festival.visited)}</a>
           </li>
         )}
         {list.map((d) => (
