@@ -427,6 +427,7 @@ static void hello_stored(struct step *st)
     m.session = s->session;
     memcpy(m.hub_id, now->hub_id, sizeof(m.hub_id));
     m.incarnation = now->incarnation;
+    s->incarnation = now->incarnation;
     m.branch = s->branch;
     m.acked = s->acked;
     m.safe_seq = s->safe_seq;
@@ -663,6 +664,21 @@ static void take_want(struct step *st)
     e->want.cursor = s->cursor;
 }
 
+/* What the node has seen of this history it can prove from now on, however long the session lasts.
+ * Of a later incarnation than its WELCOME told it would take the signature for that one's. */
+static void sign_page(const struct step *st, struct lm_msg_feed *m)
+{
+    struct lm_proof proof = {.incarnation = st->s->incarnation, .mark = m->head};
+
+    m->has_signature = st->now->sign_secret != NULL &&
+                       proof.incarnation.counter == st->now->incarnation.counter &&
+                       proof.incarnation.random == st->now->incarnation.random;
+    if (m->has_signature) {
+        lm_proof_sign(&proof, st->now->sign_secret);
+        memcpy(m->signature, proof.signature, sizeof(m->signature));
+    }
+}
+
 static void page_read(struct step *st)
 {
     const struct lm_hub_event *ev = st->ev;
@@ -682,6 +698,7 @@ static void page_read(struct step *st)
     }
     m = *ev->page.page;
     m.session = s->session;
+    sign_page(st, &m);
     lm_feed_pack(&st->fx->bytes, &m);
     send_packed(st, ev->page.is_bodies ? LM_MSG_BODIES : LM_MSG_FEED, offset);
 }

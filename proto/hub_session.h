@@ -239,11 +239,12 @@ struct lm_hub_session {
     uint64_t branch;
     struct lm_lease lease; /* issued with it */
     bool confirmed;
-    struct lm_mark seen;   /* of that HELLO */
-    struct lm_proof proof; /* of that HELLO, when it verified; else none */
-    int64_t heard_ms;      /* mono: last message of the peer */
-    int64_t hello_ms;      /* mono */
-    struct lm_head acked;  /* committed, as last told */
+    struct lm_incarnation incarnation; /* of its WELCOME */
+    struct lm_mark seen;               /* of that HELLO */
+    struct lm_proof proof;             /* of that HELLO, when it verified; else none */
+    int64_t heard_ms;                  /* mono: last message of the peer */
+    int64_t hello_ms;                  /* mono */
+    struct lm_head acked;              /* committed, as last told */
     uint64_t safe_seq;
     uint64_t tail_seq;       /* last seq handed to the group commit */
     uint32_t n_pushes;       /* STORE_PUSH not yet answered */

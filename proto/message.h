@@ -184,6 +184,8 @@ struct lm_msg_feed { /* FEED; BODIES has the same shape with from = next = the c
     bool has_scope_sum;
     struct lm_feed_entry *entries;
     size_t n_entries;
+    bool has_signature;    /* not in bundles */
+    uint8_t signature[64]; /* of the session's incarnation and head: a newer proof than WELCOME's */
 };
 struct lm_msg_want {
     uint64_t session;

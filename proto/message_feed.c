@@ -93,7 +93,7 @@ static void pack_entry(struct lm_buf *buf, const struct lm_feed_entry *entry)
 
 void lm_feed_pack(struct lm_buf *buf, const struct lm_msg_feed *m)
 {
-    lm_pack_array(buf, 9);
+    lm_pack_array(buf, 10);
     lm_pack_uint(buf, m->session);
     lm_out_cursor(buf, &m->from);
     lm_out_cursor(buf, &m->next);
@@ -109,6 +109,11 @@ void lm_feed_pack(struct lm_buf *buf, const struct lm_msg_feed *m)
     lm_pack_array(buf, m->n_entries);
     for (size_t i = 0; i < m->n_entries; i++) {
         pack_entry(buf, &m->entries[i]);
+    }
+    if (m->has_signature) {
+        lm_pack_bin(buf, m->signature, sizeof m->signature);
+    } else {
+        lm_pack_nil(buf);
     }
 }
 
@@ -168,7 +173,7 @@ enum lm_status lm_feed_read(const uint8_t *data, size_t n, struct lm_arena *aren
 {
     struct lm_in in;
     *m = (struct lm_msg_feed){0};
-    if (lm_in_begin(&in, "feed", data, n, LM_FRAME_BYTES_MAX, 9, arena, err)) {
+    if (lm_in_begin(&in, "feed", data, n, LM_FRAME_BYTES_MAX, 10, arena, err)) {
         m->session = lm_in_uint(&in, "session", 0, UINT64_MAX);
         m->from = lm_in_cursor(&in, "from");
         m->next = lm_in_cursor(&in, "next");
@@ -184,6 +189,10 @@ enum lm_status lm_feed_read(const uint8_t *data, size_t n, struct lm_arena *aren
             lm_in_items(&in, "entries", LM_FEED_ENTRIES_MAX, sizeof *m->entries, &m->n_entries);
         for (size_t i = 0; i < m->n_entries && lm_in_ok(&in); i++) {
             read_entry(&in, &m->entries[i]);
+        }
+        if (!lm_in_nil(&in)) {
+            lm_in_bytes(&in, "signature", m->signature, sizeof m->signature);
+            m->has_signature = lm_in_ok(&in);
         }
     }
     return lm_in_end(&in, err);

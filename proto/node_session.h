@@ -334,6 +334,8 @@ struct lm_node_session {
     uint64_t applying_session;
     struct lm_cursor applying_next;
     struct lm_mark applying_mark;
+    bool applying_signed;
+    uint8_t applying_signature[64];
     int64_t pull_at_ms;   /* mono: when to pull next without a reason */
     int64_t pull_held_ms; /* mono: not before (a send was refused) */
     bool news;            /* NEWS came while a page was under way */

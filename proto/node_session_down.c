@@ -70,6 +70,8 @@ void lm_ns_down_page(struct lm_ns_step *st, const struct lm_msg_feed *page, bool
     s->applying_session = page->session;
     s->applying_next = page->next;
     s->applying_mark = page->head;
+    s->applying_signed = page->has_signature;
+    memcpy(s->applying_signature, page->signature, sizeof(s->applying_signature));
     e = lm_ns_add(st, LM_NX_APPLY_FEED);
     e->feed.page = page;
     e->feed.is_bodies = is_bodies;
@@ -96,6 +98,12 @@ void lm_ns_down_applied(struct lm_ns_step *st, const struct lm_cursor *cursor, u
     if (s->applying_mark.position > s->config.seen.position &&
         (s->applying_bodies || cursor_equal(cursor, &s->applying_next))) {
         s->config.seen = s->applying_mark;
+    }
+    if (s->applying_signed && s->config.proof.incarnation.counter != 0 &&
+        s->applying_mark.position > s->config.proof.mark.position &&
+        (s->applying_bodies || cursor_equal(cursor, &s->applying_next))) {
+        s->config.proof.mark = s->applying_mark;
+        memcpy(s->config.proof.signature, s->applying_signature, sizeof(s->config.proof.signature));
     }
     if (s->state != LM_NS_LIVE) {
         return;

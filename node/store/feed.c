@@ -243,6 +243,13 @@ static enum lm_status move_cursor(struct page *p, int64_t contact_ms)
     ns_bind_blob(q, 4, p->msg->head.hash, LM_HASH_BYTES);
     (void)sqlite3_bind_int64(q, 5, contact_ms);
     st = ns_run(p->s, q, "move the cursor", p->err);
+    if (st == LM_OK && p->msg->has_signature) {
+        q = ns_stmt(p->s, NS_ME_PROOF);
+        ns_bind_u64(q, 1, p->msg->head.position);
+        ns_bind_blob(q, 2, p->msg->head.hash, LM_HASH_BYTES);
+        ns_bind_blob(q, 3, p->msg->signature, sizeof p->msg->signature);
+        st = ns_run(p->s, q, "keep a proof", p->err);
+    }
     return st == LM_OK && !p->is_bodies
                ? ns_checkpoint_add(p->s, &p->msg->head, &p->me.cursor, p->err)
                : st;

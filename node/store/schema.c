@@ -225,6 +225,8 @@ const char *const ns_sql[NS_COUNT] = {
     [NS_ME_CURSOR] = "UPDATE me SET cursor_pos = ?1, cursor_id = ?2, last_contact_ms = ?5,"
                      " seen_hash = CASE WHEN ?3 > seen_pos THEN ?4 ELSE seen_hash END, seen_pos = "
                      "max(seen_pos, ?3)",
+    [NS_ME_PROOF] = "UPDATE me SET proof_pos = ?1, proof_hash = ?2, proof_sig = ?3"
+                    " WHERE proof_pos < ?1 AND length(proof_sig) > 0",
     [NS_ME_STATE] = "UPDATE me SET state = ?1, state_code = ?2, state_zh = ?3, state_en = ?4",
     [NS_ME_CATALOG] = "UPDATE me SET catalog = ?1, catalog_hash = ?2",
     [NS_ME_OFFSET] = "UPDATE me SET offset_ms = ?1",

@@ -26,6 +26,7 @@ enum ns_query {
     NS_CHECK_DROP,
     NS_CHECK_CUT,
     NS_ME_CURSOR,
+    NS_ME_PROOF,
     NS_ME_STATE,
     NS_ME_CATALOG,
     NS_ME_OFFSET,

@@ -360,7 +360,11 @@ static void make_traffic(void)
                                .scope_sum = 0xfedcba9876543210,
                                .has_scope_sum = true,
                                .entries = entries,
-                               .n_entries = 4};
+                               .n_entries = 4,
+                               .has_signature = true};
+    struct lm_proof seen = {.incarnation = {1, 0xabcdef}, .mark = feed.head};
+    lm_proof_sign(&seen, sign_secret);
+    memcpy(feed.signature, seen.signature, sizeof feed.signature);
     lm_feed_pack(add_example("FEED"), &feed);
     static char ids[1][40] = {ID_B};
     struct lm_msg_want want = {.session = 0x5e55101, .ids = ids, .n_ids = 1};
