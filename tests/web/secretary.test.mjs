@@ -127,6 +127,7 @@ test('what was typed survives kill -9 of the program', async () => {
 });
 
 test('without the town all goes on, and the page says how it stands', async () => {
+  await page.waitForFunction(() => document.querySelector('header')?.textContent?.includes('全部已上报')); // what came before is there
   await town.hub.stop();
   await page.goto(`${url}#/new/facility`);
   await page.waitForSelector('#f-opened_on');
