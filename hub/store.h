@@ -245,6 +245,11 @@ enum lm_status lm_store_revoke(struct lm_store *store, const char *user, const c
                                uint64_t number, int64_t now_ms, size_t *n_out,
                                struct lm_error *err) LM_MUST_USE;
 
+/* After a revocation or its COMMIT failed: when revoked.log may have it, err says so, for the next
+ * start then revokes in any case ("revoked_at_restart"). Gives status. */
+enum lm_status lm_store_revoke_failed(const struct lm_store *store, enum lm_status status,
+                                      struct lm_error *err);
+
 struct lm_kit_row {
     int64_t id;
     char station[16];

@@ -346,6 +346,15 @@ static void malformed(struct step *st)
     send_error(st, "malformed", "message could not be read", RETRY_STORE_S);
 }
 
+/* A hub that went back does not know which leases it gave out in the history that is gone: those of
+ * a later incarnation have numbers of their own, so that none can be taken for a forged one. */
+static uint64_t first_lease(const struct lm_hub_now *now)
+{
+    uint64_t before = now->incarnation.counter > 0 ? now->incarnation.counter - 1 : 0;
+
+    return (before < (1u << 30) ? before : (1u << 30)) << 32;
+}
+
 static void take_hello(struct step *st)
 {
     const struct lm_hub_event *ev = st->ev;
@@ -373,6 +382,9 @@ static void take_hello(struct step *st)
     s->branch = m->branch;
     s->lease.counter =
         max3(st->view->issued.counter, st->view->confirmed.counter, m->lease.counter) + 1;
+    if (s->lease.counter < first_lease(st->now)) {
+        s->lease.counter = first_lease(st->now);
+    }
     s->lease.random = lm_rand_next(&s->rnd) >> 1;
     s->confirmed = false;
     memcpy(s->catalog_hash, m->catalog_hash, sizeof(s->catalog_hash));

@@ -382,6 +382,7 @@ int lm_cmd_station_revoke(struct lm_hub *hub, struct lm_cli *cli)
     struct lm_error err = {0};
     size_t n = 0, revoked = 0;
     uint64_t number = 0;
+    bool begun = false;
     enum lm_status status = lm_hub_options(cli, options, 1, positional, 1, &n, &err);
     if (status == LM_OK && n != 1) {
         status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "缺少区划代码",
@@ -397,6 +398,7 @@ int lm_cmd_station_revoke(struct lm_hub *hub, struct lm_cli *cli)
     }
     if (status == LM_OK) {
         status = lm_store_begin(hub->store, &err);
+        begun = status == LM_OK;
     }
     if (status == LM_OK) {
         status = lm_store_revoke(hub->store, cli->user, positional[0], number, lm_clock_wall_ms(),
@@ -406,6 +408,9 @@ int lm_cmd_station_revoke(struct lm_hub *hub, struct lm_cli *cli)
         status = lm_store_commit(hub->store, &err);
     }
     if (status != LM_OK) {
+        if (begun) {
+            status = lm_store_revoke_failed(hub->store, status, &err);
+        }
         lm_store_rollback(hub->store);
         return lm_hub_fail(cli, &err);
     }

@@ -321,7 +321,21 @@ static enum lm_status log_revocation(struct lm_store *store, const struct lm_rep
 
     (void)snprintf(line, sizeof line, "%" PRId64 " %s %" PRIu64 "\n", now_ms, r->station,
                    r->number);
+    store->revoke_logged = true; /* even when writing failed: it may have come to the disk */
     return lm_beside_append(store, "revoked.log", line, err);
+}
+
+enum lm_status lm_store_revoke_failed(const struct lm_store *store, enum lm_status status,
+                                      struct lm_error *err)
+{
+    if (!store->revoke_logged) {
+        return status;
+    }
+    return lm_fail(
+        err, status, "revoked_at_restart", "",
+        "停用已记下，但数据库没有写成：服务器下次启动时才生效。请检查磁盘后重启，或再试一次",
+        "The revocation is noted, but the database could not be written: it holds from "
+        "the hub's next start on. Check the disk and restart it, or try again");
 }
 
 enum lm_status lm_revoke_row(struct lm_store *store, const char *user, const struct lm_replica *r,
@@ -377,6 +391,7 @@ enum lm_status lm_store_revoke(struct lm_store *store, const char *user, const c
     enum lm_status status;
 
     *n_out = 0;
+    store->revoke_logged = false;
     if (lm_store_station_get(store, station, &there) != LM_OK) {
         return lm_fail(err, LM_ERR_NOT_FOUND, "no_station", "", "没有登记这个服务站：%s",
                        "No such station: %s", station);

@@ -183,6 +183,7 @@ struct lm_store {
     size_t n_codes;
     uint64_t begins;          /* where the journal stood when this incarnation began */
     uint64_t backup_position; /* the journal up to here is in a backup; 0 = nothing */
+    bool revoke_logged;       /* lm_store_revoke has written to revoked.log since it began */
     bool broken;              /* a COMMIT failed for I/O: what is on disk is not known any more */
     bool reading;             /* inside lm_store_read_begin */
     struct lm_touched touched[LM_TOUCHED_MAX]; /* since lm_store_news_clear */

@@ -168,14 +168,39 @@ static void test_common_point(void **state)
     free(copy);
 }
 
+/* A revocation that could not be committed holds at the next start, and is said to. */
+static void test_revocation_not_committed(void **state)
+{
+    struct world *w = *state;
+    struct lm_replica row;
+    size_t n = 0;
+
+    world_begin(w);
+    OK(lm_store_revoke(w->store, "", VILLAGE_A, w->a.replica.number, w->now, &n, &err_));
+    assert_int_equal(lm_store_revoke_failed(w->store, LM_ERR_FULL, &err_), LM_ERR_FULL);
+    assert_string_equal(err_.code, "revoked_at_restart");
+    lm_store_rollback(w->store);
+    OK(lm_store_replica_get(w->store, w->a.replica.number, &row));
+    assert_int_equal(row.revoked_ms, 0);
+    lm_store_close(&w->store);
+    world_open(w);
+    OK(lm_store_replica_get(w->store, w->a.replica.number, &row));
+    assert_true(row.revoked_ms != 0);
+    /* Nothing was written: the failure is only a failure. */
+    world_begin(w);
+    assert_int_equal(lm_store_revoke(w->store, "", "999999101299", 0, w->now, &n, &err_),
+                     LM_ERR_NOT_FOUND);
+    assert_int_equal(lm_store_revoke_failed(w->store, LM_ERR_NOT_FOUND, &err_), LM_ERR_NOT_FOUND);
+    assert_string_equal(err_.code, "no_station");
+    lm_store_rollback(w->store);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
-        T(test_incarnations_rise),
-        T(test_database_alone_put_back),
-        T(test_read_only_until_raised),
-        T(test_common_point),
+        T(test_incarnations_rise), T(test_database_alone_put_back),  T(test_read_only_until_raised),
+        T(test_common_point),      T(test_revocation_not_committed),
     };
 
     return cmocka_run_group_tests_name("hub_history", tests, NULL, NULL);
