@@ -13,7 +13,10 @@ const struct lm_node_command lm_node_commands[] = {
      "anew, "
      "with what is unsent",
      lm_node_cmd_enrol},
-    {"serve", LM_NODE_NEEDS_STORE, "serve [--http ADDR:PORT]", "synchronises in the background",
+    {"serve", LM_NODE_NEEDS_STORE, "serve [--http ADDR:PORT] [--sticks DIR]",
+     "synchronises in the background and serves the page; USB sticks are looked for in DIR, or "
+     "where "
+     "systems mount them",
      lm_node_cmd_serve},
     {"add", LM_NODE_NEEDS_STORE, "add [FILE|-]",
      "records, edits and deletions, one JSON object a line", lm_node_cmd_add},

@@ -32,9 +32,10 @@ struct lm_node_server {
     struct lm_control *control;
     struct lm_http *http;
     struct lm_api *api;
-    atomic_bool hurry; /* a page asked to synchronise now */
-    int64_t told_ms;   /* mono: when the pages were told the status last */
-    char *told;        /* and what */
+    const char *sticks; /* --sticks, or NULL */
+    atomic_bool hurry;  /* a page asked to synchronise now */
+    int64_t told_ms;    /* mono: when the pages were told the status last */
+    char *told;         /* and what */
     int64_t started_ms;
     bool stop;
     struct lm_node_waiter waiters[LM_NODE_WAITERS_MAX];
@@ -55,7 +56,8 @@ void lm_node_figures_update(struct lm_node_server *server);
 enum lm_status lm_node_sync_options(struct lm_cli *cli, int *timeout_s,
                                     struct lm_error *err) LM_MUST_USE;
 
-/* `bundle import` of cli->in by who holds the link lock; the session is to begin anew afterwards. */
+/* `bundle import` of cli->in by who holds the link lock; the session is to begin anew afterwards.
+ */
 int lm_node_bundle_import(struct lm_nstore *store, const struct lm_node_key *key,
                           struct lm_cli *cli);
 

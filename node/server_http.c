@@ -135,6 +135,7 @@ enum lm_status lm_node_http_start(struct lm_node_server *server, const char *add
     LM_CHECK(n + lm_node_assets_n + lm_api_n_routes <= ROUTES_MAX);
     server->api->sync = ask_to_sync;
     server->api->sync_arg = server;
+    server->api->sticks = server->sticks;
     for (size_t i = 0; i < lm_node_assets_n; i++) {
         routes[n++] = lm_asset_route(&lm_node_assets[i]);
     }

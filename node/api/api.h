@@ -27,6 +27,7 @@ struct lm_api {
     struct lm_api_search *search; /* built at the first search */
     void (*sync)(void *arg);      /* "synchronise now"; any thread */
     void *sync_arg;
+    const char *sticks; /* where sticks appear, or NULL: where systems mount them */
     struct lm_rand rnd;
 };
 
@@ -62,6 +63,11 @@ enum lm_status lm_api_user_add(struct lm_api_call *call);
 enum lm_status lm_api_user_edit(struct lm_api_call *call);
 enum lm_status lm_api_status(struct lm_api_call *call);
 enum lm_status lm_api_tasks(struct lm_api_call *call);
+enum lm_status lm_api_usb(struct lm_api_call *call);
+enum lm_status lm_api_usb_export(struct lm_api_call *call);
+enum lm_status lm_api_usb_import(struct lm_api_call *call);
+enum lm_status lm_api_usb_backup(struct lm_api_call *call);
+enum lm_status lm_api_usb_restore(struct lm_api_call *call);
 enum lm_status lm_api_events(struct lm_api_call *call);
 enum lm_status lm_api_sync(struct lm_api_call *call);
 enum lm_status lm_api_catalog(struct lm_api_call *call);

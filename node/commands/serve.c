@@ -160,7 +160,9 @@ static void serve(struct lm_node_server *server, int signals)
 int lm_node_cmd_serve(struct lm_node *node, struct lm_cli *cli)
 {
     const char *http = "127.0.0.1:5801", *positional[1];
-    const struct lm_cli_option options[] = {{.name = "--http", .value = &http}};
+    const char *sticks = NULL;
+    const struct lm_cli_option options[] = {{.name = "--http", .value = &http},
+                                            {.name = "--sticks", .value = &sticks}};
     struct lm_error err = {0};
     size_t n = 0;
     int signals = -1;
@@ -174,7 +176,8 @@ int lm_node_cmd_serve(struct lm_node *node, struct lm_cli *cli)
     server->started_ms = lm_clock_wall_ms();
     atomic_store(&server->ticked_mono_ms, lm_clock_mono_ms());
     (void)pthread_mutex_init(&server->mutex, NULL);
-    st = lm_cli_options(cli, options, 1, positional, 0, &n, &err);
+    st = lm_cli_options(cli, options, 2, positional, 0, &n, &err);
+    server->sticks = sticks;
     if (st == LM_OK) {
         st = lm_datadir_lock(&node->dir, LM_NODE_LOCK, &err);
     }

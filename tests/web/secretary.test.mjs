@@ -1,6 +1,8 @@
 // A secretary's day in a real browser against a real node and a real hub: the first account, entering, checking, drafts through
 // kill -9, working without the town, correcting what came back, two windows on one record, the lock.
 import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import axe from 'axe-core';
 import { chromium } from 'playwright-core';
@@ -127,7 +129,7 @@ test('what was typed survives kill -9 of the program', async () => {
 });
 
 test('without the town all goes on, and the page says how it stands', async () => {
-  await page.waitForFunction(() => document.querySelector('header')?.textContent?.includes('全部已上报')); // what came before is there
+  node.run(['sync']); // what came before is there
   await town.hub.stop();
   await page.goto(`${url}#/new/facility`);
   await page.waitForSelector('#f-opened_on');
@@ -223,9 +225,47 @@ test('Enter goes to the next field, but not while an input method is composing',
   assert.equal(rows('person').length, 1); // nothing was submitted
 });
 
+test('the stick: to the town and back, a backup and going back to it', async () => {
+  const stick = join(town.work, 'sticks', '书记的U盘');
+  mkdirSync(stick, { recursive: true });
+  await town.hub.stop();
+  const [made] = node.add([{ type: 'consultation', fields: { on: '2025-03-01', channel: 'phone', topic: 'policy', item_count: 5 } }]);
+  await page.goto(`${url}#/usb`);
+  await page.click('button:has-text("写到U盘")');
+  await page.waitForSelector('text=/已写到U盘/');
+  const files = readdirSync(stick).filter((f) => f.endsWith('.lmb'));
+  assert.equal(files.length, 1);
+  town.hub.run(['bundle', 'import', join(stick, files[0]), '--reply', stick]);
+  assert.equal(town.hub.rows(['records', 'consultation']).find((r) => r.id === made).fields.item_count, 5);
+  await page.reload();
+  await page.click('button:has-text("收下回复")');
+  await page.waitForSelector('text=全部都到镇里了。');
+  await page.click('button:has-text("备份到U盘")');
+  await page.waitForSelector('text=/已备份并核对/');
+  const [since] = node.add([{ type: 'consultation', fields: { on: '2025-03-02', channel: 'phone', topic: 'policy', item_count: 6 } }]);
+  await page.locator('li', { hasText: 'lm-backup-' }).locator('button').click();
+  await page.locator('.dialog button', { hasText: '恢复到这个备份' }).click();
+  await page.waitForSelector('text=/备份之后录入的 1 条改动都在/');
+  assert.deepEqual(
+    rows('consultation')
+      .map((r) => r.id)
+      .filter((id) => id === made || id === since).length,
+    2,
+  );
+  for (const body of [{ stick: '/etc', file: 'passwd' }, { stick, file: '../../node-1/node.db' }, { stick, file: 'lm-x-reply-1.lmb/../../x-reply-1.lmb' }, { stick, file: 5 }]) {
+    const answer = await page.request.post(`${url}api/v1/usb/import`, { data: body });
+    assert.ok([404, 422].includes(answer.status()), `${JSON.stringify(body)}: ${answer.status()}`);
+  }
+  writeFileSync(join(stick, 'lm-999999101201-reply-9.lmb'), 'noise');
+  await page.reload();
+  await page.click('button:has-text("收下回复")');
+  await page.waitForSelector('.note.bad');
+  await town.serveHub();
+});
+
 test('every page is free of what axe-core finds, at three sizes', async () => {
   const [first] = rows('person');
-  const pages = ['', 'list/person', 'list/visit', `record/${first.id}`, `edit/${first.id}`, 'new/person', 'new/visit', 'new/aid_case', 'pending', 'returned', 'bin/person', 'settings', 'help'];
+  const pages = ['', 'list/person', 'list/visit', `record/${first.id}`, `edit/${first.id}`, 'new/person', 'new/visit', 'new/aid_case', 'pending', 'returned', 'bin/person', 'usb', 'import/person', 'print/person', 'settings', 'help'];
   for (const [width, height] of [
     [1024, 768],
     [1440, 900],

@@ -134,7 +134,7 @@ export class Town {
 
   /** The page's address. The port stays, so that an open page finds the program again. */
   async serveNode(node) {
-    await node.serve(['--http', `127.0.0.1:${node.port}`]);
+    await node.serve(['--http', `127.0.0.1:${node.port}`, '--sticks', join(this.work, 'sticks')]);
     return `http://127.0.0.1:${node.port}/`;
   }
 

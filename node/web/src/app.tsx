@@ -56,6 +56,7 @@ function Menu(props: { catalog: Catalog; here: string }) {
         <ul>{other.map((type) => link(`list/${type.name}`, label(type)))}</ul>
       </details>
       <ul>
+        {link('usb', t('usb'))}
         {link('bin/person', t('bin'))}
         {link('settings', t('settings'))}
         {link('help', t('help'))}
@@ -104,6 +105,8 @@ function Page(props: { parts: string[] }) {
       return <Later key={location.hash} load={() => import('./sheets').then((m) => () => <m.ImportPage type={a ?? ''} />)} />;
     case 'print':
       return <Later key={location.hash} load={() => import('./sheets').then((m) => () => <m.PrintPage type={a ?? ''} />)} />;
+    case 'usb':
+      return <Later load={() => import('./usb').then((m) => m.UsbPage)} />;
     case 'pending':
       return <PendingPage />;
     case 'returned':

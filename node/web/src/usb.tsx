@@ -1,0 +1,146 @@
+// The stick: bring to the town, bring back, back up. One thing after the other, each with a plain result.
+import { useState } from 'preact/hooks';
+import { api, get } from '@common/api';
+import { t } from '@common/i18n';
+import { Button, Dialog, Note, useData, Waiting } from '@common/ui';
+import { useModel } from './model';
+
+interface Stick {
+  path: string;
+  name: string;
+  free_bytes: number;
+  replies: string[];
+  backups: string[];
+}
+
+export function UsbPage() {
+  const { session, refresh } = useModel();
+  const list = useData(() => get<{ sticks: Stick[] }>('usb'), []);
+  const [chosen, setChosen] = useState('');
+  const [busy, setBusy] = useState(false);
+  const [said, setSaid] = useState<{ kind: 'good' | 'bad'; lines: string[] } | null>(null);
+  const [back, setBack] = useState<string | null>(null);
+  if (!list.data) return <Waiting error={list.error} reload={list.reload} />;
+  const sticks = list.data.sticks;
+  const stick = sticks.find((s) => s.path === chosen) ?? sticks[0];
+  const run = async (work: () => Promise<string[]>) => {
+    setBusy(true);
+    setSaid(null);
+    try {
+      setSaid({ kind: 'good', lines: await work() });
+    } catch (why) {
+      setSaid({ kind: 'bad', lines: [(why as Error).message] });
+    }
+    setBusy(false);
+    list.reload();
+    refresh();
+  };
+  const bring = () =>
+    run(async () => {
+      const done = await api<{ changes: number; files: string[] }>('POST', 'usb/export', { stick: stick!.path });
+      return [t('usbExported', done.changes), ...done.files, t('usbBringAll')];
+    });
+  const take = () =>
+    run(async () => {
+      const lines: string[] = [];
+      for (const file of stick!.replies) {
+        const done = await api<{ result: string; acked: number; pending: number; records: number; more: boolean; forked: boolean }>('POST', 'usb/import', { stick: stick!.path, file });
+        if (done.result === 'old') lines.push(t('usbOld', file));
+        else lines.push(t('usbTaken', done.acked, done.records), done.pending ? t('usbLeft', done.pending) : t('usbNoneLeft'));
+        if (done.more || done.forked) lines.push(t('usbAgain'));
+      }
+      return lines;
+    });
+  const backup = () =>
+    run(async () => {
+      const done = await api<{ file: string; bytes: number }>('POST', 'usb/backup', { stick: stick!.path });
+      return [t('usbBackedUp', done.file, Math.ceil(done.bytes / 1024))];
+    });
+  const restore = (file: string) =>
+    run(async () => {
+      const done = await api<{ repeated: number; other_pc: boolean }>('POST', 'usb/restore', { stick: stick!.path, file });
+      return [t('usbRestored', done.repeated), ...(done.other_pc ? [t('usbOtherPc')] : []), t('usbRestoredNext')];
+    });
+  return (
+    <>
+      <h1>{t('usb')}</h1>
+      {!stick && (
+        <Note kind="info">
+          <p>{t('usbNone')}</p>
+          <Button onClick={list.reload}>{t('usbLook')}</Button>
+        </Note>
+      )}
+      {sticks.length > 1 && (
+        <div class="choices" role="radiogroup" aria-label={t('usb')}>
+          {sticks.map((s) => (
+            <label key={s.path} class={s === stick ? 'choice on' : 'choice'}>
+              <input type="radio" name="stick" checked={s === stick} onChange={() => setChosen(s.path)} />
+              {s.name}
+            </label>
+          ))}
+        </div>
+      )}
+      {said && (
+        <Note kind={said.kind}>
+          {said.lines.map((line) => (
+            <p key={line}>{line}</p>
+          ))}
+        </Note>
+      )}
+      {stick && (
+        <div class="cards">
+          <section class="card">
+            <h2>{t('usbBring')}</h2>
+            <p>{t('usbBringText', stick.name, Math.floor(stick.free_bytes / 1048576))}</p>
+            <Button kind="main" disabled={busy} onClick={bring}>
+              {t('usbExportDo')}
+            </Button>
+          </section>
+          <section class="card">
+            <h2>{t('usbTake')}</h2>
+            <p>{stick.replies.length ? t('usbReplies', stick.replies.length) : t('usbNoReply')}</p>
+            <Button kind="main" disabled={busy || stick.replies.length === 0} onClick={take}>
+              {t('usbImportDo')}
+            </Button>
+          </section>
+          <section class="card">
+            <h2>{t('usbBackup')}</h2>
+            <p>{t('usbBackupText')}</p>
+            <Button disabled={busy} onClick={backup}>
+              {t('usbBackupDo')}
+            </Button>
+            {session.role === 'admin' && stick.backups.length > 0 && (
+              <ul class="plain-list">
+                {stick.backups.map((file) => (
+                  <li key={file}>
+                    {file}{' '}
+                    <Button disabled={busy} onClick={() => setBack(file)}>
+                      {t('usbRestoreDo')}
+                    </Button>
+                  </li>
+                ))}
+              </ul>
+            )}
+          </section>
+        </div>
+      )}
+      {back && (
+        <Dialog title={t('usbRestoreDo')} onClose={() => setBack(null)}>
+          <p>{t('usbRestoreSure', back)}</p>
+          <div class="actions">
+            <Button
+              kind="danger"
+              onClick={() => {
+                setBack(null);
+                void restore(back);
+              }}
+            >
+              {t('usbRestoreDo')}
+            </Button>
+            <Button onClick={() => setBack(null)}>{t('cancel')}</Button>
+          </div>
+        </Dialog>
+      )}
+    </>
+  );
+}
