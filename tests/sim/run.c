@@ -52,6 +52,9 @@ void sim_plan_of(uint64_t seed, struct sim_plan *out)
             out->faults |= 1u << f;
         }
     }
+    if (lm_rand_below(&rnd, 2)) { /* a hub that goes back costs twice the time: in fewer seeds */
+        out->faults &= ~(1u << F_HUB_RESTORE | 1u << F_HUB_BACK);
+    }
     out->later = out->faults & SIM_FAULTS_LATER;
     out->faults &= ~SIM_FAULTS_LATER;
 }
