@@ -99,6 +99,13 @@ int64_t lm_lockout_ms(unsigned failures)
     return ms < LM_LOCKOUT_MS_MAX ? ms : LM_LOCKOUT_MS_MAX;
 }
 
+int64_t lm_lockout_left_ms(unsigned failures, int64_t failed_ms, int64_t now_ms)
+{
+    int64_t lock = lm_lockout_ms(failures), since = now_ms - failed_ms;
+
+    return lock > 0 && since >= -lock && since < lock ? lock - (since < 0 ? 0 : since) : 0;
+}
+
 /* ---- sessions ---- */
 
 void lm_sessions_init(struct lm_sessions *sessions, int64_t idle_ms, int64_t end_ms)

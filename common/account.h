@@ -33,6 +33,9 @@ bool lm_password_matches(const char *hash, const char *password);
 /* For how long an account is locked after its n-th failure in a row: nothing before the
  * LM_LOCKOUT_FAILURES-th, then 1 min, doubling up to LM_LOCKOUT_MS_MAX. */
 int64_t lm_lockout_ms(unsigned failures);
+/* For how long it is still locked, in ms, when the last failure was at failed_ms (wall clock). A
+ * clock that was set back locks no longer than the rule. */
+int64_t lm_lockout_left_ms(unsigned failures, int64_t failed_ms, int64_t now_ms);
 
 /* Those who are logged in. In memory: a restart asks everybody to log in again. One thread's. */
 struct lm_session {

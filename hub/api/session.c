@@ -7,15 +7,6 @@
 
 /* ---- passwords ---- */
 
-/* For how long an account is still locked, in ms. A clock that was set back locks no longer than
- * the rule. */
-static int64_t locked_for(unsigned failures, int64_t failed_ms, int64_t now_ms)
-{
-    int64_t lock = lm_lockout_ms(failures), since = now_ms - failed_ms;
-
-    return lock > 0 && since >= -lock && since < lock ? lock - (since < 0 ? 0 : since) : 0;
-}
-
 static enum lm_status note_login(struct lm_api_call *call, const char *user, const char *role,
                                  const char *what)
 {
@@ -43,7 +34,7 @@ static enum lm_status try_password(struct lm_api_call *call, const char *name, c
     }
     if (known) {
         st = lm_audit_failures(api->audit, user->name, &failures, &failed_ms, &call->err);
-        left = locked_for(failures, failed_ms, now);
+        left = lm_lockout_left_ms(failures, failed_ms, now);
         if (st != LM_OK || left > 0) {
             return st != LM_OK ? st
                                : lm_fail(&call->err, LM_ERR_DENIED, "locked_out", "password",

@@ -68,16 +68,6 @@ enum lm_status lm_api_setup(struct lm_api_call *call)
 
 /* ---- login ---- */
 
-/* For how long this account is still locked, in ms. A clock that was set back locks no longer than
- * the rule. */
-static int64_t locked_for(const struct lm_account *account, int64_t now_ms)
-{
-    int64_t lock = lm_lockout_ms(account->failures);
-    int64_t since = now_ms - account->failed_ms;
-
-    return lock > 0 && since >= -lock && since < lock ? lock - (since < 0 ? 0 : since) : 0;
-}
-
 static enum lm_status wrong_password(struct lm_api_call *call)
 {
     return lm_fail(&call->err, LM_ERR_DENIED, "wrong_password", "password", "账号或密码不对。",
@@ -102,7 +92,7 @@ static enum lm_status try_password(struct lm_api_call *call, const char *user, c
         call->err = ignored;
         return st;
     }
-    left = locked_for(account, now);
+    left = lm_lockout_left_ms(account->failures, account->failed_ms, now);
     if (left > 0) {
         return lm_fail(&call->err, LM_ERR_DENIED, "locked_out", "password",
                        "密码输错次数太多，请 %lld 分钟后再试。",
@@ -243,7 +233,7 @@ enum lm_status lm_api_users(struct lm_api_call *call)
 
     for (size_t i = 0; st == LM_OK && i < n; i++) {
         const struct lm_account *a = &accounts[i];
-        bool locked = locked_for(a, lm_clock_wall_ms()) > 0;
+        bool locked = lm_lockout_left_ms(a->failures, a->failed_ms, lm_clock_wall_ms()) > 0;
 
         (void)json_array_append_new(rows,
                                     json_pack("{s:s,s:s,s:b,s:b}", "name", a->name, "role", a->role,

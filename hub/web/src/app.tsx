@@ -4,6 +4,7 @@ import { api, get, onSession } from '@common/api';
 import { areas } from '@common/catalog';
 import { lang, setLang, t } from '@common/i18n';
 import { LockScreen } from '@common/lock';
+import { useHash } from '@common/route';
 import { Note, Toasts, Waiting } from '@common/ui';
 import { AccountsPage, AuditPage, roleText } from './accounts';
 import { Door, PasswordForm } from './door';
@@ -15,27 +16,6 @@ import { coverageText, Overview } from './overview';
 import { RecordPage, RegistersPage } from './records';
 import { StationsPage } from './stations';
 import { SummaryPage } from './summary';
-
-function useHash(): string[] {
-  const [hash, set] = useState(location.hash);
-  useEffect(() => {
-    const heard = () => {
-      set(location.hash);
-      window.scrollTo(0, 0);
-    };
-    window.addEventListener('hashchange', heard);
-    return () => window.removeEventListener('hashchange', heard);
-  }, []);
-  return hash
-    .replace(/^#\/?/, '')
-    .split('?')[0]!
-    .split('/')
-    .map(decodeURIComponent);
-}
-
-export function hashQuery(): URLSearchParams {
-  return new URLSearchParams(location.hash.split('?')[1] ?? '');
-}
 
 function Menu(props: { session: Session; here: string; waits: number }) {
   const s = props.session;

@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { get } from '@common/api';
 import { label } from '@common/i18n';
 import { useData, Waiting } from '@common/ui';
-import { hashQuery } from './app';
+import { hashQuery } from '@common/route';
 import { type Counts, query, type Rows, useModel } from './model';
 import { w, type Word } from './messages';
 import { Choice, CoverageLine, usePeriod } from './overview';

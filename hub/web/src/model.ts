@@ -105,9 +105,7 @@ export function useModel(): Model {
 export const isStaff = (s: Session): boolean => s.role === 'clerk' || s.role === 'admin';
 export const seesFigures = (s: Session): boolean => isStaff(s) || s.role === 'leader';
 
-export function go(to: string): void {
-  location.hash = to;
-}
+export { go } from '@common/route';
 
 /** Today in the town (UTC+8). */
 export function today(): string {

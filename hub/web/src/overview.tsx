@@ -2,7 +2,7 @@
 import { get } from '@common/api';
 import { label } from '@common/i18n';
 import { Button, toast, useData, Waiting } from '@common/ui';
-import { hashQuery } from './app';
+import { hashQuery } from '@common/route';
 import { type Counts, type Coverage, type Figure, go, type Indicator, query, type Station, useModel } from './model';
 import { note } from './export';
 import { w } from './messages';

@@ -4,7 +4,7 @@ import { api, get, type RecordRow } from '@common/api';
 import { fieldLabel, fieldOf, stateText, typeOf, valueText } from '@common/catalog';
 import { label, t, timeText } from '@common/i18n';
 import { Button, Dialog, Note, toast, useData, Waiting } from '@common/ui';
-import { hashQuery } from './app';
+import { hashQuery } from '@common/route';
 import { go, isStaff, query, type Rows, useModel } from './model';
 import { w } from './messages';
 import { Choice } from './overview';

@@ -1,7 +1,7 @@
 // The annual work summary: the town's text with figures in it, each of which opens what stands behind it; printed, or taken to Word.
 import { get } from '@common/api';
 import { Button, useData, Waiting } from '@common/ui';
-import { hashQuery } from './app';
+import { hashQuery } from '@common/route';
 import { type Coverage, go, today, useModel } from './model';
 import { w } from './messages';
 import { Choice, CoverageLine } from './overview';

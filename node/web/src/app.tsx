@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { api, get, onSession } from '@common/api';
 import { areas, type Catalog } from '@common/catalog';
 import { label, t } from '@common/i18n';
+import { useHash } from '@common/route';
 import { Note, Toasts, useData, Waiting } from '@common/ui';
 import { LockScreen } from '@common/lock';
 import { Door } from './door';
@@ -12,26 +13,6 @@ import { BinPage, ListPage, PendingPage, ReturnedPage } from './lists';
 import { DAILY, ModelContext, type Session, type Status } from './model';
 import { EditPage, NewPage, RecordPage } from './record';
 import { HelpPage, SettingsPage } from './settings';
-
-function useHash(): string[] {
-  const [hash, set] = useState(location.hash);
-  useEffect(() => {
-    const heard = () => {
-      set(location.hash);
-      window.scrollTo(0, 0);
-    };
-    window.addEventListener('hashchange', heard);
-    return () => window.removeEventListener('hashchange', heard);
-  }, []);
-  return hash
-    .replace(/^#\/?/, '')
-    .split('/')
-    .map((part) => decodeURIComponent(part.split('?')[0] ?? ''));
-}
-
-export function hashQuery(): URLSearchParams {
-  return new URLSearchParams(location.hash.split('?')[1] ?? '');
-}
 
 function Menu(props: { catalog: Catalog; here: string }) {
   const daily = DAILY.filter((name) => props.catalog.types.some((type) => type.name === name && type.kept));

@@ -45,9 +45,7 @@ export function useModel(): Model {
 /** Kinds of record that a secretary enters often, in the order of the buttons. */
 export const DAILY = ['visit', 'consultation', 'reception', 'aid_case', 'service_item', 'petition', 'activity', 'contact_plan', 'honor', 'nil_report'];
 
-export function go(to: string): void {
-  location.hash = to;
-}
+export { go } from '@common/route';
 
 /** Today in the village, as the hub's clock has it when it is known. */
 export function today(status: Status | null): string {

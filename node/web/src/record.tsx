@@ -6,7 +6,7 @@ import { shownValue } from '@common/fields';
 import { RecordForm } from '@common/form';
 import { label, t, timeText } from '@common/i18n';
 import { Button, Dialog, Note, toast, useData, Waiting } from '@common/ui';
-import { hashQuery } from './app';
+import { hashQuery } from '@common/route';
 import { maskId } from './home';
 import { Mark, RecordTable } from './lists';
 import { go, today, useModel } from './model';
