@@ -9,6 +9,7 @@
 #include "common/http.h"
 
 #include <jansson.h>
+#include <stdio.h>
 
 #define LM_API_V "/api/v1/"
 
@@ -73,6 +74,12 @@ enum lm_status lm_api_text(struct lm_api_call *call, const char *name, bool requ
 /* A whole number of the query, at least min and at most max; fallback when absent. */
 enum lm_status lm_api_number(struct lm_api_call *call, const char *name, int64_t min, int64_t max,
                              int64_t fallback, int64_t *out) LM_MUST_USE;
+/* Runs a command in the loop of the server that this thread belongs to, through its control socket
+ * (common/control.h), and waits: what it printed is in out; when it failed, its message is err.
+ * Nobody but the page's own words go into argv: no argument may begin with "-" that a person gave.
+ */
+enum lm_status lm_api_command(struct lm_api_call *call, const char *dir, int argc, char **argv,
+                              FILE *in, int wait_s, struct lm_buf *out) LM_MUST_USE;
 enum lm_status lm_api_no_memory(struct lm_api_call *call);
 /* A path's {id} in canonical form; LM_ERR_NOT_FOUND else. */
 enum lm_status lm_api_id(struct lm_api_call *call, size_t param,

@@ -80,6 +80,9 @@ enum lm_status lm_town_note(struct lm_api_call *call);
 enum lm_status lm_town_summary(struct lm_api_call *call);
 enum lm_status lm_town_status(struct lm_api_call *call);
 enum lm_status lm_town_stations(struct lm_api_call *call);
+enum lm_status lm_town_station_add(struct lm_api_call *call);
+enum lm_status lm_town_station_kit(struct lm_api_call *call);
+enum lm_status lm_town_station_revoke(struct lm_api_call *call);
 enum lm_status lm_town_catalog(struct lm_api_call *call);
 enum lm_status lm_town_openapi(struct lm_api_call *call);
 

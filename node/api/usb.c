@@ -5,7 +5,6 @@
  * the control socket, as a command's does; this thread waits for it. */
 #include "node/api/api.h"
 
-#include "common/control.h"
 #include "node/bundle.h"
 
 #include <dirent.h>
@@ -169,62 +168,18 @@ static enum lm_status take_file(struct lm_api_call *call, bool (*wanted)(const c
 
 /* ---- by who holds the link ---- */
 
-/* A command's error line, "lastmile-node: 中文 / English (code)", as an error. */
-static enum lm_status fail_as(struct lm_api_call *call, char *line)
-{
-    char *zh = strstr(line, ": "), *en, *code, *end = strpbrk(line, "\n");
-
-    if (end) {
-        *end = '\0';
-    }
-    zh = zh ? zh + 2 : line;
-    en = strstr(zh, " / ");
-    if (en) {
-        *en = '\0';
-        en += 3;
-    }
-    code = en ? strrchr(en, '(') : NULL;
-    if (code) {
-        *code++ = '\0';
-        code[strcspn(code, ")")] = '\0';
-    }
-    return lm_fail(&call->err, LM_ERR_INVALID, code ? code : "failed", "file", "%s%.0s", "%.0s%s",
-                   zh, en ? en : zh);
-}
-
-static enum lm_status read_back(FILE *file, char *out, size_t n)
-{
-    size_t got;
-
-    rewind(file);
-    got = fread(out, 1, n - 1, file);
-    out[got] = '\0';
-    return ferror(file) ? LM_ERR_IO : LM_OK;
-}
-
 static enum lm_status ask_loop(struct lm_api_call *call, int argc, char **argv, FILE *in)
 {
-    FILE *out = tmpfile(), *err = tmpfile();
-    char text[8192] = "";
-    int code = LM_EXIT_FAILED;
-    enum lm_status st = out && err ? LM_OK : LM_ERR_IO;
+    struct lm_buf text;
+    enum lm_status st;
 
+    lm_buf_init(&text, 65536);
+    st = lm_api_command(call, call->api->node->dir.path, argc, argv, in, WAIT_S, &text);
     if (st == LM_OK) {
-        st = lm_control_call_to(call->api->node->dir.path, argc, argv, in, WAIT_S, out, err, &code,
-                                &call->err);
-    }
-    if (st == LM_OK && code == LM_EXIT_OK && read_back(out, text, sizeof text) == LM_OK) {
-        call->answer = json_loads(text, 0, NULL);
+        call->answer = json_loadb((const char *)text.data, text.len, 0, NULL);
         st = call->answer ? LM_OK : lm_api_no_memory(call);
-    } else if (st == LM_OK) {
-        st = read_back(err, text, sizeof text) == LM_OK ? fail_as(call, text) : LM_ERR_IO;
     }
-    if (out) {
-        (void)fclose(out);
-    }
-    if (err) {
-        (void)fclose(err);
-    }
+    lm_buf_free(&text);
     return st;
 }
 

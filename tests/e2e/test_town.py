@@ -4,6 +4,7 @@ openapi.json (api.py).
 
 P10: figures state their coverage. P11: nobody reads or does what is not theirs.
 """
+import json
 import sqlite3
 from urllib.parse import quote
 
@@ -77,7 +78,7 @@ class Page(WithTown):
     def test_each_role_on_every_route(self):
         """P11: a table of who may use what; and nobody without a session"""
         staff, figures = {"clerk", "admin"}, {"clerk", "leader", "admin"}
-        may = {"audit/note": figures, "users": {"security", "admin"}, "audit": {"auditor", "security"}, "counts": figures, "summary": figures, "stations": figures, "types": staff,
+        may = {"audit/note": figures, "users": {"security", "admin"}, "audit": {"auditor", "security"}, "counts": figures, "summary": figures, "stations": figures, "post stations": {"admin"}, "types": staff,
                "review": staff, "records": staff}
         stranger = Api(self.address)
         for path, methods in stranger.document["paths"].items():
@@ -85,10 +86,11 @@ class Page(WithTown):
                 if operation.get("security") == [] or "/session" in path:
                     continue
                 name = path.removeprefix("/api/v1/").replace("{type}", "person").replace("{id}", uuid7()).replace("{indicator}", "I12")
-                name = name.replace("{kind}", "held").replace("{name}", "x").replace("{position}", "1")
+                name = name.replace("{kind}", "held").replace("{name}", "x").replace("{position}", "1").replace("{code}", village_code(1))
                 body = None if method == "get" else {}
                 self.assertEqual(stranger(method.upper(), name, body).status, 401, path)
-                allowed = may.get(name, may.get(name.split("/")[0], set(ROLES)))
+                first = name.split("/")[0]
+                allowed = may.get(f"{method} {first}", may.get(name, may.get(first, set(ROLES))))
                 allowed = figures if (method, path) == ("get", "/api/v1/records/{id}") else allowed
                 for role in ROLES:
                     answer = self.role(role)(method.upper(), name, body)
@@ -242,6 +244,33 @@ class Page(WithTown):
         self.assertEqual(self.clerk("GET", "types/consultation/records", status=200).json["total"], 0)
         self.node.sync()
         self.assertEqual(self.clerk("GET", "types/consultation/records", status=200).json["total"], 1)
+
+    def test_stations_are_added_enrolled_and_revoked(self):
+        """P11: a kit from the page enrols a PC once; a revoked one is out at once; no argument becomes an option"""
+        admin = self.role("admin")
+        admin("POST", "stations", {"code": village_code(9), "name": "新村", "office": "办事处1"}, status=201)
+        for body in ({"code": "12", "name": "x"}, {"code": village_code(9), "name": "--help"}, {"code": village_code(9)}, {"code": 5, "name": "x"}):
+            admin("POST", "stations", body, status=422)
+        cookie = {"Cookie": admin.cookie, "Content-Type": "application/json"}
+        kit = admin.raw("POST", f"/api/v1/stations/{village_code(9)}/kit", json.dumps({"endpoint": self.hub.endpoint}).encode(), cookie)
+        self.assertEqual(kit.status, 200, kit)
+        self.assertIn(f"{village_code(9)}.kit", kit.headers["Content-Disposition"])
+        path = self.work / "page.kit"
+        path.write_bytes(kit.raw)
+        node = self.t.new_node(9, "nine")
+        node.enrol(path)
+        node.add_ids([consultation()])
+        node.sync()
+        self.cli_refused(self.t.new_node(9, "again").enrol(path, check=False), "kit_used")
+        for endpoint in ("http://x", "--data=/etc", ""):
+            admin("POST", f"stations/{village_code(9)}/kit", {"endpoint": endpoint}, status=422)
+        admin("POST", f"stations/{village_code(8)}/kit", {"endpoint": self.hub.endpoint}, status=422)
+        number = node.status()["replica"]
+        admin("POST", f"stations/{village_code(9)}/revoke", {"replica": number}, status=200)
+        self.assertNotEqual(node.run("sync", "--timeout", "5", check=False).rc, 0)
+        admin("POST", f"stations/{village_code(9)}/revoke", {"replica": "x"}, status=422)
+        log = self.role("auditor")("GET", "audit", status=200).json["rows"]
+        self.assertEqual({r["what"] for r in log} & {"station_add", "kit", "revoke"}, {"station_add", "kit", "revoke"})
 
     def test_accounts(self):
         admin = self.role("admin")

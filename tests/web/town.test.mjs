@@ -173,6 +173,10 @@ test('accounts are made, disabled and given new passwords', async () => {
   await page.waitForSelector('th:has-text("新书记")');
   await page.locator('tr', { hasText: '新书记' }).locator('button', { hasText: '停用' }).click();
   await page.waitForSelector('tr:has-text("新书记") .tag.bad');
+  await page.goto(`${url}#/stations`);
+  await page.locator('tr', { hasText: '示例村1' }).locator('button', { hasText: '发入网文件' }).click();
+  const [kit] = await Promise.all([page.waitForEvent('download'), page.click('.dialog button:has-text("下载")')]);
+  assert.equal(kit.suggestedFilename(), '999999101201.kit');
   await page.context().close();
 });
 
@@ -181,7 +185,7 @@ test('every page reads at three sizes, with no fault that axe-core knows', async
     leader1: ['', 'figure/I12?p=all', 'figure/I10', 'summary', 'summary?year=2025', 'stations', `record/${people[0]}`, 'password'],
     clerk1: ['inbox', 'verify/person', 'list/person', 'review/duplicates', 'review/returned', `record/${people[0]}`],
     auditor1: ['audit'],
-    admin1: ['accounts'],
+    admin1: ['accounts', 'stations'],
   };
   for (const [user, list] of Object.entries(pages)) {
     const page = await open(user);

@@ -1,12 +1,122 @@
 // The stations: how each stands with the town, and what needs somebody's eye.
-import { get } from '@common/api';
+import { useState } from 'preact/hooks';
+import { api, get } from '@common/api';
 import { timeText } from '@common/i18n';
-import { Note, useData, Waiting } from '@common/ui';
+import { Button, Dialog, Note, toast, useData, Waiting } from '@common/ui';
 import { type Coverage, type Station, useModel } from './model';
 import { w, type Word } from './messages';
 import { CoverageLine, tileOf } from './overview';
 
 const ALARMS: Record<string, Word> = { clone: 'aClone', twin: 'aTwin', went_back: 'aBack' };
+
+/** A one-time file that a village's PC is enrolled with. */
+async function kit(code: string, endpoint: string): Promise<void> {
+  const reply = await fetch(`/api/v1/stations/${code}/kit`, { method: 'POST', credentials: 'same-origin', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ endpoint }) });
+  if (!reply.ok) throw new Error(((await reply.json()) as { error: { text: string } }).error.text);
+  const { save } = await import('@common/sheet');
+  save(await reply.blob(), `${code}.kit`);
+}
+
+function Act(props: { station: Station; done: () => void }) {
+  const [endpoint, setEndpoint] = useState(`tcp://${location.hostname}:5800`);
+  const [open, setOpen] = useState<'' | 'kit' | 'revoke'>('');
+  const [error, setError] = useState('');
+  const pcs = props.station.replicas.filter((r) => !r.revoked);
+  const run = (work: () => Promise<unknown>, said: Word) =>
+    work().then(
+      () => {
+        setOpen('');
+        toast(w(said));
+        props.done();
+      },
+      (e: Error) => setError(e.message),
+    );
+  return (
+    <>
+      <Button onClick={() => (setError(''), setOpen('kit'))}>{w('kit')}</Button>
+      {pcs.length > 0 && (
+        <Button kind="danger" onClick={() => (setError(''), setOpen('revoke'))}>
+          {w('revoke')}
+        </Button>
+      )}
+      {open === 'kit' && (
+        <Dialog title={`${w('kit')}：${props.station.name}`} onClose={() => setOpen('')}>
+          <p>{w('kitText')}</p>
+          <label for="endpoint">{w('kitAddress')}</label>
+          <input id="endpoint" type="text" value={endpoint} onInput={(e) => setEndpoint((e.target as HTMLInputElement).value)} />
+          {error && <Note kind="bad">{error}</Note>}
+          <div class="actions">
+            <Button kind="main" onClick={() => run(() => kit(props.station.code, endpoint), 'kitMade')}>
+              {w('kitGet')}
+            </Button>
+          </div>
+        </Dialog>
+      )}
+      {open === 'revoke' && (
+        <Dialog title={`${w('revoke')}：${props.station.name}`} onClose={() => setOpen('')}>
+          <p>{w('revokeText')}</p>
+          {error && <Note kind="bad">{error}</Note>}
+          <ul class="plain-list">
+            {pcs.map((r) => (
+              <li key={r.replica}>
+                {r.program} {r.last_contact ? timeText(r.last_contact) : ''}{' '}
+                <Button kind="danger" onClick={() => run(() => api('POST', `stations/${props.station.code}/revoke`, { replica: r.replica }), 'revoked')}>
+                  {w('revoke')}
+                </Button>
+              </li>
+            ))}
+          </ul>
+        </Dialog>
+      )}
+    </>
+  );
+}
+
+function Add(props: { done: () => void }) {
+  const [code, setCode] = useState('');
+  const [name, setName] = useState('');
+  const [office, setOffice] = useState('');
+  const [error, setError] = useState('');
+  const text = (set: (v: string) => void) => (e: Event) => set((e.target as HTMLInputElement).value);
+  const submit = (e: Event) => {
+    e.preventDefault();
+    setError('');
+    api('POST', 'stations', { code, name, ...(office ? { office } : {}) }).then(
+      () => {
+        setCode('');
+        setName('');
+        toast(w('stationMade'));
+        props.done();
+      },
+      (why: Error) => setError(why.message),
+    );
+  };
+  return (
+    <section class="card no-print">
+      <h2>{w('stationNew')}</h2>
+      <form class="form" onSubmit={submit}>
+        <div class="field">
+          <label for="code">{w('stationCode')}</label>
+          <input id="code" type="text" inputMode="numeric" value={code} onInput={text(setCode)} />
+        </div>
+        <div class="field">
+          <label for="name">{w('stationName')}</label>
+          <input id="name" type="text" value={name} onInput={text(setName)} />
+        </div>
+        <div class="field">
+          <label for="office">{w('stationOffice')}</label>
+          <input id="office" type="text" value={office} onInput={text(setOffice)} />
+        </div>
+        {error && <Note kind="bad">{error}</Note>}
+        <div class="actions">
+          <Button kind="main" type="submit" disabled={!code || !name}>
+            {w('make')}
+          </Button>
+        </div>
+      </form>
+    </section>
+  );
+}
 
 function clockText(ms: number | null): string {
   if (ms === null || Math.abs(ms) < 60000) return '';
@@ -16,7 +126,7 @@ function clockText(ms: number | null): string {
 }
 
 export function StationsPage(props: { only?: string }) {
-  const { stations: known } = useModel();
+  const { stations: known, session } = useModel();
   const board = useData(() => get<{ stations: Station[]; coverage: Coverage }>('stations'), []);
   if (!board.data) return <Waiting error={board.error} reload={board.reload} />;
   const { coverage } = board.data;
@@ -70,6 +180,7 @@ export function StationsPage(props: { only?: string }) {
                   )}
                   {i === 0 && (
                     <td rowSpan={pcs.length}>
+                      {session.role === 'admin' && <Act station={s} done={board.reload} />}
                       {s.alarms.map((a) => (
                         <div key={a.at}>
                           <span class="tag bad">! {w(ALARMS[a.kind] ?? 'tGap')}</span> {timeText(a.at)}
@@ -83,6 +194,7 @@ export function StationsPage(props: { only?: string }) {
           </tbody>
         </table>
       </div>
+      {session.role === 'admin' && !props.only && <Add done={board.reload} />}
       {shown.length === 0 && <Note kind="info">{w('nothing')}</Note>}
     </>
   );

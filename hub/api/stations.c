@@ -1,0 +1,143 @@
+/* What an administrator does about stations: adds one, gives out a kit, revokes a PC. Through the
+ * same commands as the technician's, in the server's loop. */
+#include "hub/api/api.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define WAIT_S 30
+#define ARGUMENT_BYTES 512
+#define KIT_BYTES_MAX (1024 * 1024)
+
+/* An argument that a person gave: never an option. */
+static enum lm_status take(struct lm_api_call *call, const char *name, bool required,
+                           char out[ARGUMENT_BYTES])
+{
+    const char *text;
+    enum lm_status st = lm_api_text(call, name, required, &text);
+
+    out[0] = '\0';
+    if (st == LM_OK && text &&
+        (text[0] == '-' || text[0] == '\0' || strlen(text) >= ARGUMENT_BYTES ||
+         lm_utf8_has_control(text, strlen(text)) || strpbrk(text, "\n\t"))) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "bad_text", name, "“%s”不能这样写。",
+                     "\"%s\" cannot be that.", name);
+    }
+    if (st == LM_OK && text) {
+        (void)snprintf(out, ARGUMENT_BYTES, "%s", text);
+    }
+    return st;
+}
+
+static enum lm_status take_code(struct lm_api_call *call, const char *text,
+                                char out[ARGUMENT_BYTES])
+{
+    if (strlen(text) != 12 || strspn(text, "0123456789") != 12) {
+        return lm_fail(&call->err, LM_ERR_INVALID, "bad_code", "code", "区划代码是 12 位数字。",
+                       "A division code has 12 digits.");
+    }
+    (void)snprintf(out, ARGUMENT_BYTES, "%s", text);
+    return LM_OK;
+}
+
+static enum lm_status run(struct lm_api_call *call, int argc, char **argv, struct lm_buf *out)
+{
+    static char json[] = "--json";
+    char user[ARGUMENT_BYTES];
+    char *all[16];
+
+    for (int i = 0; i < argc; i++) {
+        all[i] = argv[i];
+    }
+    (void)snprintf(user, sizeof user, "--user=%s", call->session->user);
+    all[argc++] = user;
+    all[argc++] = json;
+    return lm_api_command(call, call->api->server->hub->dir.path, argc, all, NULL, WAIT_S, out);
+}
+
+static enum lm_status answer(struct lm_api_call *call, int argc, char **argv)
+{
+    struct lm_buf text;
+    enum lm_status st;
+
+    lm_buf_init(&text, 65536);
+    st = run(call, argc, argv, &text);
+    if (st == LM_OK) {
+        call->answer = json_loadb((const char *)text.data, text.len, 0, NULL);
+        st = call->answer ? LM_OK : lm_api_no_memory(call);
+    }
+    lm_buf_free(&text);
+    return st;
+}
+
+/* POST stations {"code","name","office"} */
+enum lm_status lm_town_station_add(struct lm_api_call *call)
+{
+    static char station[] = "station", add[] = "add", option[] = "--office";
+    char code[ARGUMENT_BYTES], name[ARGUMENT_BYTES], office[ARGUMENT_BYTES];
+    char *argv[] = {station, add, code, name, option, office};
+    enum lm_status st = take(call, "code", true, code);
+
+    if (st == LM_OK) {
+        st = take_code(call, json_string_value(json_object_get(call->body, "code")), code);
+    }
+    if (st == LM_OK) {
+        st = take(call, "name", true, name);
+    }
+    if (st == LM_OK) {
+        st = take(call, "office", false, office);
+    }
+    if (st == LM_OK) {
+        st = answer(call, office[0] ? 6 : 4, argv);
+    }
+    if (st == LM_OK) {
+        call->response->status = 201;
+        st = lm_town_log(call, "station_add", code, "", name);
+    }
+    return st;
+}
+
+/* POST stations/{code}/kit {"endpoint":"tcp://…"}: a one-time kit, as a file. */
+enum lm_status lm_town_station_kit(struct lm_api_call *call)
+{
+    static char enrol[] = "enrol", out[] = "--out=-";
+    char code[ARGUMENT_BYTES], endpoint[ARGUMENT_BYTES], option[ARGUMENT_BYTES + 16];
+    char *argv[] = {enrol, code, out, option};
+    enum lm_status st = take_code(call, call->request->params[0], code);
+
+    if (st == LM_OK) {
+        st = take(call, "endpoint", true, endpoint);
+    }
+    if (st != LM_OK) {
+        return st;
+    }
+    (void)snprintf(option, sizeof option, "--endpoint=%s", endpoint);
+    st = lm_town_log(call, "kit", code, "", endpoint); /* before it is there */
+    if (st == LM_OK) {
+        st = run(call, 4, argv, &call->response->body);
+    }
+    if (st == LM_OK) {
+        call->response->content_type = "application/octet-stream";
+        (void)snprintf(call->response->disposition, sizeof call->response->disposition,
+                       "attachment; filename=\"%.12s.kit\"", code);
+    }
+    return st;
+}
+
+/* POST stations/{code}/revoke {"replica":"…"} */
+enum lm_status lm_town_station_revoke(struct lm_api_call *call)
+{
+    static char station[] = "station", revoke[] = "revoke";
+    char code[ARGUMENT_BYTES], replica[ARGUMENT_BYTES], option[ARGUMENT_BYTES + 16];
+    char *argv[] = {station, revoke, code, option};
+    enum lm_status st = take_code(call, call->request->params[0], code);
+
+    if (st == LM_OK) {
+        st = take(call, "replica", true, replica);
+    }
+    if (st == LM_OK) {
+        (void)snprintf(option, sizeof option, "--replica=%s", replica);
+        st = answer(call, 4, argv);
+    }
+    return st == LM_OK ? lm_town_log(call, "revoke", code, "", replica) : st;
+}
