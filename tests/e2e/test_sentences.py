@@ -38,6 +38,6 @@ class Sentences(Case):
     def test_slips(self):
         for argv, code in ((("held", "x"), 2), (("status", "x"), 2), (("records", "person", "--station", village_code(63)), 1),
                            (("returned", "--station", "99"), 1), (("approve", "person", "--station", "99"), 1), (("bundle",), 2),
-                           (("summary",), 2)):
+                           (("summaries",), 2)):
             with self.subTest(argv=argv):
                 self.assertEqual(self.t.hub.run(*argv, check=False).rc, code)
