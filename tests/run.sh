@@ -140,7 +140,7 @@ if wants pages; then
 fi
 
 threaded='^unit.test_common_(control|transport|http)$'
-served='^test_(network.Processes|hostile.Protocol|main.MainPath.test_background_sync|hostile.Hostile.test_(flood|many_connections|revoked))'
+served='^test_(network.Processes|town.Page.test_approve|hostile.Protocol|main.MainPath.test_background_sync|hostile.Hostile.test_(flood|many_connections|revoked))'
 if wants tsan; then
   build tsan lastmile-hub lastmile-node test_common_control test_common_transport test_common_http
   export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp"
