@@ -48,33 +48,35 @@ export function AccountsPage() {
   return (
     <>
       <h1>{w('accounts')}</h1>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">{t('user')}</th>
-            <th scope="col">{w('role')}</th>
-            <th scope="col">{w('state')}</th>
-            <td />
-          </tr>
-        </thead>
-        <tbody>
-          {list.data.users.map((u) => (
-            <tr key={u.name}>
-              <th scope="row">{u.name}</th>
-              <td>{roleText(u.role)}</td>
-              <td>{u.disabled ? <span class="tag bad">{w('disabled')}</span> : w('active')}</td>
-              <td>
-                {u.name !== session.user && (
-                  <>
-                    <Button onClick={() => edit(u.name, { disabled: !u.disabled }).catch((e: Error) => toast(e.message))}>{w(u.disabled ? 'enable' : 'disable')}</Button>
-                    <Button onClick={() => setReset(u.name)}>{w('resetPassword')}</Button>
-                  </>
-                )}
-              </td>
+      <div class="scroll" tabIndex={0}>
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">{t('user')}</th>
+              <th scope="col">{w('role')}</th>
+              <th scope="col">{w('state')}</th>
+              <td />
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {list.data.users.map((u) => (
+              <tr key={u.name}>
+                <th scope="row">{u.name}</th>
+                <td>{roleText(u.role)}</td>
+                <td>{u.disabled ? <span class="tag bad">{w('disabled')}</span> : w('active')}</td>
+                <td>
+                  {u.name !== session.user && (
+                    <>
+                      <Button onClick={() => edit(u.name, { disabled: !u.disabled }).catch((e: Error) => toast(e.message))}>{w(u.disabled ? 'enable' : 'disable')}</Button>
+                      <Button onClick={() => setReset(u.name)}>{w('resetPassword')}</Button>
+                    </>
+                  )}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
       <section class="card">
         <h2>{w('newAccount')}</h2>
         <form class="form" onSubmit={add}>
