@@ -169,33 +169,12 @@ enum lm_status lm_store_alarms(struct lm_store *store, const char *station, bool
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
-static enum lm_status journal_settled(struct lm_store *store, const char *user, const char *station,
-                                      const char *note, int64_t now_ms, struct lm_error *err)
-{
-    struct lm_buf body;
-    struct lm_jentry e = {.kind = LM_J_LATER,
-                          .station = store->town.code,
-                          .type = "",
-                          .verdict = LM_V_APPLIED,
-                          .code = "",
-                          .received_ms = now_ms,
-                          .by = LM_BY_TOWN};
-    enum lm_status status;
-
-    lm_buf_init(&body, 8192);
-    lm_later_pack(&body, LM_LATER_LOOKED, 0, user, station, note);
-    e.body = body.data;
-    e.body_len = body.len;
-    status = body.status == LM_OK ? lm_journal_append(store, &e, err) : body.status;
-    lm_buf_free(&body);
-    return status;
-}
-
 enum lm_status lm_store_settle(struct lm_store *store, const char *user, const char *station,
                                const char *note, int64_t now_ms, size_t *n_out,
                                struct lm_error *err)
 {
     struct lm_station there;
+    struct lm_jentry act = {.received_ms = now_ms, .by = LM_BY_TOWN};
     struct sqlite3_stmt *stmt;
     enum lm_status status;
 
@@ -204,7 +183,7 @@ enum lm_status lm_store_settle(struct lm_store *store, const char *user, const c
         return lm_fail(err, LM_ERR_NOT_FOUND, "no_station", "", "没有登记这个服务站：%s",
                        "No such station: %s", station);
     }
-    status = journal_settled(store, user, station, note, now_ms, err);
+    status = lm_journal_later(store, &act, LM_LATER_LOOKED, 0, user, station, note, err);
     stmt = status == LM_OK ? lm_query(store, LM_Q_REPLICA_SETTLE, err) : NULL;
     if (!stmt) {
         return status == LM_OK ? LM_ERR_IO : status;

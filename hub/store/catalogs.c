@@ -278,25 +278,11 @@ static enum lm_status journal_import(struct lm_store *store, const char *user,
                                      const struct lm_catalog *next, int64_t now_ms,
                                      struct lm_error *err)
 {
-    struct lm_jentry e = {.kind = LM_J_LATER,
-                          .station = store->town.code,
-                          .type = "",
-                          .verdict = LM_V_APPLIED,
-                          .code = "",
-                          .received_ms = now_ms,
-                          .by = user[0] ? LM_BY_TOWN : LM_BY_SYSTEM};
+    struct lm_jentry act = {.received_ms = now_ms, .by = user[0] ? LM_BY_TOWN : LM_BY_SYSTEM};
     char hex[2 * LM_HASH_BYTES + 1];
-    struct lm_buf body;
-    enum lm_status status;
 
     lm_hex_encode(next->hash, LM_HASH_BYTES, hex);
-    lm_buf_init(&body, 1024);
-    lm_later_pack(&body, LM_LATER_CATALOG, next->number, user, hex, "");
-    e.body = body.data;
-    e.body_len = body.len;
-    status = body.status == LM_OK ? lm_journal_append(store, &e, err) : body.status;
-    lm_buf_free(&body);
-    return status;
+    return lm_journal_later(store, &act, LM_LATER_CATALOG, next->number, user, hex, "", err);
 }
 
 /* Whatever waits for a catalogue, of whatever number: most of it is judged right at once. */

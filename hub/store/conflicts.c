@@ -190,14 +190,7 @@ enum lm_status lm_judge_settle(struct lm_store *store, const char *user, const c
     int g = t ? lm_type_group(t, group, strlen(group)) : -1;
     struct open_conflicts open = {.n = 0};
     struct lm_record *rec = NULL;
-    struct lm_buf body;
-    struct lm_jentry e = {.kind = LM_J_LATER,
-                          .station = store->town.code,
-                          .type = type,
-                          .verdict = LM_V_APPLIED,
-                          .code = "",
-                          .received_ms = now_ms,
-                          .by = LM_BY_TOWN};
+    struct lm_jentry e = {.type = type, .received_ms = now_ms, .by = LM_BY_TOWN};
     struct lm_merge_out merge = {.verdict = LM_V_APPLIED, .as_sent = true};
     struct lm_effect effect = {.entry = &e, .merge = &merge};
     enum lm_status status;
@@ -215,11 +208,7 @@ enum lm_status lm_judge_settle(struct lm_store *store, const char *user, const c
         return status;
     }
     (void)snprintf(e.record, sizeof e.record, "%s", record);
-    lm_buf_init(&body, 1024);
-    lm_later_pack(&body, LM_LATER_SETTLE, 0, user, type, group);
-    e.body = body.data;
-    e.body_len = body.len;
-    status = body.status == LM_OK ? lm_journal_append(store, &e, err) : body.status;
+    status = lm_journal_later(store, &e, LM_LATER_SETTLE, 0, user, type, group, err);
     for (size_t i = 0; i < open.n && status == LM_OK; i++) {
         if (open.items[i].group == g) {
             status = close_conflict(store, open.items[i].pos, group, err);
@@ -230,6 +219,5 @@ enum lm_status lm_judge_settle(struct lm_store *store, const char *user, const c
         merge.record = rec;
         status = lm_effect_feed(store, &effect, err);
     }
-    lm_buf_free(&body);
     return status;
 }

@@ -116,23 +116,9 @@ enum lm_status lm_incarnation_note(struct lm_store *store, const char *why, int6
 static enum lm_status journal_act(struct lm_store *store, uint64_t number, const char *user,
                                   const char *why, int64_t now_ms, struct lm_error *err)
 {
-    struct lm_buf body;
-    struct lm_jentry e = {.kind = LM_J_LATER,
-                          .station = store->town.code,
-                          .type = "",
-                          .verdict = LM_V_APPLIED,
-                          .code = "",
-                          .received_ms = now_ms,
-                          .by = LM_BY_TOWN};
-    enum lm_status status;
+    struct lm_jentry act = {.received_ms = now_ms, .by = LM_BY_TOWN};
 
-    lm_buf_init(&body, 1024);
-    lm_later_pack(&body, LM_LATER_INCARNATION, number, user, why, "");
-    e.body = body.data;
-    e.body_len = body.len;
-    status = body.status == LM_OK ? lm_journal_append(store, &e, err) : body.status;
-    lm_buf_free(&body);
-    return status;
+    return lm_journal_later(store, &act, LM_LATER_INCARNATION, number, user, why, "", err);
 }
 
 static enum lm_status begin_incarnation(struct lm_store *store, const char *user, const char *why,

@@ -13,6 +13,7 @@
 enum {
     STRETCH_MAX = 1024, /* changes of one stretch when single acts lengthen it: bounds what a hash
                            in its middle costs */
+    LATER_BYTES_MAX = 8192, /* an act about no change: names, ids and one note */
 };
 
 static uint8_t *put_u64(uint8_t *p, uint64_t v)
@@ -227,6 +228,29 @@ void lm_later_pack(struct lm_buf *buf, enum lm_later what, uint64_t pos, const c
     lm_pack_text(buf, user, strlen(user));
     lm_pack_text(buf, a, strlen(a));
     lm_pack_text(buf, b, strlen(b));
+}
+
+enum lm_status lm_journal_later(struct lm_store *store, struct lm_jentry *e, enum lm_later what,
+                                uint64_t pos, const char *user, const char *a, const char *b,
+                                struct lm_error *err)
+{
+    struct lm_buf body;
+    enum lm_status status;
+
+    e->kind = LM_J_LATER;
+    e->station = store->town.code;
+    e->type = e->type ? e->type : "";
+    e->verdict = LM_V_APPLIED;
+    e->code = "";
+    lm_buf_init(&body, LATER_BYTES_MAX);
+    lm_later_pack(&body, what, pos, user, a, b);
+    e->body = body.data;
+    e->body_len = body.len;
+    status = body.status == LM_OK ? lm_journal_append(store, e, err) : body.status;
+    e->body = NULL;
+    e->body_len = 0;
+    lm_buf_free(&body);
+    return status;
 }
 
 static const char *read_copy(struct lm_reader *reader, struct lm_arena *arena)

@@ -183,14 +183,7 @@ enum lm_status lm_judge_dismiss(struct lm_store *store, const char *user, const 
 {
     bool first = strcmp(a, b) < 0;
     struct sqlite3_stmt *stmt = lm_query(store, LM_Q_DUPLICATE_DISMISS, err);
-    struct lm_buf body;
-    struct lm_jentry e = {.kind = LM_J_LATER,
-                          .station = store->town.code,
-                          .type = "",
-                          .verdict = LM_V_APPLIED,
-                          .code = "",
-                          .received_ms = now_ms,
-                          .by = LM_BY_TOWN};
+    struct lm_jentry e = {.received_ms = now_ms, .by = LM_BY_TOWN};
     enum lm_status status;
 
     if (!stmt) {
@@ -208,13 +201,8 @@ enum lm_status lm_judge_dismiss(struct lm_store *store, const char *user, const 
     }
     store->state.n_duplicates--;
     (void)snprintf(e.record, sizeof e.record, "%s", first ? a : b);
-    lm_buf_init(&body, 1024);
-    lm_later_pack(&body, LM_LATER_DIFFERENT, 0, user, first ? a : b, first ? b : a);
-    e.body = body.data;
-    e.body_len = body.len;
-    status = body.status == LM_OK ? lm_journal_append(store, &e, err) : body.status;
-    lm_buf_free(&body);
-    return status;
+    return lm_journal_later(store, &e, LM_LATER_DIFFERENT, 0, user, first ? a : b, first ? b : a,
+                            err);
 }
 
 enum lm_status lm_store_dismiss(struct lm_store *store, const char *user, const char *a,

@@ -12,22 +12,10 @@
 static enum lm_status note(struct lm_store *store, const struct lm_certificate *c, int64_t now_ms,
                            struct lm_error *err)
 {
-    struct lm_buf body;
-    struct lm_jentry e = {.kind = LM_J_LATER,
-                          .station = store->town.code,
-                          .type = "",
-                          .verdict = LM_V_APPLIED,
-                          .code = "",
-                          .received_ms = now_ms,
-                          .by = LM_BY_SYSTEM};
-    enum lm_status status;
+    struct lm_jentry act = {.received_ms = now_ms, .by = LM_BY_SYSTEM};
+    enum lm_status status =
+        lm_journal_later(store, &act, LM_LATER_READMIT, c->replica, "", c->station, "", err);
 
-    lm_buf_init(&body, 1024);
-    lm_later_pack(&body, LM_LATER_READMIT, c->replica, "", c->station, "");
-    e.body = body.data;
-    e.body_len = body.len;
-    status = body.status == LM_OK ? lm_journal_append(store, &e, err) : body.status;
-    lm_buf_free(&body);
     return status == LM_OK
                ? lm_alarm_notice(store, "readmitted", c->station, c->replica, now_ms, err)
                : status;

@@ -341,23 +341,11 @@ enum lm_status lm_store_revoke_failed(const struct lm_store *store, enum lm_stat
 enum lm_status lm_revoke_row(struct lm_store *store, const char *user, const struct lm_replica *r,
                              int64_t now_ms, struct lm_error *err)
 {
+    struct lm_jentry act = {.received_ms = now_ms, .by = LM_BY_TOWN};
     struct sqlite3_stmt *stmt;
-    struct lm_buf body;
-    struct lm_jentry e = {.kind = LM_J_LATER,
-                          .station = store->town.code,
-                          .type = "",
-                          .verdict = LM_V_APPLIED,
-                          .code = "",
-                          .received_ms = now_ms,
-                          .by = LM_BY_TOWN};
-    enum lm_status status;
+    enum lm_status status =
+        lm_journal_later(store, &act, LM_LATER_REVOKE, r->number, user, r->station, "", err);
 
-    lm_buf_init(&body, 1024);
-    lm_later_pack(&body, LM_LATER_REVOKE, r->number, user, r->station, "");
-    e.body = body.data;
-    e.body_len = body.len;
-    status = body.status == LM_OK ? lm_journal_append(store, &e, err) : body.status;
-    lm_buf_free(&body);
     stmt = status == LM_OK ? lm_query(store, LM_Q_REPLICA_REVOKE, err) : NULL;
     if (!stmt) {
         return status == LM_OK ? LM_ERR_IO : status;

@@ -335,6 +335,11 @@ enum lm_status lm_journal_find(struct lm_store *store, struct lm_arena *arena, c
                                struct lm_version version, struct lm_jentry *out) LM_MUST_USE;
 void lm_later_pack(struct lm_buf *buf, enum lm_later what, uint64_t pos, const char *user,
                    const char *a, const char *b);
+/* Appends an act that is about no change. The caller sets entry's received_ms and by, and its type
+ * and record where it has them; the rest is set here, and body is empty afterwards. */
+enum lm_status lm_journal_later(struct lm_store *store, struct lm_jentry *entry, enum lm_later what,
+                                uint64_t pos, const char *user, const char *a, const char *b,
+                                struct lm_error *err) LM_MUST_USE;
 bool lm_later_read(const struct lm_jentry *entry, struct lm_arena *arena, enum lm_later *what,
                    uint64_t *pos, const char **user, const char **a, const char **b);
 
