@@ -66,6 +66,7 @@ struct lm_count_sql {
     const struct lm_count_scope *scope;
     const struct lm_type *child;             /* person_identity, for indicators of persons */
     bool merged;                             /* there are persons who were merged into others */
+    bool apart;                              /* persons said to differ, and ind counts by key */
     bool covered;                            /* there are opening balances of this indicator */
     const char *filled[LM_COUNT_FILLED_MAX]; /* file completeness: the fields that the setting
                                                 names; none = the catalogue's */
@@ -79,6 +80,8 @@ enum lm_status lm_count_sql_put(struct lm_store *store, const struct lm_count_sq
                                 struct lm_buf *sql) LM_MUST_USE;
 /* Openings take part: the indicator allows them, and nobody asked for a beginning. */
 bool lm_count_openings(const struct lm_indicator *ind, const struct lm_count_scope *scope);
+/* distinct(dup_key,id) */
+bool lm_count_by_dup_key(const struct lm_indicator *ind);
 const char *lm_count_place(const struct lm_type *type);
 extern const char lm_count_no_category[];  /* key of what has no category */
 extern const char lm_count_opening_live[]; /* condition on an opening balance o */

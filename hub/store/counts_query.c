@@ -426,6 +426,10 @@ static enum lm_status look_around(struct lm_store *store, const struct lm_indica
     snprintf(openings, sizeof openings, "r_opening_balance o WHERE %s", lm_count_opening_live);
     status =
         exists(store, "r_person WHERE merged_into IS NOT NULL", indicator, scope, &in->merged, err);
+    if (status == LM_OK && lm_count_by_dup_key(indicator)) {
+        status = exists(store, "duplicates WHERE type='person' AND open=2", indicator, scope,
+                        &in->apart, err);
+    }
     if (status == LM_OK && lm_count_openings(indicator, scope)) {
         status = exists(store, openings, indicator, scope, &in->covered, err);
     }

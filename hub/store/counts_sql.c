@@ -28,6 +28,12 @@ const char lm_count_no_category[] = "none";
     "closed','rejected','replied',"                                                                \
     "'resolved','transferred','not_accepted','final','archived','issued','reissue')"
 
+/* An id as text, of a column that holds its 16 bytes. */
+#define UUID(column)                                                                               \
+    "lower(substr(hex(" column "),1,8)||'-'||substr(hex(" column "),9,4)||'-'||substr(hex(" column \
+    "),13,4)||'-'||substr(hex(" column "),17,4)||'-'||substr(hex(" column "),21))"
+#define SEEN "json_insert(w.seen,'$[#]',json_array(w.id,w.one))"
+
 const char lm_count_opening_live[] =
     "o.deleted_at IS NULL AND o._invalid=0 AND o.state NOT IN " UNCOUNTED
     " AND o.indicator=:indicator AND o.as_of<=:to";
@@ -124,6 +130,32 @@ static void put_merged(struct lm_buf *sql)
              "GROUP BY id)");
 }
 
+/* Files with one duplicate key are one person, but for pairs that a person said to differ. Those of
+ * such a key are walked in the order of their ids: each joins the first class in which nobody
+ * differs from it, or begins one. "one" is the id that began it; seen lists [id, one] of those
+ * before. Files that are deleted, merged or cancelled take no part: they may not make one person of
+ * two others. */
+static void put_one(struct lm_buf *sql)
+{
+    lm_buf_text(
+        sql,
+        "\"_apart\"(x,y) AS MATERIALIZED (SELECT " UUID("a") "," UUID(
+            "b") " FROM main.duplicates WHERE type='person' AND open=2),\n"
+                 "\"_same\"(key,id) AS MATERIALIZED (SELECT p.dup_key,p.id FROM main.r_person p "
+                 "WHERE p.deleted_at IS NULL AND p.state NOT IN ('merged','cancelled','withdrawn') "
+                 "AND p.dup_key IN (SELECT f.dup_key FROM \"_apart\" a JOIN main.r_person f ON "
+                 "f.id=a.x JOIN main.r_person g ON g.id=a.y AND g.dup_key=f.dup_key)),\n"
+                 "\"_walk\"(key,id,one,seen) AS (SELECT key,min(id),min(id),json_array() FROM "
+                 "\"_same\" GROUP BY key UNION ALL SELECT w.key,n.id,coalesce((SELECT j.value->>1 "
+                 "FROM json_each(" SEEN
+                 ") j LEFT JOIN \"_apart\" a ON a.x=j.value->>0 AND a.y=n.id "
+                 "GROUP BY 1 HAVING count(a.x)=0 ORDER BY 1 LIMIT 1),n.id)," SEEN
+                 " FROM \"_walk\" w JOIN \"_same\" n ON n.key=w.key AND n.id=(SELECT min(o.id) "
+                 "FROM "
+                 "\"_same\" o WHERE o.key=w.key AND o.id>w.id)),\n"
+                 "\"_one\"(id,one) AS MATERIALIZED (SELECT id,one FROM \"_walk\")");
+}
+
 /* A plan's next day follows from the visits of that person, whenever those came in: the stored one
  * may be older than they are. */
 static void put_due(struct lm_buf *sql, const struct lm_type *plan)
@@ -217,6 +249,10 @@ static void put_with(struct lm_buf *sql, const struct lm_count_sql *in)
     if (in->merged || plan) {
         begin_with(sql, &any);
         put_merged(sql);
+    }
+    if (in->apart) {
+        begin_with(sql, &any);
+        put_one(sql);
     }
     if (in->child) {
         begin_with(sql, &any);
@@ -339,11 +375,18 @@ static enum lm_status put_where(struct lm_buf *sql, struct lm_store *store,
 
 /* ---- measures ---- */
 
-/* distinct(a,b): the pair; a row that lacks a part which its type requires is none.
- * distinct(dup_key,id): the first that is set, so that one person in two villages counts once. */
-static void put_distinct(struct lm_buf *sql, const struct lm_indicator *ind)
+bool lm_count_by_dup_key(const struct lm_indicator *ind)
 {
-    bool first_set = strcmp(ind->args[0], "dup_key") == 0;
+    return ind->measure == LM_M_DISTINCT && strcmp(ind->args[0], "dup_key") == 0;
+}
+
+/* distinct(a,b): the pair; a row that lacks a part which its type requires is none.
+ * distinct(dup_key,id): the first that is set, so that one person in two villages counts once; a
+ * file that a person held against another of its key counts as what put_one makes of it. */
+static void put_distinct(struct lm_buf *sql, const struct lm_count_sql *in)
+{
+    const struct lm_indicator *ind = in->ind;
+    bool first_set = lm_count_by_dup_key(ind);
     const char *person = person_arg(ind);
 
     lm_buf_text(sql, "count(DISTINCT ");
@@ -351,7 +394,7 @@ static void put_distinct(struct lm_buf *sql, const struct lm_indicator *ind)
         lm_buf_printf(sql, "coalesce(m.target,t.\"%s\"))", person);
         return;
     }
-    lm_buf_text(sql, first_set ? "coalesce(" : "");
+    lm_buf_text(sql, in->apart ? "coalesce(s.one," : first_set ? "coalesce(" : "");
     for (size_t i = 0; i < ind->n_args; i++) {
         const struct lm_field *field = lm_type_field(ind->type, ind->args[i]);
         bool optional =
@@ -398,7 +441,7 @@ static void put_measure(struct lm_buf *sql, const struct lm_count_sql *in, bool 
         }
         break;
     case LM_M_DISTINCT:
-        put_distinct(sql, ind);
+        put_distinct(sql, in);
         lm_buf_text(sql, ",1");
         break;
     case LM_M_FILLED:
@@ -480,6 +523,9 @@ static void put_key(struct lm_buf *key, struct lm_buf *join, bool *each_item,
     }
     if (person_arg(in->ind)) {
         lm_buf_printf(join, " LEFT JOIN \"_merged\" AS m ON m.id=t.\"%s\"", person_arg(in->ind));
+    }
+    if (in->apart) {
+        lm_buf_text(join, " LEFT JOIN \"_one\" AS s ON s.id=t.id");
     }
     if (in->covered && lm_count_openings(in->ind, in->scope)) {
         lm_buf_printf(join, " LEFT JOIN \"_cover\" AS c ON c.code=t.\"%s\"", place);

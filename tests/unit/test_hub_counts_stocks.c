@@ -252,6 +252,71 @@ static void test_persons(void **state)
     CHECK(*state, given, asked);
 }
 
+static void pair(struct world *w, const char *a, const char *b, int open)
+{
+    struct sqlite3_stmt *stmt = lm_query(w->store, LM_Q_DUPLICATE_PUT, &err_);
+    char ids[2][40];
+    size_t low;
+
+    lm_uuid_of(a, strlen(a), ids[0]);
+    lm_uuid_of(b, strlen(b), ids[1]);
+    low = strcmp(ids[0], ids[1]) > 0;
+    assert_non_null(stmt);
+    lm_bind_id(stmt, 1, ids[low]);
+    lm_bind_id(stmt, 2, ids[!low]);
+    lm_bind_text(stmt, 3, "person");
+    (void)sqlite3_bind_int64(stmt, 4, 1);
+    OK(lm_query_run(w->store, stmt, &err_));
+    w->store->state.n_duplicates++;
+    if (!open) {
+        OK(lm_store_dismiss(w->store, "张主任", ids[0], ids[1], NOW_MS, &err_));
+    }
+}
+
+/* P10: files with the same key count as one person until somebody says that they are two; then as
+ * two, whatever their order and however many others share the key. */
+static void test_dismissed_pairs_count_as_two(void **state)
+{
+    static const struct given given[] = {
+        {' ', "person", V1, "id=p1;state=active;dup_key=a;household_no=H1"},
+        {' ', "person", V2, "id=p2;state=active;dup_key=a;household_no=H2"},
+        {' ', "person_identity", V1, "person_id=p1;code=02"},
+        {' ', "person_identity", V2, "person_id=p2;code=02"},
+        {' ', "person", V1, "state=active;dup_key=b"},
+        {' ', "person", V2, "state=active;dup_key=b"},
+    };
+    static const struct given third[] = {
+        {' ', "person", V3, "id=p3;state=active;dup_key=a;household_no=H3"},
+        {' ', "person", V3, "id=p0;state=merged;dup_key=a;merged_into=p1"},
+        {' ', "person", V3, "id=p9;state=active;dup_key=a;deleted_at=2025-01-01T00:00:00.000Z"},
+    };
+    static const struct asked one[] = {{"I09", "2 2"}, {"I10d", "2 2"}, {"I30ad", "1 1"}};
+    static const struct asked two[] = {{"I09", "3 3"},
+                                       {"I09 by=village", "3 3 | 201=2 202=2"},
+                                       {"I09 by=office", "3 3 | 901=3"},
+                                       {"I09 by=category", "3 3 | 02=2"},
+                                       {"I10d", "3 3"},
+                                       {"I10", "100 100%"},
+                                       {"I30ad", "2 2"}};
+    static const struct asked still_two[] = {{"I09", "3 3"},
+                                             {"I09 by=village", "3 3 | 201=2 202=2 203=1"}};
+    static const struct asked three[] = {{"I09", "4 4"}, {"I10d", "4 4"}};
+    struct world *w = *state;
+
+    CHECK(w, given, one);
+    pair(w, "p1", "p2", true);
+    check(w, NULL, 0, one, 3);
+    pair(w, "p1", "p2", false);
+    check(w, NULL, 0, two, 7);
+    CHECK(w, third, still_two); /* the third is one of the two, nobody has said which */
+    pair(w, "p0", "p2", false);
+    pair(w, "p9", "p2", false); /* neither one who was merged nor one deleted makes two of others */
+    pair(w, "p3", "p1", false);
+    check(w, NULL, 0, still_two, 2); /* so it is the second, whichever came first */
+    pair(w, "p2", "p3", false);
+    check(w, NULL, 0, three, 2);
+}
+
 static void test_files(void **state)
 {
     static const struct given given[] = {
@@ -315,8 +380,13 @@ static void test_overdue(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, counts_begin, counts_rollback)
-    const struct CMUnitTest tests[] = {T(test_stations), T(test_assessments), T(test_posts),
-                                       T(test_persons),  T(test_files),       T(test_overdue)};
+    const struct CMUnitTest tests[] = {T(test_stations),
+                                       T(test_assessments),
+                                       T(test_posts),
+                                       T(test_persons),
+                                       T(test_dismissed_pairs_count_as_two),
+                                       T(test_files),
+                                       T(test_overdue)};
 
     return cmocka_run_group_tests(tests, counts_setup, world_teardown);
 }
