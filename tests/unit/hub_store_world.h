@@ -216,6 +216,14 @@ static inline json_t *person_json(const char *name, int order, const char *villa
                      "household_village", village, "is_resident", 1, "state", "submitted");
 }
 
+static inline json_t *visit_json(const char *person)
+{
+    return json_pack("{s:s,s:s,s:i,s:[s],s:[{s:s}],s:s,s:s,s:s}", "visit_on", "2026-09-01",
+                     "occasion", "daily", "occasion_year", 2026, "persons", person,
+                     "category_at_visit", "difficulty", "none", "visitors", "李明", "visitor_level",
+                     "village", "state", "submitted");
+}
+
 static inline struct lm_version pc_person(struct world *w, struct pc *pc, const char *name,
                                           int order, char id[40])
 {

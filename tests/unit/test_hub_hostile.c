@@ -209,29 +209,47 @@ static void pc_empty_all(struct world *w, struct pc *pc, const char *id, struct 
     json_decref(fields);
 }
 
-/* What takes too much memory to judge is that change's fault, not the machine's: it is held, and
- * the rest go on (P4). */
-static void test_costly_change_is_held(void **state)
+/* ODK central #832, P4: a poisonous change blocks what is behind it. What takes too much memory to
+ * judge is that change's fault, not the machine's: it alone is held, and its batch and what comes
+ * later go on. */
+static void odk_832_poison_blocks_nothing(void **state)
 {
     struct world *w = *state;
     struct lm_version v;
-    char id[40], next[40];
+    struct rows rows = {json_array()};
+    char id[40], before[40], next[40], later[40];
+    uint64_t poison;
 
     v = pc_person(w, &w->a, "王建国", 1, id);
-    for (int i = 0; i < 58; i++) {
+    for (int i = 0; i < 57; i++) {
         v = pc_large(w, &w->a, id, v);
     }
     for (uint64_t seq = 1; seq <= w->a.n; seq++) {
         push(w, &w->a, seq, seq);
     }
+    (void)pc_person(w, &w->a, "孙玉兰", 3, before);
+    v = pc_large(w, &w->a, id, v);
     pc_empty_all(w, &w->a, id, v);
+    poison = w->a.n;
     (void)pc_person(w, &w->a, "赵秀英", 2, next);
     push_all(w, &w->a);
-    assert_int_equal(w->pushed.n_new, 2);
-    assert_int_equal(w->pushed.n_verdicts, 1);
-    assert_int_equal(w->pushed.verdicts[0].verdict, LM_V_HELD);
-    assert_string_equal(w->pushed.verdicts[0].code, "internal");
+    assert_int_equal(w->pushed.n_new, 4);
+    assert_int_equal(w->pushed.acked.seq, w->a.n);
+    assert_int_equal(w->pushed.n_verdicts, 2); /* the large one is refused, as the others were */
+    assert_int_equal(w->pushed.verdicts[1].seq, poison);
+    assert_int_equal(w->pushed.verdicts[1].verdict, LM_V_HELD);
+    assert_string_equal(w->pushed.verdicts[1].code, "internal");
+    assert_non_null(get(w, "person", before));
     assert_non_null(get(w, "person", next));
+    (void)pc_person(w, &w->a, "周德福", 5, later);
+    push_all(w, &w->a);
+    assert_int_equal(w->pushed.acked.seq, w->a.n);
+    assert_int_equal(w->pushed.n_verdicts, 0);
+    assert_non_null(get(w, "person", later));
+    OK(lm_store_held(w->store, collect, &rows, &err_)); /* and a person sees it */
+    assert_int_equal(json_array_size(rows.all), 1);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(rows.all, 0), "id")), id);
+    json_decref(rows.all);
     assert_int_equal(verify(w), 0);
 }
 
@@ -271,7 +289,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_record_stays_sendable, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_end_of_time, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_refused_type_then_record, world_setup, world_teardown),
-        cmocka_unit_test_setup_teardown(test_costly_change_is_held, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(odk_832_poison_blocks_nothing, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_unknown_wanted, world_setup, world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -207,14 +207,6 @@ static void test_rollback_restores_state(void **state)
     assert_int_equal(verify(w), 0);
 }
 
-static json_t *visit_json(const char *person)
-{
-    return json_pack("{s:s,s:s,s:i,s:[s],s:[{s:s}],s:s,s:s,s:s}", "visit_on", "2026-09-01",
-                     "occasion", "daily", "occasion_year", 2026, "persons", person,
-                     "category_at_visit", "difficulty", "none", "visitors", "李明", "visitor_level",
-                     "village", "state", "submitted");
-}
-
 static void test_held_then_redriven(void **state)
 {
     struct world *w = *state;
