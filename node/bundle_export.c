@@ -112,8 +112,8 @@ static enum lm_status make_push(struct exporter *x, const struct lm_head *before
     *last = *before;
     memset(&batch, 0, sizeof batch);
     if (left > 0) {
-        st = lm_nstore_read_batch(x->store, from, left < max ? (uint32_t)left : max, &x->batch,
-                                  &x->packed, &batch, x->err);
+        st = lm_nstore_read_batch(x->store, from, left < max ? (uint32_t)left : max,
+                                  LM_BATCH_BYTES_MAX, &x->batch, &x->packed, &batch, x->err);
         if (st != LM_OK) {
             return st;
         }
@@ -202,7 +202,7 @@ static enum lm_status start_hash(struct exporter *x, struct lm_head *before)
     if (before->seq == 0) {
         lm_chain_start(x->me.replica, x->me.branch, before->hash);
     } else {
-        st = lm_nstore_read_batch(x->store, before->seq + 1, 1, &x->batch, &x->packed, &batch,
+        st = lm_nstore_read_batch(x->store, before->seq + 1, 1, 1, &x->batch, &x->packed, &batch,
                                   x->err);
         memcpy(before->hash, batch.before, LM_HASH_BYTES);
     }

@@ -167,7 +167,7 @@ static void do_read_batch(struct lm_link *link, const struct lm_node_effect *e)
     struct lm_node_batch batch;
     enum lm_status st =
         lm_nstore_read_batch(link->store, e->read_batch.from_seq, e->read_batch.max_changes,
-                             &link->batch, &link->packed, &batch, &err);
+                             e->read_batch.max_bytes, &link->batch, &link->packed, &batch, &err);
 
     if (st != LM_OK) {
         fail(link, "cannot read the outbox", &err);

@@ -116,12 +116,13 @@ enum lm_status lm_nstore_restore(struct lm_nstore *store, const struct lm_datadi
 enum lm_status lm_nstore_append(struct lm_nstore *store, struct lm_me *me,
                                 const struct lm_change *change, const uint8_t *body, size_t n,
                                 struct lm_error *err) LM_MUST_USE;
-/* Fills out from from_seq on within the limits; packed content goes into packed, the changes pass
- * through batch. In a read transaction of its own. */
+/* Fills out from from_seq on within the limits: max_bytes (1 … LM_BATCH_BYTES_MAX) before packing,
+ * but one change at least. Packed content goes into packed, the changes pass through batch. In a
+ * read transaction of its own. */
 enum lm_status lm_nstore_read_batch(struct lm_nstore *store, uint64_t from_seq,
-                                    uint32_t max_changes, struct lm_batch *batch,
-                                    struct lm_buf *packed, struct lm_node_batch *out,
-                                    struct lm_error *err) LM_MUST_USE;
+                                    uint32_t max_changes, uint32_t max_bytes,
+                                    struct lm_batch *batch, struct lm_buf *packed,
+                                    struct lm_node_batch *out, struct lm_error *err) LM_MUST_USE;
 /* Whether the branch's chain hash after head->seq is head->hash. */
 enum lm_status lm_nstore_hash_is(struct lm_nstore *store, const struct lm_head *head, bool *out,
                                  struct lm_error *err) LM_MUST_USE;

@@ -124,6 +124,12 @@ static void give_up_socket(struct lm_ns_step *st, enum lm_node_state to, uint32_
     struct lm_node_session *s = st->s;
 
     lm_ns_set_state(st, to);
+    if (s->pulling || s->wanting) {
+        lm_pace_missed(&s->down);
+    }
+    if (s->n_flights > 0) {
+        lm_pace_missed(&s->up);
+    }
     s->resets++;
     s->synced = false;
     s->hello_sent = false;
@@ -198,6 +204,8 @@ void lm_node_session_init(struct lm_node_session *session, const struct lm_node_
     session->state = LM_NS_OFFLINE;
     session->status = *lm_ns_find_status("connecting");
     session->credit = 1;
+    lm_pace_start(&session->up, LM_BATCH_BYTES_MAX);
+    lm_pace_start(&session->down, LM_FEED_BYTES_MAX);
     session->next_before = session->config.acked;
 }
 

@@ -29,6 +29,7 @@
 #include "common/base/util.h"
 #include "proto/checkpoint.h"
 #include "proto/message.h"
+#include "proto/pace.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -208,7 +209,8 @@ struct lm_node_effect {
         struct {
             uint64_t from_seq;
             uint32_t max_changes; /* LM_BATCH_CHANGES_MAX */
-            uint32_t max_bytes;   /* LM_BATCH_BYTES_MAX, before packing */
+            uint32_t max_bytes;   /* ≤ LM_BATCH_BYTES_MAX, before packing; one change always
+                                     fits */
         } read_batch;
         struct lm_head check;
         struct {
@@ -277,6 +279,7 @@ struct lm_node_config {
 struct lm_node_flight { /* a PUSH under way */
     uint64_t first_seq;
     struct lm_head last;
+    uint32_t raw_bytes;
     int64_t sent_ms;
 };
 
@@ -312,6 +315,7 @@ struct lm_node_session {
     int64_t hub_base_ms;                 /* hub time at mono_base_ms */
     int64_t mono_base_ms;
     uint32_t credit;
+    struct lm_pace up, down; /* of PUSH before packing, of FEED; kept over sessions */
 
     struct lm_node_flight flights[LM_WINDOW_MAX];
     uint32_t n_flights;

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+enum { WANT_BODY_BYTES = 512 }; /* of a record, as a rule */
+
 void lm_ns_down_begin(struct lm_ns_step *st)
 {
     struct lm_node_session *s = st->s;
@@ -59,6 +61,8 @@ void lm_ns_down_page(struct lm_ns_step *st, const struct lm_msg_feed *page, bool
         lm_ns_log(st, "page that leads nowhere", page->next.position);
         return; /* asked again after LM_PULL_AGAIN_MS */
     }
+    lm_pace_came(&s->down, st->ev->message.n,
+                 st->now_ms - (is_bodies ? s->want_sent_ms : s->pull_sent_ms));
     if (is_bodies) {
         s->wanting = false;
     } else {
@@ -137,7 +141,7 @@ static void pull(struct lm_ns_step *st)
     struct lm_node_session *s = st->s;
     size_t offset = st->fx->bytes.len;
     struct lm_msg_pull m = {
-        .session = s->session, .cursor = s->config.cursor, .max_bytes = LM_FEED_BYTES_MAX};
+        .session = s->session, .cursor = s->config.cursor, .max_bytes = s->down.bytes};
 
     lm_pull_pack(&st->fx->bytes, &m);
     if (!lm_ns_send(st, LM_MSG_PULL, offset, 0)) {
@@ -156,6 +160,7 @@ void lm_ns_down_wanted(struct lm_ns_step *st, char (*ids)[40], size_t n)
     struct lm_node_session *s = st->s;
     size_t offset = st->fx->bytes.len;
     struct lm_msg_want m = {.session = s->session, .n_ids = n};
+    size_t max = s->down.bytes / WANT_BODY_BYTES;
 
     if (!s->reading_wanted) {
         lm_ns_log(st, "WANTED that was not asked for", n);
@@ -171,6 +176,7 @@ void lm_ns_down_wanted(struct lm_ns_step *st, char (*ids)[40], size_t n)
     }
     LM_CHECK(n <= LM_WANT_MAX);
     m.ids = ids;
+    m.n_ids = n < max ? n : max; /* BODIES has no bound of the node's own */
     lm_want_pack(&st->fx->bytes, &m);
     if (!lm_ns_send(st, LM_MSG_WANT, offset, 0)) {
         s->want_at_ms = st->now_ms + LM_NODE_REFUSED_MS;
@@ -198,14 +204,17 @@ void lm_ns_down_pump(struct lm_ns_step *st)
 {
     struct lm_node_session *s = st->s;
     bool due;
+    int64_t wait_ms = lm_pace_wait_ms(&s->down, LM_PULL_AGAIN_MS);
 
-    if (s->pulling && st->now_ms - s->pull_sent_ms >= LM_PULL_AGAIN_MS) {
+    if (s->pulling && st->now_ms - s->pull_sent_ms >= wait_ms) {
         lm_ns_log(st, "no FEED: asking again", s->config.cursor.position);
+        lm_pace_missed(&s->down);
         s->pulling = false;
         s->news = true;
     }
-    if (s->wanting && st->now_ms - s->want_sent_ms >= LM_PULL_AGAIN_MS) {
+    if (s->wanting && st->now_ms - s->want_sent_ms >= wait_ms) {
         lm_ns_log(st, "no BODIES: asking again", s->wanted);
+        lm_pace_missed(&s->down);
         s->wanting = false;
     }
     if (s->pulling || s->wanting || s->applying || s->reading_wanted ||

@@ -44,11 +44,14 @@ bool lm_ns_up_done(const struct lm_node_session *s)
 }
 
 /* Takes the flights off that acked covers. */
-static void slide(struct lm_node_session *s)
+static void slide(struct lm_node_session *s, int64_t now_ms)
 {
     uint32_t done = 0;
 
     while (done < s->n_flights && s->flights[done].last.seq <= s->config.acked.seq) {
+        if (done == 0) { /* its own time: sent_ms of those behind it begins with its ack */
+            lm_pace_came(&s->up, s->flights[0].raw_bytes, now_ms - s->flights[0].sent_ms);
+        }
         done++;
     }
     s->n_flights -= done;
@@ -104,7 +107,7 @@ void lm_ns_up_ack(struct lm_ns_step *st, const struct lm_msg_ack *ack)
     }
     if (moved) {
         s->epoch++;
-        slide(s);
+        slide(s, st->now_ms);
         if (s->n_flights > 0) {
             s->flights[0].sent_ms = st->now_ms; /* progress: its turn to be waited for begins now */
         } else if (s->next_before.seq <= s->config.acked.seq) {
@@ -162,6 +165,7 @@ static void send_push(struct lm_ns_step *st, const struct lm_node_batch *batch)
 
         f->first_seq = batch->first_seq;
         f->last = batch->last;
+        f->raw_bytes = batch->raw_bytes;
         f->sent_ms = st->now_ms;
         s->next_before = batch->last;
     }
@@ -231,8 +235,10 @@ void lm_ns_up_pump(struct lm_ns_step *st)
     struct lm_node_session *s = st->s;
     struct lm_node_effect *e;
 
-    if (s->n_flights > 0 && st->now_ms - s->flights[0].sent_ms >= LM_NODE_RESEND_MS) {
+    if (s->n_flights > 0 &&
+        st->now_ms - s->flights[0].sent_ms >= lm_pace_wait_ms(&s->up, LM_NODE_RESEND_MS)) {
         lm_ns_log(st, "no ACK: sending again from", s->config.acked.seq + 1);
+        lm_pace_missed(&s->up);
         lm_ns_up_rewind(st);
     }
     if (s->beat_wait && st->now_ms - s->beat_sent_ms >= LM_NODE_RESEND_MS) {
@@ -257,5 +263,5 @@ void lm_ns_up_pump(struct lm_ns_step *st)
     e = lm_ns_add(st, LM_NX_READ_BATCH);
     e->read_batch.from_seq = s->next_before.seq + 1;
     e->read_batch.max_changes = LM_BATCH_CHANGES_MAX;
-    e->read_batch.max_bytes = LM_BATCH_BYTES_MAX;
+    e->read_batch.max_bytes = s->up.bytes;
 }

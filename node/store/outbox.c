@@ -64,7 +64,7 @@ static enum lm_status hash_after(struct lm_nstore *store, const struct lm_me *me
 }
 
 static enum lm_status gather(struct lm_nstore *store, const struct lm_me *me, uint32_t max_changes,
-                             struct lm_batch *batch, struct lm_node_batch *out,
+                             uint32_t max_bytes, struct lm_batch *batch, struct lm_node_batch *out,
                              struct lm_error *err)
 {
     sqlite3_stmt *q = ns_stmt(store, NS_OUT_FROM);
@@ -81,7 +81,8 @@ static enum lm_status gather(struct lm_nstore *store, const struct lm_me *me, ui
                            "待发队列在第 %" PRIu64 " 条处有缺口。",
                            "The outbox has a hole at %" PRIu64 ".", out->first_seq + batch->count);
         }
-        if (!lm_batch_add(batch, body, (size_t)sqlite3_column_bytes(q, 1))) {
+        if ((batch->count > 0 && batch->raw.len + (size_t)sqlite3_column_bytes(q, 1) > max_bytes) ||
+            !lm_batch_add(batch, body, (size_t)sqlite3_column_bytes(q, 1))) {
             break;
         }
         out->last.seq = ns_column_u64(q, 0);
@@ -95,9 +96,9 @@ static enum lm_status gather(struct lm_nstore *store, const struct lm_me *me, ui
 }
 
 enum lm_status lm_nstore_read_batch(struct lm_nstore *store, uint64_t from_seq,
-                                    uint32_t max_changes, struct lm_batch *batch,
-                                    struct lm_buf *packed, struct lm_node_batch *out,
-                                    struct lm_error *err)
+                                    uint32_t max_changes, uint32_t max_bytes,
+                                    struct lm_batch *batch, struct lm_buf *packed,
+                                    struct lm_node_batch *out, struct lm_error *err)
 {
     struct lm_me me;
     enum lm_status st = lm_db_begin_read(store->db, err);
@@ -115,7 +116,7 @@ enum lm_status lm_nstore_read_batch(struct lm_nstore *store, uint64_t from_seq,
         st = hash_after(store, &me, from_seq - 1, out->before, err);
     }
     if (st == LM_OK) {
-        st = gather(store, &me, max_changes, batch, out, err);
+        st = gather(store, &me, max_changes, max_bytes, batch, out, err);
     } else if (st == LM_ERR_NOT_FOUND) {
         st = LM_OK; /* nothing there to build on: the session sees it from `before` */
     }

@@ -76,6 +76,19 @@ class Lines(Case):
         """A first load and a push over 64 kbit/s"""
         self.over(rate_bit_s=64000, delay_ms=50)
 
+    @unittest.skipUnless(LONG, "takes minutes: LASTMILE_LONG=1")
+    def test_first_load_64_kbit(self):
+        """A new PC's first load of a large village, 5,000 records, over 64 kbit/s"""
+        kit = self.town()
+        self.first.add_ids([consultation(item_count=1) for _ in range(5000)])
+        self.first.sync()
+        self.link.rate_bit_s = 64000
+        self.node.enrol(kit, timeout_s=120)
+        self.node.serve()
+        carried = self.link.carried
+        wait_for(lambda: len(self.node.list("consultation")) == OLD + 5000, "the first load", 1500, 2)
+        print(f"note: first load: {(self.link.carried - carried) // 1000} kB carried", flush=True)
+
     def test_800_ms(self):
         """800 ms there and back"""
         self.over(delay_ms=400)

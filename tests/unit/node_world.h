@@ -223,7 +223,7 @@ static void nw_check_chain(struct nw *w)
         struct lm_node_batch out;
 
         assert_int_equal(
-            lm_nstore_read_batch(w->store, walk.n + 1, 64, &batch, &packed, &out, &err), LM_OK);
+            lm_nstore_read_batch(w->store, walk.n + 1, 64, LM_BATCH_BYTES_MAX, &batch, &packed, &out, &err), LM_OK);
         assert_true(out.count > 0);
         assert_int_equal(out.first_seq, walk.n + 1);
         assert_memory_equal(out.before, walk.hash, LM_HASH_BYTES);

@@ -77,6 +77,10 @@ struct world {
     uint64_t loss_percent, repeat_percent;
     struct packet net[NET_MAX];
     uint64_t packets;
+    int64_t line_bytes_s;    /* 0: no limit */
+    int64_t line_free_ms[2]; /* down, up: when it has carried what was sent so far */
+    uint64_t carried;        /* bytes, down */
+    size_t entry_bytes;      /* of a body; 0: a few, and nine to a page */
     uint8_t digest[LM_HASH_BYTES];
     /* node */
     struct durable node, saved;
@@ -183,7 +187,16 @@ static inline void post(struct world *w, bool to_hub, uint64_t connection, uint8
                         const uint8_t *body, size_t n)
 {
     int copies = 1;
+    int64_t due_ms = w->now_ms + (w->faults ? (int64_t)lm_rand_below(&w->rnd, 400) : STEP_MS);
 
+    if (w->line_bytes_s > 0) {
+        int64_t *free_ms = &w->line_free_ms[to_hub];
+
+        *free_ms =
+            (*free_ms > w->now_ms ? *free_ms : w->now_ms) + (int64_t)n * 1000 / w->line_bytes_s;
+        due_ms += *free_ms - w->now_ms;
+        w->carried += to_hub ? 0 : n;
+    }
     trace(w, to_hub ? "up" : "down", kind);
     if (w->faults && chance(w, w->loss_percent)) {
         copies = 0;
@@ -196,14 +209,13 @@ static inline void post(struct world *w, bool to_hub, uint64_t connection, uint8
         if (p->used) {
             continue;
         }
-        *p = (struct packet){
-            .used = true,
-            .to_hub = to_hub,
-            .connection = connection,
-            .kind = kind,
-            .n = n,
-            .number = w->packets++,
-            .due_ms = w->now_ms + (w->faults ? (int64_t)lm_rand_below(&w->rnd, 400) : STEP_MS)};
+        *p = (struct packet){.used = true,
+                             .to_hub = to_hub,
+                             .connection = connection,
+                             .kind = kind,
+                             .n = n,
+                             .number = w->packets++,
+                             .due_ms = due_ms};
         p->body = malloc(n + 1);
         assert_non_null(p->body);
         memcpy(p->body, body, n);
@@ -216,10 +228,12 @@ static inline void post(struct world *w, bool to_hub, uint64_t connection, uint8
 
 static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t from);
 
-static inline void hub_feed(struct world *w, struct lm_cursor cursor,
+static inline void hub_feed(struct world *w, struct lm_cursor cursor, uint32_t max_bytes,
                             const struct lm_msg_want *want)
 {
     static struct lm_feed_entry entries[LM_WANT_MAX];
+    static const uint8_t large[2000] = "body";
+    size_t a_page = w->entry_bytes > 0 ? max_bytes / (w->entry_bytes + 96) : 9;
     struct lm_msg_feed page = {.branch = w->hub_log.branch,
                                .acked = log_head(&w->hub_log, w->hub_log.n),
                                .head = hub_mark(w),
@@ -229,7 +243,7 @@ static inline void hub_feed(struct world *w, struct lm_cursor cursor,
     struct lm_hub_event ev = {.kind = LM_HE_PAGE};
     uint64_t first = cursor.position + 1, n = 0;
 
-    while (want != NULL ? n < want->n_ids : n < 9 && first + n <= w->journal_n) {
+    while (want != NULL ? n < want->n_ids : n < a_page && first + n <= w->journal_n) {
         struct lm_feed_entry *e = &entries[n];
         uint64_t position = first + n;
 
@@ -245,8 +259,9 @@ static inline void hub_feed(struct world *w, struct lm_cursor cursor,
             e->digest = w->journal[position].mismatch ? 1 : 2;
         } else {
             e->kind = LM_ENTRY_BODY;
-            e->body = (const uint8_t *)"body";
-            e->body_len = 4;
+            assert_true(w->entry_bytes <= sizeof(large));
+            e->body = large;
+            e->body_len = w->entry_bytes > 0 ? w->entry_bytes : 4;
         }
         n++;
     }
@@ -401,6 +416,7 @@ static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t 
     struct lm_msg_want want = {0};
     bool stored = false, read_feed = false, read_bodies = false;
     uint64_t seen = 0;
+    uint32_t max_bytes = 0;
     size_t n;
 
     catalog_hash(w->catalog, now.catalog_hash);
@@ -444,6 +460,7 @@ static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t 
             break;
         case LM_HX_READ_FEED:
             feed = e->feed.cursor;
+            max_bytes = e->feed.max_bytes;
             read_feed = true;
             break;
         case LM_HX_READ_BODIES:
@@ -479,10 +496,10 @@ static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t 
         hub_event(w, &answer, 0);
     }
     if (read_feed) {
-        hub_feed(w, feed, NULL);
+        hub_feed(w, feed, max_bytes, NULL);
     }
     if (read_bodies) {
-        hub_feed(w, feed, &want);
+        hub_feed(w, feed, 0, &want);
     }
 }
 

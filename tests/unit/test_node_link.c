@@ -291,7 +291,7 @@ static void refused_creation_can_be_corrected(void **state)
     assert_int_equal(nw_me(w).head.seq, 2);
     lm_batch_init(&batch);
     lm_buf_init(&packed, LM_FRAME_BYTES_MAX);
-    assert_int_equal(lm_nstore_read_batch(w->store, 2, 1, &batch, &packed, &out, &err), LM_OK);
+    assert_int_equal(lm_nstore_read_batch(w->store, 2, 1, 1, &batch, &packed, &out, &err), LM_OK);
     {
         struct lm_change change;
         /* the batch is one msgpack bin: c5 length length, or c4 length */
