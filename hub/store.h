@@ -353,8 +353,8 @@ struct lm_act_result {
         issues; /* warnings; or the refusals when the status is LM_ERR_INVALID or LM_ERR_DENIED */
 };
 /* Validates, journals as replica 0 and merges inside the caller's transaction (in a SAVEPOINT of
- * its own: a refused act leaves nothing). Afterwards the consequences the catalogue gives to it
- * (approved change request, verified residency event …) are the caller's. */
+ * its own: a refused act leaves nothing). A change of residence that becomes verified takes its
+ * consequences along (residency.c), or is refused with them. */
 enum lm_status lm_store_act(struct lm_store *store, const struct lm_act *act, int64_t now_ms,
                             struct lm_act_result *out, struct lm_error *err) LM_MUST_USE;
 

@@ -115,7 +115,8 @@ static enum lm_status once_ours(struct merge *m, bool *out)
 }
 
 /* A village writes its own village's records only; and those that were moved away before it could
- * know, while what it saw of the state is older than the move. */
+ * know, while what it saw of the state is older than the move (which need not have changed the
+ * state). */
 enum lm_status merge_step_owner(struct merge *m)
 {
     bool ours = false;
@@ -135,8 +136,7 @@ enum lm_status merge_step_owner(struct merge *m)
         if (status != LM_OK || m->decided) {
             return status;
         }
-        ours = !m->groups[LM_GROUP_STATE].seen &&
-               m->groups[LM_GROUP_STATE].base.hlc < m->current->stamps[LM_GROUP_ORIGIN].version.hlc;
+        ours = m->groups[LM_GROUP_STATE].base.hlc < m->current->stamps[LM_GROUP_ORIGIN].version.hlc;
     }
     if (!ours) {
         merge_refuse(m, "not_your_record", "", "这条记录不属于本站",

@@ -105,6 +105,29 @@ static enum lm_status fill_visit(struct lm_store *store, const struct lm_type *t
     return status;
 }
 
+/* Who verifies a change of residence is who confirms it. */
+static enum lm_status fill_confirmed(struct lm_store *store, const struct lm_act *act,
+                                     const struct lm_type *type, const struct lm_record *before,
+                                     struct lm_fieldset *set, struct lm_arena *arena)
+{
+    const struct lm_field *field = lm_type_field(type, "confirmed_by");
+    const struct lm_value *state = lm_fieldset_get(set, LM_C_STATE);
+    char *id;
+
+    if (strcmp(type->name, "residency_event") != 0 || !field || !state || state->kind != LM_TEXT ||
+        strcmp(state->text, "verified") != 0 || lm_fieldset_get(set, field->index) ||
+        (before && !lm_value_is_null(&before->fields[field->index]))) {
+        return LM_OK;
+    }
+    id = lm_arena_alloc(arena, LM_UUID_TEXT + 1);
+    if (!id) {
+        return LM_ERR_MEMORY;
+    }
+    lm_user_id(store->town.code, act->user ? act->user : "", id);
+    lm_fieldset_put(set, field->index, lm_value_text(id));
+    return LM_OK;
+}
+
 static enum lm_status first_refusal(const struct lm_act_result *out, struct lm_error *err)
 {
     const struct lm_error *why = lm_issues_first_refusal(&out->issues);
@@ -214,6 +237,9 @@ static enum lm_status create(struct lm_store *store, const struct lm_act *act, i
     if (status == LM_OK) {
         status = fill_visit(store, type, &set, arena);
     }
+    if (status == LM_OK) {
+        status = fill_confirmed(store, act, type, NULL, &set, arena);
+    }
     if (status == LM_OK && !lm_fieldset_get(&set, LM_C_STATE) && type->default_state) {
         lm_fieldset_put(&set, LM_C_STATE, lm_value_text(type->default_state));
     }
@@ -267,6 +293,9 @@ static enum lm_status change_record(struct lm_store *store, const struct lm_act 
     status = read_fields(store, act, type, arena, &set, out, err);
     if (status == LM_OK && act->op == LM_OP_EDIT) {
         status = fill_visit(store, type, &set, arena);
+        if (status == LM_OK) {
+            status = fill_confirmed(store, act, type, before, &set, arena);
+        }
         drop_unchanged(before, &set);
     }
     if (status != LM_OK) {
@@ -281,12 +310,99 @@ static enum lm_status change_record(struct lm_store *store, const struct lm_act 
     return lm_own_change(store, &own, type, before->id, before, &set, now_ms, out, err);
 }
 
+static enum lm_status do_act(struct lm_store *store, const struct lm_act *act, int64_t now_ms,
+                             struct lm_act_result *out, struct lm_error *err)
+{
+    struct lm_arena arena;
+    enum lm_status status;
+
+    lm_arena_init(&arena, ACT_ARENA_MAX);
+    status = act->op == LM_OP_CREATE ? create(store, act, now_ms, &arena, out, err)
+                                     : change_record(store, act, now_ms, &arena, out, err);
+    lm_arena_free(&arena);
+    return status;
+}
+
+/* ---- changes of residence ---- */
+
+static bool is_event(struct lm_store *store, const struct lm_act *act)
+{
+    const char *type = act->op == LM_OP_CREATE            ? act->type
+                       : act->op == LM_OP_EDIT && act->id ? lm_store_type_of(store, act->id)
+                                                          : NULL;
+
+    return type && strcmp(type, "residency_event") == 0;
+}
+
+static enum lm_status in_force(struct lm_store *store, const char *id, bool *out)
+{
+    const struct lm_type *type = lm_catalog_type(store->catalog, "residency_event");
+    struct lm_record *rec = NULL;
+    struct lm_arena arena;
+    enum lm_status status;
+
+    *out = false;
+    lm_arena_init(&arena, ACT_ARENA_MAX);
+    status = lm_tables_get(store->tables, &arena, type, id, &rec);
+    if (status == LM_OK) {
+        const char *state = lm_record_text(rec, LM_C_STATE);
+
+        *out = strcmp(state, "verified") == 0 || strcmp(state, "locked") == 0;
+    }
+    lm_arena_free(&arena);
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
+static enum lm_status act_on_event(struct lm_store *store, const struct lm_act *act, int64_t now_ms,
+                                   struct lm_act_result *out, struct lm_error *err)
+{
+    bool before = false, after = false;
+    enum lm_status status = act->op == LM_OP_EDIT ? in_force(store, act->id, &before) : LM_OK;
+
+    if (status == LM_OK) {
+        status = do_act(store, act, now_ms, out, err);
+    }
+    if (status == LM_OK && !out->repeated) {
+        status = in_force(store, out->id, &after);
+    }
+    if (status == LM_OK && !before && after) {
+        status = lm_residency_follow(store, act->user ? act->user : "", out->id, now_ms, out, err);
+    }
+    if (status == LM_OK && before && !after && !out->repeated && !act->by_system) {
+        lm_issue_add(&out->issues, LM_REFUSE, "in_force", "state",
+                     "这次变动已经生效，不能退回；有误请登记“恢复”或反向转移",
+                     "It has taken effect: enter a restoration or a transfer back instead");
+        status = first_refusal(out, err);
+    }
+    return status;
+}
+
+/* The event and all that follows from it, or nothing. */
+static enum lm_status act_whole(struct lm_store *store, const struct lm_act *act, int64_t now_ms,
+                                struct lm_act_result *out, struct lm_error *err)
+{
+    struct lm_store_state state = store->state;
+    enum lm_status status = lm_query_do(store, LM_Q_SAVEPOINT_ACT, err);
+
+    if (status != LM_OK) {
+        return status;
+    }
+    status = act_on_event(store, act, now_ms, out, err);
+    if (status == LM_OK) {
+        return lm_query_do(store, LM_Q_RELEASE_ACT, err);
+    }
+    store->state = state;
+    if (lm_query_do(store, LM_Q_BACK_ACT, NULL) != LM_OK ||
+        lm_query_do(store, LM_Q_RELEASE_ACT, NULL) != LM_OK) {
+        return lm_is_fatal(status) ? status : LM_ERR_IO;
+    }
+    return status;
+}
+
 enum lm_status lm_store_act(struct lm_store *store, const struct lm_act *act, int64_t now_ms,
                             struct lm_act_result *out, struct lm_error *err)
 {
-    struct lm_arena arena;
     size_t chars = 0;
-    enum lm_status status;
 
     memset(out, 0, sizeof *out);
     lm_issues_init(&out->issues);
@@ -300,9 +416,6 @@ enum lm_status lm_store_act(struct lm_store *store, const struct lm_act *act, in
         return lm_fail(err, LM_ERR_INVALID, "bad_text", "key", "key 应为 1 至 80 个字符",
                        "A key has 1 to 80 characters");
     }
-    lm_arena_init(&arena, ACT_ARENA_MAX);
-    status = act->op == LM_OP_CREATE ? create(store, act, now_ms, &arena, out, err)
-                                     : change_record(store, act, now_ms, &arena, out, err);
-    lm_arena_free(&arena);
-    return status;
+    return is_event(store, act) ? act_whole(store, act, now_ms, out, err)
+                                : do_act(store, act, now_ms, out, err);
 }

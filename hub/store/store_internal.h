@@ -22,6 +22,9 @@ enum lm_query {
     LM_Q_SAVEPOINT_PUSH,
     LM_Q_RELEASE_PUSH,
     LM_Q_BACK_PUSH,
+    LM_Q_SAVEPOINT_ACT,
+    LM_Q_RELEASE_ACT,
+    LM_Q_BACK_ACT,
     LM_Q_SAVEPOINT_ONE,
     LM_Q_RELEASE_ONE,
     LM_Q_BACK_ONE,
@@ -481,6 +484,14 @@ enum lm_status lm_push_salvaged(struct lm_store *store, const struct lm_replica 
 enum lm_status lm_recovered_file(struct lm_store *store, const char *id, uint64_t replica,
                                  const char *station, const uint8_t *body, size_t n, int64_t now_ms,
                                  size_t *added_out, struct lm_error *err) LM_MUST_USE;
+
+/* ---- what a verified change of residence does (residency.c) ---- */
+
+/* Makes the consequences of the event, which has just become verified. Inside the SAVEPOINT of that
+ * act, which the caller undoes when this fails; why is in out's issues and err. */
+enum lm_status lm_residency_follow(struct lm_store *store, const char *user, const char *id,
+                                   int64_t now_ms, struct lm_act_result *out,
+                                   struct lm_error *err) LM_MUST_USE;
 
 /* ---- the hub's own changes (own.c) ---- */
 

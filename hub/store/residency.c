@@ -1,0 +1,333 @@
+/* What follows when the town verifies a change of residence (人户变动): the file moves to another
+ * village, leaves the town, is closed by a death, or comes back. Each consequence is a change of
+ * the hub, journaled like any other, in one SAVEPOINT with the verification: all of it, or nothing.
+ *
+ * Events (visits, receptions, consultations …) keep the village that had them; what belongs to the
+ * file itself moves. A second verification of the same event changes nothing. */
+#include "hub/store/store_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    FOLLOW_ARENA_MAX = 64 * 1024 * 1024,
+    CHILDREN_MAX = 500, /* rows of one type that belong to one file */
+};
+
+struct follow {
+    struct lm_store *store;
+    const char *user;
+    const struct lm_record *event, *person;
+    const char *kind, *on, *to;
+    int64_t now_ms;
+    struct lm_arena *arena;
+    struct lm_act_result *out; /* of the verification */
+    struct lm_error *err;
+};
+
+static enum lm_status refuse(struct follow *f, const char *code, const char *field, const char *zh,
+                             const char *en)
+{
+    lm_issue_add(&f->out->issues, LM_REFUSE, code, field, zh, en);
+    return lm_fail(f->err, LM_ERR_INVALID, code, field, "%s%.0s", "%.0s%s", zh, en);
+}
+
+/* fields is taken over. */
+static enum lm_status edit(struct follow *f, const char *id, bool by_system, json_t *fields,
+                           struct lm_error *err)
+{
+    const struct lm_act act = {
+        .user = f->user, .id = id, .fields = fields, .op = LM_OP_EDIT, .by_system = by_system};
+    struct lm_act_result out;
+    enum lm_status status =
+        fields ? lm_store_act(f->store, &act, f->now_ms, &out, err) : LM_ERR_MEMORY;
+
+    json_decref(fields);
+    return status;
+}
+
+/* ---- the rows that belong to the file ---- */
+
+struct children {
+    char id[CHILDREN_MAX][40];
+    char state[CHILDREN_MAX][32];
+    bool open[CHILDREN_MAX]; /* no end_on */
+    size_t n;
+    bool too_many;
+};
+
+static bool gather(void *arg, const struct lm_record *rec)
+{
+    struct children *c = arg;
+
+    if (c->n == CHILDREN_MAX) {
+        c->too_many = true;
+        return false;
+    }
+    (void)snprintf(c->id[c->n], sizeof c->id[c->n], "%s", rec->id);
+    (void)snprintf(c->state[c->n], sizeof c->state[c->n], "%s", lm_record_text(rec, LM_C_STATE));
+    c->open[c->n++] = lm_text_of(rec, "end_on")[0] == '\0';
+    return true;
+}
+
+static enum lm_status children_of(struct follow *f, const char *type_name, struct children **out)
+{
+    const struct lm_type *type = lm_catalog_type(f->store->catalog, type_name);
+    const struct lm_where where = {.field = "person_id", .value = f->person->id};
+    struct children *c = lm_arena_alloc(f->arena, sizeof *c);
+    enum lm_status status = LM_OK;
+
+    *out = c;
+    if (!c) {
+        return LM_ERR_MEMORY;
+    }
+    memset(c, 0, sizeof *c);
+    if (type && lm_type_field(type, "person_id")) {
+        status =
+            lm_tables_list(f->store->tables, NULL, type, NULL, &where, 1, false, gather, c, f->err);
+    }
+    if (status == LM_OK && c->too_many) {
+        status = refuse(f, "too_many", "person_id", "这份档案下的记录太多，请联系技术员",
+                        "Too many rows belong to this file: ask the technician");
+    }
+    return status;
+}
+
+/* What goes with the file. Visits, receptions and the like stay where they happened. */
+static const char *const file_types[] = {"person_identity", "service_history", "family_member",
+                                         "contact_plan",    "benefit",         "pref_card",
+                                         "annual_confirm"};
+
+static bool aid_is_over(const char *state)
+{
+    static const char *const over[] = {"closed", "withdrawn", "rejected"};
+
+    for (size_t i = 0; i < sizeof over / sizeof over[0]; i++) {
+        if (strcmp(state, over[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum lm_status move_rows(struct follow *f, const char *type)
+{
+    struct children *c;
+    enum lm_status status = children_of(f, type, &c);
+    bool aid = strcmp(type, "aid_case") == 0;
+
+    for (size_t i = 0; status == LM_OK && i < c->n; i++) {
+        if (!aid || !aid_is_over(c->state[i])) { /* who still waits for aid gets it there */
+            status = edit(f, c->id[i], true, json_pack("{s:s}", "village_code", f->to), f->err);
+        }
+    }
+    return status;
+}
+
+static enum lm_status move_file(struct follow *f)
+{
+    enum lm_status status = LM_OK;
+
+    for (size_t i = 0; status == LM_OK && i < sizeof file_types / sizeof file_types[0]; i++) {
+        status = move_rows(f, file_types[i]);
+    }
+    return status == LM_OK ? move_rows(f, "aid_case") : status;
+}
+
+/* One that cannot be closed (its period is locked, its dates contradict) stops all of it: who
+ * confirms closes that one by hand, and confirms again. */
+static enum lm_status close_one(struct follow *f, const char *type, const char *id, json_t *fields)
+{
+    struct lm_error why = {0};
+    enum lm_status status = edit(f, id, false, fields, &why);
+    char zh[256], en[256];
+
+    if (status == LM_OK || lm_is_fatal(status)) {
+        return status;
+    }
+    (void)snprintf(zh, sizeof zh, "%s %s 不能自动结束，请先处理：%.100s",
+                   lm_catalog_type(f->store->catalog, type)->zh, id, why.zh);
+    (void)snprintf(en, sizeof en, "%s %s can't be closed, see to it first: %.100s", type, id,
+                   why.en);
+    return refuse(f, "not_closed", "person_id", zh, en);
+}
+
+static enum lm_status close_file(struct follow *f, const char *benefit_reason)
+{
+    struct children *c;
+    enum lm_status status = children_of(f, "contact_plan", &c);
+
+    for (size_t i = 0; status == LM_OK && i < c->n; i++) {
+        if (c->open[i]) {
+            status = close_one(f, "contact_plan", c->id[i], json_pack("{s:s}", "end_on", f->on));
+        }
+    }
+    if (status == LM_OK) {
+        status = children_of(f, "benefit", &c);
+    }
+    for (size_t i = 0; status == LM_OK && i < c->n; i++) {
+        if (c->open[i]) {
+            status =
+                close_one(f, "benefit", c->id[i],
+                          json_pack("{s:s,s:s}", "end_on", f->on, "end_reason", benefit_reason));
+        }
+    }
+    if (status == LM_OK && strcmp(f->kind, "death") == 0) {
+        status = children_of(f, "pref_card", &c);
+        for (size_t i = 0; status == LM_OK && i < c->n; i++) {
+            const struct lm_type *type = lm_catalog_type(f->store->catalog, "pref_card");
+
+            if (lm_type_transition(type, c->state[i], "cancelled", LM_BY_TOWN)) {
+                status =
+                    close_one(f, "pref_card", c->id[i], json_pack("{s:s}", "state", "cancelled"));
+            }
+        }
+    }
+    return status;
+}
+
+/* ---- by kind ---- */
+
+static bool person_in(const struct follow *f, const char *state)
+{
+    return strcmp(lm_record_text(f->person, LM_C_STATE), state) == 0;
+}
+
+static bool gone(const struct follow *f)
+{
+    return person_in(f, "deceased") || person_in(f, "moved_out");
+}
+
+static bool known_village(struct follow *f)
+{
+    struct lm_station there;
+
+    return lm_store_station_get(f->store, f->to, &there) == LM_OK &&
+           strcmp(there.level, "village") == 0;
+}
+
+static enum lm_status no_village(struct follow *f)
+{
+    return refuse(f, "no_station", "to_village", "没有登记这个村级服务站",
+                  "No such village station");
+}
+
+static enum lm_status transfer(struct follow *f)
+{
+    const char *village = lm_record_text(f->person, LM_C_VILLAGE_CODE);
+    enum lm_status status;
+
+    if (!known_village(f)) {
+        return no_village(f);
+    }
+    if (gone(f)) {
+        return refuse(f, "not_on_register", "person_id",
+                      "该对象已迁出或去世，不能转移；请先登记“恢复”",
+                      "The person has left or died: enter a restoration first");
+    }
+    if (strcmp(village, f->to) != 0) {
+        if (strcmp(village, lm_text_of(f->event, "from_village")) != 0) {
+            return refuse(f, "other_village", "from_village", "转出村不是该对象现在所属的村",
+                          "The village left is not the person's present one");
+        }
+        status = edit(f, f->person->id, true, json_pack("{s:s}", "village_code", f->to), f->err);
+        if (status == LM_OK && strcmp(lm_text_of(f->person, "household_village"), village) == 0) {
+            status = edit(f, f->person->id, false, json_pack("{s:s}", "household_village", f->to),
+                          f->err);
+        }
+        if (status != LM_OK) {
+            return status;
+        }
+    }
+    return move_file(f);
+}
+
+static enum lm_status leave(struct follow *f, const char *state, const char *benefit_reason)
+{
+    enum lm_status status = LM_OK;
+
+    if (!person_in(f, state)) {
+        const struct lm_type *type = f->person->type;
+
+        if (!lm_type_transition(type, lm_record_text(f->person, LM_C_STATE), state, LM_BY_SYSTEM)) {
+            return refuse(f, "not_on_register", "person_id", "该对象现在不在册，请先核对档案",
+                          "The person is not on the register: check the file first");
+        }
+        status = edit(f, f->person->id, true,
+                      json_pack("{s:s,s:s}", "state", state, "left_on", f->on), f->err);
+    }
+    return status == LM_OK ? close_file(f, benefit_reason) : status;
+}
+
+/* Moved in, or restored: a file that had left comes back; a new one is verified like any other. */
+static enum lm_status come(struct follow *f)
+{
+    enum lm_status status = LM_OK;
+
+    if (!known_village(f)) {
+        return no_village(f);
+    }
+    if (gone(f)) {
+        status = edit(f, f->person->id, true, json_pack("{s:s,s:n}", "state", "active", "left_on"),
+                      f->err);
+    }
+    if (status == LM_OK && strcmp(lm_record_text(f->person, LM_C_VILLAGE_CODE), f->to) != 0) {
+        status = edit(f, f->person->id, true, json_pack("{s:s}", "village_code", f->to), f->err);
+        status = status == LM_OK ? move_file(f) : status;
+    }
+    return status;
+}
+
+static enum lm_status follow(struct follow *f)
+{
+    if (strcmp(f->kind, "transfer") == 0) {
+        return transfer(f);
+    }
+    if (strcmp(f->kind, "death") == 0) {
+        return leave(f, "deceased", "death");
+    }
+    if (strcmp(f->kind, "out") == 0) {
+        return leave(f, "moved_out", "moved");
+    }
+    return strcmp(f->kind, "in") == 0 || strcmp(f->kind, "restore") == 0 ? come(f) : LM_OK;
+}
+
+enum lm_status lm_residency_follow(struct lm_store *store, const char *user, const char *id,
+                                   int64_t now_ms, struct lm_act_result *out, struct lm_error *err)
+{
+    const struct lm_type *events = lm_catalog_type(store->catalog, "residency_event"),
+                         *persons = lm_catalog_type(store->catalog, "person");
+    struct lm_record *event = NULL, *person = NULL;
+    struct lm_arena arena;
+    enum lm_status status;
+
+    lm_arena_init(&arena, FOLLOW_ARENA_MAX);
+    status = lm_tables_get(store->tables, &arena, events, id, &event);
+    if (status == LM_OK) {
+        status =
+            lm_tables_get(store->tables, &arena, persons, lm_text_of(event, "person_id"), &person);
+    }
+    if (status == LM_OK) {
+        struct follow f = {.store = store,
+                           .user = user,
+                           .event = event,
+                           .person = person,
+                           .kind = lm_text_of(event, "kind"),
+                           .on = lm_text_of(event, "event_on"),
+                           .to = lm_text_of(event, "to_village"),
+                           .now_ms = now_ms,
+                           .arena = &arena,
+                           .out = out,
+                           .err = err};
+
+        status = lm_record_deleted(person)
+                     ? refuse(&f, "deleted", "person_id", "该对象的档案已删除",
+                              "The person's file is deleted")
+                     : follow(&f);
+    } else if (status == LM_ERR_NOT_FOUND) {
+        status = lm_fail(err, LM_ERR_INVALID, "no_such_record", "person_id", "没有这份服务对象档案",
+                         "There is no such person");
+    }
+    lm_arena_free(&arena);
+    return status;
+}
