@@ -98,7 +98,8 @@ static bool let_in(struct lm_api_call *call, enum lm_api_who who)
                                         [LM_API_STAFF] = "clerk admin",
                                         [LM_API_FIGURES] = "clerk leader admin",
                                         [LM_API_AUDITOR] = "auditor security",
-                                        [LM_API_SECURITY] = "security admin"};
+                                        [LM_API_SECURITY] = "security admin",
+                                        [LM_API_SIGNER] = "leader admin"};
     const char *path = call->request->path;
     /* What a page asks by itself is no sign that somebody sits there. */
     bool by_itself = strcmp(path, LM_API_V "status") == 0 ||

@@ -22,10 +22,11 @@ enum lm_api_who {
     LM_API_USER,
     LM_API_ADMIN,
     /* at the hub; a leader sees figures and masked rows only */
-    LM_API_STAFF,   /* clerk, admin */
-    LM_API_FIGURES, /* clerk, leader, admin */
-    LM_API_AUDITOR, /* auditor, security */
-    LM_API_SECURITY /* security, admin: accounts */
+    LM_API_STAFF,    /* clerk, admin */
+    LM_API_FIGURES,  /* clerk, leader, admin */
+    LM_API_AUDITOR,  /* auditor, security */
+    LM_API_SECURITY, /* security, admin: accounts */
+    LM_API_SIGNER    /* leader, admin: signs what clerks made */
 };
 
 /* One request at work. */

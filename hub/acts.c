@@ -34,14 +34,58 @@ static enum lm_status act(struct lm_store *store, const struct lm_act *a, int64_
     return status;
 }
 
+struct authors {
+    const char *user;
+    bool found;
+};
+
+static bool look_for_author(void *arg, const json_t *row)
+{
+    struct authors *a = arg;
+    const char *user = json_string_value(json_object_get(row, "user"));
+    const char *name;
+    json_t *value;
+
+    if (user && strcmp(user, a->user) == 0) {
+        json_object_foreach(json_object_get(row, "fields"), name, value)
+        {
+            a->found = a->found || strcmp(name, "state") != 0;
+        }
+    }
+    return true;
+}
+
+enum lm_status lm_second_person(struct lm_store *store, const char *user, const char *id,
+                                struct lm_error *err)
+{
+    struct authors a = {.user = user};
+    const char *type = lm_store_type_of(store, id);
+    enum lm_status status = LM_OK;
+
+    if (!type || strcmp(type, "opening_balance") != 0) {
+        return LM_OK;
+    }
+    status = lm_store_history(store, id, look_for_author, &a, err);
+    return status == LM_OK && a.found
+               ? lm_fail(err, LM_ERR_DENIED, "second_person", "state",
+                         "期初数要由另一人核定，录入的人不能自己核定。",
+                         "Another person than the one who entered it verifies an opening balance.")
+               : status;
+}
+
 enum lm_status lm_approve_one(struct lm_store *store, const char *user, const char *state,
                               const char *id, int64_t now_ms, json_t *left, size_t *approved_out,
                               struct lm_error *err)
 {
     json_t *fields = json_pack("{s:s}", "state", state), *row;
     const struct lm_act a = {.user = user, .id = id, .fields = fields, .op = LM_OP_EDIT};
-    enum lm_status status = act(store, &a, now_ms, err);
+    enum lm_status status;
 
+    memset(err, 0, sizeof *err);
+    status = lm_second_person(store, user, id, err);
+    if (status == LM_OK) {
+        status = act(store, &a, now_ms, err);
+    }
     json_decref(fields);
     if (status == LM_OK) {
         (*approved_out)++;

@@ -17,4 +17,9 @@ enum lm_status lm_approve_one(struct lm_store *store, const char *user, const ch
 enum lm_status lm_send_back(struct lm_store *store, const char *user, const char *id,
                             const char *note, int64_t now_ms, struct lm_error *err) LM_MUST_USE;
 
+/* LM_ERR_DENIED "second_person" when the record is of a type that another than its author must
+ * verify (opening balances), and user entered it or changed what it says. */
+enum lm_status lm_second_person(struct lm_store *store, const char *user, const char *id,
+                                struct lm_error *err) LM_MUST_USE;
+
 #endif

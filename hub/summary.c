@@ -22,6 +22,7 @@ struct summary {
     char town[200], period[200], coverage[400], from[16], to[16];
     const json_t *counts;
     json_t *parts;
+    bool strict; /* a figure that there is not is a mistake of who wrote the text */
     struct lm_error *err;
 };
 
@@ -114,11 +115,16 @@ static enum lm_status add_part(struct summary *s, const char *kind, const char *
         close = memchr(open, '}', n - at);
         if (!close || (size_t)(close - open) > sizeof name) {
             json_decref(pieces);
-            return lm_fail(s->err, LM_ERR_INTERNAL, "internal", "", "总结的模板有错。",
-                           "The summary's template is at fault.");
+            return lm_fail(s->err, LM_ERR_INVALID, "unknown_token", "text",
+                           "正文里的“{”没有配对的“}”。", "A brace in the text is not closed.");
         }
         (void)snprintf(name, sizeof name, "%.*s", (int)(close - open) - 1, open + 1);
         piece = piece_of(s, name);
+        if (!piece && s->strict) {
+            json_decref(pieces);
+            return lm_fail(s->err, LM_ERR_INVALID, "unknown_token", "text", "没有这个指标：%.20s。",
+                           "There is no such figure: %.20s.", name);
+        }
         if (!piece) { /* an indicator that this town's catalogue does not have */
             piece = json_pack("{s:s}", "text", "(未填报)");
         }
@@ -131,15 +137,26 @@ static enum lm_status add_part(struct summary *s, const char *kind, const char *
                : LM_ERR_MEMORY;
 }
 
-static enum lm_status fill_template(struct summary *s)
+const char *lm_summary_template_text(size_t *n_out)
+{
+    *n_out = (size_t)(lm_summary_template_end - lm_summary_template);
+    return lm_summary_template;
+}
+
+static enum lm_status fill(struct summary *s, const char *line, size_t bytes)
 {
     enum lm_status status = LM_OK;
-    const char *end = lm_summary_template_end, *line = lm_summary_template;
+    const char *end = line + bytes;
 
     while (status == LM_OK && line < end) {
         const char *stop = memchr(line, '\n', (size_t)(end - line));
         size_t n = stop ? (size_t)(stop - line) : (size_t)(end - line);
 
+        if (s->strict && n > 0 && (n < 3 || !strchr("#!=", line[0]))) {
+            return lm_fail(s->err, LM_ERR_INVALID, "bad_text", "text",
+                           "正文每一段要以“= ”、“# ”或“## ”开头。",
+                           "Each line of the text begins with \"= \", \"# \" or \"## \".");
+        }
         if (n > 3 && memcmp(line, "## ", 3) == 0) {
             status = add_part(s, "heading", line + 3, n - 3);
         } else if (n > 2) {
@@ -239,34 +256,95 @@ static enum lm_status add_villages(struct summary *s, const json_t *by_village, 
 
 /* ---- the document ---- */
 
+static enum lm_status take_year(struct summary *s, int64_t now_ms, struct lm_count_query *query)
+{
+    char today[16];
+    int now_year;
+
+    *query = (struct lm_count_query){.now_ms = now_ms};
+    if (s->year == 0) {
+        return LM_OK;
+    }
+    lm_date_format(lm_day_utc8(now_ms), today);
+    now_year = (int)strtol(today, NULL, 10);
+    if (s->year < YEAR_MIN || s->year > YEAR_MAX || s->year > now_year) {
+        return lm_fail(s->err, LM_ERR_INVALID, "bad_year", "year", "没有 %d 年的数据。",
+                       "There is nothing of the year %d.", s->year);
+    }
+    (void)snprintf(s->from, sizeof s->from, "%04d-01-01", s->year);
+    query->from = s->from;
+    if (s->year < now_year) {
+        (void)snprintf(s->to, sizeof s->to, "%04d-12-31", s->year);
+        query->to = s->to;
+    }
+    return LM_OK;
+}
+
+static enum lm_status take_figures(struct summary *s, const struct lm_count_query *query,
+                                   json_t **counts_out)
+{
+    char until[40];
+    enum lm_status status = lm_counts(s->store, query, counts_out, s->err);
+
+    if (status == LM_OK) {
+        s->counts = *counts_out;
+        day_text(json_string_value(json_object_get(s->counts, "to")), until);
+        say_period(s, until);
+        say_coverage(s, json_object_get(s->counts, "coverage"));
+    }
+    return status;
+}
+
+enum lm_status lm_summary_figures(struct lm_store *store, int year, int64_t now_ms,
+                                  json_t **counts_out, char period_out[200], char coverage_out[400],
+                                  struct lm_error *err)
+{
+    struct summary s = {.store = store, .year = year, .err = err};
+    struct lm_count_query query;
+    enum lm_status status = take_year(&s, now_ms, &query);
+
+    *counts_out = NULL;
+    if (status == LM_OK) {
+        status = take_figures(&s, &query, counts_out);
+    }
+    memcpy(period_out, s.period, sizeof s.period);
+    memcpy(coverage_out, s.coverage, sizeof s.coverage);
+    return status;
+}
+
+enum lm_status lm_summary_parts(const json_t *counts, const char *town, const char *period,
+                                const char *coverage, const char *text, size_t n, bool strict,
+                                json_t **parts_out, struct lm_error *err)
+{
+    struct summary s = {.counts = counts, .parts = json_array(), .strict = strict, .err = err};
+    enum lm_status status;
+
+    (void)snprintf(s.town, sizeof s.town, "%s", town);
+    (void)snprintf(s.period, sizeof s.period, "%s", period);
+    (void)snprintf(s.coverage, sizeof s.coverage, "%s", coverage);
+    status = fill(&s, text, n);
+    *parts_out = status == LM_OK ? s.parts : NULL;
+    if (status != LM_OK) {
+        json_decref(s.parts);
+    }
+    return status;
+}
+
 enum lm_status lm_summary(struct lm_store *store, int year, int64_t now_ms, json_t **out,
                           struct lm_error *err)
 {
     struct summary s = {.store = store, .year = year, .parts = json_array(), .err = err};
-    struct lm_count_query query = {.now_ms = now_ms};
+    struct lm_count_query query;
     json_t *counts = NULL, *by_village = NULL, *doc = NULL;
-    char today[16], until[40];
-    enum lm_status status = LM_OK;
+    size_t n;
+    const char *text = lm_summary_template_text(&n);
+    enum lm_status status = take_year(&s, now_ms, &query);
 
     *out = NULL;
-    lm_date_format(lm_day_utc8(now_ms), today);
-    if (year != 0) {
-        int now_year = (int)strtol(today, NULL, 10);
-
-        if (year < YEAR_MIN || year > YEAR_MAX || year > now_year) {
-            json_decref(s.parts);
-            return lm_fail(err, LM_ERR_INVALID, "bad_year", "year", "没有 %d 年的数据。",
-                           "There is nothing of the year %d.", year);
-        }
-        (void)snprintf(s.from, sizeof s.from, "%04d-01-01", year);
-        query.from = s.from;
-        if (year < now_year) {
-            (void)snprintf(s.to, sizeof s.to, "%04d-12-31", year);
-            query.to = s.to;
-        }
-    }
     (void)snprintf(s.town, sizeof s.town, "%s", lm_store_town(store)->name);
-    status = lm_counts(store, &query, &counts, err);
+    if (status == LM_OK) {
+        status = take_figures(&s, &query, &counts);
+    }
     if (status == LM_OK) {
         query.by = "village";
         query.indicators = (const char **)(uintptr_t)columns;
@@ -274,11 +352,7 @@ enum lm_status lm_summary(struct lm_store *store, int year, int64_t now_ms, json
         status = lm_counts(store, &query, &by_village, err);
     }
     if (status == LM_OK) {
-        s.counts = counts;
-        day_text(json_string_value(json_object_get(counts, "to")), until);
-        say_period(&s, until);
-        say_coverage(&s, json_object_get(counts, "coverage"));
-        status = fill_template(&s);
+        status = fill(&s, text, n);
     }
     if (status == LM_OK) {
         doc = json_pack("{s:i,s:O,s:O,s:O,s:O,s:O}", "year", year, "as_of",
@@ -427,6 +501,8 @@ void lm_summary_html(const json_t *summary, struct lm_buf *out)
         }
         lm_buf_printf(out, "</%s>\n", tag);
     }
-    html_villages(out, json_object_get(summary, "villages"));
+    if (json_object_get(summary, "villages")) { /* a signed version keeps the town's figures only */
+        html_villages(out, json_object_get(summary, "villages"));
+    }
     lm_buf_text(out, "</body>\n</html>\n");
 }

@@ -78,6 +78,13 @@ enum lm_status lm_town_count_rows(struct lm_api_call *call);
 enum lm_status lm_town_table(struct lm_api_call *call);
 enum lm_status lm_town_note(struct lm_api_call *call);
 enum lm_status lm_town_summary(struct lm_api_call *call);
+enum lm_status lm_town_snapshots(struct lm_api_call *call);
+enum lm_status lm_town_snapshot(struct lm_api_call *call);
+enum lm_status lm_town_snapshot_make(struct lm_api_call *call);
+enum lm_status lm_town_snapshot_edit(struct lm_api_call *call);
+enum lm_status lm_town_snapshot_sign(struct lm_api_call *call);
+enum lm_status lm_town_targets(struct lm_api_call *call);
+enum lm_status lm_town_search(struct lm_api_call *call);
 enum lm_status lm_town_status(struct lm_api_call *call);
 enum lm_status lm_town_stations(struct lm_api_call *call);
 enum lm_status lm_town_station_add(struct lm_api_call *call);
@@ -88,6 +95,8 @@ enum lm_status lm_town_openapi(struct lm_api_call *call);
 
 enum lm_status lm_town_list(struct lm_api_call *call);
 enum lm_status lm_town_get(struct lm_api_call *call);
+enum lm_status lm_town_create(struct lm_api_call *call);
+enum lm_status lm_town_edit(struct lm_api_call *call);
 enum lm_status lm_town_history(struct lm_api_call *call);
 enum lm_status lm_town_reveal(struct lm_api_call *call);
 

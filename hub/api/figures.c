@@ -116,6 +116,46 @@ enum lm_status lm_town_summary(struct lm_api_call *call)
     return st;
 }
 
+/* ---- targets ---- */
+
+struct targets {
+    int64_t year;
+    const char *town;
+    json_t *rows;
+};
+
+static bool add_target(void *arg, const struct lm_record *rec)
+{
+    struct targets *t = arg;
+    json_t *row = lm_record_to_json(rec), *fields = json_object_get(row, "fields");
+    const char *state = lm_record_text(rec, LM_C_STATE);
+    const char *area = json_string_value(json_object_get(fields, "area_code"));
+
+    if (!lm_record_deleted(rec) && area && strcmp(area, t->town) == 0 &&
+        (strcmp(state, "submitted") == 0 || strcmp(state, "verified") == 0) &&
+        json_integer_value(json_object_get(fields, "year")) == t->year) {
+        (void)json_object_set(t->rows, json_string_value(json_object_get(fields, "indicator")),
+                              json_object_get(fields, "value"));
+    }
+    json_decref(row);
+    return true;
+}
+
+/* GET targets?year=2026: the town's own, {"targets":{"I12":500}}: shares in percent, money in yuan.
+ */
+enum lm_status lm_town_targets(struct lm_api_call *call)
+{
+    struct targets t = {.town = lm_store_town(call->api->store)->code, .rows = json_object()};
+    enum lm_status st = lm_api_number(call, "year", 1949, 9999, 0, &t.year);
+
+    if (st == LM_OK) {
+        st = lm_store_list(call->api->store, NULL, "target", NULL, NULL, 0, add_target, &t,
+                           &call->err);
+    }
+    call->answer = json_pack("{s:o}", "targets", t.rows);
+    return st != LM_OK || call->answer ? st : lm_api_no_memory(call);
+}
+
 /* ---- how it stands ---- */
 
 static json_t *time_or_null(int64_t ms)

@@ -166,6 +166,41 @@ enum lm_status lm_town_list(struct lm_api_call *call)
     return st != LM_OK ? st : l.failed || !call->answer ? lm_api_no_memory(call) : LM_OK;
 }
 
+#define HITS_MAX 20
+
+static bool take_hit(void *arg, const struct lm_record *rec)
+{
+    struct listing *l = arg;
+    json_t *row = lm_town_record(rec, l->labels.sight), *fields = json_object_get(row, "fields");
+
+    if (row && contains(row, l->filter)) {
+        (void)json_array_append_new(l->rows,
+                                    json_pack("{s:s,s:O,s:O?,s:O?}", "id", rec->id, "label",
+                                              json_object_get(row, "label"), "birth_on",
+                                              json_object_get(fields, "birth_on"), "household_no",
+                                              json_object_get(fields, "household_no")));
+    }
+    json_decref(row);
+    return json_array_size(l->rows) < HITS_MAX;
+}
+
+/* GET search?q=张: people by what staff may see of them, for a form that names one. */
+enum lm_status lm_town_search(struct lm_api_call *call)
+{
+    struct listing l = {.labels = {.api = call->api, .sight = lm_town_sight(call)},
+                        .filter = call->request->query(call->request, "q")};
+    enum lm_status st = LM_OK;
+
+    if (!l.filter || !l.filter[0] || strlen(l.filter) > FILTER_BYTES_MAX) {
+        return lm_fail(&call->err, LM_ERR_INVALID, "required", "q", "请写要找的文字。",
+                       "Say what to look for.");
+    }
+    l.rows = json_array();
+    st = lm_store_list(call->api->store, NULL, "person", NULL, NULL, 0, take_hit, &l, &call->err);
+    call->answer = json_pack("{s:o}", "hits", l.rows);
+    return st != LM_OK || call->answer ? st : lm_api_no_memory(call);
+}
+
 /* ---- one record ---- */
 
 static enum lm_status find(struct lm_api_call *call, struct lm_arena *arena, struct lm_record **out)

@@ -290,6 +290,12 @@ static enum lm_status change_record(struct lm_store *store, const struct lm_act 
         return status;
     }
     (void)snprintf(out->id, sizeof out->id, "%s", before->id);
+    if (strcmp(type->name, "report_snapshot") == 0 &&
+        strcmp(lm_record_text(before, LM_C_STATE), "locked") == 0) {
+        return lm_fail(err, LM_ERR_DENIED, "signed", "state",
+                       "已签发的总结不能再改，请另做新的一版",
+                       "A signed summary never changes: make another version");
+    }
     status = read_fields(store, act, type, arena, &set, out, err);
     if (status == LM_OK && act->op == LM_OP_EDIT) {
         status = fill_visit(store, type, &set, arena);

@@ -78,7 +78,7 @@ class Page(WithTown):
     def test_each_role_on_every_route(self):
         """P11: a table of who may use what; and nobody without a session"""
         staff, figures = {"clerk", "admin"}, {"clerk", "leader", "admin"}
-        may = {"audit/note": figures, "users": {"security", "admin"}, "audit": {"auditor", "security"}, "counts": figures, "summary": figures, "stations": figures, "post stations": {"admin"}, "types": staff,
+        may = {"post types": staff, "summaries": figures, "post summaries": staff, "patch summaries": staff, "targets": figures, "search": staff, "audit/note": figures, "users": {"security", "admin"}, "audit": {"auditor", "security"}, "counts": figures, "summary": figures, "stations": figures, "post stations": {"admin"}, "types": staff,
                "review": staff, "records": staff}
         stranger = Api(self.address)
         for path, methods in stranger.document["paths"].items():
@@ -92,6 +92,7 @@ class Page(WithTown):
                 first = name.split("/")[0]
                 allowed = may.get(f"{method} {first}", may.get(name, may.get(first, set(ROLES))))
                 allowed = figures if (method, path) == ("get", "/api/v1/records/{id}") else allowed
+                allowed = {"leader", "admin"} if path.endswith("/sign") else allowed
                 for role in ROLES:
                     answer = self.role(role)(method.upper(), name, body)
                     if role in allowed:
@@ -131,6 +132,73 @@ class Page(WithTown):
         self.assertEqual(self.leader.raw("GET", "/api/v1/summary?year=2025&format=html", None, {"Cookie": self.leader.cookie}).raw.decode(), html)
         self.error(self.leader("GET", "summary?year=3000", status=422), "bad_year")
         self.assertNotEqual(self.hub.run("summary", "--year", "20x5", check=False).rc, 0)
+
+    def test_versions_of_the_summary_are_signed_and_never_change(self):
+        """P10: a signed summary keeps its figures while the records go on; another version has those of its day"""
+        made = self.clerk("POST", "summaries", {"year": 2025}, status=201).json["id"]
+        doc = self.leader("GET", f"summaries/{made}", status=200).json
+        self.assertEqual((doc["year"], doc["version"], doc["state"], doc["figures"]["I12"]["value"]), (2025, 1, "draft", 1))
+        text = doc["text"].replace("共走访{I12}人次", "全年共走访{I12}人次,比上年扎实")
+        self.clerk("PATCH", f"summaries/{made}", {"text": text}, status=200)
+        for bad in (text + "= {I99}", text + "= {I12", "= " + "{" * 3):
+            self.error(self.clerk("PATCH", f"summaries/{made}", {"text": bad}, status=422), "unknown_token")
+        self.error(self.clerk("PATCH", f"summaries/{made}", {"text": text + "{I12}"}, status=422), "bad_text")
+        self.clerk("PATCH", f"summaries/{made}", {}, status=422)
+        self.clerk("PATCH", f"summaries/{made}", {"figures": True}, status=200)
+        self.error(self.clerk("PATCH", f"records/{made}", {"fields": {"text": "x"}}, status=403), "not_allowed")
+        self.clerk("POST", "types/report_snapshot/records", {"fields": {}}, status=403)
+        self.leader("POST", f"summaries/{made}/sign", {}, status=200)
+        signed = self.leader("GET", f"summaries/{made}", status=200).json
+        self.assertEqual((signed["state"], signed["text"], bool(signed["signed_by"])), ("locked", text, True))
+        self.node.add_ids([visit([self.people[1]])])
+        self.node.sync()
+        for body in ({"text": "x"}, {"figures": True}):
+            self.error(self.clerk("PATCH", f"summaries/{made}", body, status=403), "signed")
+        self.error(self.leader("POST", f"summaries/{made}/sign", {}, status=403), "signed")
+        self.assertNotEqual(self.hub.run("add", "-", stdin=json.dumps({"id": made, "fields": {"text": "x"}}) + "\n", check=False).rc, 0)
+        self.assertNotEqual(self.hub.run("add", "-", stdin=json.dumps({"id": made, "delete": True, "reason": "x"}) + "\n", check=False).rc, 0)
+        self.assertEqual(self.leader("GET", f"summaries/{made}", status=200).json, signed)
+        again = self.role("admin")("POST", "summaries", {"year": 2025}, status=201).json["id"]
+        second = self.leader("GET", f"summaries/{again}", status=200).json
+        self.assertEqual((second["version"], second["figures"]["I12"]["value"]), (2, 2))
+        self.assertIn("比上年扎实", second["text"])
+        self.error(self.role("admin")("POST", f"summaries/{again}/sign", {}, status=403), "second_person")
+        self.assertEqual([r["version"] for r in self.leader("GET", "summaries", status=200).json["rows"]], [2, 1])
+        page = self.leader.raw("GET", f"/api/v1/summaries/{made}?format=html", None, {"Cookie": self.leader.cookie}).raw.decode()
+        self.assertIn('全年共走访<span data-indicator="I12">1</span>人次', page)
+        self.error(self.clerk("POST", "summaries", {"year": 3000}, status=422), "bad_year")
+        self.hub.verify()
+
+    def test_staff_enter_on_behalf_and_another_verifies(self):
+        """P11: what staff enter is judged, journaled and logged; an opening balance counts once a second person has verified it"""
+        of = {"station": village_code(2), "fields": consultation()["fields"], "id": uuid7()}
+        for _ in range(2):
+            entered = self.clerk("POST", "types/consultation/records", of, status=201).json
+        self.assertEqual((entered["id"], entered["village_code"]), (of["id"], village_code(2)))
+        self.assertEqual(self.clerk("GET", "types/consultation/records", status=200).json["total"], 1)
+        wrong = self.clerk("POST", "types/visit/records", {"station": village_code(1), "fields": {"visit_on": "2099-01-01"}}, status=422).json
+        self.assertTrue(wrong["issues"])
+        self.error(self.clerk("POST", "types/consultation/records", {"station": "999999109999", "fields": {}}, status=422), "no_station")
+        seen = {"gift_fen": self.row(self.visits[0], "visit")["fields"].get("gift_fen")}
+        self.clerk("PATCH", f"records/{self.visits[0]}", {"fields": {"gift_fen": 900}, "was": seen}, status=200)
+        self.error(self.clerk("PATCH", f"records/{self.visits[0]}", {"fields": {"gift_fen": 901}, "was": seen}, status=409), "changed_meanwhile")
+        self.clerk("PATCH", f"records/{of['id']}", {"delete_reason": "重复录入"}, status=200)
+        self.clerk("PATCH", f"records/{of['id']}", {"undelete": True}, status=200)
+        opening = {"indicator": "I19", "area_code": "999999101000", "as_of": "2024-12-31", "value": 1500, "is_approx": True, "evidence": uuid7(), "approved_by": uuid7()}
+        self.error(self.clerk("POST", "types/opening_balance/records", {"fields": {**opening, "state": "verified"}}, status=403), "second_person")
+        made = self.clerk("POST", "types/opening_balance/records", {"fields": opening}, status=201).json["id"]
+        self.error(self.clerk("PATCH", f"records/{made}", {"fields": {"state": "verified"}}, status=403), "second_person")
+        left = self.clerk("POST", "review/approve", {"type": "opening_balance", "ids": [made]}, status=200).json
+        self.assertEqual((left["approved"], left["left"][0]["code"]), (0, "second_person"))
+        self.role("admin")("PATCH", f"records/{made}", {"fields": {"state": "verified"}}, status=200)
+        self.clerk("POST", "types/target/records", {"fields": {"indicator": "I12", "area_code": "999999101000", "year": 2025, "value": 500}}, status=201)
+        self.assertEqual(self.leader("GET", "targets?year=2025", status=200).json["targets"], {"I12": 500})
+        self.assertEqual([h["label"] for h in self.clerk("GET", f"search?q={quote('建国')}", status=200).json["hits"]], ["张建国"])
+        self.clerk("GET", "search", status=422)
+        log = {(r["what"], r["object"]) for r in self.role("auditor")("GET", "audit", status=200).json["rows"]}
+        self.assertLessEqual({("create", of["id"]), ("edit", made), ("delete", of["id"])}, log)
+        self.node.sync()
+        self.hub.verify()
 
     def test_an_address_for_spreadsheets(self):
         """P10, P11: figures without a login for whoever has the address, and nothing else; each line says how complete it is"""

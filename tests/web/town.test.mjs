@@ -180,10 +180,57 @@ test('accounts are made, disabled and given new passwords', async () => {
   await page.context().close();
 });
 
+test('a summary is drafted, its text edited around its figures, signed by another, and held against the next version', async () => {
+  const page = await open('clerk1');
+  await page.goto(`${url}#/summary?year=2025`);
+  await page.click('text=做成初稿');
+  await page.waitForSelector('.tag.wait:has-text("初稿")');
+  const here = page.url();
+  await page.click('text=改文字');
+  const line = page.locator('.writing', { hasText: '走访慰问固定化' });
+  assert.ok((await line.locator('.token').count()) > 0);
+  await line.click();
+  await page.keyboard.press('End');
+  await page.keyboard.type('成效明显。');
+  await page.click('text=保存文字');
+  await page.waitForSelector('.paper p:has-text("成效明显。") a');
+  const leader = await open('leader1');
+  await leader.goto(here);
+  await leader.click('button:has-text("签发")');
+  await leader.waitForSelector('.tag.good:has-text("已签发")');
+  assert.equal(await leader.locator('text=改文字').count(), 0);
+  await leader.context().close();
+  await page.goto(`${url}#/summary?year=2025`);
+  await page.click('text=做成初稿');
+  await page.waitForSelector('h1:has-text("第 2 版")');
+  await page.selectOption('[name=other]', { label: '第 1 版' });
+  await page.waitForSelector('h2:has-text("与第 1 版的不同")');
+  await page.context().close();
+});
+
+test('a clerk enters for a village, sets a target and takes a step', async () => {
+  const page = await open('clerk1');
+  await page.goto(`${url}#/enter/target`);
+  await page.selectOption('#f-indicator', 'I12');
+  await page.locator('#f-area_code label', { hasText: '示例镇' }).click();
+  await page.fill('#f-year', String(new Date().getFullYear()));
+  await page.fill('#f-value', '500');
+  await page.click('button[type=submit]');
+  await page.waitForSelector('dl.values');
+  await page.click('button:has-text("下一步：已核")');
+  await page.waitForSelector('.tag:has-text("已核")');
+  await page.goto(`${url}#/?p=year`);
+  await page.waitForSelector('.figure:has-text("500")');
+  await page.goto(`${url}#/enter/consultation?station=999999101202`);
+  await page.click('button[type=submit]');
+  await page.waitForSelector('.issues .refuse');
+  await page.context().close();
+});
+
 test('every page reads at three sizes, with no fault that axe-core knows', async () => {
   const pages = {
     leader1: ['', 'figure/I12?p=all', 'figure/I10', 'summary', 'summary?year=2025', 'stations', `record/${people[0]}`, 'password'],
-    clerk1: ['inbox', 'verify/person', 'list/person', 'review/duplicates', 'review/returned', `record/${people[0]}`],
+    clerk1: ['enter/visit', `change/${people[0]}`, 'list/report_snapshot', 'inbox', 'verify/person', 'list/person', 'review/duplicates', 'review/returned', `record/${people[0]}`],
     auditor1: ['audit'],
     admin1: ['accounts', 'stations'],
   };

@@ -16,6 +16,8 @@ import { coverageText, Overview } from './overview';
 import { RecordPage, RegistersPage } from './records';
 import { StationsPage } from './stations';
 import { SummaryPage } from './summary';
+import { VersionPage } from './versions';
+import { ChangePage, EnterPage } from './enter';
 
 function Menu(props: { session: Session; here: string; waits: number }) {
   const s = props.session;
@@ -51,7 +53,11 @@ function Page(props: { parts: string[]; session: Session }) {
     case 'figure':
       return <FigurePage id={a ?? ''} key={a} />;
     case 'summary':
-      return <SummaryPage />;
+      return a ? <VersionPage id={a} key={a} /> : <SummaryPage />;
+    case 'enter':
+      return <EnterPage type={a ?? 'person'} key={a} />;
+    case 'change':
+      return <ChangePage id={a ?? ''} key={a} />;
     case 'inbox':
       return <InboxPage />;
     case 'verify':

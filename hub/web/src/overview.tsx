@@ -3,7 +3,7 @@ import { get } from '@common/api';
 import { label } from '@common/i18n';
 import { Button, toast, useData, Waiting } from '@common/ui';
 import { hashQuery } from '@common/route';
-import { type Counts, type Coverage, type Figure, go, type Indicator, query, type Station, useModel } from './model';
+import { type Counts, type Coverage, type Figure, go, type Indicator, query, type Station, today, useModel } from './model';
 import { note } from './export';
 import { w } from './messages';
 import { before, COMPARES, type Compare, type Period, periodOptions, PERIODS, rangeOf, rangeText } from './periods';
@@ -63,7 +63,21 @@ function Share(props: { figure: Figure }) {
   );
 }
 
-function Large(props: { indicator: Indicator; figure: Figure; then?: Figure; compare: Compare; to: string }) {
+/** A bar against the year's target. Money is kept in fen, its target in yuan. */
+function Target(props: { figure: Figure; target: number }) {
+  const value = (props.figure.value ?? 0) / (props.figure.unit === '元' ? 100 : 1);
+  const share = Math.floor((100 * value) / props.target);
+  return (
+    <>
+      <span class="bar" aria-hidden="true">
+        <span style={{ width: `${Math.max(0, Math.min(100, share))}%` }} />
+      </span>
+      <small>{props.figure.unit === '%' ? w('target', `${props.target}%`) : w('ofTarget', props.target, share)}</small>
+    </>
+  );
+}
+
+function Large(props: { indicator: Indicator; figure: Figure; then?: Figure; compare: Compare; to: string; target?: number }) {
   const f = props.figure;
   return (
     <a class="figure" href={`#/${props.to}`}>
@@ -72,7 +86,7 @@ function Large(props: { indicator: Indicator; figure: Figure; then?: Figure; com
         {f.reported ? f.display : w('unreported')}
         {f.reported && f.unit !== '%' && f.value !== null && <small>{f.unit}</small>}
       </span>
-      <Share figure={f} />
+      {props.target && f.reported ? <Target figure={f} target={props.target} /> : <Share figure={f} />}
       <Change now={f} then={props.then} compare={props.compare} />
     </a>
   );
@@ -144,6 +158,9 @@ export function Overview() {
   const past = before(period, compare);
   const now = useData(() => get<Counts>(`counts?${query({ ...range })}`), [period]);
   const then = useData(() => (past ? get<Counts>(`counts?${query({ ...past, indicators: EIGHT.join(',') })}`) : Promise.resolve(null)), [period, compare]);
+  // A target is a year's: no other period is held against it.
+  const year = period === 'year' ? today().slice(0, 4) : period === 'last' ? String(Number(today().slice(0, 4)) - 1) : /^\d{4}$/.test(period) ? period : '';
+  const targets = useData(() => (year ? get<{ targets: Record<string, number> }>(`targets?year=${year}`) : Promise.resolve({ targets: {} as Record<string, number> })), [year]);
   if (!now.data) return <Waiting error={now.error} reload={now.reload} />;
   const link = (id: string) => `figure/${id}?p=${period}`;
   const others = catalog.indicators.filter((i) => !EIGHT.includes(i.id) && now.data?.indicators[i.id]);
@@ -164,7 +181,7 @@ export function Overview() {
         {EIGHT.map((id) => {
           const indicator = catalog.indicators.find((i) => i.id === id);
           const figure = now.data?.indicators[id];
-          return indicator && figure ? <Large key={id} indicator={indicator} figure={figure} then={then.data?.indicators[id]} compare={compare} to={link(id)} /> : null;
+          return indicator && figure ? <Large key={id} indicator={indicator} figure={figure} then={then.data?.indicators[id]} compare={compare} to={link(id)} target={targets.data?.targets[id]} /> : null;
         })}
       </div>
       <Tiles coverage={now.data.coverage} />

@@ -10,6 +10,7 @@ import { w } from './messages';
 import { Choice } from './overview';
 import { ExportButton } from './export';
 import { PAGE, Pager } from './figure';
+import { Steps } from './enter';
 
 export function RecordTable(props: { type: string; rows: RecordRow[]; labels: Record<string, string>; chosen?: Set<string>; onChoose?: (id: string, on: boolean) => void }) {
   const { catalog, stations } = useModel();
@@ -75,6 +76,11 @@ export function RegistersPage(props: { type: string }) {
     <>
       <div class="head">
         <h1>{label(type)}</h1>
+        {type.transitions.some((x) => x.from === null && x.town) && type.name !== 'report_snapshot' && (
+          <a class="button main" href={`#/enter/${type.name}${station ? `?station=${station}` : ''}`}>
+            {w('enter')}
+          </a>
+        )}
       </div>
       <form
         class="filters"
@@ -178,7 +184,7 @@ function History(props: { id: string; type: string }) {
 export function RecordPage(props: { id: string }) {
   const { catalog, session, stations } = useModel();
   const [full, setFull] = useState<(RecordRow & { labels: Record<string, string> }) | null>(null);
-  const [asking, setAsking] = useState<'reveal' | 'return' | null>(null);
+  const [asking, setAsking] = useState<'reveal' | 'return' | 'remove' | null>(null);
   const found = useData(() => get<RecordRow & { masked?: boolean; labels: Record<string, string> }>(`records/${props.id}`), [props.id]);
   if (!found.data) return <Waiting error={found.error} reload={found.reload} />;
   const r = full ?? found.data;
@@ -193,6 +199,28 @@ export function RecordPage(props: { id: string }) {
         </h1>
         <div>
           {staff && found.data.masked && !full && <Button onClick={() => setAsking('reveal')}>{w('reveal')}</Button>}
+          {staff && !r.deleted && <Steps record={r} type={type} done={found.reload} />}
+          {staff && !r.deleted && r.type !== 'report_snapshot' && (
+            <a class="button plain" href={`#/change/${r.id}`}>
+              {w('change')}
+            </a>
+          )}
+          {staff && !r.deleted && <Button onClick={() => setAsking('remove')}>{w('remove')}</Button>}
+          {staff && r.deleted && (
+            <Button
+              onClick={() =>
+                api('PATCH', `records/${r.id}`, { undelete: true }).then(
+                  () => {
+                    toast(w('broughtBack'));
+                    found.reload();
+                  },
+                  (e: Error) => toast(e.message),
+                )
+              }
+            >
+              {w('bringBack')}
+            </Button>
+          )}
           {staff && type.transitions.some((x) => x.from === r.state && x.to === 'returned' && x.town) && <Button onClick={() => setAsking('return')}>{w('sendBack')}</Button>}
           <Button onClick={() => window.print()}>{w('print')}</Button>
         </div>
@@ -222,6 +250,19 @@ export function RecordPage(props: { id: string }) {
       )}
       {asking === 'reveal' && (
         <Ask title={w('revealTitle')} text={w('revealReason')} go={w('reveal')} onClose={() => setAsking(null)} onDone={async (reason) => setFull(await api('POST', `records/${props.id}/reveal`, { reason }))} />
+      )}
+      {asking === 'remove' && (
+        <Ask
+          title={w('remove')}
+          text={w('removeWhy')}
+          go={w('remove')}
+          onClose={() => setAsking(null)}
+          onDone={async (delete_reason) => {
+            await api('PATCH', `records/${props.id}`, { delete_reason });
+            toast(w('removed'));
+            found.reload();
+          }}
+        />
       )}
       {asking === 'return' && (
         <Ask

@@ -1,21 +1,90 @@
 // The annual work summary: the town's text with figures in it, each of which opens what stands behind it; printed, or taken to Word.
-import { get } from '@common/api';
-import { Button, useData, Waiting } from '@common/ui';
+import { api, get } from '@common/api';
+import { Button, toast, useData, Waiting } from '@common/ui';
 import { hashQuery } from '@common/route';
-import { type Coverage, go, today, useModel } from './model';
+import { type Coverage, go, isStaff, today, useModel } from './model';
 import { w } from './messages';
 import { Choice, CoverageLine } from './overview';
 
-interface Piece {
+export interface Piece {
   text?: string;
   indicator?: string;
   display?: string;
 }
+export interface Part {
+  kind: 'title' | 'note' | 'heading' | 'text';
+  pieces: Piece[];
+}
+export interface VersionRow {
+  id: string;
+  year: number;
+  version: number;
+  state: 'draft' | 'locked';
+  as_of: string;
+  signed_by: string;
+}
 interface Summary {
   year: number;
   coverage: Coverage;
-  parts: { kind: 'title' | 'note' | 'heading' | 'text'; pieces: Piece[] }[];
+  parts: Part[];
   villages: { columns: { indicator: string; label: string; unit: string }[]; rows: { code: string; name: string; complete: boolean; values: (number | null)[] }[] };
+}
+
+/** The text with its figures, each of which opens what stands behind it. */
+export function Parts(props: { parts: Part[]; year: number | string }) {
+  const pieces = (list: Piece[]) =>
+    list.map((p, i) =>
+      p.indicator ? (
+        <a key={i} href={`#/figure/${p.indicator}?p=${props.year || 'all'}`}>
+          {p.display}
+        </a>
+      ) : (
+        p.text
+      ),
+    );
+  return (
+    <>
+      {props.parts.map((part, i) =>
+        part.kind === 'title' ? (
+          <h1 key={i}>{pieces(part.pieces)}</h1>
+        ) : part.kind === 'heading' ? (
+          <h2 key={i}>{pieces(part.pieces)}</h2>
+        ) : (
+          <p key={i} class={part.kind === 'note' ? 'quiet' : undefined}>
+            {pieces(part.pieces)}
+          </p>
+        ),
+      )}
+    </>
+  );
+}
+
+export function stateWord(v: VersionRow): string {
+  return v.state === 'locked' ? w('signed') : `${w('draft')} · ${w('waitsSign')}`;
+}
+
+function Versions(props: { year: number }) {
+  const { session } = useModel();
+  const found = useData(() => get<{ rows: VersionRow[] }>('summaries'), []);
+  const make = () =>
+    api<{ id: string }>('POST', 'summaries', { year: props.year }).then(
+      ({ id }) => {
+        toast(w('draftMade'));
+        go(`/summary/${id}`);
+      },
+      (e: Error) => toast(e.message),
+    );
+  const rows = (found.data?.rows ?? []).filter((v) => v.year === props.year);
+  return (
+    <div class="filters no-print">
+      {rows.map((v) => (
+        <a class="button plain" key={v.id} href={`#/summary/${v.id}`}>
+          {w('version', v.version)} <span class={v.state === 'locked' ? 'tag good' : 'tag wait'}>{stateWord(v)}</span>
+        </a>
+      ))}
+      {isStaff(session) && <Button onClick={make}>{w('makeDraft')}</Button>}
+    </div>
+  );
 }
 
 export function SummaryPage() {
@@ -27,17 +96,6 @@ export function SummaryPage() {
   for (let y = now; y > now - 6; y--) years.push([String(y), w('yearOf', y)]);
   if (!found.data) return <Waiting error={found.error} reload={found.reload} />;
   const s = found.data;
-  const link = (id: string) => `#/figure/${id}?p=${year || 'all'}`;
-  const pieces = (list: Piece[]) =>
-    list.map((p, i) =>
-      p.indicator ? (
-        <a key={i} href={link(p.indicator)}>
-          {p.display}
-        </a>
-      ) : (
-        p.text
-      ),
-    );
   return (
     <>
       <div class="head">
@@ -50,21 +108,12 @@ export function SummaryPage() {
           </a>
         </div>
       </div>
+      <Versions year={Number(year || 0)} />
       <div class="no-print">
         <CoverageLine coverage={s.coverage} stations={stations} />
       </div>
       <article class="paper">
-        {s.parts.map((part, i) =>
-          part.kind === 'title' ? (
-            <h1 key={i}>{pieces(part.pieces)}</h1>
-          ) : part.kind === 'heading' ? (
-            <h2 key={i}>{pieces(part.pieces)}</h2>
-          ) : (
-            <p key={i} class={part.kind === 'note' ? 'quiet' : undefined}>
-              {pieces(part.pieces)}
-            </p>
-          ),
-        )}
+        <Parts parts={s.parts} year={year} />
         <h2>{w('annex')}</h2>
         <div class="scroll" tabIndex={0}>
           <table>

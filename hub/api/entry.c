@@ -1,0 +1,213 @@
+/* What staff enter in the page: records on behalf of a village (代录) and the town's own (targets,
+ * opening balances, notices, nil reports), corrections, and steps of a case. Each save is one job
+ * of the writer, judged by the catalogue like any change, and in the audit log.
+ *
+ * Signed summaries have routes of their own (snapshots.c): their figures are nobody's to type. */
+#include "hub/acts.h"
+#include "hub/api/api.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ARENA_BYTES (8 * 1024 * 1024)
+
+struct save {
+    struct lm_act act;
+    const json_t *was;
+    enum lm_town_sight sight;
+    struct lm_act_result done;
+    json_t *after, *present;
+};
+
+static json_t *issues_json(const struct lm_issues *issues)
+{
+    json_t *out = json_array();
+
+    for (size_t i = 0; i < issues->n; i++) {
+        json_t *row = lm_error_json(&issues->items[i].error);
+
+        (void)json_object_set_new(
+            row, "level", json_string(issues->items[i].level == LM_WARN ? "warn" : "refuse"));
+        (void)json_array_append_new(out, row);
+    }
+    return out;
+}
+
+static enum lm_status read(struct lm_store *store, struct lm_arena *arena, const char *id,
+                           struct lm_record **out)
+{
+    const char *type = lm_store_type_of(store, id);
+
+    return type ? lm_store_get(store, arena, type, id, out) : LM_ERR_NOT_FOUND;
+}
+
+/* What its author saw of the fields that are changed must still stand. */
+static enum lm_status still_stands(struct save *s, const struct lm_record *rec,
+                                   struct lm_error *err)
+{
+    json_t *row = lm_record_to_json(rec), *seen;
+    const char *name;
+    enum lm_status st = LM_OK;
+
+    json_object_foreach((json_t *)(uintptr_t)s->was, name, seen)
+    {
+        const json_t *now = json_object_get(json_object_get(row, "fields"), name);
+
+        if (strcmp(name, "state") == 0) {
+            now = json_object_get(row, "state");
+        }
+        if (st == LM_OK && !json_equal(now, seen) && !(!now && json_is_null(seen))) {
+            st = lm_fail(err, LM_ERR_EXISTS, "changed_meanwhile", name,
+                         "这条记录刚刚被改过，请重新打开再改。",
+                         "The record was changed meanwhile: open it again.");
+        }
+    }
+    json_decref(row);
+    return st;
+}
+
+/* On the writer's thread. */
+static enum lm_status save_job(struct lm_hub *hub, void *arg, struct lm_error *err)
+{
+    struct save *s = arg;
+    struct lm_arena arena;
+    struct lm_record *rec = NULL;
+    const char *to = json_string_value(json_object_get(s->act.fields, "state"));
+    enum lm_status st = LM_OK;
+
+    memset(&s->done, 0, sizeof s->done);
+    lm_issues_init(&s->done.issues);
+    lm_arena_init(&arena, ARENA_BYTES);
+    if (s->act.id && s->act.op != LM_OP_CREATE && s->was) {
+        st = read(hub->store, &arena, s->act.id, &rec);
+        st = st == LM_OK ? still_stands(s, rec, err) : st;
+    }
+    if (st == LM_OK && to && strcmp(to, "verified") == 0) {
+        if (s->act.op == LM_OP_CREATE && strcmp(s->act.type, "opening_balance") == 0) {
+            st = lm_fail(err, LM_ERR_DENIED, "second_person", "state",
+                         "期初数要由另一人核定，先提交。",
+                         "An opening balance is verified by another person: submit it first.");
+        } else if (s->act.op != LM_OP_CREATE) {
+            st = lm_second_person(hub->store, s->act.user, s->act.id, err);
+        }
+    }
+    if (st == LM_OK) {
+        st = lm_store_act(hub->store, &s->act, lm_clock_wall_ms(), &s->done, err);
+    }
+    if (st == LM_OK && read(hub->store, &arena, s->done.id, &rec) == LM_OK) {
+        s->after = lm_town_record(rec, s->sight);
+    }
+    lm_arena_free(&arena);
+    return st;
+}
+
+static enum lm_status save(struct lm_api_call *call, struct save *s, const char *what, int status)
+{
+    enum lm_status st;
+
+    s->act.user = call->session->user;
+    s->sight = lm_town_sight(call);
+    st = lm_server_do(call->api->server, save_job, s, &call->err);
+    if (st == LM_ERR_NOT_FOUND) {
+        st = lm_fail(&call->err, st, "not_found", "id", "没有这条记录。",
+                     "There is no such record.");
+    }
+    if (st == LM_ERR_INVALID || st == LM_ERR_DENIED || st == LM_ERR_EXISTS) {
+        const struct lm_error *first = lm_issues_first_refusal(&s->done.issues);
+
+        if (first && !call->err.code[0]) {
+            call->err = *first;
+        }
+        if (s->done.issues.n > 0) {
+            call->more = json_pack("{s:o}", "issues", issues_json(&s->done.issues));
+        }
+    }
+    if (st == LM_OK) {
+        st =
+            lm_town_log(call, what, s->done.id, "",
+                        s->act.type ? s->act.type : lm_store_type_of(call->api->store, s->done.id));
+    }
+    if (st == LM_OK) {
+        call->response->status = (unsigned)status;
+        call->answer = s->after;
+        s->after = NULL;
+        if (call->answer && s->done.issues.n > 0) {
+            (void)json_object_set_new(call->answer, "issues", issues_json(&s->done.issues));
+        }
+        st = call->answer ? LM_OK : lm_api_no_memory(call);
+    }
+    json_decref(s->after);
+    return st;
+}
+
+static enum lm_status own_routes(struct lm_api_call *call, const char *type)
+{
+    return type && strcmp(type, "report_snapshot") == 0
+               ? lm_fail(&call->err, LM_ERR_DENIED, "not_allowed", "type",
+                         "总结请在“工作总结”页里做。", "Summaries are made on their own page.")
+               : LM_OK;
+}
+
+/* POST types/{type}/records {"fields":{…},"id"?,"station"?}: station: on whose behalf. */
+enum lm_status lm_town_create(struct lm_api_call *call)
+{
+    struct save s = {.act = {.op = LM_OP_CREATE, .type = call->request->params[0]}};
+    enum lm_status st = lm_api_text(call, "id", false, &s.act.id);
+
+    if (st == LM_OK) {
+        st = lm_api_text(call, "station", false, &s.act.station);
+    }
+    s.act.fields = json_object_get(call->body, "fields");
+    if (st == LM_OK && !lm_catalog_type(lm_store_catalog(call->api->store), s.act.type)) {
+        st = lm_fail(&call->err, LM_ERR_NOT_FOUND, "unknown_type", "type", "没有记录类型 %.40s。",
+                     "There is no record type %.40s.", s.act.type);
+    }
+    if (st == LM_OK) {
+        st = own_routes(call, s.act.type);
+    }
+    if (st == LM_OK && !json_is_object(s.act.fields)) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "required", "fields", "缺少“fields”。",
+                     "\"fields\" is missing.");
+    }
+    return st == LM_OK ? save(call, &s, "create", 201) : st;
+}
+
+/* PATCH records/{id} {"fields":{…},"was"?:{…}} or {"delete_reason":…} or {"undelete":true} */
+enum lm_status lm_town_edit(struct lm_api_call *call)
+{
+    char id[LM_UUID_TEXT + 1];
+    const char *reason = NULL;
+    json_t *deleting = NULL;
+    struct save s = {.act = {.op = LM_OP_EDIT, .id = id},
+                     .was = json_object_get(call->body, "was")};
+    bool undelete = json_is_true(json_object_get(call->body, "undelete"));
+    enum lm_status st = lm_api_id(call, 0, id);
+
+    if (st == LM_OK) {
+        st = lm_api_text(call, "delete_reason", false, &reason);
+    }
+    if (st == LM_OK) {
+        st = own_routes(call, lm_store_type_of(call->api->store, id));
+    }
+    s.act.fields = json_object_get(call->body, "fields");
+    if (reason) {
+        s.act.op = LM_OP_DELETE;
+        s.act.fields = deleting = json_pack("{s:s}", "delete_reason", reason);
+    } else if (undelete) {
+        s.act.op = LM_OP_UNDELETE;
+        s.act.fields = NULL;
+    }
+    if (st == LM_OK && s.was && !json_is_object(s.was)) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "bad_type", "was", "“was”的格式不对。",
+                     "\"was\" must be an object.");
+    }
+    if (st == LM_OK && s.act.op == LM_OP_EDIT && !json_is_object(s.act.fields)) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "required", "fields", "缺少“fields”。",
+                     "\"fields\" is missing.");
+    }
+    if (st == LM_OK) {
+        st = save(call, &s, reason ? "delete" : undelete ? "undelete" : "edit", 200);
+    }
+    json_decref(deleting);
+    return st;
+}

@@ -1,0 +1,190 @@
+// What staff enter themselves: on behalf of a village, or the town's own records; and corrections of what is there. The program judges
+// it when it is saved; what it has against it stands at the field.
+import { useMemo, useState } from 'preact/hooks';
+import { type ApiError, api, get, type Issue, issueText, type RecordRow, uuid7 } from '@common/api';
+import { type Field, fieldLabel, type RecordType, stateText, typeOf } from '@common/catalog';
+import { FieldInput } from '@common/fields';
+import { label, t } from '@common/i18n';
+import { Button, enterGoesOn, Note, toast, useData, Waiting } from '@common/ui';
+import { hashQuery } from '@common/route';
+import { go, today, useModel } from './model';
+import { w } from './messages';
+import { Choice } from './overview';
+
+const NOT_HERE = ['state', 'village_code', 'delete_reason', 'correction_of', 'return_note', 'close_note', 'merged_into', 'dup_key'];
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
+const nameOf = (field: string): string => field.split(/[.[]/)[0] ?? '';
+
+export function enteredFields(type: RecordType): Field[] {
+  return type.fields.filter((f) => f.entered && !f.retired && !NOT_HERE.includes(f.name) && f.type !== 'hex' && !(f.type === 'file' && !f.required));
+}
+
+function startOf(type: RecordType): Record<string, unknown> {
+  const fields: Record<string, unknown> = {};
+  for (const f of enteredFields(type)) {
+    if (f.preset !== undefined) fields[f.name] = f.preset;
+    if (f.name === type.reporting_date && f.type === 'date') fields[f.name] = today();
+    // A file is named by an id: the paper itself stays in the office until it is scanned.
+    if (f.type === 'file' || (f.type === 'uuid' && !f.ref && f.required)) fields[f.name] = f.items ? [uuid7()] : uuid7();
+  }
+  return fields;
+}
+
+function Form(props: { type: RecordType; record?: RecordRow; labels: Record<string, string>; save: (fields: Record<string, unknown>) => Promise<void>; onCancel: () => void }) {
+  const { catalog } = useModel();
+  const { type, record } = props;
+  const [fields, setFields] = useState<Record<string, unknown>>(() => (record ? { ...record.fields } : startOf(type)));
+  const [issues, setIssues] = useState<Issue[]>([]);
+  const [error, setError] = useState('');
+  const [busy, setBusy] = useState(false);
+  const list = useMemo(
+    () => enteredFields(type).filter((f) => !(f.type === 'file' || (f.type === 'uuid' && !f.ref)) && !String(record?.fields[f.name] ?? '').includes('＊')),
+    [type, record],
+  );
+  const submit = async (e: Event) => {
+    e.preventDefault();
+    setBusy(true);
+    setError('');
+    try {
+      const out: Record<string, unknown> = {};
+      for (const f of enteredFields(type)) if (record ? !same(fields[f.name], record.fields[f.name]) : fields[f.name] !== undefined) out[f.name] = fields[f.name] ?? null;
+      await props.save(out);
+      toast(t('saved'));
+    } catch (why) {
+      const e2 = why as ApiError;
+      setIssues(e2.issues?.length ? e2.issues : e2.field ? [{ code: e2.code, field: e2.field, text: e2.message, level: 'refuse' }] : []);
+      setError(e2.message);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <form class="form" noValidate onKeyDown={enterGoesOn} onSubmit={submit}>
+      <fieldset>
+        {list.map((f) => {
+          const mine = issues.filter((i) => nameOf(i.field) === f.name);
+          const bad = mine.some((i) => i.level === 'refuse');
+          return (
+            <div class={bad ? 'field bad' : 'field'} data-field={f.name} key={f.name}>
+              <label id={`f-${f.name}-label`} for={`f-${f.name}`}>
+                {fieldLabel(f)}
+                {f.required && <span class="star">*</span>}
+              </label>
+              <div>
+                <FieldInput
+                  catalog={catalog}
+                  field={f}
+                  id={`f-${f.name}`}
+                  value={fields[f.name]}
+                  labels={props.labels}
+                  disabled={busy}
+                  invalid={bad}
+                  required={f.required}
+                  describedBy={mine.length ? `f-${f.name}-issue` : undefined}
+                  onInput={(v) => setFields((now) => ({ ...now, [f.name]: v }))}
+                />
+                {mine.length > 0 && (
+                  <div class="issues" id={`f-${f.name}-issue`}>
+                    {mine.map((i, k) => (
+                      <p key={k} class={i.level}>
+                        {issueText(i)}
+                      </p>
+                    ))}
+                  </div>
+                )}
+              </div>
+            </div>
+          );
+        })}
+      </fieldset>
+      {error && <Note kind="bad">{error}</Note>}
+      <div class="actions">
+        <Button kind="main" type="submit" disabled={busy}>
+          {t('save')}
+        </Button>
+        <Button disabled={busy} onClick={props.onCancel}>
+          {t('cancel')}
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+/** A new record; for a village, or for the town itself. */
+export function EnterPage(props: { type: string }) {
+  const { catalog, stations } = useModel();
+  const type = typeOf(catalog, props.type);
+  const [station, setStation] = useState(hashQuery().get('station') ?? '');
+  const [id] = useState(uuid7);
+  if (!type) return <p>{w('nothing')}</p>;
+  return (
+    <>
+      <h1>{w('enterFor', label(type))}</h1>
+      <div class="filters">
+        <Choice text={w('onBehalf')} name="station" value={station} options={[['', w('theTown')], ...stations.filter((s) => s.level === 'village').map((s): [string, string] => [s.code, s.name])]} onChange={setStation} />
+      </div>
+      <Form
+        type={type}
+        labels={{}}
+        save={async (fields) => {
+          const made = await api<RecordRow>('POST', `types/${type.name}/records`, { id, fields, ...(station ? { station } : {}) });
+          go(`/record/${made.id}`);
+        }}
+        onCancel={() => history.back()}
+      />
+    </>
+  );
+}
+
+export function ChangePage(props: { id: string }) {
+  const { catalog } = useModel();
+  const found = useData(() => get<RecordRow & { masked?: boolean; labels: Record<string, string> }>(`records/${props.id}`), [props.id]);
+  if (!found.data) return <Waiting error={found.error} reload={found.reload} />;
+  const r = found.data;
+  const type = typeOf(catalog, r.type);
+  if (!type) return null;
+  return (
+    <>
+      <h1>
+        {w('change')}：{r.label} <small>{label(type)}</small>
+      </h1>
+      {r.masked && <Note kind="info">{w('coverFirst')}</Note>}
+      <Form
+        type={type}
+        record={r}
+        labels={r.labels}
+        save={async (fields) => {
+          const was: Record<string, unknown> = {};
+          for (const name of Object.keys(fields)) was[name] = r.fields[name] ?? null;
+          await api('PATCH', `records/${r.id}`, { fields, was });
+          go(`/record/${r.id}`);
+        }}
+        onCancel={() => go(`/record/${r.id}`)}
+      />
+    </>
+  );
+}
+
+/** The steps that the town may take from where a record stands. */
+export function Steps(props: { record: RecordRow; type: RecordType; done: () => void }) {
+  const { catalog } = useModel();
+  const r = props.record;
+  const steps = props.type.transitions.filter((x) => x.from === r.state && x.town && x.to !== 'returned' && x.to !== 'merged');
+  const step = (to: string) =>
+    api('PATCH', `records/${r.id}`, { fields: { state: to }, was: { state: r.state } }).then(
+      () => {
+        toast(w('stepDone', stateText(catalog, props.type, to)));
+        props.done();
+      },
+      (e: Error) => toast(e.message),
+    );
+  return (
+    <>
+      {steps.map((x) => (
+        <Button key={x.to} onClick={() => step(x.to)}>
+          {w('step', stateText(catalog, props.type, x.to))}
+        </Button>
+      ))}
+    </>
+  );
+}
