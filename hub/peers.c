@@ -301,8 +301,9 @@ static void store_offer(struct lm_server *server, struct lm_hub_peer *peer,
 }
 
 static void queue_read(struct lm_server *server, struct lm_hub_peer *peer,
-                       const struct lm_hub_effect *e, bool bodies)
+                       const struct lm_hub_effect *e)
 {
+    bool bodies = e->kind == LM_HX_READ_BODIES;
     if (server->n_reads == LM_READS_MAX) {
         return; /* the node asks again */
     }
@@ -310,7 +311,10 @@ static void queue_read(struct lm_server *server, struct lm_hub_peer *peer,
     memset(read, 0, sizeof *read);
     read->peer = peer;
     read->bodies = bodies;
-    if (bodies) {
+    read->digests = e->kind == LM_HX_READ_DIGESTS;
+    if (read->digests) {
+        read->compare = *e->compare;
+    } else if (bodies) {
         const struct lm_msg_want *want = e->want.want;
         read->cursor = e->want.cursor;
         read->n_ids = want->n_ids;
@@ -414,10 +418,9 @@ static void run_effects(struct lm_server *server, struct lm_hub_peer *peer,
             store_offer(server, peer, e->offer);
             break;
         case LM_HX_READ_FEED:
-            queue_read(server, peer, e, false);
-            break;
         case LM_HX_READ_BODIES:
-            queue_read(server, peer, e, true);
+        case LM_HX_READ_DIGESTS:
+            queue_read(server, peer, e);
             break;
         case LM_HX_CLONE:
         case LM_HX_TWIN:
@@ -507,8 +510,35 @@ static void tell_peer(struct lm_server *server, struct lm_hub_peer *peer)
     }
 }
 
+static void answer_digests(struct lm_server *server, struct lm_hub_read *read)
+{
+    struct lm_error err = {0};
+    struct lm_msg_digests page;
+    struct lm_hub_event event;
+    enum lm_status status;
+    lm_arena_reset(&server->read_arena);
+    status = lm_store_digests(server->hub->store, &read->peer->row, &read->compare,
+                              &server->read_arena, &page, &err);
+    if (status != LM_OK) {
+        lm_log(LM_LOG_ERROR, "serve", "cannot read a scope's digests: %s", err.en);
+    } else if (read->compare.after[0] == '\0') {
+        lm_log(LM_LOG_WARN, "serve",
+               "station %s, replica %llu: what it holds is not what is here; it compares",
+               read->peer->row.station, (unsigned long long)read->peer->row.number);
+    }
+    memset(&event, 0, sizeof event);
+    event.kind = LM_HE_DIGESTS;
+    event.digests.ok = status == LM_OK;
+    event.digests.page = &page;
+    lm_server_step(server, read->peer, &event, NULL);
+}
+
 static void answer_read(struct lm_server *server, struct lm_hub_read *read)
 {
+    if (read->digests) {
+        answer_digests(server, read);
+        return;
+    }
     struct lm_error err = {0};
     struct lm_msg_feed page;
     struct lm_hub_event event;

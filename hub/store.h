@@ -417,6 +417,11 @@ enum lm_status lm_store_feed(struct lm_store *store, const struct lm_replica *re
 enum lm_status lm_store_bodies(struct lm_store *store, const struct lm_replica *replica,
                                const struct lm_msg_want *want, struct lm_arena *arena,
                                struct lm_msg_feed *out, struct lm_error *err) LM_MUST_USE;
+/* Digests of what is in the replica's scope, by id, as the feed would give it: answers COMPARE.
+ * Everything out points to lives in arena; session is filled in by the caller. */
+enum lm_status lm_store_digests(struct lm_store *store, const struct lm_replica *replica,
+                                const struct lm_msg_compare *ask, struct lm_arena *arena,
+                                struct lm_msg_digests *out, struct lm_error *err) LM_MUST_USE;
 /* Whether feeds moved since lm_store_news_clear, and whether the replica's did by what is not its
  * own change. May say yes for what was rolled back. */
 bool lm_store_has_news(const struct lm_store *store);

@@ -241,6 +241,40 @@ static void do_read_wanted(struct lm_link *link)
     ev->wanted.n = n;
 }
 
+static void do_check_sum(struct lm_link *link, const struct lm_node_effect *e)
+{
+    struct lm_error err = {0};
+    enum lm_sum_outcome outcome = LM_SUM_UNSURE;
+
+    if (lm_nstore_check_sum(link->store, e->sum.sum, &e->sum.cursor, &outcome, &err) != LM_OK) {
+        lm_log(LM_LOG_WARN, "link", "cannot sum up what is here: %s", err.en);
+        outcome = LM_SUM_UNSURE;
+    }
+    if (outcome == LM_SUM_DIFFERENT) {
+        link->differed++;
+        lm_log(LM_LOG_WARN, "link", "the records here are not the hub's: comparing");
+    }
+    answer(link, LM_NE_SUM)->sum = outcome;
+}
+
+static void do_compare(struct lm_link *link, const struct lm_node_effect *e)
+{
+    struct lm_error err = {0};
+    struct lm_node_event *ev;
+    uint64_t wanted = 0, differ = 0;
+    enum lm_status st = lm_nstore_compare(link->store, e->digests, &wanted, &differ, &err);
+
+    if (st != LM_OK) {
+        lm_log(LM_LOG_WARN, "link", "cannot compare with the hub: %s", err.en);
+    } else if (differ > 0) {
+        lm_log(LM_LOG_WARN, "link", "%" PRIu64 " records differ from the hub's; asking for them",
+               differ);
+    }
+    ev = answer(link, LM_NE_COMPARED);
+    ev->compared.ok = st == LM_OK;
+    ev->compared.wanted = wanted;
+}
+
 static void do_read_offers(struct lm_link *link)
 {
     struct lm_error err = {0};
@@ -337,6 +371,12 @@ static void do_effect(struct lm_link *link, const struct lm_node_effect *e)
         break;
     case LM_NX_READ_WANTED:
         do_read_wanted(link);
+        break;
+    case LM_NX_CHECK_SUM:
+        do_check_sum(link, e);
+        break;
+    case LM_NX_COMPARE:
+        do_compare(link, e);
         break;
     case LM_NX_READ_OFFERS:
         do_read_offers(link);

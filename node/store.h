@@ -169,6 +169,16 @@ enum lm_status lm_nstore_verdict_hints(struct lm_nstore *store, const struct lm_
 enum lm_status lm_nstore_apply_page(struct lm_nstore *store, const struct lm_msg_feed *page,
                                     bool is_bodies, int64_t contact_ms, struct lm_cursor *cursor,
                                     uint64_t *wanted, struct lm_error *err) LM_MUST_USE;
+/* Whether the sum of the digests of all that the hub has given is this, at this cursor; UNSURE when
+ * something came or was made since (store/compare.c). */
+enum lm_status lm_nstore_check_sum(struct lm_nstore *store, uint64_t sum,
+                                   const struct lm_cursor *cursor, enum lm_sum_outcome *out,
+                                   struct lm_error *err) LM_MUST_USE;
+/* What differs from the hub's digests into the wanted list, in a transaction of its own. *wanted: in
+ * the list then; *differ_out: of these ids. */
+enum lm_status lm_nstore_compare(struct lm_nstore *store, const struct lm_msg_digests *digests,
+                                 uint64_t *wanted, uint64_t *differ_out,
+                                 struct lm_error *err) LM_MUST_USE;
 /* Up to max ids of the wanted list, the longest waiting first. */
 enum lm_status lm_nstore_wanted(struct lm_nstore *store, char (*ids)[40], size_t max, size_t *n_out,
                                 struct lm_error *err) LM_MUST_USE;

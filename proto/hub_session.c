@@ -398,6 +398,7 @@ static void take_hello(struct step *st)
     s->news_sent = false;
     s->reading_feed = false;
     s->reading_bodies = false;
+    s->reading_digests = false;
     s->recovering = false;
     s->cursor = m->cursor;
     e = add(st, LM_HX_STORE_HELLO);
@@ -715,6 +716,55 @@ static void page_read(struct step *st)
     send_packed(st, ev->page.is_bodies ? LM_MSG_BODIES : LM_MSG_FEED, offset);
 }
 
+/* ---- COMPARE ---- */
+
+static void take_compare(struct step *st)
+{
+    const struct lm_hub_event *ev = st->ev;
+    struct lm_hub_session *s = st->s;
+    struct lm_error err;
+    struct lm_msg_compare *m = lm_arena_alloc(ev->message.arena, sizeof(*m));
+
+    if (m == NULL) {
+        add_log(st, "no memory for COMPARE", ev->message.n);
+        return;
+    }
+    if (!READ(compare, m)) {
+        return;
+    }
+    if (m->session != s->session) {
+        send_error(st, "hello_first", "the session has ended", 1);
+        return;
+    }
+    if (s->reading_digests) {
+        add_log(st, "COMPARE while digests are being read", m->max);
+        return;
+    }
+    s->reading_digests = true;
+    s->digests_session = s->session;
+    add(st, LM_HX_READ_DIGESTS)->compare = m;
+}
+
+static void digests_read(struct step *st)
+{
+    const struct lm_hub_event *ev = st->ev;
+    struct lm_hub_session *s = st->s;
+    size_t offset = st->fx->bytes.len;
+    struct lm_msg_digests m;
+
+    if (s->state != LM_HS_LIVE || !s->reading_digests || s->digests_session != s->session) {
+        return; /* of a session that has ended */
+    }
+    s->reading_digests = false;
+    if (!ev->digests.ok) {
+        return; /* asked again */
+    }
+    m = *ev->digests.page;
+    m.session = s->session;
+    lm_digests_pack(&st->fx->bytes, &m);
+    send_packed(st, LM_MSG_DIGESTS, offset);
+}
+
 /* ---- RECOVER ---- */
 
 /* Only a node that this hub itself has told of an earlier history may say what was in it. What it
@@ -843,6 +893,9 @@ static void take_message(struct step *st)
     case LM_MSG_WANT:
         take_want(st);
         break;
+    case LM_MSG_COMPARE:
+        take_compare(st);
+        break;
     case LM_MSG_RECOVER:
         take_offer(st);
         break;
@@ -893,6 +946,9 @@ void lm_hub_session_step(struct lm_hub_session *session, const struct lm_hub_eve
         break;
     case LM_HE_PAGE:
         page_read(&st);
+        break;
+    case LM_HE_DIGESTS:
+        digests_read(&st);
         break;
     case LM_HE_NEWS:
         news(&st);

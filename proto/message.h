@@ -27,6 +27,8 @@ enum lm_kind_msg {
     LM_MSG_CATALOG = 13,
     LM_MSG_NEWS = 14,
     LM_MSG_ERROR = 15,
+    LM_MSG_COMPARE = 16,
+    LM_MSG_DIGESTS = 17,
     LM_MSG_READMIT = 20,
     LM_MSG_READMITTED = 21
 };
@@ -192,6 +194,25 @@ struct lm_msg_want {
     char (*ids)[40];
     size_t n_ids;
 };
+/* COMPARE: the digests of the scope's records behind this id, at most max of them. */
+struct lm_msg_compare {
+    uint64_t session;
+    char after[40]; /* "" = from the first on */
+    uint32_t max;   /* 1 … LM_COMPARE_MAX */
+};
+struct lm_scope_entry {
+    char id[40];
+    uint64_t digest;
+};
+struct lm_msg_digests {
+    uint64_t session;
+    char after[40]; /* of the question */
+    uint64_t branch;
+    struct lm_head acked; /* as of the same read transaction */
+    bool done;            /* no id lies behind the last */
+    struct lm_scope_entry *items;
+    size_t n; /* in order of id; 0 only when done */
+};
 struct lm_msg_news {
     uint64_t position;
 };
@@ -255,6 +276,8 @@ LM_MESSAGE(ack);
 LM_MESSAGE(pull);
 LM_MESSAGE(feed);
 LM_MESSAGE(want);
+LM_MESSAGE(compare);
+LM_MESSAGE(digests);
 LM_MESSAGE(news);
 LM_MESSAGE(ask);
 LM_MESSAGE(part);

@@ -138,6 +138,8 @@ static void give_up_socket(struct lm_ns_step *st, enum lm_node_state to, uint32_
     s->pulling = false;
     s->wanting = false;
     s->catalog.asking = false;
+    s->compare.asking = false;
+    s->compare.active = false;
     lm_ns_up_rewind(st);
     s->beat_wait = false;
     lm_ns_add(st, LM_NX_RESET)->reset.delay_ms = delay_ms;
@@ -303,6 +305,14 @@ static void take_message(struct lm_ns_step *st)
         }
         break;
     }
+    case LM_MSG_DIGESTS: {
+        struct lm_msg_digests *m = lm_arena_alloc(ev->message.arena, sizeof *m);
+
+        if (m != NULL && live_only(st) && READ(digests, m)) {
+            lm_ns_compare_digests(st, m);
+        }
+        break;
+    }
     case LM_MSG_RECOVER: {
         struct lm_msg_offered m;
 
@@ -339,6 +349,8 @@ static void take_refused(struct lm_ns_step *st)
         lm_ns_up_refused(st, st->ev->refused.first_seq);
     } else if (s->state == LM_NS_LIVE && st->ev->refused.kind == LM_MSG_CATALOG) {
         lm_ns_catalog_refused(st);
+    } else if (s->state == LM_NS_LIVE && st->ev->refused.kind == LM_MSG_COMPARE) {
+        lm_ns_compare_refused(st);
     } else if (s->state == LM_NS_LIVE && st->ev->refused.kind == LM_MSG_RECOVER) {
         lm_ns_recover_refused(st);
     } else if (s->state == LM_NS_LIVE) {
@@ -402,6 +414,12 @@ static void take_event(struct lm_ns_step *st)
     case LM_NE_WANTED:
         lm_ns_down_wanted(st, ev->wanted.ids, ev->wanted.n);
         break;
+    case LM_NE_SUM:
+        lm_ns_compare_summed(st, ev->sum);
+        break;
+    case LM_NE_COMPARED:
+        lm_ns_compare_looked(st, ev->compared.ok, ev->compared.wanted);
+        break;
     case LM_NE_OFFERS:
         lm_ns_recover_read(st);
         break;
@@ -438,7 +456,8 @@ static void take_event(struct lm_ns_step *st)
 static void note_waiting(struct lm_ns_step *st)
 {
     struct lm_node_session *s = st->s;
-    bool waiting = lm_ns_up_outstanding(s) || lm_ns_down_outstanding(s) || s->catalog.asking;
+    bool waiting = lm_ns_up_outstanding(s) || lm_ns_down_outstanding(s) || s->catalog.asking ||
+                   s->compare.asking;
 
     if (waiting && !s->waiting) {
         s->waiting_ms = st->now_ms;
@@ -460,8 +479,8 @@ static void watch_silence(struct lm_ns_step *st)
 static void judge_synced(struct lm_ns_step *st)
 {
     struct lm_node_session *s = st->s;
-    bool synced =
-        lm_ns_up_done(s) && lm_ns_down_done(s) && lm_ns_catalog_done(s) && lm_ns_recover_done(s);
+    bool synced = lm_ns_up_done(s) && lm_ns_down_done(s) && lm_ns_catalog_done(s) &&
+                  lm_ns_recover_done(s) && lm_ns_compare_done(s);
 
     if (synced && !s->synced) {
         s->synced = true;
@@ -492,6 +511,7 @@ static void pump(struct lm_ns_step *st)
             lm_ns_up_pump(st);
             lm_ns_catalog_pump(st);
             lm_ns_recover_pump(st);
+            lm_ns_compare_pump(st);
             note_waiting(st);
             judge_synced(st);
         }

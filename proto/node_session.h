@@ -74,6 +74,8 @@ enum lm_node_event_kind {
     LM_NE_WELCOME_STORED, /* .stored: answer to STORE_WELCOME; it is durable */
     LM_NE_FEED_APPLIED,   /* .applied: answer to APPLY_FEED; the transaction is committed */
     LM_NE_WANTED,         /* .wanted: answer to READ_WANTED */
+    LM_NE_SUM,            /* .sum: answer to CHECK_SUM */
+    LM_NE_COMPARED,       /* .compared: answer to COMPARE */
     LM_NE_HASH_CHECKED,   /* .hash_ok: answer to CHECK_HASH */
     LM_NE_FORKED,         /* .forked: answer to FORK */
     LM_NE_OFFERS,         /* .offers: answer to READ_OFFERS */
@@ -108,6 +110,12 @@ enum lm_catalog_outcome {
     LM_CATALOG_FAILED    /* the disk's fault: later again */
 };
 
+enum lm_sum_outcome {
+    LM_SUM_SAME,
+    LM_SUM_DIFFERENT,
+    LM_SUM_UNSURE /* something is on its way, or could not be read: asked again with a later page */
+};
+
 struct lm_node_event {
     enum lm_node_event_kind kind;
     int64_t mono_ms; /* monotonic, never falls */
@@ -137,6 +145,11 @@ struct lm_node_event {
             char (*ids)[40];
             size_t n; /* ≤ LM_WANT_MAX */
         } wanted;
+        enum lm_sum_outcome sum;
+        struct {
+            bool ok; /* false: the disk's fault */
+            uint64_t wanted;
+        } compared;
         bool hash_ok;
         struct {
             uint64_t branch;      /* > the former one and ≥ FORK's branch_min */
@@ -173,6 +186,8 @@ enum lm_node_effect_kind {
     LM_NX_VERDICT_HINTS, /* .ack: verdicts to show early; no answer */
     LM_NX_APPLY_FEED,    /* .feed: one transaction: entries, wanted list, and for a FEED cursor and
                             mark → FEED_APPLIED */
+    LM_NX_CHECK_SUM,     /* .sum: is that the sum of all that is here, at that cursor? → SUM */
+    LM_NX_COMPARE,       /* .digests: what differs from them into the wanted list → COMPARED */
     LM_NX_READ_WANTED,   /* → WANTED with up to LM_WANT_MAX ids */
     LM_NX_READ_OFFERS, /* → OFFERS with the first of what is to be offered to a hub that went back
                         */
@@ -232,6 +247,11 @@ struct lm_node_effect {
             const struct lm_msg_feed *page;
             bool is_bodies;
         } feed;
+        struct {
+            uint64_t sum;
+            struct lm_cursor cursor;
+        } sum;
+        const struct lm_msg_digests *digests;
         const struct lm_msg_offered *offered;
         const struct lm_msg_part *part;
         struct {
@@ -338,6 +358,8 @@ struct lm_node_session {
     uint64_t applying_session;
     struct lm_cursor applying_next;
     struct lm_mark applying_mark;
+    bool applying_has_sum;
+    uint64_t applying_sum;
     bool applying_signed;
     uint8_t applying_signature[64];
     int64_t pull_at_ms;   /* mono: when to pull next without a reason */
@@ -353,6 +375,24 @@ struct lm_node_session {
     bool wanting; /* WANT unanswered */
     int64_t want_sent_ms;
     int64_t want_at_ms; /* mono: not before */
+
+    struct {
+        bool has_sum; /* the last page carried one that was not looked at yet */
+        uint64_t sum;
+        struct lm_cursor at; /* the node's cursor behind that page */
+        bool checking;       /* CHECK_SUM unanswered */
+        uint64_t checked;    /* that sum */
+        bool same;           /* same_sum was found to be the node's own, in this session */
+        uint64_t same_sum;
+        bool active;  /* a comparison is going on */
+        bool asking;  /* COMPARE unanswered */
+        bool looking; /* LM_NX_COMPARE unanswered */
+        bool last;    /* of the DIGESTS that is looked at */
+        char after[40], next[40];
+        uint32_t tries;
+        int64_t sent_ms, held_ms; /* mono: last question; the next not before */
+        int64_t again_ms;         /* mono: no check before */
+    } compare;
 
     struct {
         struct lm_msg_part part; /* the hub's, as told last; without bytes */
@@ -376,6 +416,8 @@ struct lm_node_session {
 
 #define LM_NODE_OFFER_WAIT_MS 30000 /* RECOVER not answered → again; twice as long each time … */
 #define LM_NODE_OFFER_WAIT_MAX_MS 600000 /* … up to this */
+
+#define LM_NODE_COMPARE_AGAIN_MS 3600000 /* from one comparison to the next */
 
 #define LM_NODE_CATALOG_TRIES_MAX 5 /* questions without an answer; then with the next offer */
 

@@ -63,6 +63,17 @@ void lm_ns_down_pump(struct lm_ns_step *st);
 bool lm_ns_down_outstanding(const struct lm_node_session *s);
 bool lm_ns_down_done(const struct lm_node_session *s); /* caught up, nothing wanted */
 
+/* Whether the scope is what the hub has: node_session_compare.c */
+void lm_ns_compare_begin(struct lm_ns_step *st); /* a session begins */
+/* A page was applied that ends the feed; config.cursor is behind it. */
+void lm_ns_compare_page(struct lm_node_session *s, bool has_sum, uint64_t sum);
+void lm_ns_compare_summed(struct lm_ns_step *st, enum lm_sum_outcome outcome); /* on SUM */
+void lm_ns_compare_digests(struct lm_ns_step *st, const struct lm_msg_digests *m);
+void lm_ns_compare_looked(struct lm_ns_step *st, bool ok, uint64_t wanted); /* on COMPARED */
+void lm_ns_compare_refused(struct lm_ns_step *st);
+void lm_ns_compare_pump(struct lm_ns_step *st);
+bool lm_ns_compare_done(const struct lm_node_session *s);
+
 /* What a hub that went back is offered: node_session_recover.c */
 void lm_ns_recover_begin(struct lm_ns_step *st); /* a session begins */
 void lm_ns_recover_read(struct lm_ns_step *st);  /* on OFFERS */

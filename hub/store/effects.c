@@ -11,14 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCOPES_MAX = 12 };
-
 /* ---- scopes ---- */
-
-struct scopes {
-    int64_t code[SCOPES_MAX];
-    size_t n;
-};
 
 static bool scope_number(const char *code, int64_t *out)
 {
@@ -29,7 +22,7 @@ static bool scope_number(const char *code, int64_t *out)
     return *out > 0;
 }
 
-static void add_scope(struct scopes *scopes, const char *code)
+static void add_scope(struct lm_scopes *scopes, const char *code)
 {
     int64_t number;
 
@@ -41,7 +34,7 @@ static void add_scope(struct scopes *scopes, const char *code)
             return;
         }
     }
-    if (scopes->n < SCOPES_MAX) {
+    if (scopes->n < LM_SCOPES_MAX) {
         scopes->code[scopes->n++] = number;
     }
 }
@@ -51,11 +44,11 @@ static bool is_residency(const struct lm_record *rec)
     return strcmp(rec->type->name, "residency_event") == 0;
 }
 
-static void scopes_of(const struct lm_record *rec, struct scopes *out)
+void lm_scopes_of(const struct lm_record *rec, struct lm_scopes *out)
 {
     switch (rec->type->feed) {
     case LM_FEED_ALL:
-        if (out->n < SCOPES_MAX) {
+        if (out->n < LM_SCOPES_MAX) {
             out->code[out->n++] = 0;
         }
         break;
@@ -166,14 +159,14 @@ enum lm_status lm_effect_feed(struct lm_store *store, const struct lm_effect *f,
 {
     const struct lm_jentry *e = f->entry;
     const struct lm_merge_out *merge = f->merge;
-    struct scopes scopes = {.n = 0};
+    struct lm_scopes scopes = {.n = 0};
     enum lm_status status = LM_OK;
 
     if (merge->record) {
         if (f->before && f->before->type->feed == LM_FEED_OWN) {
-            scopes_of(f->before, &scopes); /* where it was: a scope it has left learns that */
+            lm_scopes_of(f->before, &scopes); /* where it was: a scope it has left learns that */
         }
-        scopes_of(merge->record, &scopes);
+        lm_scopes_of(merge->record, &scopes);
     }
     if (e->replica != 0 && !(merge->verdict == LM_V_APPLIED && merge->as_sent) &&
         !(merge->record && merge->record->type->feed == LM_FEED_ALL)) {

@@ -333,6 +333,10 @@ enum lm_status lm_store_feed(struct lm_store *store, const struct lm_replica *re
     if (status == LM_OK) {
         status = fill_page(&page, cursor, max_bytes, out);
     }
+    if (status == LM_OK && out->done) {
+        status = lm_scope_sum(store, replica->station, &out->scope_sum, err);
+        out->has_scope_sum = true;
+    }
     lm_read_leave(store, own);
     return status;
 }

@@ -299,6 +299,9 @@ static enum lm_status finish(struct lm_store *store, struct lm_jentry *e, uint64
     if (status == LM_OK && merge->record) {
         status = lm_tables_put(store->tables, merge->record, s->current == NULL, err);
     }
+    if (status == LM_OK && merge->record) {
+        status = lm_scope_sums_move(store, s->current, merge->record, err);
+    }
     if (status == LM_OK) {
         effect.target = target ? target : e->pos;
         status = lm_effect_apply(store, &effect, err);

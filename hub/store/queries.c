@@ -78,6 +78,12 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
         "SELECT pos, record, type FROM feed WHERE scope = ?1 AND (pos, record) > (?2, ?3)"
         " ORDER BY pos, record LIMIT ?4",
 
+    [LM_Q_FEED_IDS] =
+        "SELECT record, type FROM feed WHERE scope = ?1 AND record > ?2 ORDER BY record LIMIT ?3",
+    [LM_Q_SCOPE_SUM_GET] = "SELECT n, sum FROM scope_sums WHERE scope = ?1",
+    [LM_Q_SCOPE_SUM_PUT] = "INSERT INTO scope_sums(scope, n, sum) VALUES(?1,?2,?3)"
+                           " ON CONFLICT(scope) DO UPDATE SET n = ?2, sum = ?3",
+
     [LM_Q_RETURN_PUT] = "INSERT INTO returns(" RETURN_COLUMNS
                         ", open) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,1)"
                         " ON CONFLICT(pos) DO UPDATE SET verdict = ?7, code = ?8, field = ?9, zh = "

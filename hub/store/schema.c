@@ -288,6 +288,13 @@ static const char tokens[] =
     "  user TEXT NOT NULL," /* who made it */
     "  made_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
+static const char sums[] =
+    /* (R) What each scope holds, so that a node can find out that it holds something else. */
+    "CREATE TABLE scope_sums("
+    "  scope INTEGER PRIMARY KEY,"     /* as in feed */
+    "  n INTEGER NOT NULL,"            /* records */
+    "  sum INTEGER NOT NULL) STRICT;"; /* of their digests, modulo 2^64 */
+
 const struct lm_migration lm_store_migrations[] = {{journal}, {registry},  {catalogues}, {usb},
-                                                   {doors},   {recovered}, {tokens}};
+                                                   {doors},   {recovered}, {tokens},     {sums}};
 const int lm_store_n_migrations = (int)(sizeof lm_store_migrations / sizeof lm_store_migrations[0]);

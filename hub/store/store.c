@@ -271,6 +271,9 @@ enum lm_status lm_store_open(const struct lm_datadir *dir, const struct lm_catal
             status = lm_store_heal(store, err);
         }
         if (mode == LM_STORE_WRITE && status == LM_OK) {
+            status = lm_scope_sums_upgrade(store, err);
+        }
+        if (mode == LM_STORE_WRITE && status == LM_OK) {
             status = lm_catalogs_upgrade(store, err);
         }
     }

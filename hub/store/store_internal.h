@@ -48,6 +48,9 @@ enum lm_query {
     LM_Q_BRANCH_HLC,
     LM_Q_FEED_PUT,
     LM_Q_FEED_PAGE,
+    LM_Q_FEED_IDS,
+    LM_Q_SCOPE_SUM_GET,
+    LM_Q_SCOPE_SUM_PUT,
     LM_Q_RETURN_PUT,
     LM_Q_RETURN_CLOSE_VALID,
     LM_Q_RETURN_CLOSE_STATION,
@@ -417,6 +420,21 @@ enum lm_status lm_effect_apply(struct lm_store *store, const struct lm_effect *e
                                struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_feed_touch(struct lm_store *store, const char *scope, const char *record,
                              const char *type, uint64_t pos, struct lm_error *err) LM_MUST_USE;
+/* The scopes whose feed holds the record: 0 = every station's. */
+enum { LM_SCOPES_MAX = 12 };
+struct lm_scopes {
+    int64_t code[LM_SCOPES_MAX];
+    size_t n;
+};
+void lm_scopes_of(const struct lm_record *rec, struct lm_scopes *out); /* adds to out */
+/* The scopes' sums follow a record that is stored (digests.c). before NULL: new. */
+enum lm_status lm_scope_sums_move(struct lm_store *store, const struct lm_record *before,
+                                  const struct lm_record *after, struct lm_error *err) LM_MUST_USE;
+/* Of all that a station sees. */
+enum lm_status lm_scope_sum(struct lm_store *store, const char *station, uint64_t *out,
+                            struct lm_error *err) LM_MUST_USE;
+/* At opening for writing: makes the sums where they have never been kept, in a transaction. */
+enum lm_status lm_scope_sums_upgrade(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
 /* Whether the station's replicas see the record at all. */
 bool lm_in_scope(const struct lm_record *rec, const char *station);
 /* Without what does not leave the hub (dup_key): a shallow copy in arena. */

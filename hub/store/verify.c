@@ -540,6 +540,7 @@ static enum lm_status compare_tables(struct verify *v)
 {
     const struct table fixed[] = {
         {"feed", "scope, record", 2, NULL},
+        {"scope_sums", "scope", 1, "n <> 0"},
         {"returns", "pos", 1, NULL},
         {"held", "pos", 1, NULL},
         {"conflicts", "pos, grp", 2, NULL},

@@ -166,6 +166,9 @@ static enum lm_status take_absent(struct page *p, const struct lm_feed_entry *e)
         local->stamps[LM_GROUP_ORIGIN].version.replica != p->me.replica &&
         !lm_nstore_unacked(p->s, e->id, p->msg->branch, p->acked_seq)) {
         st = delete_row(p, type, e->id);
+    } else if (st == LM_OK && local && local->position > 0) {
+        local->position = 0; /* not one of those that the hub has: store/compare.c */
+        st = lm_tables_put(p->s->tables, local, false, p->err);
     }
     return st == LM_OK ? want(p, e->id, false) : st;
 }

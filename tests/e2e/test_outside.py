@@ -51,6 +51,24 @@ class Visitors(Case):
         self.assertEqual(sorted(r["id"] for r in node.list("consultation")), sorted(made))
         hub.verify()
 
+    def test_rows_written_past_a_node(self):
+        """P5: what somebody changes or deletes in a village's tables with another program (corrosion #366) is found by the scope's sum and mended
+        by the hub's bodies; only that, and it is no change of the village's"""
+        town = Town(self, villages=1)
+        hub, node = town.hub, town.v[1]
+        made = node.add_ids([consultation(item_count=n) for n in range(1, 7)])
+        node.sync()
+        table = node.dir / "node.db"
+        self.assertEqual(write_in(table, "UPDATE r_consultation SET item_count = 99, topic = 'aid' WHERE id = ?", made[1]), 1)
+        self.assertEqual(write_in(table, "DELETE FROM r_consultation WHERE id = ?", made[2]), 1)
+        node.serve()
+        wait_for(lambda: {r["id"]: r["fields"]["item_count"] for r in node.list("consultation")} == {i: n for n, i in enumerate(made, 1)},
+                 "what was written by hand to be mended", 60, 0.2)
+        self.assertEqual(node.get(made[1])["fields"]["topic"], "policy")
+        self.assertIn("2 records differ", node.log.read_text())
+        self.assertEqual(len(hub.rows("history", made[1])), 1)
+        hub.verify()
+
     def test_a_row_written_past_the_hub(self):
         """P5: a value that somebody typed into the master with another program is found by `verify`, which names it"""
         town = Town(self, villages=1)

@@ -151,6 +151,9 @@ static void carry_out(struct model *m, const struct lm_hub_event *ev)
             LM_CHECK(m->welcomed && !m->bodies_open && e->want.want->n_ids <= LM_WANT_MAX);
             m->bodies_open = true;
             break;
+        case LM_HX_READ_DIGESTS:
+            LM_CHECK(m->welcomed && e->compare->max >= 1 && e->compare->max <= LM_COMPARE_MAX);
+            break;
         case LM_HX_STORE_OFFER:
             LM_CHECK(m->welcomed && !m->now.read_only && !m->offer_open && e->offer->n > 0);
             LM_CHECK(e->offer->proof.incarnation.counter < m->now.incarnation.counter);

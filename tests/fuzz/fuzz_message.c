@@ -116,6 +116,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case LM_MSG_WANT:
         ROUND(want);
         break;
+    case LM_MSG_COMPARE:
+        ROUND(compare);
+        break;
+    case LM_MSG_DIGESTS:
+        ROUND(digests);
+        break;
     case LM_MSG_NEWS:
         ROUND(news);
         break;

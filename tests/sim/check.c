@@ -114,6 +114,16 @@ static void check_coverage(struct sim_node *node)
     }
 }
 
+/* ---- P5: what a PC holds when nothing is on its way is what the hub says ---- */
+
+/* The programs mend it by themselves; here nothing writes past them, so it must not happen. */
+static void check_sum(const struct sim_node *node)
+{
+    if (node->up && node->link.differed > 0) {
+        sim_fail("P5 convergence", "pc %d: the sum of its scope was not the hub's", node->index);
+    }
+}
+
 void sim_check_step(void)
 {
     sim->actor = -2;
@@ -123,6 +133,7 @@ void sim_check_step(void)
     for (int i = 0; i < sim->n_nodes && !sim->failure[0]; i++) {
         check_acked(&sim->nodes[i]);
         check_coverage(&sim->nodes[i]);
+        check_sum(&sim->nodes[i]);
     }
 }
 

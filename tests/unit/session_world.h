@@ -62,8 +62,9 @@ struct durable { /* what the node's database holds */
     struct lm_mark seen;
     struct lm_incarnation incarnation;
     bool wanted[JOURNAL_MAX];
-    uint32_t catalog;  /* in force */
-    uint32_t incoming; /* on its way, and how much of it is here */
+    bool differ[JOURNAL_MAX]; /* what lies here is not what the hub gave */
+    uint32_t catalog;         /* in force */
+    uint32_t incoming;        /* on its way, and how much of it is here */
     uint64_t incoming_n;
 };
 struct journal_entry {
@@ -115,6 +116,8 @@ struct world {
     uint64_t confirmed, clones, rolled_back;
     uint32_t catalog;
     uint64_t asked; /* parts given */
+    bool sums;      /* the last page carries the scope's sum */
+    uint64_t digests_given;
 };
 
 #define CATALOG_BYTES 150000 /* three parts */
@@ -228,6 +231,8 @@ static inline void post(struct world *w, bool to_hub, uint64_t connection, uint8
 
 static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t from);
 
+static inline void hub_digests(struct world *w, const struct lm_msg_compare *ask);
+
 static inline void hub_feed(struct world *w, struct lm_cursor cursor, uint32_t max_bytes,
                             const struct lm_msg_want *want)
 {
@@ -269,10 +274,37 @@ static inline void hub_feed(struct world *w, struct lm_cursor cursor, uint32_t m
     if (want == NULL) {
         page.next.position = cursor.position + n;
         page.done = page.next.position >= w->journal_n;
+        page.has_scope_sum = page.done && w->sums;
+        page.scope_sum = w->journal_n;
     }
     ev.page.is_bodies = want != NULL;
     ev.page.ok = !(w->faults && chance(w, 3));
     ev.page.page = &page;
+    hub_event(w, &ev, 0);
+}
+
+/* Pages of 40 ids at most. */
+static inline void hub_digests(struct world *w, const struct lm_msg_compare *ask)
+{
+    static struct lm_scope_entry items[40];
+    struct lm_msg_digests page = {
+        .branch = w->hub_log.branch, .acked = log_head(&w->hub_log, w->hub_log.n), .items = items};
+    struct lm_hub_event ev = {.kind = LM_HE_DIGESTS};
+    uint64_t position = 0;
+
+    assert_true(ask->max >= 1 && ask->max <= LM_COMPARE_MAX);
+    memcpy(page.after, ask->after, sizeof(page.after));
+    if (ask->after[0] != '\0') {
+        assert_int_equal(sscanf(ask->after + 24, "%" SCNx64, &position), 1);
+    }
+    while (position < w->journal_n && page.n < 40 && page.n < ask->max) {
+        position_id(++position, items[page.n].id);
+        items[page.n++].digest = position;
+    }
+    page.done = position >= w->journal_n;
+    w->digests_given++;
+    ev.digests.ok = !(w->faults && chance(w, 5));
+    ev.digests.page = &page;
     hub_event(w, &ev, 0);
 }
 
@@ -414,7 +446,8 @@ static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t 
     struct lm_hub_effect items[LM_HUB_EFFECTS_MAX];
     struct lm_cursor feed = {0};
     struct lm_msg_want want = {0};
-    bool stored = false, read_feed = false, read_bodies = false;
+    struct lm_msg_compare compare = {0};
+    bool stored = false, read_feed = false, read_bodies = false, compared = false;
     uint64_t seen = 0;
     uint32_t max_bytes = 0;
     size_t n;
@@ -478,6 +511,10 @@ static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t 
         case LM_HX_ROLLED_BACK:
             w->rolled_back++;
             break;
+        case LM_HX_READ_DIGESTS:
+            compare = *e->compare;
+            compared = true;
+            break;
         case LM_HX_STORE_OFFER:
         case LM_HX_RIVAL:
         case LM_HX_HUB_BEHIND:
@@ -500,6 +537,9 @@ static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t 
     }
     if (read_bodies) {
         hub_feed(w, feed, 0, &want);
+    }
+    if (compared) {
+        hub_digests(w, &compare);
     }
 }
 
@@ -574,6 +614,7 @@ static inline void node_apply(struct world *w, const struct lm_msg_feed *page, b
             w->node.wanted[e->position] = true;
         } else if (e->kind == LM_ENTRY_BODY) {
             w->node.wanted[e->position] = false;
+            w->node.differ[e->position] = false;
         }
     }
     if (!is_bodies) {
@@ -585,6 +626,34 @@ static inline void node_apply(struct world *w, const struct lm_msg_feed *page, b
     }
     a->ev.applied.cursor = w->node.cursor;
     a->ev.applied.wanted = wanted_count(&w->node);
+}
+
+static inline void node_check_sum(struct world *w, const struct lm_node_effect *e)
+{
+    struct answer *a = add_answer(w, LM_NE_SUM);
+
+    assert_int_equal(e->sum.cursor.position, w->node.cursor.position);
+    assert_int_equal(e->sum.sum, e->sum.cursor.position);
+    assert_int_equal(wanted_count(&w->node), 0);
+    a->ev.sum = LM_SUM_SAME;
+    for (uint64_t p = 1; p <= w->node.cursor.position; p++) {
+        if (w->node.differ[p]) {
+            a->ev.sum = LM_SUM_DIFFERENT;
+        }
+    }
+}
+
+static inline void node_compare(struct world *w, const struct lm_msg_digests *m)
+{
+    struct answer *a = add_answer(w, LM_NE_COMPARED);
+
+    for (size_t i = 0; i < m->n; i++) {
+        if (m->items[i].digest <= w->node.cursor.position && w->node.differ[m->items[i].digest]) {
+            w->node.wanted[m->items[i].digest] = true;
+        }
+    }
+    a->ev.compared.ok = true;
+    a->ev.compared.wanted = wanted_count(&w->node);
 }
 
 static inline void node_fork(struct world *w, uint64_t branch_min)
@@ -724,6 +793,12 @@ static inline void node_event(struct world *w, struct lm_node_event *ev)
             a->ev.wanted.n = n;
             break;
         }
+        case LM_NX_CHECK_SUM:
+            node_check_sum(w, e);
+            break;
+        case LM_NX_COMPARE:
+            node_compare(w, e->digests);
+            break;
         case LM_NX_READ_OFFERS:
         case LM_NX_DROP_OFFERS:
             fail_msg("nothing is to be offered");

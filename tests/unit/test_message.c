@@ -367,6 +367,43 @@ static void ack(void **state)
     REFUSED(ack, &m, "verdicts");
 }
 
+static void compare_and_digests(void **state)
+{
+    (void)state;
+    struct lm_msg_compare ask = {.session = 3, .after = ID, .max = LM_COMPARE_MAX}, got_ask;
+    struct lm_scope_entry items[] = {{ID, MAX63}, {"ffffffff-ffff-7fff-8fff-ffffffffffff", 1}};
+    struct lm_msg_digests m = {.session = 3, .branch = 1, .done = true, .items = items, .n = 2},
+                          got;
+    PACK(compare, &ask);
+    READ(compare, &got_ask);
+    assert_int_equal(got_ask.max, LM_COMPARE_MAX);
+    assert_string_equal(got_ask.after, ID);
+    CHECK_STRICT(compare);
+    ask.after[0] = '\0';
+    PACK(compare, &ask);
+    READ(compare, &got_ask);
+    assert_string_equal(got_ask.after, "");
+    ask.max = 0;
+    REFUSED(compare, &ask, "max");
+    ask.max = LM_COMPARE_MAX + 1;
+    REFUSED(compare, &ask, "max");
+
+    PACK(digests, &m);
+    READ(digests, &got);
+    assert_int_equal(got.n, 2);
+    assert_true(got.items[0].digest == MAX63 && got.done);
+    assert_string_equal(got.items[1].id, items[1].id);
+    CHECK_STRICT(digests);
+    memcpy(m.after, ID, sizeof ID); /* the first does not lie behind it */
+    REFUSED(digests, &m, "items.id");
+    m.after[0] = '\0';
+    memcpy(items[1].id, ID, sizeof ID); /* twice */
+    REFUSED(digests, &m, "items.id");
+    m.n = 0;
+    m.done = false; /* leads nowhere */
+    REFUSED(digests, &m, "items");
+}
+
 static void pull_and_news_and_error(void **state)
 {
     (void)state;
@@ -596,6 +633,7 @@ int main(void)
         cmocka_unit_test(welcome),
         cmocka_unit_test(push),
         cmocka_unit_test(ack),
+        cmocka_unit_test(compare_and_digests),
         cmocka_unit_test(pull_and_news_and_error),
         cmocka_unit_test(want),
         cmocka_unit_test(feed),

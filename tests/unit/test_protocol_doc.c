@@ -374,6 +374,16 @@ static void make_traffic(void)
     feed.n_entries = 1;
     entries[0].n_verdicts = 0;
     lm_feed_pack(add_example("BODIES"), &feed);
+    struct lm_msg_compare compare = {.session = 0x5e55101, .max = 1170};
+    lm_compare_pack(add_example("COMPARE"), &compare);
+    struct lm_scope_entry digest_of[] = {{ID_A, 0x0123456789abcdef}, {ID_B, 7}};
+    struct lm_msg_digests digests = {.session = 0x5e55101,
+                                     .branch = BRANCH,
+                                     .acked = head_after(2),
+                                     .done = true,
+                                     .items = digest_of,
+                                     .n = 2};
+    lm_digests_pack(add_example("DIGESTS"), &digests);
     struct lm_msg_news news = {.position = 45};
     lm_news_pack(add_example("NEWS"), &news);
     struct lm_msg_offer offer = {.session = 0x5e55101, .n = 1};
@@ -661,6 +671,7 @@ static void the_limits_are_those_of_the_code(void **state)
         {"feed bytes", LM_FEED_BYTES_MAX},
         {"feed entries", LM_FEED_ENTRIES_MAX},
         {"wanted", LM_WANT_MAX},
+        {"compared", LM_COMPARE_MAX},
         {"offered records", LM_OFFER_RECORDS_MAX},
         {"offered bytes", LM_OFFER_BYTES_MAX},
         {"recovered", LM_RECOVERED_MAX},
@@ -709,13 +720,14 @@ static void seeds_are_written_when_asked(void **state)
         const char *name;
         uint8_t kind;
     } messages[] = {
-        {"ENROL", LM_MSG_ENROL},   {"ENROLLED", LM_MSG_ENROLLED},
-        {"HELLO", LM_MSG_HELLO},   {"WELCOME", LM_MSG_WELCOME},
-        {"PUSH", LM_MSG_PUSH},     {"PUSH-empty", LM_MSG_PUSH},
-        {"ACK", LM_MSG_ACK},       {"PULL", LM_MSG_PULL},
-        {"FEED", LM_MSG_FEED},     {"WANT", LM_MSG_WANT},
-        {"BODIES", LM_MSG_BODIES}, {"NEWS", LM_MSG_NEWS},
-        {"ERROR", LM_MSG_ERROR},   {"certificate", 0},
+        {"ENROL", LM_MSG_ENROL},     {"ENROLLED", LM_MSG_ENROLLED},
+        {"HELLO", LM_MSG_HELLO},     {"WELCOME", LM_MSG_WELCOME},
+        {"PUSH", LM_MSG_PUSH},       {"PUSH-empty", LM_MSG_PUSH},
+        {"ACK", LM_MSG_ACK},         {"PULL", LM_MSG_PULL},
+        {"FEED", LM_MSG_FEED},       {"WANT", LM_MSG_WANT},
+        {"BODIES", LM_MSG_BODIES},   {"NEWS", LM_MSG_NEWS},
+        {"ERROR", LM_MSG_ERROR},     {"certificate", 0},
+        {"COMPARE", LM_MSG_COMPARE}, {"DIGESTS", LM_MSG_DIGESTS},
     };
     if (!getenv("LM_WRITE_SEEDS")) {
         return;
