@@ -195,6 +195,9 @@ enum lm_status lm_catalogs_switch(struct lm_store *store, uint32_t number,
         status = lm_tables_migrate(store->db, next, true, err);
     }
     if (status == LM_OK) {
+        status = lm_views_make(store->db, next, err);
+    }
+    if (status == LM_OK) {
         status = lm_tables_open(store->db, next, &tables, err);
     }
     if (status == LM_OK) {

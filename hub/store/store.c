@@ -74,6 +74,9 @@ static enum lm_status make_tables(struct lm_store *store, struct lm_error *err)
         status = lm_tables_migrate(store->db, store->catalog, true, err);
     }
     if (status == LM_OK) {
+        status = lm_views_make(store->db, store->catalog, err);
+    }
+    if (status == LM_OK) {
         return lm_db_commit(store->db, err);
     }
     lm_db_rollback(store->db);

@@ -525,4 +525,8 @@ enum lm_status lm_own_change(struct lm_store *store, const struct lm_own *own,
                              int64_t now_ms, struct lm_act_result *out,
                              struct lm_error *err) LM_MUST_USE;
 
+/* views.c: the views that other programs read. Inside the caller's transaction. */
+enum lm_status lm_views_make(struct lm_db *db, const struct lm_catalog *catalog,
+                             struct lm_error *err) LM_MUST_USE;
+
 #endif

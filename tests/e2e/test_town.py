@@ -224,6 +224,27 @@ class Page(WithTown):
         self.clerk("POST", "audit/note", {"what": "sing", "object": "x"}, status=422)
         self.assertEqual({r["what"] for r in self.role("auditor")("GET", "audit", status=200).json["rows"]} & {"table", "export"}, {"table", "export"})
 
+    def test_views_for_other_programs(self):
+        """P11: any SQLite tool reads the master database by views that say what they hold; no ID number is in one"""
+        number = self.row(self.people[0])["fields"]["id_no"]
+        db = sqlite3.connect(f"file:{self.hub.dir / 'hub.db'}?mode=ro", uri=True)
+        self.addCleanup(db.close)
+        self.assertEqual(db.execute("SELECT name, village_name, state_zh FROM v_person ORDER BY name").fetchall()[0], ("张建国", "示例村1", "待镇核"))
+        self.assertEqual(db.execute("SELECT occasion_zh, gift_yuan FROM v_visit").fetchone()[0], "春节")
+        self.assertEqual(db.execute("SELECT count(*), sum(pcs) FROM v_station_board").fetchone(), (3, 2))
+        views = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'view'")}
+        told = {row[0]: row[1:] for row in db.execute("SELECT * FROM v_about")}
+        self.assertEqual(views - {"v_about", "v_columns"}, set(told))
+        self.assertTrue(all(zh and en for zh, en in told.values()))
+        columns = set(db.execute("SELECT view, \"column\" FROM v_columns WHERE zh <> '' AND en <> ''"))
+        for view in told:
+            found = db.execute(f'SELECT * FROM "{view}"')
+            self.assertLessEqual({(view, c[0]) for c in found.description} - {(view, "id"), (view, "station")}, columns)
+            self.assertNotIn(number, str(found.fetchall()))
+        self.assertIn("/* 姓名 / Name */", db.execute("SELECT sql FROM sqlite_master WHERE name = 'v_person'").fetchone()[0])
+        with self.assertRaises(sqlite3.OperationalError):
+            db.execute("DELETE FROM v_person")
+
     def test_rows_behind_a_figure(self):
         """P10: a figure and its rows are one question; a leader sees them covered"""
         for api, shown in ((self.leader, "张＊＊"), (self.clerk, "张建国")):
