@@ -73,6 +73,12 @@ enum lm_status lm_town_user_add(struct lm_api_call *call);
 enum lm_status lm_town_user_edit(struct lm_api_call *call);
 enum lm_status lm_town_audit(struct lm_api_call *call);
 
+enum lm_status lm_town_audit_export(struct lm_api_call *call);
+enum lm_status lm_town_quality(struct lm_api_call *call);
+enum lm_status lm_town_quality_rows(struct lm_api_call *call);
+enum lm_status lm_town_table_xlsx(struct lm_api_call *call);
+enum lm_status lm_town_decide(struct lm_api_call *call);
+
 enum lm_status lm_town_counts(struct lm_api_call *call);
 enum lm_status lm_town_count_rows(struct lm_api_call *call);
 enum lm_status lm_town_table(struct lm_api_call *call);

@@ -183,7 +183,7 @@ enum lm_status lm_town_status(struct lm_api_call *call)
     const struct lm_town *town = lm_store_town(store);
     struct lm_store_totals totals;
     int64_t backup_ms = 0, now = lm_clock_wall_ms();
-    size_t salvaged = 0;
+    size_t salvaged = 0, recovered = 0;
     json_t *coverage = NULL;
     enum lm_status st = lm_store_totals(store, &totals);
 
@@ -194,19 +194,22 @@ enum lm_status lm_town_status(struct lm_api_call *call)
         st = lm_store_salvaged(store, count_row, &salvaged, &call->err);
     }
     if (st == LM_OK) {
+        st = lm_store_recovered(store, count_row, &recovered, &call->err);
+    }
+    if (st == LM_OK) {
         st = lm_coverage(store, NULL, now, &coverage, &call->err);
     }
     if (st != LM_OK) {
         return st;
     }
-    call->answer =
-        json_pack("{s:s,s:s,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:b,s:o}", "town", town->name, "code",
-                  town->code, "now", time_or_null(now), "returned", (json_int_t)totals.returned,
-                  "held", (json_int_t)totals.held, "conflicts", (json_int_t)totals.conflicts,
-                  "duplicates", (json_int_t)totals.duplicates, "salvaged", (json_int_t)salvaged,
-                  "journal", (json_int_t)totals.journal_entries, "backup_age_s",
-                  backup_ms > 0 ? json_integer((now - backup_ms) / 1000) : json_null(), "read_only",
-                  (int)(town->rival != 0), "coverage", coverage);
+    call->answer = json_pack(
+        "{s:s,s:s,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:b,s:o}", "town", town->name, "code",
+        town->code, "now", time_or_null(now), "returned", (json_int_t)totals.returned, "held",
+        (json_int_t)totals.held, "conflicts", (json_int_t)totals.conflicts, "duplicates",
+        (json_int_t)totals.duplicates, "salvaged", (json_int_t)salvaged, "recovered",
+        (json_int_t)recovered, "journal", (json_int_t)totals.journal_entries, "backup_age_s",
+        backup_ms > 0 ? json_integer((now - backup_ms) / 1000) : json_null(), "read_only",
+        (int)(town->rival != 0), "coverage", coverage);
     return call->answer ? LM_OK : lm_api_no_memory(call);
 }
 

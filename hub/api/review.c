@@ -65,7 +65,8 @@ static bool add_row(void *arg, const json_t *row)
     return !r->failed && json_array_size(r->rows) < LM_TOWN_ROWS_MAX;
 }
 
-/* GET review/returned|held|conflicts|duplicates|salvaged, at most LM_TOWN_ROWS_MAX rows. */
+/* GET review/returned|held|conflicts|duplicates|salvaged|recovered, at most LM_TOWN_ROWS_MAX rows.
+ */
 enum lm_status lm_town_review(struct lm_api_call *call)
 {
     const char *kind = call->request->params[0];
@@ -86,6 +87,8 @@ enum lm_status lm_town_review(struct lm_api_call *call)
         st = lm_store_duplicates(store, add_row, &r, err);
     } else if (strcmp(kind, "salvaged") == 0) {
         st = lm_store_salvaged(store, add_row, &r, err);
+    } else if (strcmp(kind, "recovered") == 0) {
+        st = lm_store_recovered(store, add_row, &r, err);
     } else {
         st = lm_fail(err, LM_ERR_NOT_FOUND, "unknown_list", "kind", "没有这个清单：%.40s。",
                      "There is no such list: %.40s.", kind);
@@ -294,6 +297,65 @@ enum lm_status lm_town_release(struct lm_api_call *call)
                        "There is no such entry.");
     }
     return run(call, release, &a, "release");
+}
+
+struct decision {
+    const char *user;
+    bool recovered, accept;
+    int64_t id;
+    size_t done, left;
+};
+
+static enum lm_status decide(struct lm_hub *hub, void *arg, struct lm_error *err)
+{
+    struct decision *d = arg;
+    struct lm_recovered_result result = {0};
+    enum lm_status st;
+
+    if (!d->recovered) {
+        return lm_store_salvage_decide(hub->store, d->id, d->accept, d->user, lm_clock_wall_ms(),
+                                       &d->done, err);
+    }
+    st = lm_store_recovered_decide(hub->store, d->id, d->accept, d->user, lm_clock_wall_ms(),
+                                   &result, err);
+    d->done = result.n;
+    d->left = result.left;
+    return st;
+}
+
+/* POST review/salvaged|recovered/decide {"id":n,"accept":true}; id 0: all of them */
+enum lm_status lm_town_decide(struct lm_api_call *call)
+{
+    const char *kind = call->request->params[0];
+    const json_t *id = json_object_get(call->body, "id"),
+                 *accept = json_object_get(call->body, "accept");
+    struct decision d = {.user = call->session->user,
+                         .recovered = strcmp(kind, "recovered") == 0,
+                         .accept = json_is_true(accept),
+                         .id = json_integer_value(id)};
+    char detail[80];
+    enum lm_status st = LM_OK;
+
+    if (!d.recovered && strcmp(kind, "salvaged") != 0) {
+        st = lm_fail(&call->err, LM_ERR_NOT_FOUND, "unknown_list", "kind", "没有这个清单：%.40s。",
+                     "There is no such list: %.40s.", kind);
+    } else if (!json_is_integer(id) || d.id < 0 || !json_is_boolean(accept)) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "bad_number", "id",
+                     "请写明是哪一条，采用还是舍弃。", "Say which one, and whether to accept it.");
+    } else {
+        st = lm_server_do(call->api->server, decide, &d, &call->err);
+    }
+    if (st == LM_OK) {
+        (void)snprintf(detail, sizeof detail, "%lld %s %zu", (long long)d.id, d.accept ? "+" : "-",
+                       d.done);
+        st = lm_town_log(call, "decide", kind, "", detail);
+    }
+    if (st == LM_OK) {
+        call->answer =
+            json_pack("{s:I,s:I}", "done", (json_int_t)d.done, "left", (json_int_t)d.left);
+        st = call->answer ? LM_OK : lm_api_no_memory(call);
+    }
+    return st;
 }
 
 /* "id" and, where a second one is meant, "into" or "other" of the body. */

@@ -1,6 +1,7 @@
 /* Logging in and out, accounts, and the audit log. */
 #include "common/account.h"
 #include "hub/api/api.h"
+#include "hub/api/xlsx.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -308,5 +309,47 @@ enum lm_status lm_town_audit(struct lm_api_call *call)
                                       bad ? json_integer(bad) : json_null());
         }
     }
+    return st;
+}
+
+/* GET audit/export: all of it as CSV, oldest last; the log has the export first. */
+enum lm_status lm_town_audit_export(struct lm_api_call *call)
+{
+    static const char *const names[] = {"n",    "at",     "user",   "role",
+                                        "what", "object", "reason", "detail"};
+    json_t *table = json_array(), *head = json_array(), *page, *row, *cells;
+    int64_t before = 0;
+    size_t i, n = 1;
+    enum lm_status st = lm_town_log(call, "export", "audit", "", "csv");
+
+    for (i = 0; i < sizeof names / sizeof *names; i++) {
+        (void)json_array_append_new(head, json_string(names[i]));
+    }
+    (void)json_array_append_new(table, head);
+    while (st == LM_OK && n > 0) {
+        page = NULL;
+        st = lm_audit_list(call->api->audit, NULL, NULL, before, LM_AUDIT_ROWS_MAX, &page,
+                           &call->err);
+        n = json_array_size(json_object_get(page, "rows"));
+        json_array_foreach(json_object_get(page, "rows"), i, row)
+        {
+            cells = json_array();
+            for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+                (void)json_array_append(cells, json_object_get(row, names[k]));
+            }
+            (void)json_array_append_new(table, cells);
+            before = json_integer_value(json_object_get(row, "n"));
+        }
+        json_decref(page);
+        n = before > 1 ? n : 0;
+    }
+    if (st == LM_OK) {
+        lm_csv(table, &call->response->body);
+        call->response->content_type = "text/csv; charset=utf-8";
+        (void)snprintf(call->response->disposition, sizeof call->response->disposition,
+                       "attachment; filename=\"audit.csv\"");
+        st = call->response->body.status == LM_OK ? LM_OK : lm_api_no_memory(call);
+    }
+    json_decref(table);
     return st;
 }

@@ -1,18 +1,25 @@
-/* GET tables/{token}/counts.csv: figures for a spreadsheet to refresh from, without a login.
- * Whoever has the address sees what a leader's first page shows, no names and no rows; each line
- * says how complete its figure is. UTF-8 with a mark, as Excel wants it. */
+/* GET tables/{token}/counts.csv and .xlsx: figures for a spreadsheet to refresh from, without a
+ * login. Whoever has the address sees what a leader's first page shows, no names and no rows; each
+ * line says how complete its figure is. */
 #include "hub/api/api.h"
+#include "hub/api/xlsx.h"
 #include "hub/counts.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* A cell: quoted where it must be; what a spreadsheet would take for a formula gets a quote mark.
- */
+/* A cell: quoted where it must be. */
 static void cell(struct lm_buf *out, const char *text, bool last)
 {
-    bool formula =
-        strchr("=+-@\t\r", text[0]) && text[0] && strspn(text, "+-.0123456789") != strlen(text);
-    bool quoted = formula || strpbrk(text, "\",\r\n");
+    char *end = NULL;
+    bool starts = text[0] && strchr("=+-@\t\r", text[0]), formula, quoted;
+
+    if (starts) {
+        (void)strtod(text, &end); /* -5 is a number, +1+1 is not */
+    }
+    formula = starts && (end == text || *end);
+    quoted = formula || strpbrk(text, "\",\r\n");
 
     lm_buf_text(out, quoted ? "\"" : "");
     lm_buf_text(out, formula ? "'" : "");
@@ -26,70 +33,81 @@ static void cell(struct lm_buf *out, const char *text, bool last)
     lm_buf_text(out, last ? "\r\n" : ",");
 }
 
-static void number(struct lm_buf *out, const json_t *value, const char *unit)
+void lm_csv(const json_t *rows, struct lm_buf *out)
 {
-    bool money = strcmp(unit, "元") == 0;
-    char text[48] = "";
+    size_t i, k;
+    json_t *row, *value;
+    char number[48];
 
-    if (json_is_number(value)) {
-        double n = json_number_value(value);
+    lm_buf_text(out, "\xef\xbb\xbf");
+    json_array_foreach((json_t *)(uintptr_t)rows, i, row)
+    {
+        json_array_foreach(row, k, value)
+        {
+            const char *text = json_string_value(value);
 
-        (void)snprintf(text, sizeof text,
-                       money                    ? "%.2f"
-                       : json_is_integer(value) ? "%.0f"
-                                                : "%.4f",
-                       money ? n / 100 : n);
+            if (json_is_number(value)) {
+                (void)snprintf(number, sizeof number, "%.10g", json_number_value(value));
+                text = number;
+            }
+            cell(out, text ? text : "", k + 1 == json_array_size(row));
+        }
     }
-    cell(out, text, false);
+}
+
+/* Money in yuan; nothing where nothing is. */
+static json_t *number(const json_t *value, const char *unit)
+{
+    if (!json_is_number(value)) {
+        return json_string("");
+    }
+    return json_real(json_number_value(value) / (strcmp(unit, "元") == 0 ? 100 : 1));
 }
 
 struct lines {
-    struct lm_buf *out;
+    json_t *rows;
     const json_t *counts;
-    char complete[24], stations[24];
-    const char *through;
 };
 
 static void line(struct lines *l, const char *id, const json_t *figure, const char *group,
                  const json_t *value, const char *display)
 {
     const char *unit = json_string_value(json_object_get(figure, "unit"));
+    const json_t *coverage = json_object_get(l->counts, "coverage");
     const char *from = json_string_value(json_object_get(l->counts, "from"));
+    const char *through = json_string_value(json_object_get(coverage, "complete_through"));
 
-    cell(l->out, id, false);
-    cell(l->out, json_string_value(json_object_get(figure, "label")), false);
-    cell(l->out, group, false);
-    number(l->out, value, unit);
-    cell(l->out, unit, false);
-    cell(l->out, display, false);
-    cell(l->out, from ? from : "", false);
-    cell(l->out, json_string_value(json_object_get(l->counts, "to")), false);
-    cell(l->out, l->complete, false);
-    cell(l->out, l->stations, false);
-    cell(l->out, l->through, true);
+    (void)json_array_append_new(
+        l->rows, json_pack("[s,O,s,o,s,s,s,O,O,O,s]", id, json_object_get(figure, "label"), group,
+                           number(value, unit), unit, display, from ? from : "",
+                           json_object_get(l->counts, "to"), json_object_get(coverage, "complete"),
+                           json_object_get(coverage, "stations"), through ? through : ""));
 }
 
-static void put_lines(struct lines *l)
+static json_t *table_of(const json_t *counts)
 {
+    struct lines l = {.rows = json_array(), .counts = counts};
     const char *id;
     json_t *figure, *group;
     size_t i;
 
-    lm_buf_text(l->out,
-                "\xef\xbb\xbf指标,名称,分组,数值,单位,显示,起,止,已报全村数,村数,数据完整至\r\n");
-    json_object_foreach(json_object_get(l->counts, "indicators"), id, figure)
+    (void)json_array_append_new(l.rows, json_pack("[s,s,s,s,s,s,s,s,s,s,s]", "指标", "名称", "分组",
+                                                  "数值", "单位", "显示", "起", "止", "已报全村数",
+                                                  "村数", "数据完整至"));
+    json_object_foreach(json_object_get(counts, "indicators"), id, figure)
     {
-        line(l, id, figure, "", json_object_get(figure, "value"),
+        line(&l, id, figure, "", json_object_get(figure, "value"),
              json_string_value(json_object_get(figure, "display")));
         json_array_foreach(json_object_get(figure, "groups"), i, group)
         {
-            line(l, id, figure, json_string_value(json_object_get(group, "label")),
+            line(&l, id, figure, json_string_value(json_object_get(group, "label")),
                  json_object_get(group, "value"), "");
         }
     }
+    return l.rows;
 }
 
-enum lm_status lm_town_table(struct lm_api_call *call)
+static enum lm_status table(struct lm_api_call *call, bool xlsx)
 {
     const struct lm_http_request *request = call->request;
     struct lm_count_query query = {.by = request->query(request, "by"),
@@ -97,9 +115,7 @@ enum lm_status lm_town_table(struct lm_api_call *call)
                                    .to = request->query(request, "to"),
                                    .now_ms = lm_clock_wall_ms()};
     const char *only = request->query(request, "indicator");
-    struct lines l = {.out = &call->response->body};
     json_t *counts = NULL;
-    const json_t *coverage;
     char name[260];
     enum lm_status st = lm_store_token_name(call->api->store, request->params[0], name, &call->err);
 
@@ -119,17 +135,29 @@ enum lm_status lm_town_table(struct lm_api_call *call)
         st = lm_audit_add(call->api->audit, &entry, &call->err);
     }
     if (st == LM_OK) {
-        coverage = json_object_get(counts, "coverage");
-        l.counts = counts;
-        (void)snprintf(l.complete, sizeof l.complete, "%lld",
-                       (long long)json_integer_value(json_object_get(coverage, "complete")));
-        (void)snprintf(l.stations, sizeof l.stations, "%lld",
-                       (long long)json_integer_value(json_object_get(coverage, "stations")));
-        l.through = json_string_value(json_object_get(coverage, "complete_through"));
-        l.through = l.through ? l.through : "";
-        put_lines(&l);
-        call->response->content_type = "text/csv; charset=utf-8";
+        json_t *rows = table_of(counts);
+
+        if (xlsx) {
+            lm_xlsx(rows, &call->response->body);
+            call->response->content_type =
+                "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+        } else {
+            lm_csv(rows, &call->response->body);
+            call->response->content_type = "text/csv; charset=utf-8";
+        }
+        json_decref(rows);
+        st = call->response->body.status == LM_OK ? LM_OK : lm_api_no_memory(call);
     }
     json_decref(counts);
     return st;
+}
+
+enum lm_status lm_town_table(struct lm_api_call *call)
+{
+    return table(call, false);
+}
+
+enum lm_status lm_town_table_xlsx(struct lm_api_call *call)
+{
+    return table(call, true);
 }

@@ -4,9 +4,13 @@ openapi.json (api.py).
 
 P10: figures state their coverage. P11: nobody reads or does what is not theirs.
 """
+import csv
+import io
 import json
 import sqlite3
+import zipfile
 from urllib.parse import quote
+from xml.etree import ElementTree
 
 from api import Api
 from harness import Case, Town, consultation, person, uuid7, village_code, visit
@@ -78,7 +82,7 @@ class Page(WithTown):
     def test_each_role_on_every_route(self):
         """P11: a table of who may use what; and nobody without a session"""
         staff, figures = {"clerk", "admin"}, {"clerk", "leader", "admin"}
-        may = {"post types": staff, "summaries": figures, "post summaries": staff, "patch summaries": staff, "targets": figures, "search": staff, "audit/note": figures, "users": {"security", "admin"}, "audit": {"auditor", "security"}, "counts": figures, "summary": figures, "stations": figures, "post stations": {"admin"}, "types": staff,
+        may = {"post types": staff, "summaries": figures, "post summaries": staff, "patch summaries": staff, "targets": figures, "search": staff, "quality": staff, "audit/export": {"auditor", "security"}, "audit/note": figures, "users": {"security", "admin"}, "audit": {"auditor", "security"}, "counts": figures, "summary": figures, "stations": figures, "post stations": {"admin"}, "types": staff,
                "review": staff, "records": staff}
         stranger = Api(self.address)
         for path, methods in stranger.document["paths"].items():
@@ -86,7 +90,7 @@ class Page(WithTown):
                 if operation.get("security") == [] or "/session" in path:
                     continue
                 name = path.removeprefix("/api/v1/").replace("{type}", "person").replace("{id}", uuid7()).replace("{indicator}", "I12")
-                name = name.replace("{kind}", "held").replace("{name}", "x").replace("{position}", "1").replace("{code}", village_code(1))
+                name = name.replace("{check}", "age_100").replace("{kind}", "held").replace("{name}", "x").replace("{position}", "1").replace("{code}", village_code(1))
                 body = None if method == "get" else {}
                 self.assertEqual(stranger(method.upper(), name, body).status, 401, path)
                 first = name.split("/")[0]
@@ -212,6 +216,13 @@ class Page(WithTown):
         self.assertEqual(lines[2].split(",")[2:4], ["示例村1", "1"])
         self.assertEqual(lines[1].split(",")[8:10], ["1", "2"])
         self.assertIn("I31,", get(f"{token}/counts.csv").raw.decode())
+        book = get(f"{token}/counts.xlsx?by=village&indicator=I12")
+        self.assertIn("spreadsheetml.sheet", book.headers["Content-Type"])
+        with zipfile.ZipFile(io.BytesIO(book.raw)) as z:
+            self.assertIsNone(z.testzip())
+            root = ElementTree.fromstring(z.read("xl/worksheets/sheet1.xml"))
+        sheet = [["".join(c.itertext()) for c in r] for r in root[0]]
+        self.assertEqual(sheet, [line.split(",") for line in lines if line])
         for path in ("x/counts.csv", f"{token[:-1]}/counts.csv", f"{token}x/counts.csv"):
             self.assertEqual(get(path).status, 404)
         self.assertEqual(get(f"{token}/counts.csv?indicator=nonsense").status, 422)
@@ -277,6 +288,39 @@ class Page(WithTown):
             db.execute("UPDATE audit SET reason = '' WHERE what = 'reveal'")
         db.close()
         self.assertEqual(self.role("auditor")("GET", "audit?verify=1", status=200).json["first_bad"], log["rows"][0]["n"])
+
+    def test_quality_opens_its_rows(self):
+        """P10: what is missing, dangling or doubtful is counted, and each count opens its records"""
+        old = self.node.add_ids([person(name="王同名"), person(name="老人", id_no=..., id_status="missing", id_status_reason="无证", birth_on="1920-05-01", sex="1")])
+        self.node.sync()
+        gone = self.clerk("POST", "types/visit/records", {"station": village_code(1), "fields": visit([old[1]])["fields"]}, status=201).json["id"]
+        checks = {(c["check"], c["type"], c["field"]): c["n"] for c in self.clerk("GET", "quality", status=200).json["checks"]}
+        self.assertEqual(checks.get(("age_100", "person", "")), 1, checks)
+        self.assertNotIn(("dangling", "visit", "persons"), checks)
+        self.clerk("PATCH", f"records/{old[1]}", {"delete_reason": "录错"}, status=200)
+        checks = {(c["check"], c["type"], c["field"]): c["n"] for c in self.clerk("GET", "quality", status=200).json["checks"]}
+        self.assertEqual(checks.get(("dangling", "visit", "persons")), 1, checks)
+        self.assertNotIn(("age_100", "person", ""), checks)
+        for (check, kind, field), n in checks.items():
+            rows = self.clerk("GET", f"quality/{check}/rows?type={kind}&field={field}", status=200).json
+            self.assertEqual((rows["total"], len(rows["records"])), (n, min(n, 100)))
+        self.assertEqual(self.clerk("GET", "quality/dangling/rows?type=visit&field=persons", status=200).json["records"][0]["id"], gone)
+        for path in ("quality/x/rows?type=person", "quality/missing/rows?type=person&field=x%22", "quality/missing/rows?type=x", "quality/age_100/rows"):
+            self.error(self.clerk("GET", path, status=404), "unknown_check")
+
+    def test_the_audit_log_is_taken_away_whole(self):
+        """P11: every entry, however many pages; a cell is never a formula; and that it was taken is in the log"""
+        self.clerk("POST", "audit/note", {"what": "export", "object": '=HYPERLINK("http://evil")', "detail": "+1+1"}, status=204)
+        auditor = self.role("auditor")
+        answer = auditor.raw("GET", "/api/v1/audit/export", None, {"Cookie": auditor.cookie})
+        rows = list(csv.DictReader(io.StringIO(answer.raw.decode("utf-8-sig"))))
+        log = auditor("GET", "audit?limit=500&verify=1", status=200).json
+        self.assertEqual([int(r["n"]) for r in rows], [r["n"] for r in log["rows"]])
+        self.assertEqual(len(rows), log["entries"])
+        self.assertEqual((rows[0]["what"], rows[0]["object"]), ("export", "audit"))
+        for row in rows:
+            for cell in row.values():
+                self.assertFalse(cell[:1] in "=+-@" and cell[:1] and not cell.lstrip("+-.").isdigit(), cell)
 
     def test_approve_and_send_back(self):
         done = self.clerk("POST", "review/approve", {"type": "person", "ids": self.people + [uuid7()]}, status=200).json

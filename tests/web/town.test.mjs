@@ -230,7 +230,7 @@ test('a clerk enters for a village, sets a target and takes a step', async () =>
 test('every page reads at three sizes, with no fault that axe-core knows', async () => {
   const pages = {
     leader1: ['', 'figure/I12?p=all', 'figure/I10', 'summary', 'summary?year=2025', 'stations', `record/${people[0]}`, 'password'],
-    clerk1: ['enter/visit', `change/${people[0]}`, 'list/report_snapshot', 'inbox', 'verify/person', 'list/person', 'review/duplicates', 'review/returned', `record/${people[0]}`],
+    clerk1: ['quality', 'quality/no_plaque?type=person', 'enter/visit', `change/${people[0]}`, 'list/report_snapshot', 'inbox', 'verify/person', 'list/person', 'review/duplicates', 'review/returned', `record/${people[0]}`],
     auditor1: ['audit'],
     admin1: ['accounts', 'stations'],
   };

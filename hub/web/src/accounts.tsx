@@ -129,6 +129,9 @@ export function AuditPage() {
       <div class="head">
         <h1>{w('audit')}</h1>
         <Button onClick={() => get<{ entries: number; first_bad: number | null }>('audit?limit=1&verify=1').then(setChecked, (e: Error) => toast(e.message))}>{w('check')}</Button>
+        <a class="button plain" href="/api/v1/audit/export">
+          {w('auditExport')}
+        </a>
       </div>
       {checked && <Note kind={checked.first_bad ? 'bad' : 'good'}>{checked.first_bad ? w('chainBad', checked.first_bad) : w('chainGood', checked.entries)}</Note>}
       <div class="scroll" tabIndex={0}>

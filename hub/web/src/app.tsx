@@ -13,6 +13,7 @@ import { InboxPage, ReviewPage, VerifyPage } from './inbox';
 import { type Coverage, isStaff, ModelContext, seesFigures, type Session, type Station, type TownCatalog, type TownStatus } from './model';
 import { w } from './messages';
 import { coverageText, Overview } from './overview';
+import { QualityPage, QualityRowsPage } from './quality';
 import { RecordPage, RegistersPage } from './records';
 import { StationsPage } from './stations';
 import { SummaryPage } from './summary';
@@ -35,6 +36,7 @@ function Menu(props: { session: Session; here: string; waits: number }) {
         {seesFigures(s) && link('summary', w('summary'))}
         {isStaff(s) && link('inbox', props.waits ? `${w('inbox')} (${props.waits})` : w('inbox'))}
         {isStaff(s) && link('list', w('registers'))}
+        {isStaff(s) && link('quality', w('quality'))}
         {seesFigures(s) && link('stations', w('stations'))}
         {(s.role === 'security' || s.role === 'admin') && link('accounts', w('accounts'))}
         {(s.role === 'security' || s.role === 'auditor') && link('audit', w('audit'))}
@@ -54,6 +56,8 @@ function Page(props: { parts: string[]; session: Session }) {
       return <FigurePage id={a ?? ''} key={a} />;
     case 'summary':
       return a ? <VersionPage id={a} key={a} /> : <SummaryPage />;
+    case 'quality':
+      return a ? <QualityRowsPage check={a} key={location.hash} /> : <QualityPage />;
     case 'enter':
       return <EnterPage type={a ?? 'person'} key={a} />;
     case 'change':
@@ -127,7 +131,7 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
   }, []);
   useEffect(() => setMenu(false), [parts.join('/')]);
   if (!catalog) return <Waiting error={error} reload={() => again((n) => n + 1)} />;
-  const waits = status ? status.conflicts + status.duplicates + status.held + status.salvaged : 0;
+  const waits = status ? status.conflicts + status.duplicates + status.held + status.salvaged + status.recovered : 0;
   return (
     <ModelContext.Provider value={{ session: props.session, catalog, stations, status, refresh }}>
       <a class="skip" href="#content" onClick={(e) => (e.preventDefault(), document.getElementById('content')?.focus())}>

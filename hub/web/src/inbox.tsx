@@ -1,15 +1,69 @@
 // The clerk's list of what waits: to verify, changed on both sides, perhaps one person, held, returned.
 import { useState } from 'preact/hooks';
 import { api, get, type RecordRow } from '@common/api';
-import { fieldLabel, fieldOf, typeOf, valueText } from '@common/catalog';
+import { fieldLabel, fieldOf, stateText, typeOf, valueText } from '@common/catalog';
 import { label, timeText } from '@common/i18n';
 import { Button, Note, toast, useData, Waiting } from '@common/ui';
-import { query, type Rows, useModel } from './model';
+import { query, type Rows, today, useModel } from './model';
 import { w, type Word } from './messages';
 import { Ask, RecordTable, StationChoice } from './records';
 import { PAGE, Pager } from './figure';
 
-const LISTS: [string, Word][] = [['conflicts', 'conflicts'], ['duplicates', 'duplicates'], ['held', 'held'], ['returned', 'returned'], ['salvaged', 'salvaged']];
+const LISTS: [string, Word][] = [['conflicts', 'conflicts'], ['duplicates', 'duplicates'], ['held', 'held'], ['returned', 'returned'], ['salvaged', 'salvaged'], ['recovered', 'recovered']];
+const AID_STATES = ['village_checked', 'town_reviewed', 'publicity', 'reported', 'approved'];
+const PETITION_STATES = ['registered', 'accepted', 'handling', 'extended'];
+const DUE_DAYS = 7;
+
+/** Aid cases by the step that they wait for. */
+function AidSteps() {
+  const { catalog } = useModel();
+  const type = typeOf(catalog, 'aid_case');
+  const found = useData(() => Promise.all(AID_STATES.map((s) => get<Rows>(`types/aid_case/records?f.state=${s}&limit=1`).then((page): [string, number] => [s, page.total]))), []);
+  if (!type || !found.data) return <Waiting error={found.error} reload={found.reload} />;
+  const some = found.data.filter(([, n]) => n > 0);
+  return (
+    <section class="card">
+      <h2>{w('aidSteps')}</h2>
+      {some.length === 0 && <p class="quiet">{w('nothing')}</p>}
+      <ul class="todo">
+        {some.map(([state, n]) => (
+          <li key={state}>
+            <a href={`#/list/aid_case?state=${state}`}>
+              {stateText(catalog, type, state)} {w('items', n)}
+            </a>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** Petitions whose next limit (acceptance, else the answer) comes within a week, the most urgent first. */
+function Petitions() {
+  const { stations } = useModel();
+  const found = useData(() => Promise.all(PETITION_STATES.map((s) => get<Rows>(`types/petition/records?f.state=${s}&limit=500`))), []);
+  if (!found.data) return <Waiting error={found.error} reload={found.reload} />;
+  const until = new Date(Date.parse(today()) + DUE_DAYS * 86400000).toISOString().slice(0, 10);
+  const due = found.data
+    .flatMap((page) => page.records)
+    .map((r) => ({ r, on: String((r.state === 'registered' ? r.fields.accept_due : r.fields.finish_due) ?? '') }))
+    .filter(({ on }) => on && on <= until)
+    .sort((a, b) => (a.on < b.on ? -1 : 1));
+  return (
+    <section class="card">
+      <h2>{w('petitionsDue')}</h2>
+      {due.length === 0 && <p class="quiet">{w('nothing')}</p>}
+      <ul class="todo">
+        {due.map(({ r, on }) => (
+          <li key={r.id} class={on < today() ? 'urgent' : undefined}>
+            <a href={`#/record/${r.id}`}>{String(r.fields.reg_no ?? r.label)}</a> {stations.find((s) => s.code === r.village_code)?.name ?? ''} {w('dueOn', on)}{' '}
+            {on < today() && <span class="tag bad">{w('overdue')}</span>}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
 
 export function InboxPage() {
   const { catalog, status } = useModel();
@@ -51,6 +105,8 @@ export function InboxPage() {
             ))}
           </ul>
         </section>
+        <AidSteps />
+        <Petitions />
       </div>
     </>
   );
@@ -289,12 +345,28 @@ export function ReviewPage(props: { kind: string }) {
   };
   const title = LISTS.find(([name]) => name === props.kind)?.[1] ?? 'inbox';
   const rows = list.data.rows;
+  const decidable = props.kind === 'recovered' || props.kind === 'salvaged';
+  const decide = (id: number, accept: boolean) =>
+    api<{ done: number }>('POST', `review/${props.kind}/decide`, { id, accept }).then(
+      (d) => {
+        toast(w('decided', d.done));
+        done();
+      },
+      (e: Error) => toast(e.message),
+    );
   return (
     <>
       <h1>
         {w(title)} <small>{w('items', rows.length)}</small>
       </h1>
       {rows.length === 0 && <p class="quiet">{w('nothing')}</p>}
+      {decidable && rows.length > 0 && (
+        <div class="actions">
+          <Button kind="main" onClick={() => decide(0, true)}>
+            {w('acceptAll')}
+          </Button>
+        </div>
+      )}
       {props.kind === 'conflicts' && rows.map((row) => <Conflict key={row.id} row={row} done={done} />)}
       {props.kind === 'duplicates' && rows.map((row) => <Pair key={row.records?.map((f) => f.id).join()} row={row} done={done} />)}
       {props.kind !== 'conflicts' && props.kind !== 'duplicates' && rows.length > 0 && (
@@ -305,6 +377,11 @@ export function ReviewPage(props: { kind: string }) {
               {row.at && <span class="quiet">{timeText(row.at)}</span>}
               {row.text && <div>{row.text}</div>}
               {row.waits_for && <div class="quiet">{w('waitsFor', row.waits_for)}</div>}
+              {decidable && (
+                <>
+                  <Button onClick={() => decide(Number(row.id), true)}>{w('accept')}</Button> <Button onClick={() => decide(Number(row.id), false)}>{w('dismiss')}</Button>
+                </>
+              )}
               {props.kind === 'held' && (
                 <Button
                   onClick={() =>

@@ -56,6 +56,7 @@ export interface TownStatus {
   conflicts: number;
   duplicates: number;
   salvaged: number;
+  recovered: number;
   backup_age_s: number | null;
   read_only: boolean;
   coverage: Coverage;

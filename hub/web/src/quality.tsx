@@ -1,0 +1,69 @@
+// What is not right in the records, to be mended: each check opens its rows.
+import { useState } from 'preact/hooks';
+import { get } from '@common/api';
+import { fieldLabel, fieldOf, typeOf } from '@common/catalog';
+import { label } from '@common/i18n';
+import { useData, Waiting } from '@common/ui';
+import { hashQuery } from '@common/route';
+import { ExportButton } from './export';
+import { PAGE, Pager } from './figure';
+import { query, type Rows, type TownCatalog, useModel } from './model';
+import { isWord, w } from './messages';
+import { RecordTable } from './records';
+
+interface Check {
+  check: string;
+  type: string;
+  field: string;
+  n: number;
+}
+
+function nameOf(catalog: TownCatalog, c: Omit<Check, 'n'>): string {
+  const type = typeOf(catalog, c.type);
+  const field = type && fieldOf(type, c.field);
+  const word = `q_${c.check}`;
+  return `${isWord(word) ? w(word) : c.check}：${label(type)}${field ? ` · ${fieldLabel(field)}` : ''}`;
+}
+
+export function QualityPage() {
+  const { catalog } = useModel();
+  const found = useData(() => get<{ checks: Check[] }>('quality'), []);
+  if (!found.data) return <Waiting error={found.error} reload={found.reload} />;
+  return (
+    <>
+      <h1>{w('quality')}</h1>
+      <p class="quiet">{w('qualityText')}</p>
+      {found.data.checks.length === 0 && <p class="quiet">{w('qualityGood')}</p>}
+      <ul class="plain-list">
+        {found.data.checks.map((c) => (
+          <li key={`${c.check}.${c.type}.${c.field}`}>
+            <a href={`#/quality/${c.check}?${query({ type: c.type, field: c.field })}`}>{nameOf(catalog, c)}</a> <span class="tag wait">{w('items', c.n)}</span>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+export function QualityRowsPage(props: { check: string }) {
+  const { catalog } = useModel();
+  const [offset, setOffset] = useState(0);
+  const type = hashQuery().get('type') ?? '';
+  const field = hashQuery().get('field') ?? '';
+  const address = `quality/${props.check}/rows?${query({ type, field })}`;
+  const rows = useData(() => get<Rows>(`${address}&limit=${PAGE}&offset=${offset}`), [address, offset]);
+  if (!rows.data) return <Waiting error={rows.error} reload={rows.reload} />;
+  const name = nameOf(catalog, { check: props.check, type, field });
+  return (
+    <>
+      <h1>
+        {name} <small>{w('items', rows.data.total)}</small>
+      </h1>
+      <p>
+        <a href="#/quality">{w('quality')}</a> <ExportButton type={type} name={name.replace(/[：·/]/g, ' ')} query={address} />
+      </p>
+      <RecordTable type={type} rows={rows.data.records} labels={rows.data.labels ?? {}} />
+      <Pager total={rows.data.total} offset={offset} onMove={setOffset} />
+    </>
+  );
+}
