@@ -246,7 +246,8 @@ static void do_check_sum(struct lm_link *link, const struct lm_node_effect *e)
     struct lm_error err = {0};
     enum lm_sum_outcome outcome = LM_SUM_UNSURE;
 
-    if (lm_nstore_check_sum(link->store, e->sum.sum, &e->sum.cursor, &outcome, &err) != LM_OK) {
+    if (lm_nstore_check_sum(link->store, e->sum.sum, &e->sum.cursor, e->sum.acked_seq, &outcome,
+                            &err) != LM_OK) {
         lm_log(LM_LOG_WARN, "link", "cannot sum up what is here: %s", err.en);
         outcome = LM_SUM_UNSURE;
     }

@@ -169,11 +169,12 @@ enum lm_status lm_nstore_verdict_hints(struct lm_nstore *store, const struct lm_
 enum lm_status lm_nstore_apply_page(struct lm_nstore *store, const struct lm_msg_feed *page,
                                     bool is_bodies, int64_t contact_ms, struct lm_cursor *cursor,
                                     uint64_t *wanted, struct lm_error *err) LM_MUST_USE;
-/* Whether the sum of the digests of all that the hub has given is this, at this cursor; UNSURE when
- * something came or was made since (store/compare.c). */
+/* Whether the sum of the digests of all that the hub has given is this, at this cursor and with the
+ * branch's changes up to acked_seq; UNSURE when something came or was made since (store/compare.c).
+ */
 enum lm_status lm_nstore_check_sum(struct lm_nstore *store, uint64_t sum,
-                                   const struct lm_cursor *cursor, enum lm_sum_outcome *out,
-                                   struct lm_error *err) LM_MUST_USE;
+                                   const struct lm_cursor *cursor, uint64_t acked_seq,
+                                   enum lm_sum_outcome *out, struct lm_error *err) LM_MUST_USE;
 /* What differs from the hub's digests into the wanted list, in a transaction of its own. *wanted: in
  * the list then; *differ_out: of these ids. */
 enum lm_status lm_nstore_compare(struct lm_nstore *store, const struct lm_msg_digests *digests,

@@ -250,6 +250,7 @@ struct lm_node_effect {
         struct {
             uint64_t sum;
             struct lm_cursor cursor;
+            uint64_t acked_seq; /* the sum is with the branch's changes up to here */
         } sum;
         const struct lm_msg_digests *digests;
         const struct lm_msg_offered *offered;
@@ -359,7 +360,7 @@ struct lm_node_session {
     struct lm_cursor applying_next;
     struct lm_mark applying_mark;
     bool applying_has_sum;
-    uint64_t applying_sum;
+    uint64_t applying_sum, applying_acked_seq;
     bool applying_signed;
     uint8_t applying_signature[64];
     int64_t pull_at_ms;   /* mono: when to pull next without a reason */
@@ -380,6 +381,7 @@ struct lm_node_session {
         bool has_sum; /* the last page carried one that was not looked at yet */
         uint64_t sum;
         struct lm_cursor at; /* the node's cursor behind that page */
+        uint64_t acked_seq;  /* that page's */
         bool checking;       /* CHECK_SUM unanswered */
         uint64_t checked;    /* that sum */
         bool same;           /* same_sum was found to be the node's own, in this session */

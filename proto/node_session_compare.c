@@ -21,11 +21,12 @@ void lm_ns_compare_begin(struct lm_ns_step *st)
     s->compare.same = false;
 }
 
-void lm_ns_compare_page(struct lm_node_session *s, bool has_sum, uint64_t sum)
+void lm_ns_compare_page(struct lm_node_session *s, bool has_sum, uint64_t sum, uint64_t acked_seq)
 {
     s->compare.has_sum = has_sum;
     s->compare.sum = sum;
     s->compare.at = s->config.cursor;
+    s->compare.acked_seq = acked_seq;
 }
 
 bool lm_ns_compare_done(const struct lm_node_session *s)
@@ -177,4 +178,5 @@ void lm_ns_compare_pump(struct lm_ns_step *st)
     e = lm_ns_add(st, LM_NX_CHECK_SUM);
     e->sum.sum = s->compare.sum;
     e->sum.cursor = s->compare.at;
+    e->sum.acked_seq = s->compare.acked_seq;
 }

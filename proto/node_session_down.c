@@ -76,6 +76,7 @@ void lm_ns_down_page(struct lm_ns_step *st, const struct lm_msg_feed *page, bool
     s->applying_mark = page->head;
     s->applying_has_sum = page->has_scope_sum && page->done && !is_bodies;
     s->applying_sum = page->scope_sum;
+    s->applying_acked_seq = page->acked.seq;
     s->applying_signed = page->has_signature;
     memcpy(s->applying_signature, page->signature, sizeof(s->applying_signature));
     e = lm_ns_add(st, LM_NX_APPLY_FEED);
@@ -115,7 +116,7 @@ void lm_ns_down_applied(struct lm_ns_step *st, const struct lm_cursor *cursor, u
         return;
     }
     if (s->applying_bodies) {
-        lm_ns_compare_page(s, false, 0); /* they may be newer than the sum of the last page */
+        lm_ns_compare_page(s, false, 0, 0); /* they may be newer than the sum of the last page */
         s->want_at_ms = progress ? 0 : st->now_ms + LM_PULL_AGAIN_MS;
         return;
     }
@@ -127,9 +128,14 @@ void lm_ns_down_applied(struct lm_ns_step *st, const struct lm_cursor *cursor, u
     }
     s->feed_done = s->applying_done;
     if (s->feed_done) {
-        s->done_epoch = s->pull_epoch;
+        /* A late page of an earlier question may have been read before what was acked since. */
+        if (s->applying_acked_seq >= s->config.acked.seq) {
+            s->done_epoch = s->pull_epoch;
+        } else {
+            s->news = true;
+        }
         s->pull_at_ms = st->now_ms + LM_PULL_AGAIN_MS;
-        lm_ns_compare_page(s, s->applying_has_sum, s->applying_sum);
+        lm_ns_compare_page(s, s->applying_has_sum, s->applying_sum, s->applying_acked_seq);
     }
 }
 

@@ -66,7 +66,7 @@ bool lm_ns_down_done(const struct lm_node_session *s); /* caught up, nothing wan
 /* Whether the scope is what the hub has: node_session_compare.c */
 void lm_ns_compare_begin(struct lm_ns_step *st); /* a session begins */
 /* A page was applied that ends the feed; config.cursor is behind it. */
-void lm_ns_compare_page(struct lm_node_session *s, bool has_sum, uint64_t sum);
+void lm_ns_compare_page(struct lm_node_session *s, bool has_sum, uint64_t sum, uint64_t acked_seq);
 void lm_ns_compare_summed(struct lm_ns_step *st, enum lm_sum_outcome outcome); /* on SUM */
 void lm_ns_compare_digests(struct lm_ns_step *st, const struct lm_msg_digests *m);
 void lm_ns_compare_looked(struct lm_ns_step *st, bool ok, uint64_t wanted); /* on COMPARED */

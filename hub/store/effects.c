@@ -352,7 +352,9 @@ enum lm_status lm_effect_apply(struct lm_store *store, const struct lm_effect *f
     enum lm_status status = LM_OK;
 
     if (verdict == LM_V_DUPLICATE) {
-        return LM_OK;
+        /* A PC that was set back sends again what is known, and may lack what it made afterwards. A
+         * page that came before this was acked could not be compared: so it is told once more. */
+        return e->record[0] ? lm_effect_feed(store, f, err) : LM_OK;
     }
     if (verdict == LM_V_HELD) {
         status = put_held(store, f, err);

@@ -51,8 +51,8 @@ static enum lm_status later_count(struct lm_nstore *s, uint64_t *out, struct lm_
 }
 
 enum lm_status lm_nstore_check_sum(struct lm_nstore *store, uint64_t sum,
-                                   const struct lm_cursor *cursor, enum lm_sum_outcome *out,
-                                   struct lm_error *err)
+                                   const struct lm_cursor *cursor, uint64_t acked_seq,
+                                   enum lm_sum_outcome *out, struct lm_error *err)
 {
     struct lm_me me;
     uint64_t wanted = 0, later = 0, here = 0;
@@ -70,7 +70,8 @@ enum lm_status lm_nstore_check_sum(struct lm_nstore *store, uint64_t sum,
     }
     /* Only a state that the sum speaks of: nothing came or was made since. */
     if (st == LM_OK && wanted == 0 && later == 0 && me.head.seq == me.acked.seq &&
-        me.cursor.position == cursor->position && strcmp(me.cursor.id, cursor->id) == 0) {
+        me.head.seq == acked_seq && me.cursor.position == cursor->position &&
+        strcmp(me.cursor.id, cursor->id) == 0) {
         st = each_record(store, add, &here, err);
         *out = here == sum ? LM_SUM_SAME : LM_SUM_DIFFERENT;
     }

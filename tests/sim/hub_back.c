@@ -1,6 +1,6 @@
 /* The hub goes back in time: restored from a backup of any age, or set back in silence as by a
- * virtual machine's snapshot. What must hold (P7): nothing that a PC still has is lost. What the PCs
- * have is noted when it happens, version by version, and looked for when all is at rest. */
+ * virtual machine's snapshot. What must hold (P7): nothing that a PC still has is lost. What the
+ * PCs have is noted when it happens, version by version, and looked for when all is at rest. */
 #include "hub/store/store_internal.h"
 #include "tests/sim/sim.h"
 
@@ -184,6 +184,23 @@ static bool note_record(void *arg, const struct lm_record *rec)
     return true;
 }
 
+/* A PC that goes back itself may not have it any more. */
+void sim_hub_back_forget(const struct sim_node *node)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < back.n_lost; i++) {
+        if (back.lost[i].node != node->index) {
+            back.lost[kept++] = back.lost[i];
+        }
+    }
+    back.n_lost = kept;
+    if (back.went_back) { /* its image may be of a history that is gone */
+        back.distrusted[node->index] = true;
+        back.looked[node->index] = false;
+    }
+}
+
 static void note_what_is_left(void)
 {
     static const char *const types[] = {"consultation", "person", "facility"};
@@ -263,6 +280,41 @@ bool sim_hub_accept_all(void)
     }
     sim->actor = -2;
     return st == LM_OK && out.n > 0;
+}
+
+/* A PC that was set back twice shows a lease that was given up before, as a copy would: a person
+ * looks, and says that it is one PC. */
+void sim_hub_settle_all(void)
+{
+    struct lm_error err = {0};
+
+    for (int i = 0; i < sim->n_nodes && sim->hub_up; i++) {
+        const struct sim_node *node = &sim->nodes[i];
+        struct lm_replica row;
+        size_t n = 0;
+        enum lm_status st;
+
+        if (node->retired ||
+            lm_store_replica_get(sim->hub.store, node->key.replica, &row) != LM_OK ||
+            row.clone_ms == 0) {
+            continue;
+        }
+        sim->actor = -1;
+        st = lm_store_begin(sim->hub.store, &err);
+        if (st == LM_OK) {
+            st = lm_store_settle(sim->hub.store, "李职员", row.station, "只有一台", sim->now_ms, &n,
+                                 &err);
+        }
+        if (st == LM_OK) {
+            st = lm_store_commit(sim->hub.store, &err);
+        }
+        lm_store_rollback(sim->hub.store);
+        sim_note("staff settles pc %d: %s", i, lm_status_name(st));
+        if (sim_disk_dead(DISK_HUB) || lm_store_broken(sim->hub.store)) {
+            sim_hub_crash("died in an act");
+        }
+        sim->actor = -2;
+    }
 }
 
 void sim_hub_back_strike(bool silent)

@@ -226,6 +226,7 @@ static void rest_phase(void)
         step_to(next_event(INT64_MAX, INT64_MAX));
         if (sim->steps % 64 == 0) {
             (void)sim_hub_raise();
+            sim_hub_settle_all();
         }
         quiet = sim_converged() ? quiet + 1 : 0;
         if (quiet == 20 && sim_hub_accept_all()) {

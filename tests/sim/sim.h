@@ -171,6 +171,8 @@ const char *sim_station_code(int station);
 
 /* hub_back.c */
 void sim_hub_back_reset(void);
+void sim_hub_settle_all(void);
+void sim_hub_back_forget(const struct sim_node *node); /* it was set back itself */
 void sim_hub_back_strike(bool silent); /* keeps an image, goes back to one, or confirms */
 /* A person confirms all that was given back. True: something was taken over. */
 bool sim_hub_accept_all(void);

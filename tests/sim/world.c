@@ -405,6 +405,7 @@ void sim_node_go_back(struct sim_node *node)
         sim_fail("sim", "an image cannot be copied");
     }
     node->images = image + 1; /* the later ones are of another history */
+    sim_hub_back_forget(node);
     sim_note("pc %d went back to image %d", node->index, image);
 }
 

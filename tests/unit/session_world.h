@@ -634,6 +634,7 @@ static inline void node_check_sum(struct world *w, const struct lm_node_effect *
 
     assert_int_equal(e->sum.cursor.position, w->node.cursor.position);
     assert_int_equal(e->sum.sum, e->sum.cursor.position);
+    assert_true(e->sum.acked_seq <= w->node.log.n);
     assert_int_equal(wanted_count(&w->node), 0);
     a->ev.sum = LM_SUM_SAME;
     for (uint64_t p = 1; p <= w->node.cursor.position; p++) {
