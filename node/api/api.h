@@ -2,9 +2,9 @@
  * connection of its own, so that a slow page never holds up synchronisation; saves go through the
  * same node/save as the command line's.
  *
- * routes.c: the table of addresses, who may use them, errors; session.c, records.c, search.c,
- * catalog.c, drafts.c, status.c: one subject each. openapi.json describes it and is served; a unit
- * test holds it against the table. */
+ * routes.c: the table of addresses, who may use them, errors; session.c, records.c, batch.c,
+ * search.c, catalog.c, drafts.c, status.c: one subject each. openapi.json describes it and is
+ * served; a unit test holds it against the table. */
 #ifndef LM_NODE_API_H
 #define LM_NODE_API_H
 
@@ -19,6 +19,7 @@
 #define LM_API_ROWS_DEFAULT 100
 
 struct lm_api_search;
+struct lm_issues;
 struct lm_api {
     struct lm_node *node; /* its directory and catalogue; its store is another thread's */
     struct lm_nstore *store;
@@ -50,6 +51,9 @@ json_t *lm_api_record(struct lm_api *api, const struct lm_me *me, const struct l
 /* What a record is called in one line: a person's name, else its first list columns. */
 void lm_api_label(struct lm_api *api, const struct lm_record *rec, char *out, size_t n);
 
+/* [{code, field, text, level}]; what is doubtful ("warn") or wrong ("refuse") with an entry. */
+json_t *lm_api_issues(const struct lm_issues *issues);
+
 enum lm_status lm_api_setup_get(struct lm_api_call *call);
 enum lm_status lm_api_setup(struct lm_api_call *call);
 enum lm_status lm_api_login(struct lm_api_call *call);
@@ -74,6 +78,7 @@ enum lm_status lm_api_catalog(struct lm_api_call *call);
 enum lm_status lm_api_openapi(struct lm_api_call *call);
 enum lm_status lm_api_list(struct lm_api_call *call);
 enum lm_status lm_api_create(struct lm_api_call *call);
+enum lm_status lm_api_batch(struct lm_api_call *call);
 enum lm_status lm_api_check(struct lm_api_call *call);
 enum lm_status lm_api_get(struct lm_api_call *call);
 enum lm_status lm_api_edit(struct lm_api_call *call);

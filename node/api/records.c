@@ -135,7 +135,7 @@ enum lm_status lm_api_get(struct lm_api_call *call)
 
 /* ---- saving ---- */
 
-static json_t *issues_json(const struct lm_issues *issues)
+json_t *lm_api_issues(const struct lm_issues *issues)
 {
     json_t *out = json_array();
 
@@ -158,7 +158,7 @@ static void explain(struct lm_api_call *call, const struct lm_entry_result *resu
         call->err = *first;
     }
     if (result->issues.n > 0) {
-        call->more = json_pack("{s:o}", "issues", issues_json(&result->issues));
+        call->more = json_pack("{s:o}", "issues", lm_api_issues(&result->issues));
     }
 }
 
@@ -210,7 +210,7 @@ static enum lm_status save(struct lm_api_call *call, const struct lm_entry *entr
     st = answer_record(call, result.id);
     if (st == LM_OK) {
         call->response->status = status;
-        (void)json_object_set_new(call->answer, "issues", issues_json(&result.issues));
+        (void)json_object_set_new(call->answer, "issues", lm_api_issues(&result.issues));
     }
     return st;
 }
@@ -266,7 +266,7 @@ enum lm_status lm_api_check(struct lm_api_call *call)
     }
     if (st == LM_OK) {
         call->answer = json_pack("{s:b,s:o,s:o,s:o}", "good", result.issues.n_refused == 0,
-                                 "issues", issues_json(&result.issues), "derived",
+                                 "issues", lm_api_issues(&result.issues), "derived",
                                  derived_json(entry.fields), "after", after ? after : json_null());
         after = NULL;
         st = call->answer ? LM_OK : lm_api_no_memory(call);

@@ -33,6 +33,7 @@ const struct lm_api_route lm_api_routes[] = {
     {"GET", V "returned", LM_API_USER, lm_api_returned},
     {"GET", V "types/{type}/records", LM_API_USER, lm_api_list},
     {"POST", V "types/{type}/records", LM_API_USER, lm_api_create},
+    {"POST", V "types/{type}/batches", LM_API_USER, lm_api_batch},
     {"POST", V "types/{type}/check", LM_API_USER, lm_api_check},
     {"GET", V "records/{id}", LM_API_USER, lm_api_get},
     {"PATCH", V "records/{id}", LM_API_USER, lm_api_edit},

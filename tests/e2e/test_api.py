@@ -152,6 +152,36 @@ class Records(WithPage):
         other = dict(line["fields"], name="测试别人")
         self.error(self.api("POST", "types/person/records", {"id": record_id, "fields": other}, status=409), "key_reused")
 
+    def test_a_batch_is_all_or_nothing_and_one_save(self):
+        """P1, P3: one visit record a person in one transaction; the same batch again is the same save"""
+        people = self.node.add_ids([person() for _ in range(3)])
+        rows = [visit([p])["fields"] for p in people]
+        path, key = "types/visit/batches", uuid7()
+        count = lambda: self.api("GET", "types/visit/records", status=200).json["total"]
+        # The last of three is wrong: nothing is kept, and each fault is named with its row.
+        wrong = self.error(self.api("POST", path, {"key": key, "records": [rows[0], rows[1], {**rows[2], "visit_on": "2025-02-30"}]}, status=422), "bad_date", "visit_on")
+        self.assertEqual(([r["row"] for r in wrong["rows"]], wrong["wrong"], count()), ([2], 1, 0))
+        self.assertEqual(self.api("GET", "pending", status=200).json["records"][0]["type"], "person")
+        made = self.api("POST", path, {"key": key, "records": rows}, status=201).json["records"]
+        self.assertEqual((len({r["id"] for r in made}), count()), (3, 3))
+        # The answer was lost and the program killed: the same again changes nothing and names the same records.
+        self.node.kill()
+        self.node.serve()
+        self.api = Api(self.node.server.ready["http"])
+        self.api.login(*SECRETARY)
+        again = self.api("POST", path, {"key": key, "records": rows}, status=201).json["records"]
+        self.assertEqual(([r["id"] for r in again], count()), ([r["id"] for r in made], 3))
+        for other in (rows[:2], rows + rows[:1], [rows[1], rows[0], rows[2]]):
+            self.error(self.api("POST", path, {"key": key, "records": other}), "key_reused")
+        self.assertEqual(count(), 3)
+        for bad in ({"key": "k", "records": rows}, {"key": uuid7(), "records": []}, {"key": uuid7(), "records": [1]}, {"key": uuid7()}, {"records": rows},
+                    {"key": "../" * 4, "records": rows}, {"key": uuid7(), "records": rows * 200}):
+            self.assertIn(self.api("POST", path, bad).status, (413, 422), bad)
+        self.error(self.api("POST", "types/matter/batches", {"key": uuid7(), "records": [{}]}, status=403), "not_your_type")
+        self.assertEqual(count(), 3)
+        self.node.sync()
+        self.assertEqual(sorted(r["id"] for r in self.t.hub.rows("records", "visit")), sorted(r["id"] for r in made))
+
     def test_two_windows_edit_the_same_field(self):
         record = self.save(person(phone="13900000001"))
         path = f"records/{record['id']}"

@@ -32,6 +32,7 @@ export class ApiError extends Error {
     text: string,
     readonly issues: Issue[] = [],
     readonly present?: RecordRow,
+    readonly rows?: { row: number; issues: Issue[] }[], // of a batch: what is wrong with which
   ) {
     super(text);
   }
@@ -52,7 +53,7 @@ export function onSession(heard: Listener): void {
 async function failure(reply: Response): Promise<ApiError> {
   const document = await reply.json().catch(() => null);
   const error = document?.error ?? { code: 'http', field: '', text: `${t('failed')} (${reply.status})` };
-  return new ApiError(reply.status, error.code, error.field, issueText(error), document?.issues, document?.present);
+  return new ApiError(reply.status, error.code, error.field, issueText(error), document?.issues, document?.present, document?.rows);
 }
 
 export async function api<T>(method: string, path: string, body?: unknown): Promise<T> {

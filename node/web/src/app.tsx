@@ -82,6 +82,10 @@ function Page(props: { parts: string[] }) {
       return <RecordPage id={a ?? ''} key={a} />;
     case 'edit':
       return <EditPage id={a ?? ''} key={a} />;
+    case 'batch':
+      return a === 'visit' ? <Later key={location.hash} load={() => import('./batch').then((m) => m.BatchPage)} /> : <p>{t('notFound')}</p>;
+    case 'household':
+      return <Later key={location.hash} load={() => import('./household').then((m) => () => <m.HouseholdPage no={a ?? ''} />)} />;
     case 'import':
       return <Later key={location.hash} load={() => import('./sheets').then((m) => () => <m.ImportPage type={a ?? ''} />)} />;
     case 'print':

@@ -21,6 +21,13 @@ export function maskId(number: string): string {
   return number.length === 18 ? `${number.slice(0, 6)}********${number.slice(14)}` : number;
 }
 
+/** Households to open at once: the one that was asked for, and those of which several people were found. */
+function households(hits: Hit[], asked: string): [string, number][] {
+  const n = new Map<string, number>();
+  for (const h of hits) if (h.household_no) n.set(h.household_no, (n.get(h.household_no) ?? 0) + 1);
+  return [...n].filter(([no, count]) => count > 1 || no.toLowerCase() === asked.trim().toLowerCase()).slice(0, 3);
+}
+
 function Search() {
   const { catalog } = useModel();
   const [text, setText] = useState('');
@@ -65,6 +72,13 @@ function Search() {
       {error && <Note kind="bad">{error}</Note>}
       <div aria-live="polite">
         {found && found.hits.length === 0 && <p>{t('noHits', found.of)}</p>}
+        {found && households(found.hits, found.of).map(([no, n]) => (
+          <p key={no}>
+            <a class="button plain" href={`#/household/${encodeURIComponent(no)}`}>
+              {t('householdHit', no, n)}
+            </a>
+          </p>
+        ))}
         {found && found.hits.length > 0 && (
           <ul class="hits">
             {found.hits.map((h) => (
@@ -148,7 +162,7 @@ function Todo() {
         )}
         {festival && (
           <li>
-            <a href={`#/new/visit?occasion=${festival.occasion}`}>{t('taskFestival', label(occasion ?? undefined), festival.visited)}</a>
+            <a href={`#/batch/visit?occasion=${festival.occasion}`}>{t('taskFestival', label(occasion ?? undefined), festival.visited)}</a>
           </li>
         )}
         {list.map((d) => (
@@ -164,13 +178,14 @@ function Todo() {
 function DraftLine(props: { draft: { key: string; saved_at: string; body: { fields: Record<string, unknown> } } }) {
   const { catalog } = useModel();
   const { key, saved_at, body } = props.draft;
+  const batch = key === 'batch-visit';
   const type = key.startsWith('new-') ? typeOf(catalog, key.slice(4)) : undefined;
-  const to = key.startsWith('new-') ? `#/new/${key.slice(4)}` : `#/edit/${key.slice(5)}`;
-  const name = typeof body.fields?.['name'] === 'string' ? body.fields['name'] : '';
+  const to = batch ? '#/batch/visit' : key.startsWith('new-') ? `#/new/${key.slice(4)}` : `#/edit/${key.slice(5)}`;
+  const name = typeof body?.fields?.['name'] === 'string' ? body.fields['name'] : '';
   return (
     <li>
       <a href={to}>
-        {t('draftItems', 1)}: {label(type)} {name}
+        {t('draftItems', 1)}: {batch ? t('manyVisits') : label(type)} {name}
       </a>{' '}
       <span class="quiet">{timeText(saved_at)}</span>
     </li>

@@ -64,6 +64,17 @@ export function RecordTable(props: { type: RecordType; page: Page }) {
   );
 }
 
+/** All records of a kind, for what is chosen from on the screen: at most 5,000. */
+export async function everyRecord(type: string, query = ''): Promise<RecordRow[]> {
+  const rows: RecordRow[] = [];
+  for (let offset = 0; offset < 5000; offset += 500) {
+    const page = await get<Page>(`types/${type}/records?limit=500&offset=${offset}${query}`);
+    rows.push(...page.records);
+    if (rows.length >= page.total || page.records.length === 0) break;
+  }
+  return rows;
+}
+
 const PAGE = 50;
 
 export function ListPage(props: { type: string }) {
@@ -89,6 +100,11 @@ export function ListPage(props: { type: string }) {
           <a class="button main" href={`#/new/${type.name}`}>
             {t('add')}
           </a>
+          {type.name === 'visit' && (
+            <a class="button plain" href="#/batch/visit">
+              {t('manyVisits')}
+            </a>
+          )}
           <a class="button plain" href={`#/import/${type.name}`}>
             {t('importTitle')}
           </a>

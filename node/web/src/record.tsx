@@ -9,6 +9,7 @@ import { Button, Dialog, Note, toast, useData, Waiting } from '@common/ui';
 import { hashQuery } from '@common/route';
 import { maskId } from './home';
 import { Mark, RecordTable } from './lists';
+import { Household } from './household';
 import { go, today, useModel } from './model';
 
 interface Change {
@@ -240,6 +241,7 @@ export function RecordPage(props: { id: string }) {
         <Steps type={type} record={record} />
         <Values type={type} record={record} labels={data.data.labels} />
       </section>
+      {type.name === 'person' && !record.deleted && <Household record={record} />}
       <section class="card">
         <h2>{t('related')}</h2>
         <Related record={record} />
