@@ -50,7 +50,7 @@ struct lm_http_route {
 };
 /* address "127.0.0.1:5801" or "[::1]:0"; port 0 = any. routes are copied; the first that fits is
  * taken. Checks Host (a literal address or localhost unless the server was bound elsewhere) and
- * Origin, limits connections (64, 16 an address), body ≤ 1 MiB, idle time 30 s. */
+ * Origin, limits connections (256, 192 an address), body ≤ 1 MiB, idle time 30 s. */
 enum lm_status lm_http_start(const char *address, const struct lm_http_route *routes,
                              size_t n_routes, struct lm_http **out,
                              struct lm_error *err) LM_MUST_USE;

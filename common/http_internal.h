@@ -9,11 +9,12 @@
 #include <stdint.h>
 
 enum {
-    LM_HTTP_CONNECTIONS_MAX = 64,
-    LM_HTTP_CONNECTIONS_PER_ADDRESS_MAX = 16,
+    LM_HTTP_CONNECTIONS_MAX = 256,
+    /* behind a proxy everybody has one address; a browser opens six */
+    LM_HTTP_CONNECTIONS_PER_ADDRESS_MAX = 192,
     LM_HTTP_IDLE_S = 30,
     LM_HTTP_REQUEST_BODY_MAX = 1024 * 1024,
-    LM_HTTP_RESPONSE_BODY_MAX = 4 * 1024 * 1024,
+    LM_HTTP_RESPONSE_BODY_MAX = 64 * 1024 * 1024, /* an audit log of years */
     LM_HTTP_ADDRESS_TEXT = 80,
 };
 

@@ -62,6 +62,11 @@ struct lm_town_labels {
 };
 void lm_town_add_labels(struct lm_town_labels *labels, const struct lm_record *rec);
 
+/* entry.c. After any act about it: when id is a lock of a period, its records are locked or opened
+ * with it, a batch a job, so that villages' pushes are not kept waiting. Done again it goes on
+ * where it was interrupted. */
+enum lm_status lm_town_lock_follows(struct lm_api_call *call, const char *id) LM_MUST_USE;
+
 enum lm_status lm_town_login(struct lm_api_call *call);
 enum lm_status lm_town_session(struct lm_api_call *call);
 enum lm_status lm_town_logout(struct lm_api_call *call);

@@ -5,6 +5,7 @@
  * Signed summaries have routes of their own (snapshots.c): their figures are nobody's to type. */
 #include "hub/acts.h"
 #include "hub/api/api.h"
+#include "hub/periods.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +17,7 @@ struct save {
     const json_t *was;
     enum lm_town_sight sight;
     struct lm_act_result done;
-    json_t *after, *present;
+    json_t *after;
 };
 
 static json_t *issues_json(const struct lm_issues *issues)
@@ -78,9 +79,14 @@ static enum lm_status save_job(struct lm_hub *hub, void *arg, struct lm_error *e
     memset(&s->done, 0, sizeof s->done);
     lm_issues_init(&s->done.issues);
     lm_arena_init(&arena, ARENA_BYTES);
-    if (s->act.id && s->act.op != LM_OP_CREATE && s->was) {
+    if (s->act.id && s->act.op != LM_OP_CREATE) {
         st = read(hub->store, &arena, s->act.id, &rec);
-        st = st == LM_OK ? still_stands(s, rec, err) : st;
+        if (st == LM_OK && strcmp(lm_record_text(rec, LM_C_STATE), "locked") == 0) {
+            st = lm_fail(err, LM_ERR_DENIED, "locked", "state",
+                         "所在的报告期已锁定，不能再改；请先解锁，或另录一条更正。",
+                         "Its reporting period is locked: open it first, or enter a correction.");
+        }
+        st = st == LM_OK && s->was ? still_stands(s, rec, err) : st;
     }
     if (st == LM_OK && to && strcmp(to, "verified") == 0) {
         if (s->act.op == LM_OP_CREATE && strcmp(s->act.type, "opening_balance") == 0) {
@@ -98,6 +104,32 @@ static enum lm_status save_job(struct lm_hub *hub, void *arg, struct lm_error *e
         s->after = lm_town_record(rec, s->sight);
     }
     lm_arena_free(&arena);
+    return st;
+}
+
+struct follow {
+    const char *user, *id;
+    size_t n;
+};
+
+static enum lm_status follow_job(struct lm_hub *hub, void *arg, struct lm_error *err)
+{
+    struct follow *f = arg;
+
+    return lm_period_apply(hub->store, f->user, f->id, lm_clock_wall_ms(), &f->n, err);
+}
+
+enum lm_status lm_town_lock_follows(struct lm_api_call *call, const char *id)
+{
+    struct follow f = {.user = call->session->user, .id = id};
+    const char *type = lm_store_type_of(call->api->store, id);
+    enum lm_status st = LM_OK;
+
+    if (type && strcmp(type, "period_lock") == 0) {
+        do {
+            st = lm_server_do(call->api->server, follow_job, &f, &call->err);
+        } while (st == LM_OK && f.n == LM_PERIOD_BATCH);
+    }
     return st;
 }
 
@@ -121,6 +153,9 @@ static enum lm_status save(struct lm_api_call *call, struct save *s, const char 
         if (s->done.issues.n > 0) {
             call->more = json_pack("{s:o}", "issues", issues_json(&s->done.issues));
         }
+    }
+    if (st == LM_OK) {
+        st = lm_town_lock_follows(call, s->done.id);
     }
     if (st == LM_OK) {
         st =

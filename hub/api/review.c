@@ -162,6 +162,9 @@ enum lm_status lm_town_approve(struct lm_api_call *call)
         (void)snprintf(detail, sizeof detail, "%zu/%zu", a.done, json_array_size(a.ids));
         st = lm_town_log(call, "approve", type->name, "", detail);
     }
+    for (i = 0; st == LM_OK && i < json_array_size(a.ids); i++) {
+        st = lm_town_lock_follows(call, json_string_value(json_array_get(a.ids, i)));
+    }
     call->answer = json_pack("{s:I,s:o}", "approved", (json_int_t)a.done, "left", a.left);
     return st != LM_OK || call->answer ? st : lm_api_no_memory(call);
 }
@@ -268,7 +271,10 @@ enum lm_status lm_town_send_back(struct lm_api_call *call)
         st = lm_fail(&call->err, LM_ERR_INVALID, "required", "note", "请写明退回的原因。",
                      "Say why it is sent back.");
     }
-    return st == LM_OK ? run(call, send_back, &a, "send_back") : st;
+    if (st == LM_OK) {
+        st = run(call, send_back, &a, "send_back");
+    }
+    return st == LM_OK ? lm_town_lock_follows(call, id) : st;
 }
 
 /* POST review/conflicts/{id}/resolve {"keep":n} */

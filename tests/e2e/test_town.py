@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import sqlite3
+import threading
 import zipfile
 from urllib.parse import quote
 from xml.etree import ElementTree
@@ -289,6 +290,24 @@ class Page(WithTown):
         db.close()
         self.assertEqual(self.role("auditor")("GET", "audit?verify=1", status=200).json["first_bad"], log["rows"][0]["n"])
 
+    def test_a_locked_period_takes_its_records_along(self):
+        """P11: what is verified and dated in a locked period is locked with it, and nobody changes it; opened, it is as before"""
+        late = self.node.add_ids([visit([self.people[1]], visit_on="2025-06-01", occasion_year=2025)])
+        self.node.sync()
+        self.clerk("POST", "review/approve", {"type": "visit", "ids": self.visits + late}, status=200)
+        lock = self.clerk("POST", "types/period_lock/records", {"fields": {"from_on": "2025-01-01", "to_on": "2025-03-31", "locked_on": "2025-07-01"}}, status=201).json["id"]
+        self.assertEqual(self.row(self.visits[0], "visit")["state"], "verified")
+        self.clerk("PATCH", f"records/{lock}", {"fields": {"state": "verified"}}, status=200)
+        self.assertEqual([self.row(v, "visit")["state"] for v in self.visits + late], ["locked", "verified"])
+        self.error(self.clerk("PATCH", f"records/{self.visits[0]}", {"fields": {"gift_fen": 1}}, status=403), "locked")
+        self.error(self.clerk("PATCH", f"records/{self.visits[0]}", {"delete_reason": "试试"}, status=403), "locked")
+        self.node.sync()
+        self.assertNotEqual(self.node.run("add", "-", stdin=json.dumps({"id": self.visits[0], "fields": {"gift_fen": 1}}) + "\n", check=False).rc, 0)
+        self.assertEqual(self.leader("GET", "counts?indicators=I12", status=200).json["indicators"]["I12"]["value"], 2)
+        self.clerk("POST", f"records/{lock}/return", {"note": "还要补录"}, status=200)
+        self.assertEqual(self.row(self.visits[0], "visit")["state"], "verified")
+        self.hub.verify()
+
     def test_quality_opens_its_rows(self):
         """P10: what is missing, dangling or doubtful is counted, and each count opens its records"""
         old = self.node.add_ids([person(name="王同名"), person(name="老人", id_no=..., id_status="missing", id_status_reason="无证", birth_on="1920-05-01", sex="1")])
@@ -430,3 +449,84 @@ class Page(WithTown):
             self.assertIn(answer.status, (400, 422), answer)
         for path in ("types/%00/records", "types/person/records?limit=0", "types/person/records?offset=-1", "counts/..%2f/rows", "review/x", "records/x"):
             self.assertIn(self.clerk.raw("GET", "/api/v1/" + path, None, cookie).status, (400, 404, 422), path)
+
+
+HOSTILE = ('<img src=x onerror="window.hit=1">', "'; DROP TABLE r_person; --", '=HYPERLINK("http://evil","x")', "{I12}", "%s%n", "\u202e反", "' OR '1'='1")
+
+
+class Guests(WithTown):
+    def test_leaders_get_no_number_from_any_route(self):
+        """P11: whatever a leader or an auditor asks, no ID number, phone or name comes out, in answers or in errors"""
+        secrets = []
+        for record in self.people:
+            fields = self.row(record)["fields"]
+            secrets += [fields["id_no"], fields["name"]]
+        self.clerk("POST", f"records/{self.people[0]}/reveal", {"reason": "核对"}, status=200)
+        for role in ("leader", "auditor", "security"):
+            api = self.role(role)
+            for path, methods in api.document["paths"].items():
+                for method in methods:
+                    if method != "get":
+                        continue
+                    name = path.removeprefix("/api/v1/").replace("{type}", "person").replace("{id}", self.people[0]).replace("{indicator}", "I12")
+                    name = name.replace("{kind}", "duplicates").replace("{check}", "missing").replace("{token}", "x").replace("{name}", "x")
+                    for more in ("", f"?q={quote(secrets[1])}", f"?f.id_no={secrets[0]}", "?indicators=I09&by=village", f"?by=village&key={village_code(1)}"):
+                        text = api.raw("GET", "/api/v1/" + name + more, None, {"Cookie": api.cookie}).raw.decode()
+                        for secret in secrets:
+                            self.assertNotIn(secret, text, f"{role} {name}{more}")
+
+    def test_hostile_texts_in_every_text_field(self):
+        """what somebody types stays text: in the database, in the views, in queries and in what is taken away"""
+        types = {t["name"]: t for t in self.clerk("GET", "catalog", status=200).json["types"]}
+        fields = [f["name"] for f in types["notice"]["fields"] if f["type"] == "text" and f["entered"] and not f.get("common")]
+        self.assertEqual(set(fields), {"title", "body"})
+        for text in HOSTILE:
+            made = self.clerk("POST", "types/notice/records", {"fields": {"title": text[:80], "body": text, "published_on": "2025-01-01", "need_receipt": False}})
+            if made.status == 201:
+                self.assertEqual(self.clerk("GET", f"records/{made.json['id']}", status=200).json["fields"]["body"], text)
+                self.assertEqual(self.clerk("GET", f"types/notice/records?q={quote(text)}", status=200).json["total"], 1)
+                self.assertEqual(self.clerk("GET", f"types/notice/records?f.title={quote(text[:80])}", status=200).json["total"], 1)
+            else:
+                self.assertEqual(made.status, 422)
+            for path in ("types/person/records?station=", "types/person/records?f.state=", "counts?station=", "counts?by=", "quality/missing/rows?type=person&field=",
+                         "search?q=", "targets?year=", "audit?what=", "review/returned?station="):
+                answer = (self.role("auditor") if path.startswith("audit") else self.clerk)("GET", path + quote(text))
+                self.assertIn(answer.status, (200, 404, 422), f"{path}{text}: {answer}")
+        self.assertEqual(self.hub.rows("records", "person")[0]["type"], "person")
+        self.hub.verify()
+
+    def test_twenty_at_once_while_nodes_drain(self):
+        """P4, P10: twenty people read and enter while villages push; every answer is right, every change arrives"""
+        apis = [Api(self.address) for _ in range(20)]
+        self.role("clerk"), self.role("leader")
+        for i, api in enumerate(apis):
+            api.login("clerk1" if i % 2 else "leader1", SECOND)
+        for node in (self.t.v[1], self.t.v[2]):
+            node.add_ids([consultation() for _ in range(300)])
+        failures = []
+
+        def act(i, api):
+            try:
+                for k in range(6):
+                    api("GET", "counts?indicators=I19v&by=village", status=200)
+                    if i % 2:
+                        api("POST", "types/consultation/records", {"station": village_code(1), "fields": consultation()["fields"]}, status=201)
+                    api("GET", "stations", status=200)
+            except Exception as e:  # noqa: BLE001: told below
+                failures.append(f"{i}: {e}")
+
+        def drain(node):
+            try:
+                node.sync()
+            except Exception as e:  # noqa: BLE001
+                failures.append(str(e))
+
+        threads = [threading.Thread(target=act, args=pair) for pair in enumerate(apis)]
+        threads += [threading.Thread(target=drain, args=(self.t.v[n],)) for n in (1, 2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(failures, [])
+        self.assertEqual(self.clerk("GET", "types/consultation/records?limit=1", status=200).json["total"], 600 + 60)
+        self.hub.verify()

@@ -1,5 +1,6 @@
 /* The HTTP server, asked over raw sockets. */
 #include "common/http.h"
+#include "common/http_internal.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -49,7 +50,7 @@ static void too_much(void *arg, const struct lm_http_request *request,
 
     (void)arg;
     (void)request;
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i <= LM_HTTP_RESPONSE_BODY_MAX / (int)sizeof(block); i++) {
         lm_buf_add(&response->body, block, sizeof(block));
     }
 }
@@ -310,15 +311,15 @@ static void test_rubbish(void **state)
     assert_int_equal(f->calls, 1);
 }
 
-/* Sixteen connections an address; the next is closed, and there is room again when one has gone. */
+/* So many connections an address; the next is closed, and there is room again when one has gone. */
 static void test_connection_limit(void **state)
 {
     struct fixture *f = *state;
     const char *text = "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n";
     char byte;
-    int fds[16], more;
+    int fds[LM_HTTP_CONNECTIONS_PER_ADDRESS_MAX], more;
 
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < LM_HTTP_CONNECTIONS_PER_ADDRESS_MAX; i++) {
         fds[i] = dial(f);
         assert_int_equal(send(fds[i], text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
         assert_int_equal(recv(fds[i], &byte, 1, 0), 1);
@@ -327,7 +328,7 @@ static void test_connection_limit(void **state)
     (void)send(more, text, strlen(text), MSG_NOSIGNAL);
     assert_true(recv(more, &byte, 1, 0) <= 0);
     close(more);
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < LM_HTTP_CONNECTIONS_PER_ADDRESS_MAX; i++) {
         close(fds[i]);
     }
 }

@@ -69,7 +69,7 @@ function Page(props: { parts: string[]; session: Session }) {
     case 'review':
       return <ReviewPage kind={a ?? ''} key={a} />;
     case 'list':
-      return <RegistersPage type={a ?? 'person'} key={a} />;
+      return <RegistersPage type={a ?? 'person'} key={location.hash} />;
     case 'record':
       return <RecordPage id={a ?? ''} key={a} />;
     case 'stations':

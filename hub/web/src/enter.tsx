@@ -12,6 +12,8 @@ import { w } from './messages';
 import { Choice } from './overview';
 
 const NOT_HERE = ['state', 'village_code', 'delete_reason', 'correction_of', 'return_note', 'close_note', 'merged_into', 'dup_key'];
+/** Steps that take a record out of what counts. */
+const LAST = ['cancelled', 'withdrawn', 'deceased', 'moved_out', 'rejected', 'not_accepted'];
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
 const nameOf = (field: string): string => field.split(/[.[]/)[0] ?? '';
 
@@ -171,6 +173,7 @@ export function Steps(props: { record: RecordRow; type: RecordType; done: () => 
   const r = props.record;
   const steps = props.type.transitions.filter((x) => x.from === r.state && x.town && x.to !== 'returned' && x.to !== 'merged');
   const step = (to: string) =>
+    (!LAST.includes(to) || window.confirm(w('stepSure', stateText(catalog, props.type, to)))) &&
     api('PATCH', `records/${r.id}`, { fields: { state: to }, was: { state: r.state } }).then(
       () => {
         toast(w('stepDone', stateText(catalog, props.type, to)));

@@ -58,14 +58,46 @@ export function StationChoice(props: { value: string; onChange: (code: string) =
   return <Choice text={w('stations')} name="station" value={props.value} options={[['', w('allStations')], ...stations.map((s): [string, string] => [s.code, s.name])]} onChange={props.onChange} />;
 }
 
+interface View {
+  name: string;
+  to: string;
+}
+
+/** Filters that somebody keeps, in this browser, for themselves. */
+function Views(props: { here: string }) {
+  const { session } = useModel();
+  const place = `views.${session.user}`;
+  const [views, setViews] = useState<View[]>(() => JSON.parse(localStorage.getItem(place) ?? '[]') as View[]);
+  const [asking, setAsking] = useState(false);
+  const put = (next: View[]) => {
+    localStorage.setItem(place, JSON.stringify(next.slice(0, 30)));
+    setViews(next);
+  };
+  return (
+    <p class="no-print">
+      {views.length > 0 && <span class="quiet">{w('views')}：</span>}
+      {views.map((v) => (
+        <span class="picked" key={v.name}>
+          <a href={`#${v.to}`}>{v.name}</a>
+          <button type="button" aria-label={`${w('dropView')} ${v.name}`} onClick={() => put(views.filter((x) => x !== v))}>
+            ×
+          </button>
+        </span>
+      ))}
+      <Button onClick={() => setAsking(true)}>{w('keepView')}</Button>
+      {asking && <Ask title={w('keepView')} text={w('viewName')} go={w('keepView')} onClose={() => setAsking(false)} onDone={async (name) => put([...views.filter((v) => v.name !== name), { name, to: props.here }])} />}
+    </p>
+  );
+}
+
 export function RegistersPage(props: { type: string }) {
   const { catalog } = useModel();
   const asked = hashQuery();
   const type = typeOf(catalog, props.type) ?? typeOf(catalog, 'person')!;
   const [station, setStation] = useState(asked.get('station') ?? '');
   const [state, setState] = useState(asked.get('state') ?? '');
-  const [typed, setTyped] = useState('');
-  const [q, setQ] = useState('');
+  const [typed, setTyped] = useState(asked.get('q') ?? '');
+  const [q, setQ] = useState(asked.get('q') ?? '');
   const [offset, setOffset] = useState(0);
   const list = useData(() => get<Rows>(`types/${type.name}/records?${query({ station, 'f.state': state, q, limit: PAGE, offset })}`), [type.name, station, state, q, offset]);
   const move = (set: (v: string) => void) => (v: string) => {
@@ -98,6 +130,7 @@ export function RegistersPage(props: { type: string }) {
         </label>
         <Button type="submit">{w('find')}</Button>
       </form>
+      <Views here={`/list/${type.name}?${query({ station, state, q })}`} />
       {!list.data ? (
         <Waiting error={list.error} reload={list.reload} />
       ) : (
@@ -233,7 +266,7 @@ export function RecordPage(props: { id: string }) {
       <section class="card">
         <dl class="values">
           {type.fields
-            .filter((f) => !f.common && f.name in r.fields && valueText(catalog, f, r.fields[f.name], r.labels) !== '')
+            .filter((f) => !f.common && f.type !== 'hex' && f.name in r.fields && valueText(catalog, f, r.fields[f.name], r.labels) !== '')
             .map((f) => (
               <div key={f.name}>
                 <dt>{fieldLabel(f)}</dt>
