@@ -135,7 +135,10 @@ void lm_ns_down_applied(struct lm_ns_step *st, const struct lm_cursor *cursor, u
             s->news = true;
         }
         s->pull_at_ms = st->now_ms + LM_PULL_AGAIN_MS;
-        lm_ns_compare_page(s, s->applying_has_sum, s->applying_sum, s->applying_acked_seq);
+        /* A late page may also be older than BODIES that came since. */
+        lm_ns_compare_page(
+            s, s->applying_has_sum && s->applying_mark.position >= s->config.seen.position,
+            s->applying_sum, s->applying_acked_seq);
     }
 }
 

@@ -313,6 +313,13 @@ void sim_hub_settle_all(void)
         if (sim_disk_dead(DISK_HUB) || lm_store_broken(sim->hub.store)) {
             sim_hub_crash("died in an act");
         }
+        for (size_t p = 0; sim->hub_up && p < sim->server->n_peers; p++) { /* as `serve` does */
+            struct lm_hub_peer *peer = sim->server->peers[p];
+
+            if (lm_store_replica_get(sim->hub.store, peer->row.number, &peer->row) != LM_OK) {
+                sim_note("a replica's row cannot be read");
+            }
+        }
         sim->actor = -2;
     }
 }
