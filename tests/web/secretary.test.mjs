@@ -184,6 +184,9 @@ test('two windows on one record: nobody overwrites what he has not seen', async 
   await other.click('button[type=submit]');
   await other.waitForSelector('.values');
   assert.equal(rows('person')[0].fields.phone, '13900000002');
+  await other.waitForSelector('.history li');
+  const told = await other.textContent('.history'); // who, and from what to what
+  assert.ok(told.includes('王秘书') && told.includes('（未填） → 13900000001') && told.includes('13900000001 → 13900000002'), told);
   await other.context().close();
 });
 

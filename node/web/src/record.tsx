@@ -1,7 +1,7 @@
 // One record: its card, its form, what belongs to it, its history.
 import { useState } from 'preact/hooks';
 import { api, get, type RecordRow } from '@common/api';
-import { codeText, fieldLabel, fieldOf, stateText, typeOf, valueText, type RecordType } from '@common/catalog';
+import { codeText, fieldLabel, fieldOf, stateText, typeOf, valueText, type Field, type RecordType } from '@common/catalog';
 import { shownValue } from '@common/fields';
 import { RecordForm } from '@common/form';
 import { label, t, timeText } from '@common/i18n';
@@ -86,9 +86,21 @@ function History(props: { type: RecordType; id: string; rev: string }) {
   const op: Record<string, string> = { create: t('created'), edit: t('edited'), delete: t('deleted'), undelete: t('undeleted') };
   if (!history.data) return <Waiting error={history.error} reload={history.reload} />;
   if (history.data.changes.length === 0) return <p class="quiet">{t('historyNone')}</p>;
+  const changes = [...history.data.changes].reverse(); // the newest first
+  const words = (field: Field, value: unknown): string => {
+    if (value === undefined || value === null) return t('notFilled');
+    if (field.format === 'idno' || field.name === 'bank_account') return maskId(String(value));
+    if (field.name === 'state') return codeText(catalog, props.type.states, value);
+    return shownValue(catalog, field, value) || valueText(catalog, field, value) || t('notFilled');
+  };
+  /** What the change before this one had set, when this PC knows of one that did; a creation set all that it had. */
+  const before = (at: number, name: string): { value: unknown } | null => {
+    const found = changes.slice(at + 1).find((c) => c.op === 'create' || (c.fields && name in c.fields));
+    return found ? { value: found.fields?.[name] } : null;
+  };
   return (
     <ol class="history">
-      {[...history.data.changes].reverse().map((c, i) => (
+      {changes.map((c, i) => (
         <li key={i}>
           <span class="quiet">{c.at ? timeText(c.at) : ''}</span> <b>{c.user}</b> {op[c.op] ?? c.op}
           {c.op !== 'create' && c.fields && (
@@ -96,10 +108,11 @@ function History(props: { type: RecordType; id: string; rev: string }) {
               {Object.entries(c.fields).map(([name, value]) => {
                 const field = fieldOf(props.type, name);
                 if (!field) return null;
-                const words = field.format === 'idno' ? maskId(String(value ?? '')) : name === 'state' ? codeText(catalog, props.type.states, value) : shownValue(catalog, field, value) || valueText(catalog, field, value);
+                const was = before(i, name);
                 return (
                   <li key={name}>
-                    {fieldLabel(field)}: {words || t('notFilled')}
+                    {fieldLabel(field)}: {was ? `${words(field, was.value)} → ` : ''}
+                    {words(field, value)}
                   </li>
                 );
               })}
