@@ -51,6 +51,12 @@ void lm_ns_down_page(struct lm_ns_step *st, const struct lm_msg_feed *page, bool
         lm_ns_log(st, "page that was not asked for", page->from.position);
         return;
     }
+    if (page->head.position < s->config.seen.position) {
+        /* Read before something that is here: its bodies would put older values back, and the
+         * feed has passed the newer ones. */
+        lm_ns_log(st, "page older than what was seen", page->head.position);
+        return; /* asked again */
+    }
     if (!is_bodies && !cursor_equal(&page->from, &s->config.cursor) &&
         !LM_BREAK(PAGE_FROM_ANYWHERE)) {
         lm_ns_log(st, "page that does not start at the cursor", page->from.position);
@@ -135,10 +141,7 @@ void lm_ns_down_applied(struct lm_ns_step *st, const struct lm_cursor *cursor, u
             s->news = true;
         }
         s->pull_at_ms = st->now_ms + LM_PULL_AGAIN_MS;
-        /* A late page may also be older than BODIES that came since. */
-        lm_ns_compare_page(
-            s, s->applying_has_sum && s->applying_mark.position >= s->config.seen.position,
-            s->applying_sum, s->applying_acked_seq);
+        lm_ns_compare_page(s, s->applying_has_sum, s->applying_sum, s->applying_acked_seq);
     }
 }
 

@@ -80,6 +80,41 @@ static void test_differences_are_mended(void **state)
     }
 }
 
+/* BODIES that were read before a page which has been applied would put older values back, and the
+ * feed never brings the newer ones again. */
+static void test_late_pages_are_dropped(void **state)
+{
+    (void)state;
+    for (int bodies = 0; bodies < 2; bodies++) {
+        struct world *w = at_rest(3);
+        struct lm_node_event ev = {.kind = LM_NE_MESSAGE};
+        struct lm_msg_feed page = {.session = w->ns.session,
+                                   .branch = w->ns.config.branch,
+                                   .from = w->ns.config.cursor,
+                                   .next = w->ns.config.cursor,
+                                   .head = w->ns.config.seen,
+                                   .done = true};
+        struct lm_buf buf;
+
+        lm_buf_init(&buf, 4096);
+        page.head.position--;
+        page.acked = log_head(&w->node.log, w->node.log.n);
+        lm_feed_pack(&buf, &page);
+        w->ns.pulling = bodies == 0; /* asked for again */
+        w->ns.wanting = bodies == 1;
+        lm_arena_reset(&w->narena);
+        ev.message.kind = bodies ? LM_MSG_BODIES : LM_MSG_FEED;
+        ev.message.body = buf.data;
+        ev.message.n = buf.len;
+        ev.message.arena = &w->narena;
+        node_event(w, &ev);
+        assert_false(w->ns.applying);
+        assert_true(bodies ? w->ns.wanting : w->ns.pulling);
+        lm_buf_free(&buf);
+        world_free(w);
+    }
+}
+
 /* The hub's own sum is wrong, or a row here cannot be written: compared once an hour, no more. */
 static void test_what_cannot_be_mended(void **state)
 {
@@ -107,6 +142,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_differences_are_mended),
+        cmocka_unit_test(test_late_pages_are_dropped),
         cmocka_unit_test(test_what_cannot_be_mended),
     };
 
