@@ -20,12 +20,15 @@ import time
 # Each with the seed from which it is looked for (those before it do not notice: it saves time, and a simulation that changes goes on
 # to others), and the faults beside the usual ones.
 NOTICED = {
+    'ack-before-commit': (1, 'loss'),
     'blind-echo': (1, 'loss'),
     'coverage-by-node': (1, 'loss'),
     'cursor-before-page': (102, 'loss'),
     'cursor-kept': (1, 'loss'),
+    'dedupe-by-seq': (27, ''),
     'equal-conflicts': (20, 'loss'),
     'feed-only-applied': (1, 'loss'),
+    'fork-drops-unsent': (27, ''),
     'gap-accepted': (1, 'loss'),
     'held-refused': (1, ''),
     'hlc-below-base': (9, 'loss'),
@@ -37,6 +40,7 @@ NOTICED = {
     'nothing-offered': (1, 'loss'),
     'rank-without-base': (4, ''),
     'return-stays': (25, ''),
+    'save-before-commit': (1, ''),
     'seen-uncompared': (47, 'loss'),
     'want-dropped-early': (70, 'loss'),
     'want-not-stored': (1, 'loss'),

@@ -134,7 +134,7 @@ void sim_fault_strike(void)
             sim_hub_crash("killed");
             break;
         case 1:
-            sim->hub_crash = CRASH_BEFORE_COMMIT;
+            sim->hub_crash = sim->steps % 2 ? CRASH_BEFORE_COMMIT : CRASH_IN_COMMIT;
             break;
         case 2:
             sim->hub_crash = CRASH_AFTER_COMMIT;

@@ -85,6 +85,27 @@ void sim_net_tear(int node)
     }
 }
 
+void sim_net_deliver(void)
+{
+    for (size_t i = 0; i < n_flights; i++) {
+        if (!flights[i].to_hub) {
+            flights[i].at_ms = sim->now_ms;
+        }
+    }
+    for (int i = 0; i < sim->n_nodes; i++) {
+        struct sim_node *node = &sim->nodes[i];
+
+        if (node->up && sim_net_due_for(i)) {
+            sim->actor = i;
+            lm_link_round(&node->link, NULL, 0, NULL, 0);
+            if (sim_disk_dead(i)) {
+                sim_node_crash(node, "died while syncing");
+            }
+        }
+    }
+    sim->actor = -1;
+}
+
 static bool cut_off(const struct lm_dealer *d)
 {
     return !sim->hub_up || !the_router || sim->nodes[d->node].away_ms > sim->now_ms;

@@ -69,6 +69,13 @@ static void hub_round(void)
         sim_hub_crash("before COMMIT");
         return;
     }
+    if (sim->hub_crash == CRASH_IN_COMMIT && sim->server->in_round) {
+        sim_disk_die_after(DISK_HUB, 0);
+        lm_server_end_round(sim->server);
+        sim_net_deliver(); /* the network has what was sent before the power went */
+        sim_hub_crash("in COMMIT");
+        return;
+    }
     if (sim->hub_crash == CRASH_AFTER_COMMIT && sim->server->in_round) {
         sim->hub_mute = true;
         lm_server_end_round(sim->server);

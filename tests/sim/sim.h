@@ -109,7 +109,7 @@ struct sim {
     struct lm_server *server;
     bool hub_up;
     int64_t hub_restart_ms, hub_tick_ms;
-    enum { CRASH_NONE, CRASH_BEFORE_COMMIT, CRASH_AFTER_COMMIT } hub_crash;
+    enum { CRASH_NONE, CRASH_BEFORE_COMMIT, CRASH_IN_COMMIT, CRASH_AFTER_COMMIT } hub_crash;
     bool hub_mute; /* the process is gone: what it sends goes nowhere */
     struct sim_node nodes[SIM_NODES_MAX];
     int n_nodes;
@@ -136,6 +136,8 @@ void sim_fail(const char *name, const char *fmt, ...) LM_PRINTF(2, 3);
 /* net.c */
 void sim_net_reset(void);
 void sim_net_tear(int node);   /* -1 = every connection */
+/* Nodes get now what the hub has sent them. */
+void sim_net_deliver(void);
 int64_t sim_net_next_ms(void); /* true time of the next delivery; INT64_MAX = none */
 bool sim_net_due_for_hub(void);
 bool sim_net_due_for(int node);

@@ -95,11 +95,13 @@ static bool save(struct sim_node *node, const struct lm_entry *entry, char id_ou
     if (st == LM_OK) {
         st = lm_node_saver_flush(&saver, &err);
     }
+    if (st == LM_OK) {
+        note_save(node, &before); /* now: this is what the page tells a person */
+    }
     lm_node_saver_free(&saver);
     sim_note("pc %d saves %s: %s %s", node->index, entry->type ? entry->type : "edit",
              lm_status_name(st), err.code);
     if (st == LM_OK) {
-        note_save(node, &before);
         (void)snprintf(id_out, 40, "%s", result.id);
     }
     sim->actor = -2;

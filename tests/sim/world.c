@@ -209,6 +209,8 @@ void sim_hub_start(void)
     sim->hub_up = true;
     sim->hub_tick_ms = sim->now_ms + 1000;
     sim_note("hub up");
+    sim_check_step(); /* what nodes believe of it, before they hear of it again */
+    sim->actor = -1;
 }
 
 /* Ends the process as a power cut would. */
