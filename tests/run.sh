@@ -110,7 +110,7 @@ run_e2e "kill -9 rounds" .build/release '^test_(crash|chaos)'
 # Thousands of made-up towns, each from a number: tests/sim/main.c says how to see one again.
 if wants simulation; then
   start=$SECONDS
-  .build/release/tests/lastmile-sim --file tests/sim/seeds.txt --seeds 1000 --jobs "$jobs" --minutes 6 >"$work/sim" 2>&1
+  .build/release/tests/lastmile-sim --file tests/sim/seeds.txt --seeds 1000 --jobs "$jobs" --minutes 8 >"$work/sim" 2>&1
   code=$?
   s=$(sed -nE 's/^([0-9]+) seeds from 1 in .*/\1/p' "$work/sim" | head -1)
   # A known fault is said, and does not fail the run: tests/sim/seeds.txt, lines with "known".
