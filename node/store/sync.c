@@ -151,6 +151,14 @@ enum lm_status lm_nstore_welcome(struct lm_nstore *store, const struct lm_msg_we
     } else if (w->head.position > me->seen.position) {
         me->seen = w->head;
     }
+    if (!went_back && w->incarnation.counter > me->incarnation.counter) {
+        /* What it was given back waits for a person and is not in its journal: a hub that was set
+         * back to before that, and not to before its newest entry, has the marks and lacks it. */
+        st = ns_run(store, ns_stmt(store, NS_OFFER_AGAIN), "offer again", err);
+        if (st != LM_OK) {
+            goto out;
+        }
+    }
     me->proof = lm_proof_of(w);
     me->lease = w->lease;
     me->incarnation = w->incarnation;

@@ -1,0 +1,99 @@
+/* What a PC sets aside when the hub goes back in time, and when it is offered again (P7). */
+#include "tests/unit/node_world.h"
+
+static void welcome(struct nw *w, uint64_t incarnation, uint64_t head, bool went_back)
+{
+    struct lm_me me = nw_me(w);
+    struct lm_error err = {0};
+    uint64_t wanted;
+    struct lm_msg_welcome m = {.branch = me.branch,
+                               .acked = me.acked,
+                               .incarnation = {incarnation, 7},
+                               .lease = {me.lease.counter + 1, 9},
+                               .head = {.position = head},
+                               .hub_time_ms = 1790000000000LL};
+
+    assert_int_equal(lm_nstore_welcome(w->store, &m, 0, went_back, &me, &wanted, &err), LM_OK);
+}
+
+/* A record of the town's, as the feed brings it. */
+static void take_record(struct nw *w, char id_out[40])
+{
+    struct lm_me me;
+    struct lm_feed_entry entry = {.kind = LM_ENTRY_BODY, .type = "consultation", .position = 5};
+    struct lm_msg_feed page = {.done = true, .entries = &entry, .n_entries = 1};
+    struct lm_cursor cursor;
+    struct lm_error err = {0};
+    struct lm_record *rec;
+    struct lm_buf body;
+    struct lm_rand rnd;
+    char own[40];
+    uint64_t wanted;
+
+    nw_create(w, "consultation",
+              "{'on':'2026-01-05','channel':'phone','topic':'policy','item_count':1}", own);
+    rec = nw_get(w, "consultation", own);
+    lm_rand_seed(&rnd, 3);
+    lm_uuid_v7(&rnd, 1790000000000LL, rec->id);
+    for (size_t g = 0; g < rec->type->n_groups; g++) {
+        rec->stamps[g].version.replica = 0;
+    }
+    rec->position = 5;
+    lm_buf_init(&body, LM_FRAME_BYTES_MAX);
+    lm_body_pack(&body, rec);
+    assert_int_equal(body.status, LM_OK);
+    me = nw_me(w);
+    page.branch = me.branch;
+    page.acked = me.acked;
+    page.from = me.cursor;
+    page.next.position = page.head.position = 5;
+    memcpy(page.next.id, rec->id, sizeof page.next.id);
+    memcpy(entry.id, rec->id, sizeof entry.id);
+    entry.body = body.data;
+    entry.body_len = body.len;
+    assert_int_equal(lm_nstore_apply_page(w->store, &page, false, 1, &cursor, &wanted, &err),
+                     LM_OK);
+    memcpy(id_out, rec->id, 40);
+    lm_buf_free(&body);
+}
+
+static bool offers(struct nw *w)
+{
+    struct lm_error err = {0};
+    bool out;
+
+    assert_int_equal(lm_nstore_has_offers(w->store, &out, &err), LM_OK);
+    return out;
+}
+
+/* What waits for a person at the hub is not in its journal: a hub that is set back to before it was
+ * given back may hold every mark that this PC has seen, and lack it. */
+static void test_offered_again_in_every_history(void **state)
+{
+    struct nw *w = *state;
+    struct lm_error err = {0};
+    char id[40];
+
+    welcome(w, 1, 3, false);
+    take_record(w, id);
+    assert_false(offers(w));
+    welcome(w, 2, 2, true);
+    assert_true(offers(w));
+    assert_int_equal(lm_nstore_offers_drop(w->store, id, &err), LM_OK);
+    assert_false(offers(w));
+    welcome(w, 2, 6, false); /* the same history goes on */
+    assert_false(offers(w));
+    welcome(w, 3, 6, false);
+    assert_true(offers(w));
+    nw_check_chain(w); /* and nothing of it is a change of the PC's */
+    assert_string_equal(nw_text(nw_get(w, "consultation", id), "topic"), "policy");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_offered_again_in_every_history, nw_setup, nw_teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
