@@ -271,3 +271,17 @@ enum lm_status lm_api_id(struct lm_api_call *call, size_t param, char out[LM_UUI
     lm_uuid_format(bytes, out);
     return LM_OK;
 }
+
+json_t *lm_api_issues(const struct lm_issues *issues)
+{
+    json_t *out = json_array();
+
+    for (size_t i = 0; i < issues->n; i++) {
+        json_t *row = lm_error_json(&issues->items[i].error);
+
+        (void)json_object_set_new(
+            row, "level", json_string(issues->items[i].level == LM_WARN ? "warn" : "refuse"));
+        (void)json_array_append_new(out, row);
+    }
+    return out;
+}

@@ -7,6 +7,7 @@
 #include "common/account.h"
 #include "common/base/util.h"
 #include "common/http.h"
+#include "proto/validate.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -85,5 +86,9 @@ enum lm_status lm_api_no_memory(struct lm_api_call *call);
 /* A path's {id} in canonical form; LM_ERR_NOT_FOUND else. */
 enum lm_status lm_api_id(struct lm_api_call *call, size_t param,
                          char out[LM_UUID_TEXT + 1]) LM_MUST_USE;
+
+/* [{code, field, text, level}]; what is doubtful ("warn") or wrong ("refuse") with an entry. New
+ * reference. */
+json_t *lm_api_issues(const struct lm_issues *issues);
 
 #endif

@@ -20,20 +20,6 @@ struct save {
     json_t *after;
 };
 
-static json_t *issues_json(const struct lm_issues *issues)
-{
-    json_t *out = json_array();
-
-    for (size_t i = 0; i < issues->n; i++) {
-        json_t *row = lm_error_json(&issues->items[i].error);
-
-        (void)json_object_set_new(
-            row, "level", json_string(issues->items[i].level == LM_WARN ? "warn" : "refuse"));
-        (void)json_array_append_new(out, row);
-    }
-    return out;
-}
-
 static enum lm_status read(struct lm_store *store, struct lm_arena *arena, const char *id,
                            struct lm_record **out)
 {
@@ -151,7 +137,7 @@ static enum lm_status save(struct lm_api_call *call, struct save *s, const char 
             call->err = *first;
         }
         if (s->done.issues.n > 0) {
-            call->more = json_pack("{s:o}", "issues", issues_json(&s->done.issues));
+            call->more = json_pack("{s:o}", "issues", lm_api_issues(&s->done.issues));
         }
     }
     if (st == LM_OK) {
@@ -167,7 +153,7 @@ static enum lm_status save(struct lm_api_call *call, struct save *s, const char 
         call->answer = s->after;
         s->after = NULL;
         if (call->answer && s->done.issues.n > 0) {
-            (void)json_object_set_new(call->answer, "issues", issues_json(&s->done.issues));
+            (void)json_object_set_new(call->answer, "issues", lm_api_issues(&s->done.issues));
         }
         st = call->answer ? LM_OK : lm_api_no_memory(call);
     }

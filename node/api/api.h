@@ -51,8 +51,6 @@ json_t *lm_api_record(struct lm_api *api, const struct lm_me *me, const struct l
 /* What a record is called in one line: a person's name, else its first list columns. */
 void lm_api_label(struct lm_api *api, const struct lm_record *rec, char *out, size_t n);
 
-/* [{code, field, text, level}]; what is doubtful ("warn") or wrong ("refuse") with an entry. */
-json_t *lm_api_issues(const struct lm_issues *issues);
 
 enum lm_status lm_api_setup_get(struct lm_api_call *call);
 enum lm_status lm_api_setup(struct lm_api_call *call);

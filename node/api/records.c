@@ -135,20 +135,6 @@ enum lm_status lm_api_get(struct lm_api_call *call)
 
 /* ---- saving ---- */
 
-json_t *lm_api_issues(const struct lm_issues *issues)
-{
-    json_t *out = json_array();
-
-    for (size_t i = 0; i < issues->n; i++) {
-        json_t *row = lm_error_json(&issues->items[i].error);
-
-        (void)json_object_set_new(
-            row, "level", json_string(issues->items[i].level == LM_WARN ? "warn" : "refuse"));
-        (void)json_array_append_new(out, row);
-    }
-    return out;
-}
-
 /* The refusal and everything else that is wrong or doubtful go into the error's document. */
 static void explain(struct lm_api_call *call, const struct lm_entry_result *result)
 {
