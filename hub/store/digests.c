@@ -218,10 +218,10 @@ struct row {
 
 struct reader {
     struct row *rows;
-    size_t n, at;
+    size_t max, n, at;
 };
 
-enum { IDS_AT_ONCE = LM_COMPARE_MAX };
+enum { IDS_AT_ONCE_MIN = 256 }; /* rows of what was refused are read in vain */
 
 static enum lm_status read_ids(struct lm_store *store, int64_t scope, const char *after,
                                struct reader *out, struct lm_error *err)
@@ -239,8 +239,8 @@ static enum lm_status read_ids(struct lm_store *store, int64_t scope, const char
     } else {
         (void)sqlite3_bind_blob(stmt, 2, "", 0, SQLITE_STATIC);
     }
-    (void)sqlite3_bind_int64(stmt, 3, IDS_AT_ONCE);
-    while (out->n < IDS_AT_ONCE && (status = lm_query_step(store, stmt, err)) == LM_OK) {
+    (void)sqlite3_bind_int64(stmt, 3, (int64_t)out->max);
+    while (out->n < out->max && (status = lm_query_step(store, stmt, err)) == LM_OK) {
         struct row *row = &out->rows[out->n++];
 
         lm_column_id(stmt, 0, row->id);
@@ -286,8 +286,9 @@ static enum lm_status gather(struct lm_store *store, const struct lm_replica *re
                              const struct lm_msg_compare *ask, struct lm_arena *arena,
                              struct lm_msg_digests *out, struct lm_error *err)
 {
-    struct reader own = {.rows = lm_arena_alloc(arena, IDS_AT_ONCE * sizeof(struct row))},
-                  all = {.rows = lm_arena_alloc(arena, IDS_AT_ONCE * sizeof(struct row))};
+    const size_t max = ask->max < IDS_AT_ONCE_MIN ? IDS_AT_ONCE_MIN : ask->max;
+    struct reader own = {.rows = lm_arena_alloc(arena, max * sizeof(struct row)), .max = max},
+                  all = {.rows = lm_arena_alloc(arena, max * sizeof(struct row)), .max = max};
     char after[40];
     enum lm_status status = LM_OK;
 
@@ -303,15 +304,15 @@ static enum lm_status gather(struct lm_store *store, const struct lm_replica *re
         if (status == LM_OK) {
             status = read_ids(store, 0, after, &all, err);
         }
-        whole = own.n < IDS_AT_ONCE && all.n < IDS_AT_ONCE;
+        whole = own.n < max && all.n < max;
         /* Where one list was cut, the other's ids behind its end wait for the next round. */
         while (status == LM_OK && out->n < ask->max) {
             const struct row *row;
             struct lm_scope_entry *e = &out->items[out->n];
             bool there;
 
-            if (!whole && ((own.n == IDS_AT_ONCE && own.at == own.n) ||
-                           (all.n == IDS_AT_ONCE && all.at == all.n))) {
+            if (!whole &&
+                ((own.n == max && own.at == own.n) || (all.n == max && all.at == all.n))) {
                 break;
             }
             row = next_id(&own, &all);

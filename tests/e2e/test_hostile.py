@@ -580,6 +580,26 @@ class Hostile(Case):
         body = c.expect(adversary.BODIES)[1]
         self.assertEqual([(e[0], e[4]) for e in body[8]], [(2, None)])
 
+    def test_compare(self):
+        """P11, P12: digests are of one's own scope only; questions out of range are refused; thousands of them do not stop the others"""
+        made = self.node.add_ids([person()])[0]
+        self.node.sync()
+        c = self.client(2)
+        c.send(16, [c.session, None, 4000])
+        digests = c.expect(17)[1]
+        self.assertTrue(digests[4], "done")
+        self.assertNotIn(uid(made), [item[0] for item in digests[5]])
+        for bad in ([c.session, None, 0], [c.session, None, 4001], [c.session, "x", 10], [c.session, None], [c.session, None, 1, 1], [c.session, b"x", 1]):
+            c.send(16, bad)
+            self.assertEqual(c.expect(adversary.ERROR)[1][0], "malformed", bad)
+        c.send(16, [c.session ^ 1, None, 10])
+        self.assertEqual(c.expect(adversary.ERROR)[1][0], "hello_first")
+        for _ in range(3000):
+            c.send_frames(bytes([16]), pack([c.session, None, 1]))
+        made = self.node.add_ids([consultation()])[0]
+        self.node.sync(timeout_s=30)
+        self.assertEqual(len(self.hub.rows("history", made)), 1)
+
     def test_flood(self):
         """P12: a client that sends without reading does not stop the others"""
         c = self.client(2)
