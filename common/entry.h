@@ -25,6 +25,8 @@ struct lm_entry {
     json_t *fields;      /* an object (owned by the line); for a delete {"delete_reason":…} */
     const json_t *was;   /* edit: values that its author saw, or NULL; another one by now is
                             LM_ERR_EXISTS "changed_meanwhile" */
+    const char *rev;     /* edit, delete, undelete at a node: the record's digest that its author
+                            saw, 16 hex digits, or NULL; another one by now is the same error */
 };
 struct lm_entry_result {
     char id[40];

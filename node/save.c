@@ -7,6 +7,7 @@
 #include "node/save_check.h"
 #include "proto/merge.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #define ARENA_BYTES (32 * 1024 * 1024)
@@ -26,6 +27,11 @@ struct save {
     struct lm_lookup lookup;
     bool again; /* a refused creation is sent again, corrected */
 };
+
+void lm_node_rev(const struct lm_record *rec, char out[LM_REV_TEXT + 1])
+{
+    (void)snprintf(out, LM_REV_TEXT + 1, "%016" PRIx64, lm_record_digest(rec));
+}
 
 void lm_node_saver_init(struct lm_node_saver *saver, struct lm_nstore *store, const char *dir,
                         const char *user)
@@ -406,6 +412,21 @@ static enum lm_status check_seen(struct save *s)
     return LM_OK;
 }
 
+/* Whether the record as a whole still is the one that the author saw. */
+static enum lm_status check_rev(struct save *s)
+{
+    char rev[LM_REV_TEXT + 1];
+
+    lm_node_rev(s->current, rev);
+    if (!s->entry->rev || strcmp(s->entry->rev, rev) == 0) {
+        return LM_OK;
+    }
+    return lm_fail(s->err, LM_ERR_EXISTS, "changed_meanwhile", "rev",
+                   "这条记录后来又改过（可能在另一个窗口，或镇里），所以没有动它。请打开看看。",
+                   "The record was changed since, in another window or by the town, so nothing was "
+                   "done. Open it and look.");
+}
+
 static enum lm_status edit(struct save *s)
 {
     const char *id = s->current->id;
@@ -423,7 +444,10 @@ static enum lm_status edit(struct save *s)
     if (s->set.n == 0) {
         return LM_OK;
     }
-    st = check_seen(s);
+    st = check_rev(s);
+    if (st == LM_OK) {
+        st = check_seen(s);
+    }
     if (st != LM_OK) {
         return st;
     }
@@ -474,6 +498,10 @@ static enum lm_status delete_or_undelete(struct save *s)
         st = read_fields(s);
     }
     if (st != LM_OK || lm_record_deleted(s->current) == deleting) {
+        return st;
+    }
+    st = check_rev(s);
+    if (st != LM_OK) {
         return st;
     }
     if (deleting && s->again) {

@@ -25,6 +25,10 @@ void lm_node_saver_init(struct lm_node_saver *saver, struct lm_nstore *store, co
                         const char *user);
 void lm_node_saver_free(struct lm_node_saver *saver); /* rolls back what was not flushed */
 
+/* What the page calls "rev": it changes with every change of the record, and with nothing else. */
+#define LM_REV_TEXT 16
+void lm_node_rev(const struct lm_record *rec, char out[LM_REV_TEXT + 1]);
+
 /* The two callbacks of struct lm_entry_sink; ctx is the saver. wall clock: the system's.
  * Refusals (LM_ERR_INVALID, EXISTS, DENIED, NOT_FOUND, LIMIT) concern the entry alone. LM_ERR_FULL
  * "disk_full", IO, BUSY, MEMORY and CORRUPT end the batch: nothing since the last flush is kept. */

@@ -11,13 +11,14 @@
 #include <string.h>
 
 #define KEY_CHARS_MAX 64 /* leaves room for "/n" within LM_KEY_CHARS_MAX */
+#define ARENA_BYTES (16 * 1024 * 1024)
 #define FAULTS_MAX 50    /* rows that are explained; the rest are counted */
 
 struct batch {
     struct lm_api_call *call;
     const char *type, *key;
     json_t *rows;  /* of the body, borrowed */
-    json_t *made;  /* {"id","issues"} in the order of rows */
+    json_t *made;  /* {"id","issues","rev"} in the order of rows */
     json_t *wrong; /* {"row","error","issues"}, at most FAULTS_MAX */
     size_t n_wrong;
 };
@@ -146,6 +147,36 @@ static enum lm_status save_key(struct batch *b)
     return st;
 }
 
+/* What was saved, as it can be undone: each record's rev. */
+static enum lm_status add_revs(struct batch *b)
+{
+    struct lm_nstore *store = b->call->api->store;
+    struct lm_arena arena;
+    enum lm_status st = LM_OK;
+    size_t i;
+    json_t *made;
+
+    lm_arena_init(&arena, ARENA_BYTES);
+    json_array_foreach(b->made, i, made)
+    {
+        const char *id = json_string_value(json_object_get(made, "id"));
+        const struct lm_type *type = lm_nstore_type_of(store, id);
+        struct lm_record *rec = NULL;
+        char rev[LM_REV_TEXT + 1];
+
+        lm_arena_reset(&arena);
+        st = type ? lm_tables_get(lm_nstore_tables(store), &arena, type, id, &rec)
+                  : LM_ERR_NOT_FOUND;
+        if (st != LM_OK) {
+            break;
+        }
+        lm_node_rev(rec, rev);
+        (void)json_object_set_new(made, "rev", json_string(rev));
+    }
+    lm_arena_free(&arena);
+    return st;
+}
+
 enum lm_status lm_api_batch(struct lm_api_call *call)
 {
     struct batch b = {.call = call,
@@ -166,6 +197,9 @@ enum lm_status lm_api_batch(struct lm_api_call *call)
         st = lm_node_saver_flush(&saver, &call->err);
     }
     lm_node_saver_free(&saver); /* rolls back what was not flushed */
+    if (st == LM_OK) {
+        st = add_revs(&b);
+    }
     if (st == LM_OK) {
         call->response->status = 201;
         call->answer = json_pack("{s:O}", "records", b.made);

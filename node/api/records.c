@@ -3,13 +3,13 @@
  * A save is answered after its transaction is on disk (P1). A creation brings its own id, made when
  * the form was opened, so that a save repeated after a lost answer is the same save. An edit brings
  * what the form showed ("was"): if a field that it sets has changed meanwhile, nothing is saved and
- * the answer says what stands there now, so that nobody overwrites what he has not seen. */
+ * the answer says what stands there now, so that nobody overwrites what he has not seen. Undoing is
+ * an ordinary change too: it brings the "rev" that the change to be undone had left. */
 #include "node/api/api.h"
 
 #include "node/save.h"
 #include "proto/idnumber.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #define ARENA_BYTES (16 * 1024 * 1024)
@@ -19,12 +19,12 @@
 json_t *lm_api_record(struct lm_api *api, const struct lm_me *me, const struct lm_record *rec)
 {
     json_t *row = lm_record_to_json(rec);
-    char rev[24], label[200];
+    char rev[LM_REV_TEXT + 1], label[200];
 
     if (!row) {
         return NULL;
     }
-    (void)snprintf(rev, sizeof rev, "%016" PRIx64, lm_record_digest(rec));
+    lm_node_rev(rec, rev);
     (void)json_object_set_new(row, "rev", json_string(rev));
     lm_api_label(api, rec, label, sizeof label);
     (void)json_object_set_new(row, "label", json_string(label));
@@ -283,6 +283,10 @@ enum lm_status lm_api_edit(struct lm_api_call *call)
     if (st != LM_OK) {
         return st;
     }
+    st = lm_api_text(call, "rev", false, &entry.rev);
+    if (st != LM_OK) {
+        return st;
+    }
     entry.was = json_object_get(call->body, "was");
     if (entry.was && !json_is_object(entry.was)) {
         return lm_fail(&call->err, LM_ERR_INVALID, "bad_type", "was", "“was”应为对象。",
@@ -309,6 +313,9 @@ enum lm_status lm_api_delete(struct lm_api_call *call)
     if (st == LM_OK) {
         st = lm_api_text(call, "reason", true, &reason);
     }
+    if (st == LM_OK) {
+        st = lm_api_text(call, "rev", false, &entry.rev);
+    }
     fields = st == LM_OK ? json_pack("{s:s}", "delete_reason", reason) : NULL;
     if (st == LM_OK) {
         entry.fields = fields;
@@ -324,6 +331,9 @@ enum lm_status lm_api_undelete(struct lm_api_call *call)
     struct lm_entry entry = {.op = LM_OP_UNDELETE, .id = id};
     enum lm_status st = lm_api_id(call, 0, id);
 
+    if (st == LM_OK) {
+        st = lm_api_text(call, "rev", false, &entry.rev);
+    }
     return st == LM_OK ? save(call, &entry, 200) : st;
 }
 

@@ -5,7 +5,7 @@ import { ApiError, api, get, issueText, uuid7, type Issue, type RecordRow } from
 import { fieldLabel, stateText, valueText, type Catalog, type Field, type RecordType } from './catalog';
 import { FieldInput } from './fields';
 import { t, timeText } from './i18n';
-import { Button, Dialog, enterGoesOn, Note, toast } from './ui';
+import { Button, Dialog, enterGoesOn, Note } from './ui';
 
 const CHECK_MS = 350;
 const DRAFT_MS = 1500;
@@ -30,7 +30,8 @@ export interface FormProps {
   labels: Record<string, string>;
   given?: Record<string, unknown>; // filled in from the start
   today: string;
-  onSaved: (record: RecordRow) => void;
+  /** before: what the save replaced, of an edit; null when it cannot simply be put back (a step of the life cycle). */
+  onSaved: (record: RecordRow, before: Record<string, unknown> | null) => void;
   onCancel: () => void;
 }
 
@@ -217,8 +218,8 @@ export function RecordForm(props: FormProps) {
         ? await api<RecordRow>('PATCH', `records/${record.id}`, { fields: body, was: again ? { ...seen, state: record.state } : seen })
         : await api<RecordRow>('POST', `types/${type.name}/records`, { id, fields: body });
       await giveUpDraft();
-      toast(t('saved'));
-      props.onSaved(saved);
+      const before = Object.fromEntries(Object.keys(values).map((name) => [name, seen[name] ?? null]));
+      props.onSaved(saved, again ? null : before);
     } catch (e) {
       const why = e as ApiError;
       if (why.code === 'changed_meanwhile' && why.present) {

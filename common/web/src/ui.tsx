@@ -53,6 +53,12 @@ export function Dialog(props: { title: string; onClose?: () => void; children: C
   );
 }
 
+const watching = new Set<() => void>();
+/** Whatever is shown is asked for again. */
+export function somethingChanged(): void {
+  watching.forEach((reload) => reload());
+}
+
 /** What a request gave: waiting, failed with words and a way on, or there. */
 export function useData<T>(load: () => Promise<T>, keys: unknown[]): { data?: T; error?: Error; reload: () => void } {
   const [state, set] = useState<{ data?: T; error?: Error }>({});
@@ -67,6 +73,11 @@ export function useData<T>(load: () => Promise<T>, keys: unknown[]): { data?: T;
       here = false;
     };
   }, [...keys, round]);
+  useEffect(() => {
+    const reload = () => next((n) => n + 1);
+    watching.add(reload);
+    return () => void watching.delete(reload);
+  }, []);
   return { ...state, reload: () => next((n) => n + 1) };
 }
 
@@ -80,25 +91,74 @@ export function Waiting(props: { error?: Error; reload: () => void }) {
   );
 }
 
-/** Said at the bottom of the page for some seconds, and to screen readers. */
-let say: (text: string) => void = () => undefined;
-export function toast(text: string): void {
-  say(text);
+/** Said at the bottom of the page, and to screen readers: for some seconds, or with something to do about it for half a minute, which
+ * does not pass while the pointer or the keyboard is there. */
+export interface Deed {
+  text: string; // on the button
+  undo: () => Promise<string>; // what is said when it is done
+}
+const SAID_MS = 4000;
+const DEED_MS = 30000;
+let say: (text: string, deed?: Deed, keep?: boolean) => void = () => undefined;
+/** keep: it stays until it was closed. */
+export function toast(text: string, deed?: Deed, keep?: boolean): void {
+  say(text, deed, keep);
 }
 export function Toasts() {
-  const [text, set] = useState('');
+  const [said, set] = useState<{ text: string; deed?: Deed; keep?: boolean }>({ text: '' });
+  const [held, hold] = useState(false);
+  const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    let timer = 0;
-    say = (next) => {
-      set(next);
-      clearTimeout(timer);
-      timer = window.setTimeout(() => set(''), 4000);
-    };
-    return () => clearTimeout(timer);
+    say = (text, deed, keep) => set({ text, deed, keep });
   }, []);
+  useEffect(() => {
+    if (!said.text || said.keep || held) return undefined;
+    const timer = setTimeout(() => set({ text: '' }), said.deed ? DEED_MS : SAID_MS);
+    return () => clearTimeout(timer);
+  }, [said, held]);
+  const close = () => {
+    if (box.current?.contains(document.activeElement)) document.getElementById('content')?.focus();
+    set({ text: '' });
+    hold(false);
+  };
+  const run = () => {
+    const { deed } = said;
+    if (!deed) return;
+    close();
+    deed.undo().then(
+      (text) => {
+        somethingChanged();
+        toast(text);
+      },
+      (e: Error) => toast(e.message, undefined, true),
+    );
+  };
+  useEffect(() => {
+    const onKeyDown = (e: KeyboardEvent) => {
+      if (!(e.ctrlKey || e.metaKey) || e.shiftKey || e.altKey || e.key.toLowerCase() !== 'z' || !said.deed) return;
+      const at = document.activeElement as HTMLElement | null;
+      if (at && (at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName))) return; // there it takes back what was typed
+      e.preventDefault();
+      run();
+    };
+    document.addEventListener('keydown', onKeyDown);
+    return () => document.removeEventListener('keydown', onKeyDown);
+  }, [said]);
   return (
-    <div class={text ? 'toast shown' : 'toast'} role="status" aria-live="polite">
-      {text}
+    <div class={said.text ? 'toast shown' : 'toast'} ref={box} onMouseEnter={() => hold(true)} onMouseLeave={() => hold(false)} onFocusIn={() => hold(true)} onFocusOut={() => hold(false)}>
+      <span role="status" aria-live="polite">
+        {said.text}
+      </span>
+      {said.deed && (
+        <button type="button" class="button" aria-keyshortcuts="Control+Z" onClick={run}>
+          {said.deed.text}
+        </button>
+      )}
+      {(said.deed || said.keep) && (
+        <button type="button" class="button plain" aria-label={t('close')} onClick={close}>
+          ×
+        </button>
+      )}
     </div>
   );
 }

@@ -5,7 +5,7 @@ import { api, get, onSession } from '@common/api';
 import { areas, type Catalog } from '@common/catalog';
 import { label, t } from '@common/i18n';
 import { useHash } from '@common/route';
-import { Note, Toasts, useData, Waiting } from '@common/ui';
+import { Note, toast, Toasts, useData, Waiting } from '@common/ui';
 import { LockScreen } from '@common/lock';
 import { Door } from './door';
 import { Home } from './home';
@@ -184,6 +184,7 @@ export function App() {
     onSession((what) => {
       if (what === 'out') setSession(null);
       if (what === 'locked') setLocked(true);
+      if (what === 'out' || what === 'locked') toast(''); // nobody undoes what another one did
       if (what === 'gone') setGone(true);
       if (what === 'back') setGone(false);
     });
@@ -207,7 +208,7 @@ export function App() {
           }}
         />
       ) : null}
-      {session ? <Inside session={session} gone={gone} onLock={() => setLocked(true)} onOut={() => setSession(null)} /> : null}
+      {session ? <Inside session={session} gone={gone} onLock={() => (toast(''), setLocked(true))} onOut={() => (toast(''), setSession(null))} /> : null}
       {session && locked ? <LockScreen user={session.user} onOpen={() => setLocked(false)} onOut={() => setSession(null)} /> : null}
       <Toasts />
     </>

@@ -6,9 +6,10 @@ import { codeText, fieldLabel, typeOf } from '@common/catalog';
 import { FieldInput } from '@common/fields';
 import { label, t, timeText } from '@common/i18n';
 import { hashQuery } from '@common/route';
-import { Button, enterGoesOn, Note, toast, useData, Waiting } from '@common/ui';
+import { Button, enterGoesOn, Note, useData, Waiting } from '@common/ui';
 import { everyRecord } from './lists';
 import { go, today, useModel } from './model';
+import { toldMany } from './undo';
 
 const MAX = 500; // of the API
 const DRAFT_MS = 1500;
@@ -113,9 +114,9 @@ export function BatchPage() {
     try {
       await api('PUT', DRAFT, kept); // with the key under which it is going to be saved
       const records = chosen.map((id) => ({ ...fields, persons: [id] }));
-      const done = await api<{ records: unknown[] }>('POST', 'types/visit/batches', { key: kept.key, records });
+      const done = await api<{ records: { id: string; rev: string }[] }>('POST', 'types/visit/batches', { key: kept.key, records });
       await over();
-      toast(t('savedMany', done.records.length));
+      toldMany(done.records);
       go('/list/visit');
     } catch (e) {
       const why = e as ApiError;

@@ -7,6 +7,7 @@ import { label, t, timeText } from '@common/i18n';
 import { Button, Note, toast, useData, Waiting } from '@common/ui';
 import { maskId } from './home';
 import { go, useModel } from './model';
+import { toldRestored } from './undo';
 
 export interface Page {
   records: RecordRow[];
@@ -222,10 +223,10 @@ export function ReturnedPage() {
 export function BinPage(props: { type: string }) {
   const { catalog } = useModel();
   const page = useData(() => get<Page>(`types/${props.type}/records?deleted=1&limit=200`), [props.type]);
-  const restore = (id: string) =>
-    api('POST', `records/${id}/undelete`).then(
-      () => {
-        toast(t('done'));
+  const restore = (was: RecordRow) =>
+    api<RecordRow>('POST', `records/${was.id}/undelete`).then(
+      (now) => {
+        toldRestored(now, String(was.fields['delete_reason'] ?? ''));
         page.reload();
       },
       (e: Error) => toast(e.message),
@@ -249,7 +250,7 @@ export function BinPage(props: { type: string }) {
       <ul class="plain-list">
         {page.data?.records.map((r) => (
           <li key={r.id}>
-            <a href={`#/record/${r.id}`}>{r.label}</a> <span class="quiet">{String(r.fields['delete_reason'] ?? '')}</span> <Button onClick={() => void restore(r.id)}>{t('restore')}</Button>
+            <a href={`#/record/${r.id}`}>{r.label}</a> <span class="quiet">{String(r.fields['delete_reason'] ?? '')}</span> <Button onClick={() => void restore(r)}>{t('restore')}</Button>
           </li>
         ))}
       </ul>

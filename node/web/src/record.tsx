@@ -11,6 +11,9 @@ import { maskId } from './home';
 import { Mark, RecordTable } from './lists';
 import { Household } from './household';
 import { go, today, useModel } from './model';
+import { toldDeleted, toldRestored, toldSaved } from './undo';
+
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
 
 interface Change {
   op: string;
@@ -98,17 +101,25 @@ function History(props: { type: RecordType; id: string; rev: string }) {
     const found = changes.slice(at + 1).find((c) => c.op === 'create' || (c.fields && name in c.fields));
     return found ? { value: found.fields?.[name] } : null;
   };
+  /** It sets just what the change before it had set, to what stood there before that. */
+  const putsBack = (at: number): boolean => {
+    const [now, last] = [changes[at]!, changes[at + 1]];
+    if (now.op !== 'edit' || last?.op !== 'edit' || !now.fields || !last.fields) return false;
+    const names = Object.keys(now.fields);
+    return names.length === Object.keys(last.fields).length && names.every((n) => n in last.fields! && same(before(at + 1, n)?.value, now.fields![n]) && before(at + 1, n) !== null);
+  };
   return (
     <ol class="history">
       {changes.map((c, i) => (
         <li key={i}>
           <span class="quiet">{c.at ? timeText(c.at) : ''}</span> <b>{c.user}</b> {op[c.op] ?? c.op}
+          {putsBack(i) ? `（${t('undoOfLast')}）` : ''}
           {c.op !== 'create' && c.fields && (
             <ul>
               {Object.entries(c.fields).map(([name, value]) => {
                 const field = fieldOf(props.type, name);
                 if (!field) return null;
-                const was = before(i, name);
+                const was = c.op === 'edit' ? before(i, name) : null;
                 return (
                   <li key={name}>
                     {fieldLabel(field)}: {was ? `${words(field, was.value)} → ` : ''}
@@ -156,7 +167,7 @@ function Related(props: { record: RecordRow }) {
   );
 }
 
-function Remove(props: { record: RecordRow; onDone: () => void; onClose: () => void }) {
+function Remove(props: { record: RecordRow; onDone: (deleted: RecordRow) => void; onClose: () => void }) {
   const [reason, setReason] = useState('');
   const [error, setError] = useState('');
   return (
@@ -165,7 +176,7 @@ function Remove(props: { record: RecordRow; onDone: () => void; onClose: () => v
       <form
         onSubmit={(e) => {
           e.preventDefault();
-          api('DELETE', `records/${props.record.id}`, { reason }).then(props.onDone, (why: Error) => setError(why.message));
+          api<RecordRow>('DELETE', `records/${props.record.id}`, { reason }).then(props.onDone, (why: Error) => setError(why.message));
         }}
       >
         <input type="text" aria-label={t('reason')} value={reason} maxLength={200} onInput={(e) => setReason((e.target as HTMLInputElement).value)} />
@@ -227,9 +238,9 @@ export function RecordPage(props: { id: string }) {
           {record.deleted ? (
             <Button
               onClick={() =>
-                api('POST', `records/${record.id}/undelete`).then(
-                  () => {
-                    toast(t('done'));
+                api<RecordRow>('POST', `records/${record.id}/undelete`).then(
+                  (now) => {
+                    toldRestored(now, String(record.fields['delete_reason'] ?? ''));
                     data.reload();
                   },
                   (e: Error) => toast(e.message),
@@ -267,9 +278,9 @@ export function RecordPage(props: { id: string }) {
         <Remove
           record={record}
           onClose={() => setRemoving(false)}
-          onDone={() => {
+          onDone={(deleted) => {
             setRemoving(false);
-            toast(t('done'));
+            toldDeleted(deleted);
             data.reload();
           }}
         />
@@ -290,7 +301,7 @@ export function EditPage(props: { id: string }) {
       <h1>
         {t('edit')}: {label(type)} {first.record.label}
       </h1>
-      <RecordForm catalog={catalog} type={type} record={first.record} labels={first.labels} today={today(status)} onSaved={(r) => go(`/record/${r.id}`)} onCancel={() => go(`/record/${props.id}`)} />
+      <RecordForm catalog={catalog} type={type} record={first.record} labels={first.labels} today={today(status)} onSaved={(r, before) => (toldSaved(r, before, false), go(`/record/${r.id}`))} onCancel={() => go(`/record/${props.id}`)} />
     </>
   );
 }
@@ -321,7 +332,7 @@ export function NewPage(props: { type: string }) {
       <h1>
         {t('add')}: {label(type)}
       </h1>
-      <RecordForm catalog={catalog} type={type} labels={labels.data} given={given} today={today(status)} onSaved={(r) => go(`/record/${r.id}`)} onCancel={() => go(`/list/${type.name}`)} />
+      <RecordForm catalog={catalog} type={type} labels={labels.data} given={given} today={today(status)} onSaved={(r) => (toldSaved(r, null, true), go(`/record/${r.id}`))} onCancel={() => go(`/list/${type.name}`)} />
     </>
   );
 }

@@ -148,10 +148,7 @@ function Undo(props: { batch: Batch; onDone: () => void }) {
       props.batch.saved,
       async ({ id, rev }) => {
         try {
-          const now = await get<RecordRow>(`records/${id}`);
-          if (now.deleted) return;
-          if (now.rev !== rev) throw new Error('changed since'); // somebody worked on it: it stays
-          await api('DELETE', `records/${id}`, { reason: t('undoReason') });
+          await api('DELETE', `records/${id}`, { reason: t('undoReason'), rev }); // what somebody worked on since stays
         } catch {
           left++;
         }
