@@ -385,7 +385,9 @@ static void take_event(struct lm_ns_step *st)
     case LM_NE_TICK:
         break;
     case LM_NE_CONNECTED:
-        if (s->state == LM_NS_OFFLINE || s->state == LM_NS_BARRED || s->state == LM_NS_HELLO) {
+        /* LIVE too: the program may give up a socket for reasons of its own (readmission). */
+        if (s->state == LM_NS_OFFLINE || s->state == LM_NS_BARRED || s->state == LM_NS_HELLO ||
+            s->state == LM_NS_LIVE) {
             lm_ns_begin_hello(st, st->now_ms);
             s->unsent = false;
             lm_ns_set_status(st, "connecting");

@@ -283,6 +283,27 @@ static struct world *live(uint64_t changes)
     return w;
 }
 
+/* A program that gave up the socket by itself: on the fresh one HELLO comes first. */
+static void test_fresh_socket_while_live(void **state)
+{
+    struct world *w = live(3);
+    struct lm_msg_welcome m = welcome_of(w, 2);
+
+    (void)state;
+    give(w, (struct lm_node_event){.kind = LM_NE_CONNECTED});
+    assert_int_equal(w->ns.state, LM_NS_HELLO);
+    assert_int_equal(count(w, LM_NX_SEND), 1);
+    assert_int_equal(find(w, LM_NX_SEND)->send.kind, LM_MSG_HELLO);
+    w->now_ms += 1000;
+    give(w, (struct lm_node_event){.kind = LM_NE_TICK});
+    assert_int_equal(count(w, LM_NX_SEND), 0);
+    give_welcome(w, &m);
+    give(w, (struct lm_node_event){.kind = LM_NE_WELCOME_STORED});
+    assert_int_equal(w->ns.state, LM_NS_LIVE);
+    assert_int_equal(find(w, LM_NX_SEND)->send.kind, LM_MSG_PULL);
+    world_free(w);
+}
+
 /* Answers READ_BATCH of the step before. */
 static void give_batch(struct world *w)
 {
@@ -1293,6 +1314,7 @@ int main(void)
         cmocka_unit_test(test_node_rolled_back),
         cmocka_unit_test(test_clone_alive),
         cmocka_unit_test(test_no_welcome),
+        cmocka_unit_test(test_fresh_socket_while_live),
         cmocka_unit_test(test_barred_until_mended),
         cmocka_unit_test(test_refuses_other_hubs),
         cmocka_unit_test(test_window_and_acks),
