@@ -1,10 +1,10 @@
-/* Promises broken on purpose, to show that the checks notice (tests/sim/broken.sh).
+/* Promises broken on purpose, to show that the checks notice (tests/sim/broken.py).
  *
  * LM_BREAK(NAME) stands where a well-known mistake would be made. It is the constant 0 in every
  * build but the preset "broken" (-DLM_BREAKABLE=ON), which is never installed. There one mistake is
  * chosen for the whole process: by LASTMILE_BREAK=name in the environment, or lm_break_choose.
  * A mistake is added as a row here, an `if (LM_BREAK(…))` at its place, and a line in
- * tests/sim/broken.txt that says which promise catches it. */
+ * tests/sim/broken.py that says from which seed it is looked for. */
 #ifndef LM_BASE_BREAK_H
 #define LM_BASE_BREAK_H
 
@@ -53,6 +53,7 @@
     X(HLC_FROM_CLOCK, "hlc-from-clock", "P9", "an HLC is the wall clock, rising or not")           \
     X(COVERAGE_BY_NODE, "coverage-by-node", "P10", "\"as of\" is the node's own clock")            \
     X(COVERAGE_UNACKED, "coverage-unacked", "P10", "complete although the head is not acked")      \
+    X(DOUBLES_COUNTED, "doubles-counted", "P10", "one person with two files is counted as two")    \
     X(STRANGER_WRITES, "stranger-writes", "P11", "a station may write another's records")          \
     X(UNKNOWN_DROPPED, "unknown-dropped", "P6", "fields of a newer catalogue are dropped")         \
     X(PAGE_UNBOUNDED, "page-unbounded", "P12", "a page of the feed has no size limit")

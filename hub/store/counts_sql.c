@@ -13,6 +13,7 @@
  * A common table may bear the name of a typed table: within the statement, filters included, it
  * then stands in for it. Everything looked up for each row is a join with a common table (SQLite
  * indexes those by itself), never a sub-select of its own. */
+#include "common/base/break.h"
 #include "hub/store/counts_internal.h"
 #include "hub/store/store_internal.h"
 
@@ -395,18 +396,18 @@ static void put_distinct(struct lm_buf *sql, const struct lm_count_sql *in)
         return;
     }
     lm_buf_text(sql, in->apart ? "coalesce(s.one," : first_set ? "coalesce(" : "");
-    for (size_t i = 0; i < ind->n_args; i++) {
+    for (size_t i = first_set && LM_BREAK(DOUBLES_COUNTED) ? 1 : 0; i < ind->n_args; i++) {
         const struct lm_field *field = lm_type_field(ind->type, ind->args[i]);
         bool optional =
             ind->n_args > 1 && field && field->required == LM_OPTIONAL && !field->n_conditions;
 
-        if (i > 0) {
+        if (i > 0 && !(first_set && LM_BREAK(DOUBLES_COUNTED))) {
             lm_buf_text(sql, first_set ? "," : "||char(31)||");
         }
         lm_buf_printf(sql, !first_set && optional ? "coalesce(t.\"%s\",'')" : "t.\"%s\"",
                       ind->args[i]);
     }
-    lm_buf_text(sql, first_set ? "))" : ")");
+    lm_buf_text(sql, !first_set ? ")" : LM_BREAK(DOUBLES_COUNTED) ? ",NULL))" : "))");
 }
 
 static void put_filled(struct lm_buf *sql, const struct lm_count_sql *in)

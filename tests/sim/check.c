@@ -5,8 +5,6 @@
  * again. What the hub made of each change is judged by journal_model.c. */
 #include "tests/sim/sim.h"
 
-#include "hub/counts.h"
-
 #include <inttypes.h>
 #include <string.h>
 
@@ -15,6 +13,16 @@
 bool sim_chance(unsigned n)
 {
     return lm_rand_below(&sim->rnd, n) == 0;
+}
+
+bool sim_turn(enum sim_fault fault, unsigned n)
+{
+    return sim->plan.faults & 1u << fault && sim_own_below(fault, n) == 0;
+}
+
+uint64_t sim_own_below(enum sim_fault fault, uint64_t n)
+{
+    return lm_rand_below(&sim->own[fault], n);
 }
 
 void sim_note(const char *fmt, ...)
@@ -134,6 +142,11 @@ void sim_check_step(void)
         check_acked(&sim->nodes[i]);
         check_coverage(&sim->nodes[i]);
         check_sum(&sim->nodes[i]);
+    }
+    if (sim->steps % 256 == 0 && !sim->failure[0] && !sim->server->failed) {
+        sim->actor = -1;
+        sim_check_completeness();
+        sim->actor = -2;
     }
 }
 
@@ -309,67 +322,6 @@ static void check_scope(struct sim_node *node, sqlite3 *hub)
     sim_note("pc %d has %zu records", node->index, n);
 }
 
-static bool count_items(void *arg, const struct lm_record *rec)
-{
-    static const char *const left_out[] = {"draft", "returned", "cancelled", "merged"};
-    const struct lm_field *f = lm_type_field(rec->type, "item_count");
-    const char *state = lm_record_text(rec, LM_C_STATE);
-
-    for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++) {
-        if (strcmp(state, left_out[i]) == 0) {
-            return true;
-        }
-    }
-    if (!rec->invalid && !lm_record_deleted(rec) && f) {
-        *(int64_t *)arg += rec->fields[f->index].i;
-    }
-    return true;
-}
-
-/* P10: the figure is that of the PCs' own rows, added up without the hub. */
-static void check_counts(void)
-{
-    const char *ids[] = {"I19v"};
-    const struct lm_count_query query = {
-        .indicators = ids, .n_indicators = 1, .now_ms = sim->now_ms};
-    const struct lm_type *type = lm_catalog_type(sim->catalog, "consultation");
-    struct lm_error err = {0};
-    json_t *doc = NULL;
-    int64_t want = 0, have;
-    bool counted[SIM_STATIONS_MAX] = {false};
-
-    for (int i = 0; i < sim->n_nodes; i++) {
-        struct sim_node *node = &sim->nodes[i];
-
-        if (node->retired || counted[node->station]) {
-            continue;
-        }
-        counted[node->station] = true;
-        if (lm_tables_list(lm_nstore_tables(node->store), NULL, type,
-                           sim_station_code(node->station), NULL, 0, false, count_items, &want,
-                           &err) != LM_OK) {
-            sim_fail("sim", "pc %d cannot be counted: %s", i, err.en);
-            return;
-        }
-    }
-    for (int i = 0; i < sim->plan.stations; i++) {
-        if (!counted[i]) {
-            return; /* a station whose only PC is gone: nobody to count it */
-        }
-    }
-    if (lm_counts(sim->hub.store, &query, &doc, &err) != LM_OK) {
-        sim_fail("sim", "the hub does not count: %s", err.en);
-        return;
-    }
-    have = json_integer_value(
-        json_object_get(json_object_get(json_object_get(doc, "indicators"), "I19v"), "value"));
-    if (have != want) {
-        sim_fail("P10 counts", "I19v is %" PRId64 ", the stations' own rows make %" PRId64, have,
-                 want);
-    }
-    json_decref(doc);
-}
-
 static void report(void *arg, const char *difference)
 {
     (void)arg;
@@ -424,7 +376,10 @@ void sim_check_end(void)
     }
     (void)sqlite3_close(hub);
     if (!sim->failure[0]) {
-        check_counts();
+        sim_check_figures();
+    }
+    if (!sim->failure[0]) {
+        sim_check_completeness();
     }
     if (!sim->failure[0] && lm_store_verify(sim->hub.store, report, NULL, &n, &err) != LM_OK) {
         sim_fail("P4 verify", "%s", err.en);

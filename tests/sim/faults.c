@@ -6,9 +6,9 @@
 #define YEAR_MS (365LL * 86400000)
 
 const char *const sim_fault_names[F_COUNT] = {
-    "loss",       "duplicate", "reorder",   "delay",       "partition", "tear",
-    "node-crash", "hub-crash", "disk-full", "clock",       "node-back", "staff",
-    "resolve",    "two-pcs",   "revoke",    "hub-restore", "hub-back",
+    "loss",      "duplicate",   "reorder",  "delay",     "partition", "tear",    "node-crash",
+    "hub-crash", "disk-full",   "clock",    "node-back", "staff",     "resolve", "two-pcs",
+    "revoke",    "hub-restore", "hub-back", "doubles",   "burst",
 };
 
 static uint64_t below(uint64_t n)
@@ -172,6 +172,8 @@ void sim_fault_strike(void)
     case F_TWO_PCS:
     case F_HUB_RESTORE:
     case F_HUB_BACK:
+    case F_DOUBLES: /* each in a file of its own, or users.c's */
+    case F_BURST:
     case F_COUNT:
         break;
     }

@@ -176,6 +176,33 @@ int journal_model_verdict(const struct journal_model *m, uint64_t replica, uint6
     return k ? k->verdict : 0;
 }
 
+bool journal_model_body(const struct journal_model *m, const char *record,
+                        struct lm_version version, const uint8_t **body_out, size_t *n_out)
+{
+    const struct known *k = find(m, record, version.replica, version.hlc);
+
+    *body_out = k ? k->body : NULL;
+    *n_out = k ? k->n : 0;
+    return k != NULL;
+}
+
+void journal_model_records(const struct journal_model *m,
+                           bool (*visit)(void *arg, const struct journal_record *record), void *arg)
+{
+    bool more = true;
+
+    for (int i = 0; more && i < BUCKETS; i++) {
+        for (const struct rec *r = m->recs[i]; more && r; r = r->next) {
+            struct journal_record out = {.id = r->id, .type = r->type};
+
+            for (size_t g = 0; g < r->type->n_groups; g++) {
+                out.stands[g] = (struct lm_version){r->stamps[g].hlc, r->stamps[g].replica};
+            }
+            more = visit(arg, &out);
+        }
+    }
+}
+
 /* ---- one entry ---- */
 
 struct entry {

@@ -41,5 +41,18 @@ bool journal_model_follow(struct journal_model *model, struct lm_store *hub,
 bool journal_model_quiet(struct journal_model *model, struct journal_fault *fault);
 /* Whether the journal that was followed has this change, and with which verdict now (0: no). */
 int journal_model_verdict(const struct journal_model *model, uint64_t replica, uint64_t hlc);
+/* The bytes of a change that had effect or waits; borrowed until the next follow. */
+bool journal_model_body(const struct journal_model *model, const char *record,
+                        struct lm_version version, const uint8_t **body_out, size_t *n_out);
+/* A record that is there, and which change stands in each group of it. */
+struct journal_record {
+    const char *id;
+    const struct lm_type *type;
+    struct lm_version stands[LM_GROUPS_PER_TYPE_MAX]; /* [type->n_groups] */
+};
+/* Every one, until visit says false. */
+void journal_model_records(const struct journal_model *model,
+                           bool (*visit)(void *arg, const struct journal_record *record),
+                           void *arg);
 
 #endif

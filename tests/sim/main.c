@@ -7,6 +7,7 @@
  *                     when one of many fails)
  *   --stations N, --actions N, --without FAULT[,FAULT…]  change a seed's plan by hand
  *   --with FAULT[,FAULT…]  also faults that the programs do not heal yet (SIM_FAULTS_LATER)
+ *   --force FAULT[,FAULT…]  these faults whatever the seed draws
  *   --twice           runs each seed twice: the traces must be the same
  *   --stop            ends at the first seed that fails
  *   --break NAME, --breaks  in the build "broken": makes that mistake; lists the mistakes
@@ -29,7 +30,7 @@
 struct options {
     uint64_t first, n;
     int jobs, minutes, stations, actions;
-    uint32_t without, with;
+    uint32_t without, with, force;
     bool trace, one, shrink, twice, stop;
     const char *file;
 };
@@ -47,6 +48,7 @@ static void apply(const struct options *o, struct sim_plan *plan)
     plan->stations = o->stations ? o->stations : plan->stations;
     plan->actions = o->actions ? o->actions : plan->actions;
     plan->faults |= plan->later & o->with;
+    plan->faults |= o->force;
     plan->faults &= ~o->without;
 }
 
@@ -122,8 +124,8 @@ static void show_command(const struct sim_plan *plan)
         }
     }
     for (int f = 0; f < F_COUNT; f++) {
-        if (plan->faults & SIM_FAULTS_LATER & 1u << f) {
-            (void)printf(" --with %s", sim_fault_names[f]);
+        if (plan->faults & ~own.faults & 1u << f) {
+            (void)printf(" --force %s", sim_fault_names[f]);
         }
     }
     (void)printf("\n");
@@ -317,10 +319,15 @@ static bool take_options(int argc, char **argv, struct options *o)
                                   value);
                     return false;
                 }
+                sim_mistake = value;
             } else if (strcmp(name, "--file") == 0) {
                 o->file = value;
             } else if (strcmp(name, "--with") == 0) {
                 if (!take_faults(value, &o->with)) {
+                    return false;
+                }
+            } else if (strcmp(name, "--force") == 0) {
+                if (!take_faults(value, &o->force)) {
                     return false;
                 }
             } else if (strcmp(name, "--without") == 0) {

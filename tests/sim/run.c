@@ -2,6 +2,8 @@
  * must come to rest. */
 #include "tests/sim/sim.h"
 
+#include "common/base/break.h"
+
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +35,13 @@ static void random_bytes(void *const out, const size_t n)
 static struct randombytes_implementation seeded = {
     .implementation_name = random_name, .random = random_word, .buf = random_bytes};
 
+const char *sim_mistake = "none";
+
+static void own_seed(struct lm_rand *rnd, uint64_t seed, int fault)
+{
+    lm_rand_seed(rnd, seed ^ (uint64_t)(fault + 1) << 48);
+}
+
 void sim_plan_of(uint64_t seed, struct sim_plan *out)
 {
     struct lm_rand rnd;
@@ -47,13 +56,20 @@ void sim_plan_of(uint64_t seed, struct sim_plan *out)
                                 : 16 + (int)lm_rand_below(&rnd, 49);
     out->actions = 20 + (int)lm_rand_below(&rnd, 80) + out->stations * 4;
     out->span_ms = 60000 + (int64_t)lm_rand_below(&rnd, 600000);
-    for (int f = 0; f < F_COUNT; f++) { /* swarm testing: each seed has some of the faults */
+    for (int f = 0; f < F_FIRST_OF_ITS_OWN;
+         f++) { /* swarm testing: each seed has some of the faults */
         if (lm_rand_below(&rnd, 2)) {
             out->faults |= 1u << f;
         }
     }
     if (lm_rand_below(&rnd, 2)) { /* a hub that goes back costs twice the time: in fewer seeds */
         out->faults &= ~(1u << F_HUB_RESTORE | 1u << F_HUB_BACK);
+    }
+    for (int f = F_FIRST_OF_ITS_OWN; f < F_COUNT; f++) {
+        own_seed(&rnd, seed, f);
+        if (lm_rand_below(&rnd, 4) == 0) {
+            out->faults |= 1u << f;
+        }
     }
     out->later = out->faults & SIM_FAULTS_LATER;
     out->faults &= ~SIM_FAULTS_LATER;
@@ -268,10 +284,17 @@ bool sim_run(const struct sim_plan *plan, bool trace, uint64_t *digest_out, char
     sim->model = journal_model_new(catalog);
     LM_CHECK(sim->model);
     lm_rand_seed(&sim->rnd, plan->seed * 2 + 1);
-    /* The templates are made in the first run of a process: from a seed of their own. */
+    for (int f = F_FIRST_OF_ITS_OWN; f < F_COUNT; f++) {
+        own_seed(&sim->own[f], plan->seed, f);
+        (void)lm_rand_next(&sim->own[f]); /* drawn for the plan */
+    }
+    sim_ledger_reset();
+    /* The templates are made in the first run of a process: from a seed of their own, and without
+     * the mistake. */
+    (void)lm_break_choose("none");
     lm_rand_seed(&sodium_rnd, 1);
     (void)randombytes_set_implementation(&seeded);
-    made = sim_templates();
+    made = sim_templates() && lm_break_choose(sim_mistake);
     lm_rand_seed(&sodium_rnd, plan->seed * 2 + 2);
     if (made && sim_world_open()) {
         work_phase();

@@ -4,7 +4,8 @@
  *
  * One seed decides everything, so the same seed gives the same trace digest. clock.c, net.c,
  * disk.c: the seams; world.c: who is there, starting, crashing, going back; users.c: what people
- * do; faults.c: what goes wrong; check.c: what must hold; main.c: seeds, jobs, shrinking. */
+ * do; faults.c: what goes wrong; check.c: what must hold, with journal_model.c (what the hub makes
+ * of each change) and ledger.c (its figures); main.c: seeds, jobs, shrinking. */
 #ifndef LM_TESTS_SIM_H
 #define LM_TESTS_SIM_H
 
@@ -39,14 +40,17 @@ enum sim_fault {
     F_NODE_CRASH, /* at any write or between two rounds */
     F_HUB_CRASH,  /* at any write, before or after COMMIT, before the answers */
     F_DISK_FULL,
-    F_CLOCK,       /* PCs years off, jumping; a stopped clock */
-    F_NODE_BACK,   /* a PC's disk is set back to an earlier image */
-    F_STAFF,       /* town staff approve, send back, edit */
-    F_RESOLVE,     /* and resolve conflicts */
-    F_TWO_PCS,     /* stations with two PCs */
-    F_REVOKE,      /* a PC is revoked and another takes its place */
-    F_HUB_RESTORE, /* the hub is restored from a backup of any age */
-    F_HUB_BACK,    /* its disk is set back in silence, as by a virtual machine */
+    F_CLOCK,            /* PCs years off, jumping; a stopped clock */
+    F_NODE_BACK,        /* a PC's disk is set back to an earlier image */
+    F_STAFF,            /* town staff approve, send back, edit */
+    F_RESOLVE,          /* and resolve conflicts */
+    F_TWO_PCS,          /* stations with two PCs */
+    F_REVOKE,           /* a PC is revoked and another takes its place */
+    F_HUB_RESTORE,      /* the hub is restored from a backup of any age */
+    F_HUB_BACK,         /* its disk is set back in silence, as by a virtual machine */
+    F_FIRST_OF_ITS_OWN, /* from here on each has random numbers of its own: see sim->own */
+    F_DOUBLES = F_FIRST_OF_ITS_OWN, /* one person is registered twice, in two villages */
+    F_BURST,                        /* many records at once, as from a table */
     F_COUNT
 };
 extern const char *const sim_fault_names[F_COUNT];
@@ -99,7 +103,9 @@ struct sim_node {
 struct sim {
     struct sim_plan plan;
     struct lm_rand rnd;
-    int64_t now_ms; /* true time: ms since 1970 */
+    struct lm_rand own[F_COUNT]; /* of faults from F_FIRST_OF_ITS_OWN on: one more of them leaves
+                                    seeds without it as they were */
+    int64_t now_ms;              /* true time: ms since 1970 */
     int64_t mono_ms;
     bool calm; /* faults have stopped */
     struct lm_catalog *catalog;
@@ -128,6 +134,10 @@ extern struct sim *sim;
 
 /* Chance of one in n. */
 bool sim_chance(unsigned n);
+/* Whether the plan has a fault with random numbers of its own, and its turn comes, one time in n.
+ */
+bool sim_turn(enum sim_fault fault, unsigned n);
+uint64_t sim_own_below(enum sim_fault fault, uint64_t n);
 /* Notes an event in the trace and its digest. */
 void sim_note(const char *fmt, ...) LM_PRINTF(1, 2);
 /* A promise does not hold: the first one is kept. name: "P2 …". */
@@ -135,7 +145,7 @@ void sim_fail(const char *name, const char *fmt, ...) LM_PRINTF(2, 3);
 
 /* net.c */
 void sim_net_reset(void);
-void sim_net_tear(int node);   /* -1 = every connection */
+void sim_net_tear(int node); /* -1 = every connection */
 /* Nodes get now what the hub has sent them. */
 void sim_net_deliver(void);
 int64_t sim_net_next_ms(void); /* true time of the next delivery; INT64_MAX = none */
@@ -185,6 +195,20 @@ void sim_check_given_back(sqlite3 *hub); /* P7, at the end */
 
 /* users.c */
 void sim_user_act(void);
+json_t *sim_person(int station, const char *name, const char *household); /* valid; new reference */
+/* doubles.c */
+json_t *sim_double_fields(json_t *person); /* somebody who may be registered elsewhere too */
+void sim_doubles_act(void);
+/* ledger.c */
+void sim_ledger_reset(void);
+/* What was saved under this version, as entered. fields: borrowed, or NULL. */
+void sim_ledger_keep(struct lm_version version, const char *record, const char *station,
+                     enum lm_op op, const json_t *fields);
+/* The same of an act of town staff that took the journal on from `before`. */
+void sim_ledger_keep_act(uint64_t before, const struct lm_act *what, const char *id);
+void sim_ledger_apart(const char *a, const char *b); /* staff says: two persons */
+void sim_check_figures(void);                        /* P10, at rest */
+void sim_check_completeness(void);                   /* P10, at any time */
 /* faults.c */
 void sim_fault_strike(void);
 void sim_retire(struct sim_node *node); /* it need not converge any more */
@@ -198,5 +222,6 @@ void sim_check_end(void); /* after all has converged */
 bool sim_run(const struct sim_plan *plan, bool trace, uint64_t *digest_out, char failure[1000],
              uint64_t *steps_out);
 void sim_plan_of(uint64_t seed, struct sim_plan *out);
+extern const char *sim_mistake; /* of common/base/break.h; "none" */
 
 #endif

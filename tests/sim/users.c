@@ -22,17 +22,24 @@ static json_t *consultation_fields(void)
                      "item_count", 1 + (int)below(5));
 }
 
+json_t *sim_person(int station, const char *name, const char *household)
+{
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:s,s:s,s:s}", "name", name, "id_status",
+                     "missing", "id_status_reason", "未办理", "sex", "1", "birth_on", "1953-08-01",
+                     "household_village", sim_station_code(station), "is_resident", 1,
+                     "household_no", household, "difficulty", "none", "notice_at", "2026-01-01");
+}
+
 static json_t *person_fields(int station)
 {
     char name[40], household[20];
+    json_t *fields;
 
     (void)snprintf(name, sizeof name, "测试%d", (int)below(100000));
     (void)snprintf(household, sizeof household, "H%d", (int)below(1000));
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:s,s:s,s:s}", "name", name, "id_status",
-                     "missing", "id_status_reason", "未办理", "sex", below(2) ? "1" : "2",
-                     "birth_on", "1953-08-01", "household_village", sim_station_code(station),
-                     "is_resident", 1, "household_no", household, "difficulty", "none", "notice_at",
-                     "2026-01-01");
+    fields = sim_person(station, name, household);
+    (void)json_object_set_new(fields, "sex", json_string(below(2) ? "1" : "2"));
+    return sim_turn(F_DOUBLES, 2) ? sim_double_fields(fields) : fields;
 }
 
 static json_t *edit_fields(const char *type)
@@ -59,7 +66,8 @@ static json_t *edit_fields(const char *type)
 
 /* ---- villages ---- */
 
-static void note_save(struct sim_node *node, const struct lm_me *before)
+static void note_save(struct sim_node *node, const struct lm_me *before,
+                      const struct lm_entry *entry, const char *id)
 {
     struct lm_error err = {0};
     struct lm_me me;
@@ -74,6 +82,8 @@ static void note_save(struct sim_node *node, const struct lm_me *before)
     }
     sim->saves[sim->n_saves++] = (struct sim_save){
         .replica = me.replica, .hlc = me.hlc, .node = node->index, .at_ms = sim->now_ms};
+    sim_ledger_keep((struct lm_version){me.hlc, me.replica}, id, sim_station_code(node->station),
+                    entry->op, entry->fields);
 }
 
 static bool save(struct sim_node *node, const struct lm_entry *entry, char id_out[40])
@@ -96,7 +106,7 @@ static bool save(struct sim_node *node, const struct lm_entry *entry, char id_ou
         st = lm_node_saver_flush(&saver, &err);
     }
     if (st == LM_OK) {
-        note_save(node, &before); /* now: this is what the page tells a person */
+        note_save(node, &before, entry, result.id); /* now: this is what the page tells a person */
     }
     lm_node_saver_free(&saver);
     sim_note("pc %d saves %s: %s %s", node->index, entry->type ? entry->type : "edit",
@@ -186,14 +196,41 @@ static void village_acts(void)
     }
 }
 
+/* A whole table of people at once: more than one message holds. */
+static void burst(void)
+{
+    struct sim_node *node = &sim->nodes[sim_own_below(F_BURST, (uint64_t)sim->n_nodes)];
+    char id[40], text[400];
+
+    for (size_t i = 0; i + 4 < sizeof text; i += 3) {
+        memcpy(text + i, "田", 4);
+    }
+    text[360] = '\0'; /* 120 characters */
+    for (int i = 0; i < 48 && node->up && !node->retired; i++) {
+        struct lm_entry entry = {.op = LM_OP_CREATE, .type = "person"};
+        char name[40];
+
+        (void)snprintf(name, sizeof name, "导入%d", (int)sim_own_below(F_BURST, 1000000));
+        entry.fields = sim_person(node->station, name, "H1");
+        (void)json_object_set_new(entry.fields, "residence_text", json_string(text));
+        (void)json_object_set_new(entry.fields, "household_outside", json_string(text));
+        (void)save(node, &entry, id);
+        json_decref(entry.fields);
+    }
+}
+
 /* ---- the town ---- */
 
 static void act(const struct lm_act *what)
 {
     struct lm_act_result result;
     struct lm_error err = {0};
-    enum lm_status st = lm_store_begin(sim->hub.store, &err);
+    struct lm_mark before = {0};
+    enum lm_status st = lm_store_head(sim->hub.store, &before);
 
+    if (st == LM_OK) {
+        st = lm_store_begin(sim->hub.store, &err);
+    }
     if (st == LM_OK) {
         st = lm_store_act(sim->hub.store, what, sim->now_ms, &result, &err);
     }
@@ -207,6 +244,7 @@ static void act(const struct lm_act *what)
     if (sim_disk_dead(DISK_HUB) || lm_store_broken(sim->hub.store)) {
         sim_hub_crash("died in an act");
     } else if (st == LM_OK) {
+        sim_ledger_keep_act(before.position, what, result.id);
         sim_check_hub();
         lm_server_news(sim->server);
     }
@@ -284,4 +322,10 @@ void sim_user_act(void)
         village_acts();
     }
     sim->actor = -2;
+    if (sim_turn(F_DOUBLES, 6)) {
+        sim_doubles_act();
+    }
+    if (sim_turn(F_BURST, 40)) {
+        burst();
+    }
 }
