@@ -12,6 +12,7 @@ const libraries = resolve('common/web/node_modules');
 const load = (name) => import(pathToFileURL(join(libraries, name, 'universal/index.js')));
 const { default: writeSheet } = await load('write-excel-file');
 const { readSheet } = await load('read-excel-file');
+const { zipSync } = await import(pathToFileURL(join(libraries, 'fflate/esm/index.mjs')));
 
 let town, node, url, browser, page;
 const problems = [];
@@ -131,6 +132,27 @@ test('CSV as Excel writes it here: GB18030; and UTF-8 with a mark, other separat
   assert.deepEqual(people().map((p) => p.fields.name).sort().slice(-3), ['测试500', '测试501', '测试502']);
 });
 
+test('5,000 rows of a spreadsheet are read, and at once', async () => {
+  await openImport();
+  const file = await xlsx('large.xlsx', [await heads(), ...Array.from({ length: 5000 }, (_, i) => good(i))]);
+  await page.setInputFiles('#file', file);
+  await page.waitForSelector('text=核对列名（共 5000 行）');
+});
+
+// A sheet as other programs may write it: rows of [cell address, text].
+const rawXlsx = (name, cells) => {
+  const part = (text) => new TextEncoder().encode(`<?xml version="1.0"?>${text}`);
+  const main = 'http://schemas.openxmlformats.org/spreadsheetml/2006/main';
+  const office = 'http://schemas.openxmlformats.org/officeDocument/2006/relationships';
+  const path = join(town.work, name);
+  writeFileSync(path, zipSync({
+    'xl/workbook.xml': part(`<workbook xmlns="${main}" xmlns:r="${office}"><sheets><sheet name="a" sheetId="1" r:id="rId1"/></sheets></workbook>`),
+    'xl/_rels/workbook.xml.rels': part(`<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="rId1" Type="${office}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>`),
+    'xl/worksheets/sheet1.xml': part(`<worksheet xmlns="${main}"><sheetData>${cells.map(([at, text]) => `<row r="${/\d+/.exec(at)[0]}"><c r="${at}" t="inlineStr"><is><t>${text}</t></is></c></row>`).join('')}</sheetData></worksheet>`),
+  }));
+  return readFileSync(path);
+};
+
 test('files that are none, too much, or made to harm: said in words, nothing saved', async () => {
   const before = people().length;
   const head = await heads();
@@ -145,6 +167,10 @@ test('files that are none, too much, or made to harm: said in words, nothing sav
     'quote.csv': [Buffer.from(`${head.join(',')}\n"a,b\n`), /引号/],
     'empty.csv': [Buffer.from('姓名\n'), /没有数据/],
     'large.csv': [Buffer.alloc(11 * 1024 * 1024, 97), /太大/],
+    'far.xlsx': [rawXlsx('far.xlsx', [['A1', '姓名'], ['XFD1048576', '测试']]), /列数太多/], // 17 billion cells, in 1 KB
+    'deep.xlsx': [rawXlsx('deep.xlsx', [['A1', '姓名'], ['C1048576', '测试']]), /行数太多/],
+    'beyond.xlsx': [rawXlsx('beyond.xlsx', [['A1', '姓名'], ['ZZZZZZ2', '测试']]), /损坏/],
+    'million.xlsx': [rawXlsx('million.xlsx', Array.from({ length: 1_000_000 }, (_, i) => [`A${i + 1}`, '1'])), /行数太多/],
   };
   for (const [name, [bytes, words]] of Object.entries(files)) {
     writeFileSync(join(town.work, name), bytes);

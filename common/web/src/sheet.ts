@@ -3,6 +3,7 @@
 import readSheet from 'read-excel-file/universal';
 import writeSheet from 'write-excel-file/universal';
 import { t } from './i18n';
+import { repack, UnpackError } from './unpack';
 
 export const FILE_BYTES_MAX = 10 * 1024 * 1024;
 export const UNPACKED_BYTES_MAX = 200 * 1024 * 1024;
@@ -92,9 +93,10 @@ export async function readTable(file: Blob): Promise<string[][]> {
     if (unpackedBytes(new DataView(bytes)) > UNPACKED_BYTES_MAX) throw new SheetError(t('sheetLarge', FILE_BYTES_MAX / 1048576));
     let sheets: { data: unknown[][] }[];
     try {
-      sheets = (await readSheet(bytes)) as unknown as { data: unknown[][] }[];
-    } catch {
-      throw new SheetError(t('sheetBad'));
+      sheets = (await readSheet(repack(new Uint8Array(bytes)))) as unknown as { data: unknown[][] }[];
+    } catch (why) {
+      const fault = why instanceof UnpackError ? why.fault : 'bad';
+      throw new SheetError(fault === 'rows' ? t('sheetRows', ROWS_MAX) : fault === 'columns' ? t('sheetColumns', COLUMNS_MAX) : t('sheetBad'));
     }
     rows = (sheets[0]?.data ?? (sheets as unknown as unknown[][])).map((r) => (r as unknown[]).map(cellText));
   } else if (head[0] === 0xd0 && head[1] === 0xcf) {
