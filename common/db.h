@@ -25,8 +25,7 @@ struct lm_migration {
 };
 struct lm_db_options {
     const char *path;
-    uint32_t application_id; /* LM_APP_NODE, LM_APP_HUB, LM_APP_AUDIT; another one in the file is an
-                                error */
+    uint32_t application_id; /* LM_APP_NODE, LM_APP_HUB, …; another one in the file is an error */
     const struct lm_migration *migrations;
     int n_migrations;
     bool create;          /* else a missing file is LM_ERR_NOT_FOUND */
@@ -38,6 +37,7 @@ struct lm_db_options {
 #define LM_APP_NODE 0x4c4d4e31u
 #define LM_APP_HUB 0x4c4d4831u
 #define LM_APP_AUDIT 0x4c4d4131u
+#define LM_APP_TRAINING 0x4c4d5431u
 
 /* LM_ERR_VERSION: the file's user_version is newer than n_migrations (err says which program is
  * needed). LM_ERR_CORRUPT: not a database, another application's, or damaged. LM_ERR_IO,

@@ -25,6 +25,7 @@ struct lm_node_figures {
     double pending, acked, returned, held, online, offset_ms, last_contact_s;
 };
 struct lm_api;
+struct lm_training;
 struct lm_node_server {
     struct lm_node *node;
     struct lm_node_key key;
@@ -32,6 +33,7 @@ struct lm_node_server {
     struct lm_control *control;
     struct lm_http *http;
     struct lm_api *api;
+    struct lm_training *training;
     const char *sticks; /* --sticks, or NULL */
     atomic_bool hurry;  /* a page asked to synchronise now */
     int64_t told_ms;    /* mono: when the pages were told the status last */

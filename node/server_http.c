@@ -2,14 +2,14 @@
  * figures, and the API. */
 #include "common/assets.h"
 #include "common/base/util.h"
-#include "node/api/api.h"
+#include "node/training.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define STUCK_MS 60000
 #define TELL_MS 10000
-#define ROUTES_MAX 128
+#define ROUTES_MAX 192
 
 extern const struct lm_asset lm_node_assets[];
 extern const size_t lm_node_assets_n;
@@ -132,7 +132,11 @@ enum lm_status lm_node_http_start(struct lm_node_server *server, const char *add
     if (st != LM_OK) {
         return st;
     }
-    LM_CHECK(n + lm_node_assets_n + lm_api_n_routes <= ROUTES_MAX);
+    st = lm_training_new(server->api, &server->training, err);
+    if (st != LM_OK) {
+        return st;
+    }
+    LM_CHECK(n + lm_node_assets_n + lm_api_n_routes + LM_TRAINING_ROUTES_MAX <= ROUTES_MAX);
     server->api->sync = ask_to_sync;
     server->api->sync_arg = server;
     server->api->sticks = server->sticks;
@@ -140,12 +144,15 @@ enum lm_status lm_node_http_start(struct lm_node_server *server, const char *add
         routes[n++] = lm_asset_route(&lm_node_assets[i]);
     }
     lm_api_bind(&server->api->door, lm_api_routes, lm_api_n_routes, bindings, routes + n);
-    return lm_http_start(address, routes, n + lm_api_n_routes, &server->http, err);
+    n += lm_api_n_routes;
+    n += lm_training_routes(server->training, routes + n);
+    return lm_http_start(address, routes, n, &server->http, err);
 }
 
 void lm_node_http_stop(struct lm_node_server *server)
 {
-    lm_http_stop(&server->http); /* its thread uses the API */
+    lm_http_stop(&server->http); /* its thread uses the APIs */
+    lm_training_free(&server->training);
     lm_api_close(&server->api);
     free(server->told);
     server->told = NULL;

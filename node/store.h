@@ -55,6 +55,11 @@ struct lm_nstore;
 enum lm_status lm_nstore_open(const struct lm_datadir *dir, const struct lm_catalog *catalog,
                               bool create, struct lm_nstore **out,
                               struct lm_error *err) LM_MUST_USE;
+/* The same for dir/training.db, which is no node's database: neither opens the other's. */
+#define LM_TRAINING_DB "training.db"
+enum lm_status lm_nstore_open_training(const struct lm_datadir *dir,
+                                       const struct lm_catalog *catalog, bool create,
+                                       struct lm_nstore **out, struct lm_error *err) LM_MUST_USE;
 void lm_nstore_close(struct lm_nstore **store);
 struct lm_tables *lm_nstore_tables(struct lm_nstore *store);
 /* The one in force; another may take its place in lm_nstore_begin and lm_nstore_refresh. */

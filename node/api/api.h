@@ -13,6 +13,7 @@
 #include "node/server.h"
 
 #define LM_API_COOKIE "lm_node"
+#define LM_API_TRAINING_COOKIE "lm_training"
 #define LM_API_IDLE_MS (10 * 60 * 1000)
 #define LM_API_END_MS (12 * 60 * 60 * 1000)
 #define LM_API_ROWS_MAX 500
@@ -20,6 +21,7 @@
 
 struct lm_api_search;
 struct lm_issues;
+struct lm_training;
 struct lm_api {
     struct lm_node *node; /* its directory and catalogue; its store is another thread's */
     struct lm_nstore *store;
@@ -30,11 +32,16 @@ struct lm_api {
     void *sync_arg;
     const char *sticks; /* where sticks appear, or NULL: where systems mount them */
     struct lm_rand rnd;
+    struct lm_training *training; /* whose API it is; NULL: the real data's */
 };
 
 extern const struct lm_api_route lm_api_routes[];
 extern const size_t lm_api_n_routes;
 
+/* One without a store, for who opens it in `before`. */
+enum lm_status lm_api_new(struct lm_node *node, const char *cookie,
+                          enum lm_status (*before)(struct lm_api *api, struct lm_error *err),
+                          struct lm_api **out, struct lm_error *err) LM_MUST_USE;
 /* Opens the API's own store. */
 enum lm_status lm_api_open(struct lm_node *node, struct lm_api **out,
                            struct lm_error *err) LM_MUST_USE;
@@ -60,6 +67,7 @@ enum lm_status lm_api_logout(struct lm_api_call *call);
 enum lm_status lm_api_lock(struct lm_api_call *call);
 enum lm_status lm_api_unlock(struct lm_api_call *call);
 enum lm_status lm_api_password(struct lm_api_call *call);
+enum lm_status lm_api_training_reset(struct lm_api_call *call);
 enum lm_status lm_api_users(struct lm_api_call *call);
 enum lm_status lm_api_user_add(struct lm_api_call *call);
 enum lm_status lm_api_user_edit(struct lm_api_call *call);

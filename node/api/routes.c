@@ -15,6 +15,7 @@ const struct lm_api_route lm_api_routes[] = {
     {"POST", V "session/lock", LM_API_LOCKED_TOO, lm_api_lock},
     {"POST", V "session/unlock", LM_API_LOCKED_TOO, lm_api_unlock},
     {"POST", V "session/password", LM_API_USER, lm_api_password},
+    {"POST", V "training/reset", LM_API_USER, lm_api_training_reset},
     {"GET", V "users", LM_API_ADMIN, lm_api_users},
     {"POST", V "users", LM_API_ADMIN, lm_api_user_add},
     {"PATCH", V "users/{name}", LM_API_ADMIN, lm_api_user_edit},
@@ -55,12 +56,13 @@ static enum lm_status refresh(struct lm_api *api, struct lm_error *err)
     return lm_nstore_refresh(api->store, err);
 }
 
-enum lm_status lm_api_open(struct lm_node *node, struct lm_api **out, struct lm_error *err)
+enum lm_status lm_api_new(struct lm_node *node, const char *cookie,
+                          enum lm_status (*before)(struct lm_api *api, struct lm_error *err),
+                          struct lm_api **out, struct lm_error *err)
 {
     struct lm_api *api = calloc(1, sizeof *api);
-    enum lm_status st;
 
-    *out = NULL;
+    *out = api;
     if (!api) {
         return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
     }
@@ -68,12 +70,20 @@ enum lm_status lm_api_open(struct lm_node *node, struct lm_api **out, struct lm_
     lm_rand_seed_system(&api->rnd);
     lm_sessions_init(&api->sessions, LM_API_IDLE_MS, LM_API_END_MS);
     api->door = (struct lm_api_door){
-        .api = api, .sessions = &api->sessions, .cookie = LM_API_COOKIE, .before = refresh};
-    st = lm_nstore_open(&node->dir, node->catalog, false, &api->store, err);
-    if (st != LM_OK) {
-        lm_api_close(&api);
+        .api = api, .sessions = &api->sessions, .cookie = cookie, .before = before};
+    return LM_OK;
+}
+
+enum lm_status lm_api_open(struct lm_node *node, struct lm_api **out, struct lm_error *err)
+{
+    enum lm_status st = lm_api_new(node, LM_API_COOKIE, refresh, out, err);
+
+    if (st == LM_OK) {
+        st = lm_nstore_open(&node->dir, node->catalog, false, &(*out)->store, err);
     }
-    *out = api;
+    if (st != LM_OK) {
+        lm_api_close(out);
+    }
     return st;
 }
 

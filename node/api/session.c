@@ -124,7 +124,7 @@ static enum lm_status answer_session(struct lm_api_call *call, const struct lm_s
 static void set_cookie(struct lm_api_call *call, const char *token)
 {
     (void)snprintf(call->response->cookie, sizeof call->response->cookie,
-                   LM_API_COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict%s", token,
+                   "%s=%s; Path=/; HttpOnly; SameSite=Strict%s", call->door->cookie, token,
                    token[0] ? "" : "; Max-Age=0");
 }
 

@@ -85,12 +85,13 @@ uint64_t ns_column_u64(sqlite3_stmt *stmt, int at)
 
 /* ---- opening ---- */
 
-enum lm_status lm_nstore_open(const struct lm_datadir *dir, const struct lm_catalog *catalog,
-                              bool create, struct lm_nstore **out, struct lm_error *err)
+static enum lm_status open_store(const struct lm_datadir *dir, const char *name,
+                                 uint32_t application_id, const struct lm_catalog *catalog,
+                                 bool create, struct lm_nstore **out, struct lm_error *err)
 {
     char path[PATH_MAX];
     struct lm_db_options options = {.path = path,
-                                    .application_id = LM_APP_NODE,
+                                    .application_id = application_id,
                                     .migrations = ns_migrations,
                                     .n_migrations = ns_n_migrations,
                                     .create = create};
@@ -102,7 +103,7 @@ enum lm_status lm_nstore_open(const struct lm_datadir *dir, const struct lm_cata
         return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
     }
     s->embedded = s->catalog = catalog;
-    st = lm_datadir_path(dir, "node.db", path, sizeof path);
+    st = lm_datadir_path(dir, name, path, sizeof path);
     if (st != LM_OK) {
         st = lm_fail(err, st, "path_too_long", "", "数据目录的路径太长。",
                      "The data directory's path is too long.");
@@ -126,6 +127,19 @@ enum lm_status lm_nstore_open(const struct lm_datadir *dir, const struct lm_cata
     }
     *out = s;
     return st;
+}
+
+enum lm_status lm_nstore_open(const struct lm_datadir *dir, const struct lm_catalog *catalog,
+                              bool create, struct lm_nstore **out, struct lm_error *err)
+{
+    return open_store(dir, "node.db", LM_APP_NODE, catalog, create, out, err);
+}
+
+enum lm_status lm_nstore_open_training(const struct lm_datadir *dir,
+                                       const struct lm_catalog *catalog, bool create,
+                                       struct lm_nstore **out, struct lm_error *err)
+{
+    return open_store(dir, LM_TRAINING_DB, LM_APP_TRAINING, catalog, create, out, err);
 }
 
 void lm_nstore_close(struct lm_nstore **store)

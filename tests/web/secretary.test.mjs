@@ -403,6 +403,57 @@ test('the stick: to the town and back, a backup and going back to it', async () 
   await town.serveHub();
 });
 
+test('training: entered from the menu, marked on each page and on paper, nothing of it is real, begun anew, left again', async () => {
+  const real = { people: rows('person').length, consultations: rows('consultation').length };
+  await page.goto(`${url}#/`);
+  await page.click('.menu a[href="/training/"]');
+  await page.waitForSelector('#user');
+  if (process.env.LASTMILE_SHOTS) await page.screenshot({ path: `${process.env.LASTMILE_SHOTS}/1024-training-door.png` });
+  assert.match(await page.title(), /练习模式/);
+  await page.click('button:has-text("开始练习")');
+  await page.waitForSelector('.cards');
+  for (const at of ['', 'list/person', 'new/visit', 'returned', 'pending', 'print/person', 'help']) {
+    await page.goto(`${url}training/#/${at}`);
+    await page.waitForSelector('main h1');
+    assert.ok(await page.isVisible('.training-mark b'), at);
+    assert.match(await page.textContent('.training-mark'), /都是编的.*不会上报/, at);
+    await page.evaluate(axe.source);
+    const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+    assert.deepEqual(
+      violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(' ').slice(0, 300)}`),
+      [],
+      at,
+    );
+    if (process.env.LASTMILE_SHOTS) await page.screenshot({ path: `${process.env.LASTMILE_SHOTS}/1024-training-${at.replace(/\W/g, '_') || 'home'}.png` });
+  }
+  await page.emulateMedia({ media: 'print' });
+  await page.goto(`${url}training/#/print/person`);
+  await page.waitForSelector('.sheet td');
+  assert.ok(await page.isVisible('.training-mark b')); // a list on paper says so, too
+  await page.emulateMedia({ media: 'screen' });
+  assert.equal(await page.locator('.menu a[href="#/usb"]').count(), 0);
+  await page.goto(`${url}training/#/returned`);
+  await page.click('text=去更正');
+  await page.waitForSelector('#f-item_count');
+  await page.fill('#f-item_count', '4');
+  await page.click('button[type=submit]');
+  await page.waitForSelector('.values');
+  await page.goto(`${url}training/#/`);
+  await page.fill('#search', 'zly');
+  await page.waitForSelector('.hits li');
+  assert.match(await page.textContent('.hits'), /张练一/);
+  assert.deepEqual([rows('person').length, rows('consultation').length], [real.people, real.consultations]);
+  await page.click('text=重新开始练习');
+  await page.click('[role=dialog] button:has-text("重新开始练习")');
+  await page.waitForSelector('.toast.shown:has-text("练习数据已还原")');
+  await page.waitForFunction(() => document.querySelector('.todo')?.textContent?.includes('1 条被退回'));
+  await page.click('text=回到正式数据');
+  await page.waitForSelector('.cards'); // the session there goes on
+  assert.equal(await page.locator('.training-mark').count(), 0);
+  await page.fill('#search', 'zly');
+  await page.waitForFunction(() => document.querySelector('.search')?.textContent?.includes('没有找到'));
+});
+
 test('every page is free of what axe-core finds, at three sizes', async () => {
   const [first] = rows('person');
   const pages = ['', 'list/person', 'list/visit', `record/${first.id}`, `edit/${first.id}`, 'new/person', 'new/visit', 'batch/visit', 'household/H700', 'new/aid_case', 'pending', 'returned', 'bin/person', 'usb', 'import/person', 'print/person', 'settings', 'help'];

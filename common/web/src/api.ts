@@ -1,6 +1,10 @@
 // The program's API. An error always has words for the person in front of the screen.
 import { lang, t } from './i18n';
 
+/** The training copy hangs below /training/: the same page and API over people that nobody is. */
+export const TRAINING = location.pathname.startsWith('/training/');
+const BASE = TRAINING ? '/training/api/v1/' : '/api/v1/';
+
 export interface Issue {
   code: string;
   field: string;
@@ -59,7 +63,7 @@ async function failure(reply: Response): Promise<ApiError> {
 export async function api<T>(method: string, path: string, body?: unknown): Promise<T> {
   let reply: Response;
   try {
-    reply = await fetch(`/api/v1/${path}`, {
+    reply = await fetch(`${BASE}${path}`, {
       method,
       credentials: 'same-origin',
       headers: method === 'GET' ? {} : { 'Content-Type': 'application/json' },

@@ -181,6 +181,18 @@ export const messages = {
   usbRestored: ['已恢复；备份之后录入的 {0} 条改动都在。', 'Restored; {0} changes since were kept.'],
   usbOtherPc: ['备份来自另一台电脑，没上报的由本机接着上报。', 'The backup is of another PC; this one goes on with what it had not sent.'],
   usbRestoredNext: ['连上网后会自动与镇里核对。', 'The rest comes from the town.'],
+  // training
+  training: ['练习', 'Training'],
+  trainingMark: ['练习模式', 'Training'],
+  trainingText: ['人都是编的，随便填、随便改，不会上报。', 'Nobody here is real. Try anything: nothing is sent to the town, and the real data is not touched.'],
+  trainingOut: ['回到正式数据', 'Back to the real data'],
+  trainingReset: ['重新开始练习', 'Begin anew'],
+  trainingResetSure: ['练习里填的、改的都会清掉，回到刚开始的样子。正式数据不受影响。', 'What was tried here goes away. The real data stays as it is.'],
+  trainingAgain: ['练习数据已还原', 'The training data is as at the beginning'],
+  trainingDoor: ['练习用的账号已经填好：{0}，密码 {1}。直接按“开始练习”。', 'The account for training is filled in: {0}, password {1}.'],
+  trainingStart: ['开始练习', 'Start training'],
+  trainingStays: ['练习模式：都留在本机，不会上报', 'Training: stays on this PC, never sent'],
+  trainingSync: ['在正式数据里，这里写着还有几条没报给镇里、上次什么时候联系过。', 'In the real data this says what is still to be sent, and when the town was heard of last.'],
   // one visit each for many people, households
   manyVisits: ['多人走访登记', 'Visits to many people'],
   manyHelp: ['先填一次共同的内容，再选走访了哪些人。每人记一条，一次保存：要么全部存好，要么一条也不存。', 'Fill in once what is the same for all, then choose the people. Each gets a record of his own; all are saved, or none.'],

@@ -1,11 +1,11 @@
 // The frame: who is logged in, the menu, which page the address names, the line to the town.
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { api, get, onSession } from '@common/api';
+import { api, get, onSession, TRAINING } from '@common/api';
 import { areas, type Catalog } from '@common/catalog';
 import { label, t } from '@common/i18n';
 import { useHash } from '@common/route';
-import { Note, toast, Toasts, useData, Waiting } from '@common/ui';
+import { Button, Dialog, Note, somethingChanged, toast, Toasts, useData, Waiting } from '@common/ui';
 import { LockScreen } from '@common/lock';
 import { Door } from './door';
 import { Home } from './home';
@@ -37,10 +37,15 @@ function Menu(props: { catalog: Catalog; here: string }) {
         <ul>{other.map((type) => link(`list/${type.name}`, label(type)))}</ul>
       </details>
       <ul>
-        {link('usb', t('usb'))}
+        {!TRAINING && link('usb', t('usb'))}
         {link('bin/person', t('bin'))}
         {link('settings', t('settings'))}
         {link('help', t('help'))}
+        {!TRAINING && (
+          <li>
+            <a href="/training/">{t('training')}</a>
+          </li>
+        )}
       </ul>
     </nav>
   );
@@ -50,6 +55,7 @@ function Menu(props: { catalog: Catalog; here: string }) {
 function StatusLine(props: { status: Status | null; gone: boolean }) {
   const s = props.status;
   if (props.gone) return <Note kind="bad">{t('programGone')}</Note>;
+  if (TRAINING) return <span class="line">{t('trainingStays')}</span>;
   if (!s) return null;
   return (
     <a class={`line ${s.state}`} href="#/pending">
@@ -59,6 +65,45 @@ function StatusLine(props: { status: Status | null; gone: boolean }) {
       {t(s.state)} · {s.pending ? t('toSend', s.pending) : t('allSent')}
       {s.returned > 0 && <b class="alarm"> · {t('returnedItems', s.returned)}</b>}
     </a>
+  );
+}
+
+/** On every page of the training copy, on the screen and on paper. */
+function TrainingMark(props: { inside: boolean }) {
+  const [sure, setSure] = useState(false);
+  const [error, setError] = useState('');
+  const reset = () =>
+    api('POST', 'training/reset').then(
+      () => {
+        location.hash = '#/';
+        setSure(false);
+        toast(t('trainingAgain'));
+        somethingChanged();
+      },
+      (e: Error) => setError(e.message),
+    );
+  return (
+    <div class="training-mark" role="region" aria-label={t('trainingMark')}>
+      <b>{t('trainingMark')}</b>
+      <span>{t('trainingText')}</span>
+      <span class="spread" />
+      {props.inside && <Button onClick={() => setSure(true)}>{t('trainingReset')}</Button>}
+      <a class="button plain" href="/">
+        {t('trainingOut')}
+      </a>
+      {sure && (
+        <Dialog title={t('trainingReset')} onClose={() => setSure(false)}>
+          <p>{t('trainingResetSure')}</p>
+          {error && <Note kind="bad">{error}</Note>}
+          <div class="actions">
+            <Button kind="danger" onClick={() => void reset()}>
+              {t('trainingReset')}
+            </Button>
+            <Button onClick={() => setSure(false)}>{t('cancel')}</Button>
+          </div>
+        </Dialog>
+      )}
+    </div>
   );
 }
 
@@ -127,6 +172,10 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
   useEffect(refresh, []);
   // The stream costs one of the browser's six connections, so only the page that is looked at has it.
   useEffect(() => {
+    if (TRAINING) {
+      const timer = setInterval(refresh, 3000); // the streams tell of the real data
+      return () => clearInterval(timer);
+    }
     let stream: EventSource | null = null;
     const open = () => {
       stream?.close();
@@ -151,6 +200,7 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
       <a class="skip" href="#content" onClick={(e) => (e.preventDefault(), document.getElementById('content')?.focus())}>
         ↓
       </a>
+      {TRAINING && <TrainingMark inside />}
       <header class="top">
         <button class="burger" type="button" aria-expanded={menu} aria-label={t('appName')} onClick={() => setMenu(!menu)}>
           ☰
@@ -198,6 +248,7 @@ export function App() {
   }, []);
   return (
     <>
+      {TRAINING && !session && <TrainingMark inside={false} />}
       {session === undefined ? <p class="quiet">{t('loading')}</p> : null}
       {session === null ? (
         <Door

@@ -1,15 +1,17 @@
 // The door: the first account, and logging in.
 import { useEffect, useState } from 'preact/hooks';
-import { api, get } from '@common/api';
+import { api, get, TRAINING } from '@common/api';
 import { t } from '@common/i18n';
 import { Line } from '@common/lock';
 import { Button, enterGoesOn, Note } from '@common/ui';
 import type { Session } from './model';
 
+const TRAINEE = ['练习员', '246810'] as const; // made with the training data; opens nothing else
+
 export function Door(props: { gone: boolean; onIn: (s: Session) => void }) {
   const [setup, setSetup] = useState<{ needed: boolean; name: string } | null>(null);
-  const [user, setUser] = useState('');
-  const [password, setPassword] = useState('');
+  const [user, setUser] = useState<string>(TRAINING ? TRAINEE[0] : '');
+  const [password, setPassword] = useState<string>(TRAINING ? TRAINEE[1] : '');
   const [again, setAgain] = useState('');
   const [error, setError] = useState('');
   const [busy, setBusy] = useState(false);
@@ -39,6 +41,7 @@ export function Door(props: { gone: boolean; onIn: (s: Session) => void }) {
     <main class="door">
       <h1>{t('appName')}</h1>
       <p>{setup?.name}</p>
+      {TRAINING && <p>{t('trainingDoor', ...TRAINEE)}</p>}
       {first && (
         <>
           <h2>{t('setupTitle')}</h2>
@@ -53,7 +56,7 @@ export function Door(props: { gone: boolean; onIn: (s: Session) => void }) {
         {(error || props.gone) && <Note kind="bad">{error || t('programGone')}</Note>}
         <div class="actions">
           <Button kind="main" type="submit" disabled={busy || !user || !password}>
-            {first ? t('setupDo') : t('login')}
+            {first ? t('setupDo') : t(TRAINING ? 'trainingStart' : 'login')}
           </Button>
         </div>
       </form>

@@ -1,6 +1,6 @@
 // The first page: one search box, what to record, what to do, and where this PC stands with the town.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { api, get } from '@common/api';
+import { api, get, TRAINING } from '@common/api';
 import { stateText, typeOf } from '@common/catalog';
 import { label, lang, t, timeText } from '@common/i18n';
 import { Button, Note, useData } from '@common/ui';
@@ -202,6 +202,15 @@ function Sync() {
   const { status, refresh } = useModel();
   const [asked, setAsked] = useState(false);
   if (!status) return null;
+  if (TRAINING) {
+    return (
+      <section class="card">
+        <h2>{t('syncTitle')}</h2>
+        <p class="large">{t('trainingStays')}</p>
+        <p class="quiet">{t('trainingSync')}</p>
+      </section>
+    );
+  }
   const text = lang() === 'en' ? status.state_text_en : status.state_text;
   return (
     <section class="card">

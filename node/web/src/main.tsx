@@ -1,9 +1,14 @@
 import { render } from 'preact';
-import { lang, setLang } from '@common/i18n';
+import { TRAINING } from '@common/api';
+import { lang, setLang, t } from '@common/i18n';
 import '@common/style.css';
 import { App } from './app';
 import { applySize } from './settings';
 
 setLang(lang());
+if (TRAINING) {
+  document.body.className = 'training';
+  document.title = `【${t('trainingMark')}】${document.title}`;
+}
 applySize();
 render(<App />, document.getElementById('page')!);

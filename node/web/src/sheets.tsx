@@ -1,6 +1,6 @@
 // Import from XLSX and CSV, export, and lists for printing. In the browser; each row is saved by the program as a form's would be.
 import { useMemo, useState } from 'preact/hooks';
-import { ApiError, api, get, issueText, type RecordRow } from '@common/api';
+import { ApiError, api, get, issueText, TRAINING, type RecordRow } from '@common/api';
 import { fieldLabel, fieldOf, typeOf, type Catalog, type Field, type RecordType } from '@common/catalog';
 import { CellError, importable, valueOf } from '@common/convert';
 import { label, t } from '@common/i18n';
@@ -12,8 +12,8 @@ import { useModel } from './model';
 const AT_ONCE = 4;
 const SHOWN = 50;
 const BATCHES_KEPT = 5;
-const BATCHES = 'lastmile.imports';
-const UNDONE = 'lastmile.undone';
+const BATCHES = TRAINING ? 'lastmile.training.imports' : 'lastmile.imports';
+const UNDONE = TRAINING ? 'lastmile.training.undone' : 'lastmile.undone';
 
 interface Row {
   line: number; // of the file, the head is 1
