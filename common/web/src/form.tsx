@@ -29,6 +29,7 @@ export interface FormProps {
   record?: RecordRow; // an edit of it; else a new one
   labels: Record<string, string>;
   given?: Record<string, unknown>; // filled in from the start
+  step?: string; // of an edit: the state that saving it brings the record to
   today: string;
   /** before: what the save replaced, of an edit; null when it cannot simply be put back (a step of the life cycle). */
   onSaved: (record: RecordRow, before: Record<string, unknown> | null) => void;
@@ -141,7 +142,7 @@ export function RecordForm(props: FormProps) {
   useEffect(() => {
     let here = true;
     const timer = setTimeout(() => {
-      const body = record ? { id: record.id, fields: changes() } : { fields };
+      const body = record ? { id: record.id, fields: { ...changes(), ...(props.step ? { state: props.step } : {}) } } : { fields };
       api<Checked>('POST', `types/${type.name}/check`, body).then(
         (result) => {
           if (!here) return;
@@ -212,14 +213,15 @@ export function RecordForm(props: FormProps) {
     setTried(true);
     try {
       // What came back is handed in again by saving it.
-      const again = record?.state === 'returned' ? type.transitions.find((x) => x.from === 'returned' && x.village && x.to !== 'draft' && x.to !== 'cancelled') : undefined;
-      const body = draft ? { ...values, state: 'draft' } : again ? { ...values, state: again.to } : values;
+      const again = record?.state === 'returned' ? type.transitions.find((x) => x.from === 'returned' && x.village && x.to !== 'draft' && x.to !== 'cancelled')?.to : undefined;
+      const to = props.step ?? again;
+      const body = draft ? { ...values, state: 'draft' } : to ? { ...values, state: to } : values;
       const saved = record
-        ? await api<RecordRow>('PATCH', `records/${record.id}`, { fields: body, was: again ? { ...seen, state: record.state } : seen })
+        ? await api<RecordRow>('PATCH', `records/${record.id}`, { fields: body, was: to ? { ...seen, state: record.state } : seen })
         : await api<RecordRow>('POST', `types/${type.name}/records`, { id, fields: body });
       await giveUpDraft();
       const before = Object.fromEntries(Object.keys(values).map((name) => [name, seen[name] ?? null]));
-      props.onSaved(saved, again ? null : before);
+      props.onSaved(saved, to ? null : before);
     } catch (e) {
       const why = e as ApiError;
       if (why.code === 'changed_meanwhile' && why.present) {
@@ -323,7 +325,7 @@ export function RecordForm(props: FormProps) {
           </Button>
         </Note>
       )}
-      {record && <p class="quiet">{stateText(catalog, type, record.state)}</p>}
+      {record && <p class="quiet">{props.step ? t('stepFromTo', stateText(catalog, type, record.state), stateText(catalog, type, props.step)) : stateText(catalog, type, record.state)}</p>}
       <fieldset>
         <legend>{t('mustFill')}</legend>
         {must.map(one)}
@@ -350,7 +352,7 @@ export function RecordForm(props: FormProps) {
       )}
       <div class="actions sticky">
         <Button kind="main" type="submit" disabled={busy}>
-          {busy ? t('saving') : t('save')}
+          {busy ? t('saving') : props.step ? t('stepSave', stateText(catalog, type, props.step)) : t('save')}
         </Button>
         {canDraft && (
           <Button disabled={busy} onClick={() => void save(was, fields, true)}>

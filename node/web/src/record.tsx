@@ -11,6 +11,7 @@ import { maskId } from './home';
 import { Mark, RecordTable } from './lists';
 import { Household } from './household';
 import { go, today, useModel } from './model';
+import { Steps } from './steps';
 import { toldDeleted, toldRestored, toldSaved } from './undo';
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
@@ -34,25 +35,6 @@ interface Group {
 function ageOn(birth: string, day: string): number {
   const years = Number(day.slice(0, 4)) - Number(birth.slice(0, 4));
   return day.slice(5) < birth.slice(5) ? years - 1 : years;
-}
-
-/** The states as steps: where it stands, what can come next, and who does it. */
-function Steps(props: { type: RecordType; record: RecordRow }) {
-  const { catalog } = useModel();
-  const next = props.type.transitions.filter((x) => x.from === props.record.state && !['draft', 'returned', 'cancelled'].includes(x.to));
-  const town = next.filter((x) => x.town && !x.village);
-  const village = next.filter((x) => x.village);
-  return (
-    <p class="steps">
-      <b>{stateText(catalog, props.type, props.record.state)}</b>
-      {(village.length > 0 || town.length > 0) && (
-        <>
-          {' '}
-          → {t('nextStep')}: {[...village.map((x) => `${stateText(catalog, props.type, x.to)} (${t('byVillage')})`), ...town.map((x) => `${stateText(catalog, props.type, x.to)} (${t('byTown')})`)].join(' / ')}
-        </>
-      )}
-    </p>
-  );
 }
 
 function Values(props: { type: RecordType; record: RecordRow; labels: Record<string, string> }) {
@@ -262,7 +244,7 @@ export function RecordPage(props: { id: string }) {
         </Note>
       )}
       <section class="card">
-        <Steps type={type} record={record} />
+        {!record.deleted && <Steps type={type} record={record} />}
         <Values type={type} record={record} labels={data.data.labels} />
       </section>
       {type.name === 'person' && !record.deleted && <Household record={record} />}
@@ -296,12 +278,15 @@ export function EditPage(props: { id: string }) {
   if (!first && data.data) setFirst(data.data); // what the form showed stays what it showed
   const type = first ? typeOf(catalog, first.record.type) : undefined;
   if (!first || !type) return <Waiting error={data.error} reload={data.reload} />;
+  const asked = hashQuery().get('to');
+  const step = type.transitions.find((x) => x.from === first.record.state && x.to === asked && x.village)?.to;
   return (
     <>
       <h1>
-        {t('edit')}: {label(type)} {first.record.label}
+        {step ? `${t('stepDo', stateText(catalog, type, step))} · ` : `${t('edit')}: `}
+        {label(type)} {first.record.label}
       </h1>
-      <RecordForm catalog={catalog} type={type} record={first.record} labels={first.labels} today={today(status)} onSaved={(r, before) => (toldSaved(r, before, false), go(`/record/${r.id}`))} onCancel={() => go(`/record/${props.id}`)} />
+      <RecordForm catalog={catalog} type={type} record={first.record} step={step} labels={first.labels} today={today(status)} onSaved={(r, before) => (toldSaved(r, before, false), go(`/record/${r.id}`))} onCancel={() => go(`/record/${props.id}`)} />
     </>
   );
 }
