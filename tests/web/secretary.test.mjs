@@ -70,6 +70,44 @@ test('the first account is made in the page', async () => {
   assert.match(await page.textContent('header'), /示例村1/);
 });
 
+test('the first steps: each over the page where it is done, left and opened again, over when they are over', async () => {
+  const shot = async (n) => process.env.LASTMILE_SHOTS && page.screenshot({ path: `${process.env.LASTMILE_SHOTS}/1024-guide-${n}.png` });
+  const stands = (n, at) => page.waitForFunction(([step, hash]) => document.querySelector('.guide')?.textContent?.includes(step) && location.hash === hash, [`第 ${n} 步，共 6 步`, at]);
+  await page.waitForSelector('.guide');
+  await stands(1, new URL(page.url()).hash);
+  await shot(1);
+  for (const [n, at] of [[2, '#/settings'], [3, '#/settings'], [4, '#/import/person'], [5, '#/new/visit'], [6, '#/pending']]) {
+    await page.click('.guide button.main');
+    await stands(n, at);
+    await page.waitForSelector('main h1');
+    await shot(n);
+    if (n === 3) {
+      await page.click('label.choice:has-text("特大")'); // what it speaks of is on the very page
+      assert.equal(await page.evaluate(() => document.documentElement.style.fontSize), '24px');
+      await page.click('label.choice:has-text("标准")');
+    }
+  }
+  await page.click('.guide button:has-text("上一步")');
+  await stands(5, '#/new/visit');
+  await page.reload(); // the power went: it goes on where it was
+  await stands(5, '#/new/visit');
+  await page.goto(`${url}#/settings`);
+  await page.click('.guide button:has-text("回到这一步的页面")');
+  await stands(5, '#/new/visit');
+  await page.click('.guide button:has-text("以后再说")');
+  await page.waitForSelector('.guide', { state: 'detached' });
+  await page.reload();
+  await page.waitForSelector('main h1');
+  assert.equal(await page.locator('.guide').count(), 0);
+  await page.goto(`${url}#/help`);
+  await page.click('button:has-text("再看一遍上手引导")');
+  await stands(1, '#/');
+  for (let n = 1; n < 6; n++) await page.click('.guide button.main');
+  await stands(6, '#/pending');
+  await page.click('.guide button:has-text("完成")');
+  await page.waitForSelector('.guide', { state: 'detached' });
+});
+
 test('a person is entered, checked while typing, saved, and reaches the town', async () => {
   await page.goto(`${url}#/new/person`);
   await page.fill('#f-id_no', '999999195001021010');
@@ -401,6 +439,48 @@ test('the stick: to the town and back, a backup and going back to it', async () 
   await page.click('button:has-text("收下回复")');
   await page.waitForSelector('.note.bad');
   await town.serveHub();
+});
+
+test('steps: where it stands, what comes next, and who does it', async () => {
+  const [personId] = node.add([person({ name: '测试步骤', id_no: idNumber('1949-06-01', 821) })]);
+  node.add([
+    { type: 'person_identity', fields: { person_id: personId, code: '02' } },
+    { type: 'service_history', fields: { person_id: personId, enlist_on: '1974-12-01', discharge_on: '1979-01-15', branch: 'army', resettlement: 'self' } },
+  ]);
+  const [aid] = node.add([{ type: 'aid_case', fields: { type: 'one_off', person_id: personId, situation: 's1', reason: '屋顶漏雨', applied_on: '2025-02-01' } }]);
+  const line = () => page.$$eval('.steps li', (all) => all.map((li) => `${li.querySelector('b') ? '*' : ''}${(li.querySelector('b') ?? li.querySelector('span')).textContent}:${li.querySelector('small')?.textContent ?? ''}`));
+  await page.goto(`${url}#/record/${personId}`);
+  await page.waitForSelector('.steps li');
+  assert.deepEqual(await line(), ['*待镇核:本站', '在册:镇里']);
+  assert.match(await page.textContent('.steps'), /由?镇里办：在册，本站不用管/);
+  await page.goto(`${url}#/record/${aid}`);
+  await page.waitForFunction(() => document.querySelectorAll('.steps li').length === 8);
+  assert.deepEqual(await line(), ['*申请:本站', '村核实:本站', '镇审核:镇里', '公示:镇里', '报县:镇里', '批准:镇里', '已发放:镇里', '回访办结:本站']);
+  assert.match(await page.textContent('.steps'), /接下来由本站办：村核实/);
+  if (process.env.LASTMILE_SHOTS) await page.screenshot({ path: `${process.env.LASTMILE_SHOTS}/1024-steps.png` });
+  await page.click('a:has-text("办理：村核实")');
+  await page.waitForSelector('button:has-text("保存，并办到“村核实”")');
+  await page.click('button[type=submit]'); // what this step needs is said beside its fields
+  await page.waitForSelector('[data-field="village_checked_on"] .refuse');
+  if (process.env.LASTMILE_SHOTS) await page.screenshot({ path: `${process.env.LASTMILE_SHOTS}/1024-step-form.png`, fullPage: true });
+  await page.fill('#f-village_checked_on', '2025-02-03');
+  if (await page.locator('#f-village_opinion').count()) await page.fill('#f-village_opinion', '情况属实');
+  await page.click('button[type=submit]');
+  await page.waitForFunction(() => document.querySelector('.steps .now')?.textContent?.includes('村核实'));
+  assert.match((await line())[0], /^申请:✓/);
+  assert.match(await page.textContent('.steps'), /镇里办：镇审核，本站不用管/);
+  assert.equal(await page.locator('.toast [aria-keyshortcuts]').count(), 0); // a step is not taken back by one click
+  assert.equal(rows('aid_case')[0].state, 'village_checked');
+  // The town sends it back, and registers the person: both are seen here.
+  node.run(['sync']);
+  town.hub.run(['send-back', aid, '--note', '请补充照片']);
+  const approved = town.hub.run(['approve', 'person']);
+  assert.match(approved, /已核定 [1-9]/, approved);
+  node.run(['sync']);
+  await page.waitForFunction(() => document.querySelector('.steps')?.textContent?.includes('接下来由本站改好再交'));
+  await page.goto(`${url}#/record/${personId}`);
+  await page.waitForFunction(() => document.querySelector('.steps .now')?.textContent?.includes('在册'));
+  assert.match(await page.textContent('.steps'), /已经办到头/);
 });
 
 test('training: entered from the menu, marked on each page and on paper, nothing of it is real, begun anew, left again', async () => {

@@ -8,6 +8,7 @@ import { useHash } from '@common/route';
 import { Button, Dialog, Note, somethingChanged, toast, Toasts, useData, Waiting } from '@common/ui';
 import { LockScreen } from '@common/lock';
 import { Door } from './door';
+import { Guide } from './guide';
 import { Home } from './home';
 import { BinPage, ListPage, PendingPage, ReturnedPage } from './lists';
 import { DAILY, ModelContext, type Session, type Status } from './model';
@@ -219,6 +220,7 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
       <div class={menu ? 'frame menu-open' : 'frame'}>
         <Menu catalog={catalog} here={parts.slice(0, 2).join('/')} />
         <main id="content" tabIndex={-1}>
+          <Guide />
           <Page parts={parts} />
         </main>
       </div>

@@ -1,8 +1,9 @@
 // Type size, language, one's own password, accounts; and the help.
 import { useState } from 'preact/hooks';
-import { api, get } from '@common/api';
+import { api, get, TRAINING } from '@common/api';
 import { lang, setLang, t } from '@common/i18n';
 import { Button, Note, toast, useData, Waiting } from '@common/ui';
+import { openGuide } from './guide';
 import { useModel } from './model';
 
 const SIZES = ['18', '20', '24'] as const;
@@ -194,9 +195,18 @@ export function SettingsPage() {
 }
 
 export function HelpPage() {
+  const { session } = useModel();
   return (
     <>
       <h1>{t('help')}</h1>
+      {!TRAINING && (
+        <div class="actions">
+          <Button onClick={() => openGuide(session.user)}>{t('guideAgain')}</Button>
+          <a class="button plain" href="/training/">
+            {t('guideTry')}
+          </a>
+        </div>
+      )}
       {(['helpText1', 'helpText2', 'helpText3', 'helpText4', 'helpText5'] as const).map((key) => (
         <section class="card" key={key}>
           <p>{t(key)}</p>
