@@ -205,7 +205,7 @@ test('a list goes to Excel, to CSV without formulas, and on paper with a column 
   assert.ok(text.split('\r\n').every((line) => line.split(',').every((c) => !/^[=+@]/.test(c))));
   await page.emulateMedia({ media: 'print' });
   assert.equal(await page.locator('.menu').isVisible(), false);
-  assert.equal(await page.locator('.no-print').isVisible(), false);
+  assert.equal(await page.locator('.card.no-print').isVisible(), false);
   assert.match(await page.locator('.sheet').innerText(), /签领表[^]*测试500/);
   if (process.env.LASTMILE_SHOTS) await page.screenshot({ path: `${process.env.LASTMILE_SHOTS}/print.png`, fullPage: true });
   await page.emulateMedia({ media: 'screen' });
