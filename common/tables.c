@@ -53,10 +53,11 @@ enum lm_status lm_tables_open(struct lm_db *db, const struct lm_catalog *catalog
         table->type = &catalog->types[i];
         table->each = calloc(table->type->n_fields, sizeof(*table->each));
         table->indexed = calloc(table->type->n_fields, sizeof(*table->indexed));
-        if (!table->each || !table->indexed) {
+        table->keyed = calloc(table->type->n_fields, sizeof(*table->keyed));
+        if (!table->each || !table->indexed || !table->keyed) {
             goto memory;
         }
-        tb_mark_indexed(table->type, table->indexed);
+        tb_mark_indexed(catalog, table->type, table->keyed, table->indexed);
     }
     open_area(t);
     *out = t;
@@ -73,6 +74,7 @@ static void close_table(struct tb_table *table)
     (void)sqlite3_finalize(table->insert);
     (void)sqlite3_finalize(table->update);
     (void)sqlite3_finalize(table->update_plain);
+    (void)sqlite3_finalize(table->update_counted);
     (void)sqlite3_finalize(table->same_key[0]);
     (void)sqlite3_finalize(table->same_key[1]);
     for (size_t i = 0; table->each && i < table->type->n_fields; i++) {
@@ -80,6 +82,7 @@ static void close_table(struct tb_table *table)
     }
     free(table->each);
     free(table->indexed);
+    free(table->keyed);
 }
 
 void lm_tables_close(struct lm_tables **tables)
@@ -292,6 +295,9 @@ static enum lm_status prepare_update(struct lm_tables *t, struct tb_table *table
         lm_buf_printf(&t->sql, " = ?%d, ", (int)i + 1);
     }
     for (int i = 0; i < TB_TAIL_COUNT; i++) {
+        if (skip == table->indexed && i == TB_INVALID) {
+            continue; /* the hub's index of what counts holds it */
+        }
         lm_buf_text(&t->sql, i ? ", " : "");
         tb_put_name(&t->sql, tb_tail_names[i]);
         lm_buf_printf(&t->sql, " = ?%d", (int)type->n_fields + 1 + i);
@@ -343,18 +349,25 @@ enum lm_status lm_tables_update(struct lm_tables *t, const struct lm_record *bef
                                 const struct lm_record *rec, struct lm_error *err)
 {
     struct tb_table *table = tb_table_of(t, rec->type);
+    sqlite3_stmt **stmt;
+    const bool *skip;
+    bool counted = before->invalid != rec->invalid;
     enum lm_status st;
 
     LM_CHECK(before->type == rec->type);
     for (size_t i = LM_C_ID + 1; i < rec->type->n_fields; i++) {
         if (table->indexed[i] && !lm_value_equal(&before->fields[i], &rec->fields[i])) {
-            return lm_tables_put(t, rec, false, err);
+            if (table->keyed[i]) {
+                return lm_tables_put(t, rec, false, err);
+            }
+            counted = true;
         }
     }
-    st = table->update_plain ? LM_OK
-                             : prepare_update(t, table, table->indexed, &table->update_plain, err);
+    stmt = counted ? &table->update_counted : &table->update_plain;
+    skip = counted ? table->keyed : table->indexed;
+    st = *stmt ? LM_OK : prepare_update(t, table, skip, stmt, err);
     if (st == LM_OK) {
-        st = run_put(t, table->update_plain, rec, table->indexed, err);
+        st = run_put(t, *stmt, rec, skip, err);
     }
     if (st == LM_OK && sqlite3_changes(lm_db_handle(t->db)) == 0) {
         st = lm_fail(err, LM_ERR_NOT_FOUND, "not_found", "", "没有这条记录：%s",

@@ -19,7 +19,8 @@ struct lm_tables;
 
 /* Makes missing tables, columns and indexes: (village_code, reporting date) for each type that has
  * one; every single LM_F_UUID field with a ref; the natural key's fields for types whose key is
- * unique; for_hub adds dup_key. Inside the caller's transaction or its own. */
+ * unique; for_hub adds dup_key, and to (village_code, reporting date) what indicators of the type
+ * read, but for lists and long texts. Inside the caller's transaction or its own. */
 enum lm_status lm_tables_migrate(struct lm_db *db, const struct lm_catalog *catalog, bool for_hub,
                                  struct lm_error *err) LM_MUST_USE;
 /* Statements are prepared at first use per type and kept. catalog and db must outlive it. */

@@ -18,10 +18,12 @@ enum { TB_SQL_BYTES_MAX = 256 * 1024, TB_JSON_BYTES_MAX = 4 * 1024 * 1024 };
 struct tb_table {
     const struct lm_type *type;
     sqlite3_stmt *get, *exists, *insert, *update;
-    sqlite3_stmt *update_plain; /* leaves the indexed columns alone */
-    sqlite3_stmt *same_key[2];  /* everywhere; in one village */
-    sqlite3_stmt **each;        /* [n_fields] */
-    bool *indexed;              /* [n_fields]: part of some index */
+    sqlite3_stmt *update_plain;   /* leaves the indexed columns alone */
+    sqlite3_stmt *update_counted; /* leaves the keyed columns alone: one index is written anew */
+    sqlite3_stmt *same_key[2];    /* everywhere; in one village */
+    sqlite3_stmt **each;          /* [n_fields] */
+    bool *indexed;                /* [n_fields]: part of some index */
+    bool *keyed; /* [n_fields]: part of another than the one that the hub counts by */
 };
 
 struct lm_tables {
@@ -43,8 +45,10 @@ void tb_put_table(struct lm_buf *sql, const struct lm_type *type); /* "r_<type>"
 void tb_put_column(struct lm_buf *sql, const char *alias, const char *name);
 /* True for values kept as JSON text. */
 bool tb_is_json(const struct lm_field *field);
-/* Marks every field that some index of this type speaks of. */
-void tb_mark_indexed(const struct lm_type *type, bool *indexed);
+/* Marks every field that some index of this type speaks of, at a node or at the hub; keyed: those
+ * of another than the one that the hub counts by. */
+void tb_mark_indexed(const struct lm_catalog *catalog, const struct lm_type *type, bool *keyed,
+                     bool *indexed);
 
 /* ---- tables_json.c ---- */
 

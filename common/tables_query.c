@@ -289,7 +289,7 @@ static enum lm_status prepare_same_key(struct lm_tables *t, const struct lm_type
     }
     if (type->key_when) {
         lm_buf_text(sql, " AND (");
-        st = lm_expr_sql(type->key_when, t->catalog, type, "r", sql);
+        st = lm_expr_sql(type->key_when, t->catalog, type, "r", NULL, sql);
         lm_buf_text(sql, ")");
     }
     return st == LM_OK ? tb_prepare(t, out, NULL) : st;

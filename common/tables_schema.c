@@ -2,9 +2,9 @@
  * comments, so that
  * `.schema` in any SQLite tool explains itself.
  *
- * Migration is additive and idempotent: whatever is missing is made, nothing is changed or dropped.
- * An index is named after its columns, so that another key in a later catalogue makes another
- * index. */
+ * Migration is additive and idempotent: whatever is missing is made, no table and no column is
+ * changed or dropped. An index is named after its columns, so that another key in a later catalogue
+ * makes another index; the one that the hub counts by takes its forerunner's place. */
 #include "common/tables_internal.h"
 
 #include <stdlib.h>
@@ -252,8 +252,17 @@ static enum lm_status migrate_table(struct lm_db *db, const struct lm_type *type
 
 /* ---- indexes ---- */
 
-typedef enum lm_status (*index_visit)(void *arg, const struct lm_type *type, const int *fields,
-                                      size_t n);
+enum { INDEX_FIELDS_MAX = 48, INDEX_TEXT_MAX = 64 };
+
+/* Fields in order; counted: what the hub counts rows of this type by follows the place and the day,
+ * so that a figure is read from the index alone. */
+struct index_spec {
+    int fields[INDEX_FIELDS_MAX];
+    size_t n;
+    bool counted;
+};
+typedef enum lm_status (*index_visit)(void *arg, const struct lm_type *type,
+                                      const struct index_spec *spec);
 
 static bool key_has_index(const struct lm_type *type)
 {
@@ -261,65 +270,141 @@ static bool key_has_index(const struct lm_type *type)
            type->natural_key[0] != LM_C_ID;
 }
 
-/* The unique natural key's single-valued fields; a list can't be indexed. Returns how many. */
-static size_t key_fields(const struct lm_type *type, int *out, size_t max)
+/* The unique natural key's single-valued fields; a list can't be indexed. */
+static void key_fields(const struct lm_type *type, struct index_spec *out)
 {
-    size_t n = 0;
-
-    for (size_t i = 0; key_has_index(type) && i < type->n_natural_key && n < max; i++) {
+    *out = (struct index_spec){.n = 0};
+    for (size_t i = 0; key_has_index(type) && i < type->n_natural_key && out->n < 16; i++) {
         if (!tb_is_json(&type->fields[type->natural_key[i]])) {
-            out[n++] = type->natural_key[i];
+            out->fields[out->n++] = type->natural_key[i];
         }
     }
-    return n;
+}
+
+static bool names_field(const char *const *names, size_t n, const struct lm_field *field)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(names[i], field->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Does an indicator of this type measure, filter, date or group by the field? */
+static bool counts_by(const struct lm_indicator *ind, const struct lm_field *field)
+{
+    bool used = lm_expr_reads(ind->filter, field) ||
+                (ind->date_field && strcmp(ind->date_field, field->name) == 0) ||
+                (ind->measure != LM_M_FILLED && names_field(ind->args, ind->n_args, field));
+
+    for (size_t i = 0; i < ind->n_dimensions && !used; i++) {
+        const struct lm_dimension *d = &ind->dimensions[i];
+
+        used = strcmp(d->name, "category") == 0 && !d->child && d->field &&
+               strcmp(d->field, field->name) == 0;
+    }
+    return used;
+}
+
+/* Lists and long texts stay out. */
+static bool fits_index(const struct lm_field *field)
+{
+    return !tb_is_json(field) && (field->ftype != LM_F_TEXT || field->max_chars <= INDEX_TEXT_MAX);
+}
+
+static void count_fields(const struct lm_catalog *catalog, const struct lm_type *type,
+                         struct index_spec *spec)
+{
+    static const int always[] = {LM_C_STATE, LM_C_DELETED_AT};
+    bool any = false;
+
+    for (size_t i = 0; i < catalog->n_indicators; i++) {
+        any = any || catalog->indicators[i].type == type;
+    }
+    if (!any || type->reporting_date == LM_C_VILLAGE_CODE) {
+        return;
+    }
+    spec->counted = true;
+    for (size_t i = 0; i < sizeof always / sizeof *always; i++) {
+        spec->fields[spec->n++] = always[i];
+    }
+    for (size_t f = LM_C_COUNT; f < type->n_fields && spec->n < INDEX_FIELDS_MAX; f++) {
+        const struct lm_field *field = &type->fields[f];
+        bool used = false;
+
+        for (size_t i = 0; i < catalog->n_indicators && !used; i++) {
+            const struct lm_indicator *ind = &catalog->indicators[i];
+
+            used = ind->type == type && counts_by(ind, field);
+        }
+        if (used && (int)f != type->reporting_date && fits_index(field)) {
+            spec->fields[spec->n++] = (int)f;
+        }
+    }
 }
 
 /* Every index that this type should have; each is paid for at every merge. Single fields are
  * indexed where they are set (most corrections and many references never are), and not at all where
  * they lead the key's index. */
-static enum lm_status each_index(const struct lm_type *type, bool for_hub, index_visit visit,
-                                 void *arg)
+static enum lm_status each_index(const struct lm_catalog *catalog, const struct lm_type *type,
+                                 bool for_hub, index_visit visit, void *arg)
 {
-    int key[16];
-    size_t n_key = key_fields(type, key, 16);
+    struct index_spec key, spec = {.n = 0};
     enum lm_status st = LM_OK;
 
+    key_fields(type, &key);
     if (type->reporting_date >= 0) {
-        int pair[2] = {LM_C_VILLAGE_CODE, type->reporting_date};
-
-        st = visit(arg, type, pair, type->reporting_date == LM_C_VILLAGE_CODE ? 1 : 2);
+        spec.fields[spec.n++] = LM_C_VILLAGE_CODE;
+        if (type->reporting_date != LM_C_VILLAGE_CODE) {
+            spec.fields[spec.n++] = type->reporting_date;
+        }
+        if (for_hub) {
+            count_fields(catalog, type, &spec);
+        }
+        st = visit(arg, type, &spec);
     }
-    if (st == LM_OK && n_key > 0) {
-        st = visit(arg, type, key, n_key);
+    if (st == LM_OK && key.n > 0) {
+        st = visit(arg, type, &key);
     }
     for (size_t i = 0; st == LM_OK && i < type->n_fields; i++) {
         const struct lm_field *field = &type->fields[i];
         bool reference = field->ftype == LM_F_UUID && !field->is_list && field->ref;
         bool duplicate = for_hub && !field->is_list && strcmp(field->name, "dup_key") == 0;
-        int index = (int)i;
 
-        if ((reference || duplicate) && !(n_key > 0 && key[0] == index)) {
-            st = visit(arg, type, &index, 1);
+        if ((reference || duplicate) && !(key.n > 0 && key.fields[0] == (int)i)) {
+            spec = (struct index_spec){.fields = {(int)i}, .n = 1};
+            st = visit(arg, type, &spec);
         }
     }
     return st;
 }
 
-static enum lm_status mark(void *arg, const struct lm_type *type, const int *fields, size_t n)
+struct marks {
+    bool *keyed, *indexed;
+};
+
+static enum lm_status mark(void *arg, const struct lm_type *type, const struct index_spec *spec)
 {
-    bool *indexed = arg;
+    struct marks *marks = arg;
 
     (void)type;
-    for (size_t i = 0; i < n; i++) {
-        indexed[fields[i]] = true;
+    for (size_t i = 0; i < spec->n; i++) {
+        marks->indexed[spec->fields[i]] = true;
+        if (!spec->counted || i < 2) { /* place and day */
+            marks->keyed[spec->fields[i]] = true;
+        }
     }
     return LM_OK;
 }
 
-void tb_mark_indexed(const struct lm_type *type, bool *indexed)
+void tb_mark_indexed(const struct lm_catalog *catalog, const struct lm_type *type, bool *keyed,
+                     bool *indexed)
 {
-    LM_CHECK(each_index(type, true, mark, indexed) == LM_OK);
-    indexed[LM_C_ID] = true;
+    struct marks marks = {.keyed = keyed, .indexed = indexed};
+
+    LM_CHECK(each_index(catalog, type, true, mark, &marks) == LM_OK);
+    keyed[LM_C_ID] = indexed[LM_C_ID] = true;
 }
 
 struct index_arg {
@@ -328,17 +413,78 @@ struct index_arg {
     struct lm_error *err;
 };
 
-static enum lm_status create_index(void *arg, const struct lm_type *type, const int *fields,
-                                   size_t n)
+/* i_<type>_<place>_<day>: what those of an earlier catalogue began with. */
+static void index_name(struct lm_buf *name, const struct lm_type *type,
+                       const struct index_spec *spec, size_t n)
+{
+    lm_buf_printf(name, "i_%s", type->name);
+    for (size_t i = 0; i < n; i++) {
+        lm_buf_printf(name, "_%s", type->fields[spec->fields[i]].name);
+    }
+    if (spec->counted && n == spec->n) {
+        lm_buf_text(name, "__invalid");
+    }
+}
+
+static void put_index_columns(struct lm_buf *sql, const struct lm_type *type,
+                              const struct index_spec *spec)
+{
+    for (size_t i = 0; i < spec->n; i++) {
+        lm_buf_text(sql, i ? ", " : "");
+        tb_put_name(sql, type->fields[spec->fields[i]].name);
+    }
+    lm_buf_text(sql, spec->counted ? ", \"_invalid\"" : "");
+}
+
+/* Others of the same beginning are paid for at every merge and never read again. */
+static enum lm_status drop_others(struct index_arg *in, const struct lm_type *type,
+                                  const struct index_spec *spec, const char *name)
+{
+    struct lm_buf prefix;
+    sqlite3_stmt *stmt = NULL;
+    char old[512] = "";
+    enum lm_status st;
+
+    lm_buf_init(&prefix, 4096);
+    index_name(&prefix, type, spec, 2);
+    st = prefix.status != LM_OK
+             ? prefix.status
+             : lm_db_prepare(in->db,
+                             "SELECT name FROM sqlite_schema WHERE type='index' AND "
+                             "tbl_name='r_'||?3 AND name<>?2 AND (name=?1 OR "
+                             "substr(name,1,length(?1)+17)=?1||'_state_deleted_at')",
+                             &stmt, in->err);
+    if (st == LM_OK) {
+        (void)sqlite3_bind_text(stmt, 1, (const char *)prefix.data, (int)prefix.len, SQLITE_STATIC);
+        (void)sqlite3_bind_text(stmt, 2, name, -1, SQLITE_STATIC);
+        (void)sqlite3_bind_text(stmt, 3, type->name, -1, SQLITE_STATIC);
+        if (sqlite3_step(stmt) == SQLITE_ROW) {
+            (void)snprintf(old, sizeof old, "%s", (const char *)sqlite3_column_text(stmt, 0));
+        }
+    }
+    (void)sqlite3_finalize(stmt);
+    lm_buf_free(&prefix);
+    if (st == LM_OK && old[0]) {
+        lm_buf_reset(in->sql);
+        lm_buf_text(in->sql, "DROP INDEX ");
+        tb_put_name(in->sql, old);
+        st = run(in->db, in->sql, in->err);
+    }
+    return st;
+}
+
+static enum lm_status create_index(void *arg, const struct lm_type *type,
+                                   const struct index_spec *spec)
 {
     struct index_arg *in = arg;
     struct lm_buf name;
     enum lm_status st;
 
     lm_buf_init(&name, 4096);
-    lm_buf_printf(&name, "i_%s", type->name);
-    for (size_t i = 0; i < n; i++) {
-        lm_buf_printf(&name, "_%s", type->fields[fields[i]].name);
+    index_name(&name, type, spec, spec->n);
+    st = name.status;
+    if (st == LM_OK && spec->counted) {
+        st = drop_others(in, type, spec, (const char *)name.data);
     }
     lm_buf_reset(in->sql);
     lm_buf_text(in->sql, "CREATE INDEX IF NOT EXISTS ");
@@ -346,17 +492,14 @@ static enum lm_status create_index(void *arg, const struct lm_type *type, const 
     lm_buf_text(in->sql, " ON ");
     tb_put_table(in->sql, type);
     lm_buf_text(in->sql, " (");
-    for (size_t i = 0; i < n; i++) {
-        lm_buf_text(in->sql, i ? ", " : "");
-        tb_put_name(in->sql, type->fields[fields[i]].name);
-    }
+    put_index_columns(in->sql, type, spec);
     lm_buf_text(in->sql, ")");
-    if (n == 1) { /* "= x" implies it, so that SQLite uses the index */
+    if (spec->n == 1) { /* "= x" implies it, so that SQLite uses the index */
         lm_buf_text(in->sql, " WHERE ");
-        tb_put_name(in->sql, type->fields[fields[0]].name);
+        tb_put_name(in->sql, type->fields[spec->fields[0]].name);
         lm_buf_text(in->sql, " IS NOT NULL");
     }
-    st = name.status == LM_OK ? run(in->db, in->sql, in->err) : name.status;
+    st = st == LM_OK ? run(in->db, in->sql, in->err) : st;
     lm_buf_free(&name);
     return st;
 }
@@ -376,7 +519,7 @@ enum lm_status lm_tables_migrate(struct lm_db *db, const struct lm_catalog *cata
     for (size_t i = 0; st == LM_OK && i < catalog->n_types; i++) {
         st = migrate_table(db, &catalog->types[i], &sql, err);
         if (st == LM_OK) {
-            st = each_index(&catalog->types[i], for_hub, create_index, &arg);
+            st = each_index(catalog, &catalog->types[i], for_hub, create_index, &arg);
         }
     }
     if (own && st == LM_OK) {

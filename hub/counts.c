@@ -11,6 +11,8 @@
 #define RATIO_DEPTH_MAX 4
 
 struct counting {
+    struct kept *kept; /* [KEPT_MAX] or NULL */
+    size_t n_kept;
     struct lm_store *store;
     const struct lm_catalog *catalog;
     const struct lm_count_query *query;
@@ -21,11 +23,21 @@ struct counting {
     struct lm_error *err;
 };
 
+/* What ratios of one question share: persons served are half of several. */
+#define KEPT_MAX 24
+
 struct lm_result { /* an indicator, ratios included */
     bool reported;
     struct lm_figure value; /* opening not included; den 0 = nothing to divide by */
     int64_t opening;
     struct lm_count_groups groups;
+};
+
+struct kept {
+    const struct lm_indicator *ind;
+    enum lm_count_by by;
+    const struct lm_dimension *category;
+    struct lm_result result;
 };
 
 /* ---- rounding ---- */
@@ -246,6 +258,36 @@ static enum lm_status run_pair(struct counting *c, const struct lm_indicator *in
     return status;
 }
 
+static enum lm_status copy_result(const struct lm_result *from, struct lm_result *out)
+{
+    *out = *from;
+    out->groups = (struct lm_count_groups){.n = from->groups.n, .size = from->groups.n};
+    if (from->groups.n > 0) {
+        out->groups.items = malloc(from->groups.n * sizeof *from->groups.items);
+        if (!out->groups.items) {
+            memset(&out->groups, 0, sizeof out->groups);
+            return LM_ERR_MEMORY;
+        }
+        memcpy(out->groups.items, from->groups.items, from->groups.n * sizeof *from->groups.items);
+    }
+    return LM_OK;
+}
+
+/* Is it part of a share, so that one question may count it more than once? */
+static bool is_shared(const struct lm_catalog *catalog, const struct lm_indicator *ind)
+{
+    for (size_t i = 0; i < catalog->n_indicators; i++) {
+        const struct lm_indicator *other = &catalog->indicators[i];
+
+        for (size_t a = 0; !other->type && a < other->n_args; a++) {
+            if (strcmp(other->args[a], ind->id) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static enum lm_status run_indicator(struct counting *c, const struct lm_indicator *ind,
                                     enum lm_count_by by, const struct lm_dimension *category,
                                     int depth, struct lm_result *out)
@@ -259,6 +301,13 @@ static enum lm_status run_indicator(struct counting *c, const struct lm_indicato
         run_fresh(c, by, out);
         return LM_OK;
     }
+    for (size_t i = 0; i < c->n_kept; i++) {
+        const struct kept *k = &c->kept[i];
+
+        if (k->ind == ind && k->by == by && k->category == category) {
+            return copy_result(&k->result, out);
+        }
+    }
     struct lm_count_scope scope = c->scope;
     struct lm_counted counted;
     scope.by = by;
@@ -268,6 +317,13 @@ static enum lm_status run_indicator(struct counting *c, const struct lm_indicato
     out->value = counted.value;
     out->opening = counted.opening;
     out->groups = counted.groups;
+    if (status == LM_OK && c->kept && c->n_kept < KEPT_MAX && is_shared(c->catalog, ind)) {
+        struct kept *k = &c->kept[c->n_kept];
+
+        *k = (struct kept){.ind = ind, .by = by, .category = category};
+        status = copy_result(out, &k->result);
+        c->n_kept += status == LM_OK;
+    }
     return status;
 }
 
@@ -424,6 +480,7 @@ enum lm_status lm_counts(struct lm_store *store, const struct lm_count_query *qu
     fill_scope(&c, to);
     enum lm_status status = read_query(&c);
     bool reading = false;
+    c.kept = calloc(KEPT_MAX, sizeof *c.kept); /* without it everything is counted anew */
     if (status == LM_OK) {
         status = lm_store_read_begin(store, err); /* figures and coverage of one moment */
         reading = status == LM_OK;
@@ -445,6 +502,10 @@ enum lm_status lm_counts(struct lm_store *store, const struct lm_count_query *qu
                          coverage, "indicators", indicators);
         status = *out ? LM_OK : LM_ERR_MEMORY;
     }
+    for (size_t i = 0; i < c.n_kept; i++) {
+        lm_count_groups_free(&c.kept[i].result.groups);
+    }
+    free(c.kept);
     json_decref(coverage);
     json_decref(c.coverage_villages);
     json_decref(indicators);

@@ -542,7 +542,8 @@ struct lm_store_totals {
 };
 enum lm_status lm_store_totals(struct lm_store *store, struct lm_store_totals *out) LM_MUST_USE;
 
-/* Recomputes the journal's chain and every branch's chain, replays the journal into a new database
+/* Checks the file (its indexes hold what its tables hold: figures are read from them), recomputes
+ * the journal's chain and every branch's chain, replays the journal into a new database
  * (in memory or a temporary file beside the data) and compares master, feed and review rows. report
  * is called for each difference; LM_OK with *n_out differences. */
 enum lm_status lm_store_verify(struct lm_store *store,

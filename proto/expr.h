@@ -37,6 +37,8 @@ enum lm_status lm_expr_parse(struct lm_arena *arena, const struct lm_catalog *ca
                              const struct lm_expr **out, struct lm_error *err) LM_MUST_USE;
 /* True if some clause tests field by name at the top level (used for "state"). */
 bool lm_expr_names(const struct lm_expr *expr, const char *field);
+/* True if some clause reads field of the record itself (not of another one), on either side. */
+bool lm_expr_reads(const struct lm_expr *expr, const struct lm_field *field);
 /* True if every field of the record that the top level compares (but not what "is set|null" asks
  * about) has a value: a draft is not judged by rules about what it does not hold yet. */
 bool lm_expr_complete(const struct lm_expr *expr, const struct lm_record *rec);
@@ -69,12 +71,12 @@ enum lm_status lm_expr_eval(const struct lm_expr *expr, const struct lm_record *
                             bool *out) LM_MUST_USE;
 
 /* SQL text of a condition on a row aliased `alias` of the typed tables (SQLite dialect, tables
- * "r_<type>", columns named as the fields, area levels by joining "r_area_unit" on code). Literals
- * are written quoted and escaped;
+ * "r_<type>", columns named as the fields). Literals are written quoted and escaped;
  * @as_of, @year and @today become the named parameters :as_of, :year and :today.
- * Text lists are stored as JSON text. */
+ * Text lists are stored as JSON text. area_level: SQL text for the level of this row's place, where
+ * the caller has joined it; NULL = it is looked up in "r_area_unit" for each row. */
 enum lm_status lm_expr_sql(const struct lm_expr *expr, const struct lm_catalog *catalog,
-                           const struct lm_type *type, const char *alias,
+                           const struct lm_type *type, const char *alias, const char *area_level,
                            struct lm_buf *out) LM_MUST_USE;
 
 #endif

@@ -354,6 +354,36 @@ bool lm_expr_names(const struct lm_expr *expr, const char *field)
     return false;
 }
 
+static bool clause_reads(const struct ex_clause *c, const struct lm_field *field)
+{
+    const struct ex_primary *sides[2] = {&c->operand.a, &c->operand.b};
+
+    if (c->path.field == field) {
+        return true;
+    }
+    for (size_t i = 0; c->kind == EX_COMPARE && i < 2; i++) {
+        if (sides[i]->source == EX_PATH && sides[i]->path.field == field) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < c->n_args; i++) {
+        if (c->args[i] == field) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool lm_expr_reads(const struct lm_expr *expr, const struct lm_field *field)
+{
+    for (size_t i = 0; expr && i < expr->n_clauses; i++) {
+        if (clause_reads(&expr->clauses[i], field)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool primary_set(const struct ex_primary *p, const struct lm_record *rec)
 {
     return p->source != EX_PATH || !p->path.field ||

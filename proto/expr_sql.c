@@ -17,6 +17,7 @@ struct sql {
     struct lm_buf *out;
     const char *alias;
     int depth;
+    const char *area_level; /* of the outermost row, or NULL */
 };
 
 static void quote(struct lm_buf *out, char mark, const char *text, size_t n)
@@ -108,6 +109,10 @@ static void put_path(const struct sql *s, const struct ex_path *path)
     char inner[16];
 
     inner_alias(s, inner);
+    if (!path->field && s->area_level) {
+        lm_buf_text(s->out, s->area_level);
+        return;
+    }
     if (!path->field) {
         lm_buf_text(s->out, "(SELECT ");
         put_column(s->out, inner, "level");
@@ -507,9 +512,10 @@ static enum lm_status put_expr(const struct lm_expr *expr, const struct sql *s)
 }
 
 enum lm_status lm_expr_sql(const struct lm_expr *expr, const struct lm_catalog *catalog,
-                           const struct lm_type *type, const char *alias, struct lm_buf *out)
+                           const struct lm_type *type, const char *alias, const char *area_level,
+                           struct lm_buf *out)
 {
-    struct sql s = {.out = out, .alias = alias, .depth = 0};
+    struct sql s = {.out = out, .alias = alias, .depth = 0, .area_level = area_level};
     enum lm_status st;
 
     (void)catalog; /* the compiled filter has resolved everything already */

@@ -11,6 +11,9 @@
 #define LM_COUNT_SQL_MAX (64 * 1024)
 #define LM_COUNT_FILLED_MAX 32
 
+struct sqlite3;
+struct sqlite3_stmt;
+
 /* num/den. Plain counts have den 1; ratios and means keep both so that rounding can be exact. */
 struct lm_figure {
     int64_t num, den;
@@ -72,19 +75,50 @@ struct lm_count_sql {
                                                 names; none = the catalogue's */
     size_t n_filled;
     bool rows;       /* instead of figures: the ids of the rows behind them, with :limit :offset */
+    bool total;      /* with rows: how many there are */
     const char *key; /* with rows: of this group alone (:key), or NULL */
+    bool floor;      /* with rows: dated on or after :floor only */
 };
 /* SELECT key, numerator, denominator … with the parameters :from :to :as_of :today :year :station
- * :town :indicator. */
+ * :town :indicator :groups. */
 enum lm_status lm_count_sql_put(struct lm_store *store, const struct lm_count_sql *in,
                                 struct lm_buf *sql) LM_MUST_USE;
 /* Openings take part: the indicator allows them, and nobody asked for a beginning. */
 bool lm_count_openings(const struct lm_indicator *ind, const struct lm_count_scope *scope);
+/* The statement gives no rows but calls lm_tally (counts_tally.c), and the whole is the sum of its
+ * groups. */
+bool lm_count_adds_up(const struct lm_indicator *ind, const struct lm_count_scope *scope);
+/* The newest rows are found from a floor upwards without reading the others. */
+bool lm_count_has_floor(const struct lm_count_sql *in);
 /* distinct(dup_key,id) */
 bool lm_count_by_dup_key(const struct lm_indicator *ind);
 const char *lm_count_place(const struct lm_type *type);
 extern const char lm_count_no_category[];  /* key of what has no category */
 extern const char lm_count_opening_live[]; /* condition on an opening balance o */
+
+/* ---- the common tables (counts_with.c) ---- */
+
+void lm_count_put_with(struct lm_buf *sql, const struct lm_count_sql *in);
+/* alias.rowid is none of those left aside: a correction counts, and what it corrects no longer
+ * does, once it is settled. */
+void lm_count_put_stands(struct lm_buf *sql, const struct lm_type *type, const char *alias);
+/* Rows are read place by place ("_place"), through the index. */
+bool lm_count_by_place(const struct lm_count_sql *in);
+bool lm_count_is_plan(const struct lm_indicator *ind);
+/* The filter asks for the level of village_code ("_area"). */
+bool lm_count_asks_level(const struct lm_indicator *ind);
+bool lm_count_needs_areas(const struct lm_count_sql *in);
+/* Openings of it hold rows that are left out ("_cover"). */
+bool lm_count_is_covered(const struct lm_count_sql *in);
+/* The day by which a stock's row is there, or NULL. */
+const struct lm_field *lm_count_since(const struct lm_indicator *ind);
+
+/* ---- groups that add up (counts_tally.c) ---- */
+
+/* Makes lm_tally(groups, key, number) known to a connection: adds the number to the group of that
+ * key. groups is a struct lm_count_groups *, bound with lm_count_tally_bind. */
+enum lm_status lm_count_tally_register(struct sqlite3 *db) LM_MUST_USE;
+void lm_count_tally_bind(struct sqlite3_stmt *stmt, struct lm_count_groups *groups);
 
 /* ---- look-ups (counts_query.c) ---- */
 

@@ -192,6 +192,24 @@ static enum lm_status fold_rows(struct lm_store *store, sqlite3_stmt *stmt, bool
     return lm_db_status(store->db, rc, "count", err);
 }
 
+/* Nothing comes back but the groups themselves. */
+static enum lm_status fold_tally(struct lm_store *store, sqlite3_stmt *stmt, struct lm_counted *out,
+                                 struct lm_error *err)
+{
+    int rc;
+
+    lm_count_tally_bind(stmt, &out->groups);
+    rc = sqlite3_step(stmt);
+    if (rc == SQLITE_NOMEM && out->groups.n > 0) {
+        return lm_fail(err, LM_ERR_LIMIT, "too_many_groups", "by", "分组太多", "too many groups");
+    }
+    out->value = (struct lm_figure){.num = 0, .den = 1};
+    for (size_t i = 0; i < out->groups.n; i++) {
+        out->value.num += out->groups.items[i].value.num;
+    }
+    return lm_db_status(store->db, rc, "count", err);
+}
+
 static enum lm_status run_measure(struct lm_store *store, const struct lm_count_sql *in,
                                   struct lm_counted *out, struct lm_error *err)
 {
@@ -207,7 +225,9 @@ static enum lm_status run_measure(struct lm_store *store, const struct lm_count_
         status = lm_fail(err, status, "internal", "", "统计语句过长或内存不足",
                          "a counting statement is too long, or memory is short");
     }
-    if (status == LM_OK && in->ind->measure == LM_M_MEDIAN_DAYS) {
+    if (status == LM_OK && lm_count_adds_up(in->ind, in->scope)) {
+        status = fold_tally(store, stmt, out, err);
+    } else if (status == LM_OK && in->ind->measure == LM_M_MEDIAN_DAYS) {
         status = fold_medians(store, stmt, out, err);
     } else if (status == LM_OK) {
         status = fold_rows(store, stmt, grouped, out, err);
@@ -445,6 +465,76 @@ static void bind_number(sqlite3_stmt *stmt, const char *name, size_t value)
     }
 }
 
+struct rows_of {
+    const char *key, *floor;
+    size_t offset, limit;
+    bool (*visit)(void *arg, const char *id);
+    void *arg;
+    size_t n; /* visited, or the total */
+};
+
+static enum lm_status run_rows(struct lm_store *store, const struct lm_count_sql *in,
+                               struct rows_of *rows, struct lm_error *err)
+{
+    struct lm_buf sql;
+    sqlite3_stmt *stmt = NULL;
+    int rc = SQLITE_DONE;
+    enum lm_status status;
+
+    lm_buf_init(&sql, LM_COUNT_SQL_MAX);
+    status = lm_count_sql_put(store, in, &sql);
+    if (status == LM_OK) {
+        status = prepare(store, &sql, in->ind, in->scope, &stmt, err);
+    }
+    if (status == LM_OK) {
+        bind_name(stmt, ":key", rows->key);
+        bind_name(stmt, ":floor", rows->floor);
+        bind_number(stmt, ":limit", rows->limit);
+        bind_number(stmt, ":offset", rows->offset);
+        while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+            if (in->total) {
+                rows->n = (size_t)sqlite3_column_int64(stmt, 0);
+            } else {
+                rows->n++;
+                if (!rows->visit(rows->arg, lm_column_str(stmt, 0))) {
+                    rc = SQLITE_DONE;
+                    break;
+                }
+            }
+        }
+        status = lm_db_status(store->db, rc, "list what is counted", err);
+    }
+    sqlite3_finalize(stmt);
+    lm_buf_free(&sql);
+    return status;
+}
+
+/* The day from which on there are at least n rows, or "" for all of them. */
+static enum lm_status find_floor(struct lm_store *store, const struct lm_count_sql *in, size_t n,
+                                 const char *key, char out[16], struct lm_error *err)
+{
+    static const int spans[] = {7, 62, 366};
+    struct lm_count_sql some = *in;
+    enum lm_status status = LM_OK;
+    int64_t to;
+
+    some.total = some.floor = true;
+    for (size_t i = 0; i < sizeof spans / sizeof *spans && status == LM_OK; i++) {
+        struct rows_of rows = {.key = key, .floor = out};
+
+        if (!lm_date_parse(in->scope->to, strlen(in->scope->to), &to)) {
+            break;
+        }
+        lm_date_format(to - spans[i], out);
+        status = run_rows(store, &some, &rows, err);
+        if (status == LM_OK && rows.n >= n) {
+            return LM_OK;
+        }
+    }
+    out[0] = '\0';
+    return status;
+}
+
 enum lm_status lm_count_query_rows(struct lm_store *store, const struct lm_indicator *indicator,
                                    const struct lm_count_scope *scope, const char *key,
                                    size_t offset, size_t limit,
@@ -452,34 +542,26 @@ enum lm_status lm_count_query_rows(struct lm_store *store, const struct lm_indic
                                    size_t *total_out, struct lm_error *err)
 {
     struct lm_count_sql in = {.ind = indicator, .scope = scope, .rows = true, .key = key};
-    struct lm_buf sql;
-    sqlite3_stmt *stmt = NULL;
+    struct rows_of total = {.key = key},
+                   rows = {
+                       .key = key, .offset = offset, .limit = limit, .visit = visit, .arg = arg};
+    char floor[16] = "";
     enum lm_status status = look_around(store, indicator, scope, &in, err);
-    int rc = SQLITE_DONE;
 
-    *total_out = 0;
-    lm_buf_init(&sql, LM_COUNT_SQL_MAX);
     if (status == LM_OK) {
-        status = lm_count_sql_put(store, &in, &sql);
+        in.total = true;
+        status = run_rows(store, &in, &total, err);
+        in.total = false;
+    }
+    if (status == LM_OK && lm_count_has_floor(&in) && total.n > offset + limit) {
+        status = find_floor(store, &in, offset + limit, key, floor, err);
     }
     if (status == LM_OK) {
-        status = prepare(store, &sql, indicator, scope, &stmt, err);
+        in.floor = floor[0] != '\0';
+        rows.floor = floor;
+        status = run_rows(store, &in, &rows, err);
     }
-    if (status == LM_OK) {
-        bind_name(stmt, ":key", key);
-        bind_number(stmt, ":limit", limit);
-        bind_number(stmt, ":offset", offset);
-        while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-            *total_out = (size_t)sqlite3_column_int64(stmt, 2);
-            if (!visit(arg, lm_column_str(stmt, 0))) {
-                rc = SQLITE_DONE;
-                break;
-            }
-        }
-        status = lm_db_status(store->db, rc, "list what is counted", err);
-    }
-    sqlite3_finalize(stmt);
-    lm_buf_free(&sql);
+    *total_out = total.n;
     return status;
 }
 
@@ -497,17 +579,22 @@ enum lm_status lm_count_query_run(struct lm_store *store, const struct lm_indica
     if (status == LM_OK) {
         status = look_around(store, indicator, scope, &in, err);
     }
-    if (status == LM_OK) {
+    if (status == LM_OK && lm_count_adds_up(indicator, scope)) {
+        in.scope = scope;
         status = run_measure(store, &in, out, err);
+    } else if (status == LM_OK) {
+        status = run_measure(store, &in, out, err);
+        if (status == LM_OK && scope->by != LM_BY_NOTHING) {
+            struct lm_figure value = out->value;
+            in.scope = scope;
+            status = run_measure(store, &in, out, err);
+            out->value = value;
+        }
     }
     if (status == LM_OK && in.covered) {
         status = run_opening(store, indicator, scope, out, err);
     }
     if (status == LM_OK && scope->by != LM_BY_NOTHING) {
-        struct lm_figure value = out->value;
-        in.scope = scope;
-        status = run_measure(store, &in, out, err);
-        out->value = value;
         label_groups(store, indicator, scope, &out->groups);
     }
     return status;

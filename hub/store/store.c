@@ -1,4 +1,5 @@
 /* Opening, closing and the transactions of the hub's store. */
+#include "hub/store/counts_internal.h"
 #include "hub/store/store_internal.h"
 
 #include "hub/keys.h"
@@ -113,6 +114,9 @@ enum lm_status lm_store_open_file(const char *path, const struct lm_catalog *cat
     status = lm_db_open(&options, &store->db, err);
     if (status == LM_OK) {
         store->sql = lm_db_handle(store->db);
+        status = lm_count_tally_register(store->sql);
+    }
+    if (status == LM_OK) {
         status = lm_catalogs_choose(store, err);
     }
     if (status == LM_OK && !read_only) {

@@ -562,6 +562,19 @@ static enum lm_status compare_tables(struct verify *v)
     return status;
 }
 
+/* Figures are read from indexes alone: they must say what the tables say. */
+static enum lm_status check_file(struct verify *v)
+{
+    struct lm_error why = {0};
+    enum lm_status status = lm_db_check(v->store->db, &why);
+
+    if (status == LM_ERR_CORRUPT) {
+        differ(v, "database file: %s", why.en);
+        return LM_OK;
+    }
+    return status;
+}
+
 /* ---- all of it ---- */
 
 /* What was judged first was judged by the first catalogue. Owned by v, for the store may let go of
@@ -652,6 +665,9 @@ enum lm_status lm_store_verify(struct lm_store *store,
 
     *n_out = 0;
     lm_arena_init(&v.arena, ROW_ARENA_MAX);
+    if (status == LM_OK) {
+        status = check_file(&v);
+    }
     if (status == LM_OK) {
         status = open_replay(&v, path);
     }

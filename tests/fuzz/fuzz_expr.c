@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)lm_expr_complete(expr, rec);
         (void)lm_expr_names(expr, "state");
         lm_buf_init(&sql, 4 << 20);
-        enum lm_status status = lm_expr_sql(expr, catalog(), type, "r", &sql);
+        enum lm_status status = lm_expr_sql(expr, catalog(), type, "r", NULL, &sql);
         LM_CHECK(status != LM_OK ||
                  (sql.status == LM_OK && sql.len > 0 && memchr(sql.data, '\0', sql.len) == NULL));
         lm_buf_free(&sql);

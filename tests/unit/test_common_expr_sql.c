@@ -264,7 +264,7 @@ static void compare(const struct lm_type *type, const struct lm_expr *expr, cons
     lm_buf_init(&sql, 64 * 1024);
     lm_buf_printf(&sql, "SELECT 1 FROM \"r_%s\" AS \"t\" WHERE \"t\".\"id\" = :id AND (",
                   type->name);
-    assert_int_equal(lm_expr_sql(expr, fx.catalog, type, "t", &sql), LM_OK);
+    assert_int_equal(lm_expr_sql(expr, fx.catalog, type, "t", NULL, &sql), LM_OK);
     lm_buf_text(&sql, ")");
     if (sqlite3_prepare_v2(db, (const char *)sql.data, -1, &stmt, NULL) != SQLITE_OK) {
         fail_msg("%s: %s\n%s", text, sqlite3_errmsg(db), (const char *)sql.data);

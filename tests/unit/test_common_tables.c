@@ -415,6 +415,20 @@ static void test_schema(void **state)
     assert_true(
         uses_index(f, "SELECT * FROM r_visit AS r WHERE r.village_code = ?1 AND r.visit_on >= ?2",
                    "i_visit_village_code_visit_on"));
+    /* What a figure of visits reads is in that index; a file of before has the shorter one. */
+    assert_true(uses_index(f,
+                           "SELECT r.occasion FROM r_visit AS r WHERE r.village_code = ?1 AND "
+                           "r.deleted_at IS NULL AND r._invalid = 0",
+                           "COVERING INDEX i_visit_village_code_visit_on_state"));
+    ok(f, lm_db_exec(f->db,
+                     "DROP INDEX i_visit_village_code_visit_on_state_deleted_at_occasion__invalid; "
+                     "CREATE INDEX i_visit_village_code_visit_on ON r_visit "
+                     "(village_code, visit_on)",
+                     &f->err));
+    ok(f, lm_tables_migrate(f->db, f->catalog, true, &f->err));
+    assert_int_equal(count_of(f, "SELECT count(*) FROM sqlite_schema WHERE name = "
+                                 "'i_visit_village_code_visit_on'"),
+                     0);
     ok(f, lm_tables_migrate(f->db, f->catalog, true, &f->err)); /* again: nothing to do */
     assert_int_equal(count_of(f, "SELECT count(*) FROM sqlite_schema"), before);
 }
@@ -428,6 +442,7 @@ static void test_added_column(void **state)
     ok(f, lm_tables_put(f->tables, rec, true, &f->err));
     ok(f, lm_db_exec(
               f->db,
+              "DROP INDEX i_visit_village_code_visit_on_state_deleted_at_occasion__invalid;"
               "ALTER TABLE r_visit DROP COLUMN close_note; ALTER TABLE r_visit DROP COLUMN _issue;"
               "ALTER TABLE r_visit DROP COLUMN persons;",
               &f->err));

@@ -471,15 +471,15 @@ static void writes_sql(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         lm_buf_reset(&out);
         assert_int_equal(lm_expr_sql(must_parse(cases[i][0], cases[i][1]), fx.catalog,
-                                     fx_type(&fx, cases[i][0]), "t", &out),
+                                     fx_type(&fx, cases[i][0]), "t", NULL, &out),
                          LM_OK);
         assert_string_equal((const char *)out.data, cases[i][2]);
     }
     lm_buf_free(&out);
     lm_buf_init(&out, 8); /* a buffer that is too small is told */
-    assert_int_equal(
-        lm_expr_sql(must_parse("person", "sex = 1"), fx.catalog, fx_type(&fx, "person"), "t", &out),
-        LM_ERR_LIMIT);
+    assert_int_equal(lm_expr_sql(must_parse("person", "sex = 1"), fx.catalog,
+                                 fx_type(&fx, "person"), "t", NULL, &out),
+                     LM_ERR_LIMIT);
     lm_buf_free(&out);
 }
 

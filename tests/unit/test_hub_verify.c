@@ -202,6 +202,27 @@ static void test_changed_cell(void **state)
     assert_null(strstr(found.lines[0], "王")); /* no personal data in a report */
 }
 
+/* An index that says something else than its table: figures are read from it. */
+static void test_index_apart_from_its_table(void **state)
+{
+    struct world *w = *state;
+    char id[40];
+
+    live(w, id);
+    assert_int_equal(sqlite3_db_config(w->store->sql, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL),
+                     SQLITE_OK);
+    sql(w, "PRAGMA writable_schema=ON");
+    sql(w, "UPDATE sqlite_schema SET sql=sql||' WHERE 0' WHERE name LIKE 'i_person_village_code%%'");
+    sql(w, "PRAGMA writable_schema=RESET");
+    sql(w, "UPDATE r_person SET household_no='other' WHERE id='%s'", id);
+    sql(w, "PRAGMA writable_schema=ON");
+    sql(w, "UPDATE sqlite_schema SET sql=replace(sql,' WHERE 0','') WHERE name LIKE "
+           "'i_person_village_code%%'");
+    sql(w, "PRAGMA writable_schema=RESET");
+    assert_true(run(w) > 0);
+    assert_true(told("database file", "i_person_village_code"));
+}
+
 static void test_added_and_removed_records(void **state)
 {
     struct world *w = *state;
@@ -370,6 +391,7 @@ int main(void)
         T(test_changed_verdict),
         T(test_changed_rank),
         T(test_changed_cell),
+        T(test_index_apart_from_its_table),
         T(test_added_and_removed_records),
         T(test_removed_feed_row),
         T(test_changed_review_rows),
