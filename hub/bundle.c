@@ -155,6 +155,7 @@ static enum lm_status take_push(struct taking *t, const uint8_t *body, size_t n)
     }
     switch (result.outcome) {
     case LM_TAKE_TAKEN:
+        t->out->n_sent += push.count;
         t->out->n_new += result.n_new;
         t->out->n_told += (uint32_t)result.n_verdicts;
         t->uncommitted += result.n_new;

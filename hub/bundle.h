@@ -13,7 +13,8 @@ struct lm_hub_bundle {
     struct lm_bundle_head head;
     uint64_t replica;
     char station[16];
-    uint32_t n_new;  /* changes journaled now */
+    uint32_t n_sent; /* changes in the file */
+    uint32_t n_new;  /* changes journaled now; the others were here already */
     uint32_t n_told; /* of these, with a verdict other than "applied" */
     uint64_t acked_seq, head_seq;
     bool gap;      /* an earlier part is missing */

@@ -28,6 +28,7 @@ struct lm_api {
     struct lm_audit *audit;
     struct lm_sessions sessions;
     struct lm_api_door door;
+    struct lm_town_uploads *uploads; /* bundles.c; NULL until the first */
 };
 extern const struct lm_api_route lm_town_routes[];
 extern const size_t lm_town_n_routes;
@@ -66,6 +67,13 @@ void lm_town_add_labels(struct lm_town_labels *labels, const struct lm_record *r
  * with it, a batch a job, so that villages' pushes are not kept waiting. Done again it goes on
  * where it was interrupted. */
 enum lm_status lm_town_lock_follows(struct lm_api_call *call, const char *id) LM_MUST_USE;
+
+/* bundles.c */
+struct lm_town_uploads;
+void lm_town_uploads_free(struct lm_town_uploads **uploads);
+enum lm_status lm_town_bundle_part(struct lm_api_call *call);
+enum lm_status lm_town_bundle_take(struct lm_api_call *call);
+enum lm_status lm_town_bundle_reply(struct lm_api_call *call);
 
 enum lm_status lm_town_login(struct lm_api_call *call);
 enum lm_status lm_town_session(struct lm_api_call *call);

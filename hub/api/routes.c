@@ -38,6 +38,9 @@ const struct lm_api_route lm_town_routes[] = {
     {"POST", V "stations", LM_API_ADMIN, lm_town_station_add},
     {"POST", V "stations/{code}/kit", LM_API_ADMIN, lm_town_station_kit},
     {"POST", V "stations/{code}/revoke", LM_API_ADMIN, lm_town_station_revoke},
+    {"POST", V "bundles/parts", LM_API_STAFF, lm_town_bundle_part},
+    {"POST", V "bundles", LM_API_STAFF, lm_town_bundle_take},
+    {"GET", V "bundles/{upload}/reply", LM_API_STAFF, lm_town_bundle_reply},
     {"GET", V "catalog", LM_API_USER, lm_town_catalog},
     {"GET", V "types/{type}/records", LM_API_STAFF, lm_town_list},
     {"POST", V "types/{type}/records", LM_API_STAFF, lm_town_create},
@@ -106,6 +109,7 @@ enum lm_status lm_town_open(struct lm_server *server, struct lm_api **out, struc
 void lm_town_close(struct lm_api **api)
 {
     if (*api) {
+        lm_town_uploads_free(&(*api)->uploads);
         lm_store_close(&(*api)->store);
         lm_audit_close(&(*api)->audit);
         free(*api);

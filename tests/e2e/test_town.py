@@ -4,9 +4,11 @@ openapi.json (api.py).
 
 P10: figures state their coverage. P11: nobody reads or does what is not theirs.
 """
+import base64
 import csv
 import io
 import json
+import pathlib
 import sqlite3
 import threading
 import zipfile
@@ -83,7 +85,7 @@ class Page(WithTown):
     def test_each_role_on_every_route(self):
         """P11: a table of who may use what; and nobody without a session"""
         staff, figures = {"clerk", "admin"}, {"clerk", "leader", "admin"}
-        may = {"post types": staff, "summaries": figures, "post summaries": staff, "patch summaries": staff, "targets": figures, "search": staff, "quality": staff, "audit/export": {"auditor", "security"}, "audit/note": figures, "users": {"security", "admin"}, "audit": {"auditor", "security"}, "counts": figures, "summary": figures, "stations": figures, "post stations": {"admin"}, "types": staff,
+        may = {"post types": staff, "summaries": figures, "post summaries": staff, "patch summaries": staff, "targets": figures, "search": staff, "quality": staff, "bundles": staff, "audit/export": {"auditor", "security"}, "audit/note": figures, "users": {"security", "admin"}, "audit": {"auditor", "security"}, "counts": figures, "summary": figures, "stations": figures, "post stations": {"admin"}, "types": staff,
                "review": staff, "records": staff}
         stranger = Api(self.address)
         for path, methods in stranger.document["paths"].items():
@@ -91,7 +93,7 @@ class Page(WithTown):
                 if operation.get("security") == [] or "/session" in path:
                     continue
                 name = path.removeprefix("/api/v1/").replace("{type}", "person").replace("{id}", uuid7()).replace("{indicator}", "I12")
-                name = name.replace("{check}", "age_100").replace("{kind}", "held").replace("{name}", "x").replace("{position}", "1").replace("{code}", village_code(1))
+                name = name.replace("{check}", "age_100").replace("{kind}", "held").replace("{name}", "x").replace("{position}", "1").replace("{code}", village_code(1)).replace("{upload}", uuid7())
                 body = None if method == "get" else {}
                 self.assertEqual(stranger(method.upper(), name, body).status, 401, path)
                 first = name.split("/")[0]
@@ -449,6 +451,41 @@ class Page(WithTown):
             self.assertIn(answer.status, (400, 422), answer)
         for path in ("types/%00/records", "types/person/records?limit=0", "types/person/records?offset=-1", "counts/..%2f/rows", "review/x", "records/x"):
             self.assertIn(self.clerk.raw("GET", "/api/v1/" + path, None, cookie).status, (400, 404, 422), path)
+
+    def test_bundles_through_the_page(self):
+        """P3: what a stick brings is taken once, the answer is carried back; what is no bundle is refused in words"""
+        node, path = self.t.v[1], self.work / "a.lmb"
+        ids = node.add_ids([consultation(), consultation()])
+        data = pathlib.Path(node.json("bundle", "export", path)["files"][0]).read_bytes()
+
+        def bring(data, api=self.clerk, size=300):
+            upload = uuid7()
+            for offset in range(0, len(data), size):
+                api("POST", "bundles/parts", {"upload": upload, "offset": offset, "data": base64.b64encode(data[offset:offset + size]).decode()}, status=204)
+            return upload, api("POST", "bundles", {"upload": upload})
+
+        upload, done = bring(data)
+        self.assertEqual((done.status, done.json["new"], done.json["complete"], done.json["station"]), (200, 2, True, village_code(1)))
+        again = self.clerk("POST", "bundles", {"upload": upload}, status=200).json
+        self.assertEqual((again["new"], again["known"]), (0, done.json["new"] + done.json["known"]))
+        reply = self.clerk.raw("GET", f"/api/v1/bundles/{upload}/reply", None, {"Cookie": self.clerk.cookie})
+        self.assertIn(done.json["reply"], reply.headers["Content-Disposition"])
+        (self.work / "reply.lmb").write_bytes(reply.raw)
+        self.assertEqual(node.json("bundle", "import", self.work / "reply.lmb")["pending"], 0)
+        self.assertEqual(self.row(ids[0], "consultation")["village_code"], village_code(1))
+        other = self.role("admin")
+        self.assertEqual(other("GET", f"bundles/{upload}/reply").status, 404)  # another's
+        self.assertEqual(other("POST", "bundles", {"upload": upload}).status, 404)
+        self.error(self.clerk("POST", "bundles/parts", {"upload": upload, "offset": 7, "data": ""}), "bad_offset")
+        self.assertEqual(self.clerk("POST", "bundles", {"upload": upload}).status, 404)  # a file with a hole is none
+        self.error(self.clerk("POST", "bundles/parts", {"upload": uuid7(), "offset": 0, "data": "!"}), "bad_data")
+        for bad in (b"PK\x03\x04 a table", data[:-1], data[:100] + bytes([data[100] ^ 1]) + data[101:]):
+            answer = bring(bad)[1]
+            self.assertIn(answer.status, (400, 403, 422), answer)
+            self.assertTrue(answer.json["error"]["text"])
+        for _ in range(20):  # the oldest goes
+            bring(b"x")
+        self.hub.verify()
 
 
 HOSTILE = ('<img src=x onerror="window.hit=1">', "'; DROP TABLE r_person; --", '=HYPERLINK("http://evil","x")', "{I12}", "%s%n", "\u202e反", "' OR '1'='1")

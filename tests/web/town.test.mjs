@@ -180,6 +180,28 @@ test('accounts are made, disabled and given new passwords', async () => {
   await page.context().close();
 });
 
+test('a village brings a stick: taken in, nothing twice, and the answer goes back with it', async () => {
+  const [one] = town.nodes;
+  one.add([{ type: 'consultation', fields: { on: '2025-04-01', channel: 'phone', topic: 'policy', item_count: 2 } }]);
+  const file = `${town.work}/stick.lmb`;
+  one.run(['bundle', 'export', file]);
+  const page = await open('clerk1');
+  await page.goto(`${url}#/stations`);
+  await page.setInputFiles('#bundle-files', file);
+  await page.waitForSelector('.note.good:has-text("新收 1 条")');
+  const [answer] = await Promise.all([page.waitForEvent('download'), page.click('text=下载回复文件')]);
+  assert.match(answer.suggestedFilename(), /^lm-999999101201-reply-\d+\.lmb$/);
+  const reply = `${town.work}/reply.lmb`;
+  await answer.saveAs(reply);
+  assert.equal(JSON.parse(one.run(['bundle', 'import', reply, '--json'])).pending, 0);
+  await page.setInputFiles('#bundle-files', file);
+  await page.waitForSelector('.note.good:has-text("新收 0 条")');
+  if (process.env.LASTMILE_SHOTS) await page.screenshot({ path: `${process.env.LASTMILE_SHOTS}/town-bundle.png`, fullPage: true });
+  await page.setInputFiles('#bundle-files', { name: '别的.lmb', mimeType: 'application/octet-stream', buffer: Buffer.from('PK no bundle') });
+  await page.waitForSelector('.note.bad:has-text("别的.lmb 没有收")');
+  await page.context().close();
+});
+
 test('a summary is drafted, its text edited around its figures, signed by another, and held against the next version', async () => {
   const page = await open('clerk1');
   await page.goto(`${url}#/summary?year=2025`);

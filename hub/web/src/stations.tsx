@@ -3,7 +3,8 @@ import { useState } from 'preact/hooks';
 import { api, get } from '@common/api';
 import { timeText } from '@common/i18n';
 import { Button, Dialog, Note, toast, useData, Waiting } from '@common/ui';
-import { type Coverage, type Station, useModel } from './model';
+import { Bundles } from './bundles';
+import { type Coverage, isStaff, type Station, useModel } from './model';
 import { w, type Word } from './messages';
 import { CoverageLine, tileOf } from './overview';
 
@@ -194,6 +195,7 @@ export function StationsPage(props: { only?: string }) {
           </tbody>
         </table>
       </div>
+      {isStaff(session) && !props.only && <Bundles done={board.reload} />}
       {session.role === 'admin' && !props.only && <Add done={board.reload} />}
       {shown.length === 0 && <Note kind="info">{w('nothing')}</Note>}
     </>
