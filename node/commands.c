@@ -13,10 +13,9 @@ const struct lm_node_command lm_node_commands[] = {
      "anew, "
      "with what is unsent",
      lm_node_cmd_enrol},
-    {"serve", LM_NODE_NEEDS_STORE, "serve [--http ADDR:PORT] [--sticks DIR]",
+    {"serve", LM_NODE_NEEDS_STORE, "serve [--http ADDR:PORT] [--sticks DIR] [--idle S]",
      "synchronises in the background and serves the page; USB sticks are looked for in DIR, or "
-     "where "
-     "systems mount them",
+     "where systems mount them; the page locks after S seconds without anybody (600)",
      lm_node_cmd_serve},
     {"add", LM_NODE_NEEDS_STORE, "add [FILE|-]",
      "records, edits and deletions, one JSON object a line", lm_node_cmd_add},

@@ -35,6 +35,7 @@ struct lm_node_server {
     struct lm_api *api;
     struct lm_training *training;
     const char *sticks; /* --sticks, or NULL */
+    int64_t idle_ms;    /* --idle */
     atomic_bool hurry;  /* a page asked to synchronise now */
     int64_t told_ms;    /* mono: when the pages were told the status last */
     char *told;         /* and what */

@@ -348,6 +348,11 @@ void lm_training_free(struct lm_training **training)
     *training = NULL;
 }
 
+void lm_training_idle(struct lm_training *training, int64_t idle_ms)
+{
+    training->api->sessions.idle_ms = idle_ms;
+}
+
 /* ---- its door ---- */
 
 /* A stick and the town are for the real data. */

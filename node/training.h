@@ -22,6 +22,8 @@ struct lm_training;
 enum lm_status lm_training_new(struct lm_api *real, struct lm_training **out,
                                struct lm_error *err) LM_MUST_USE;
 void lm_training_free(struct lm_training **training);
+/* After how long without anybody its page locks itself. */
+void lm_training_idle(struct lm_training *training, int64_t idle_ms);
 /* Its page and its API: at most LM_TRAINING_ROUTES_MAX, which live as long as it. How many. */
 size_t lm_training_routes(struct lm_training *training, struct lm_http_route *routes);
 

@@ -117,7 +117,8 @@ static enum lm_status answer_session(struct lm_api_call *call, const struct lm_s
     }
     call->answer = json_pack("{s:s,s:s,s:b,s:s,s:s,s:s,s:I}", "user", s->user, "role", s->role,
                              "locked", (int)s->locked, "station", me.station, "station_name",
-                             me.name, "level", me.level, "idle_ms", (json_int_t)LM_API_IDLE_MS);
+                             me.name, "level", me.level, "idle_ms",
+                             (json_int_t)call->api->sessions.idle_ms);
     return call->answer ? LM_OK : lm_api_no_memory(call);
 }
 

@@ -1,7 +1,7 @@
 /* serve: takes the link lock, prints the ready line, runs rounds until told to stop. */
 #include "common/base/log.h"
 #include "common/base/util.h"
-#include "node/server.h"
+#include "node/api/api.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -9,6 +9,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#define IDLE_S_MIN 2
+#define IDLE_S_MAX 3600
 #define FIGURES_MS 1000
 #define TRY_FIRST_MS                                                                               \
     5000 /* an earlier refusal may have been mended: a `sync` tries anew before it believes it */
@@ -157,12 +159,26 @@ static void serve(struct lm_node_server *server, int signals)
     }
 }
 
+/* After how long without anybody the page locks itself. */
+static enum lm_status read_idle(const char *text, int64_t *out_ms, struct lm_error *err)
+{
+    char *end = NULL;
+    long s = text ? strtol(text, &end, 10) : LM_API_IDLE_MS / 1000;
+
+    if (text && (end == text || *end || s < IDLE_S_MIN || s > IDLE_S_MAX)) {
+        return lm_node_usage(err, "--idle 应为 2 至 3600 秒", "--idle takes 2 to 3600 seconds");
+    }
+    *out_ms = (int64_t)s * 1000;
+    return LM_OK;
+}
+
 int lm_node_cmd_serve(struct lm_node *node, struct lm_cli *cli)
 {
     const char *http = "127.0.0.1:5801", *positional[1];
-    const char *sticks = NULL;
+    const char *sticks = NULL, *idle = NULL;
     const struct lm_cli_option options[] = {{.name = "--http", .value = &http},
-                                            {.name = "--sticks", .value = &sticks}};
+                                            {.name = "--sticks", .value = &sticks},
+                                            {.name = "--idle", .value = &idle}};
     struct lm_error err = {0};
     size_t n = 0;
     int signals = -1;
@@ -176,8 +192,9 @@ int lm_node_cmd_serve(struct lm_node *node, struct lm_cli *cli)
     server->started_ms = lm_clock_wall_ms();
     atomic_store(&server->ticked_mono_ms, lm_clock_mono_ms());
     (void)pthread_mutex_init(&server->mutex, NULL);
-    st = lm_cli_options(cli, options, 2, positional, 0, &n, &err);
+    st = lm_cli_options(cli, options, 3, positional, 0, &n, &err);
     server->sticks = sticks;
+    st = st == LM_OK ? read_idle(idle, &server->idle_ms, &err) : st;
     if (st == LM_OK) {
         st = lm_datadir_lock(&node->dir, LM_NODE_LOCK, &err);
     }

@@ -133,8 +133,8 @@ export class Town {
   }
 
   /** The page's address. The port stays, so that an open page finds the program again. */
-  async serveNode(node) {
-    await node.serve(['--http', `127.0.0.1:${node.port}`, '--sticks', join(this.work, 'sticks')]);
+  async serveNode(node, more = []) {
+    await node.serve(['--http', `127.0.0.1:${node.port}`, '--sticks', join(this.work, 'sticks'), ...more]);
     return `http://127.0.0.1:${node.port}/`;
   }
 

@@ -15,6 +15,8 @@ import { DAILY, ModelContext, type Session, type Status } from './model';
 import { EditPage, NewPage, RecordPage } from './record';
 import { HelpPage, SettingsPage } from './settings';
 
+const LOOK_MS = 15000;
+
 function Menu(props: { catalog: Catalog; here: string }) {
   const daily = DAILY.filter((name) => props.catalog.types.some((type) => type.name === name && type.kept));
   const other = props.catalog.types.filter((type) => type.kept && type.name !== 'person' && !daily.includes(type.name));
@@ -248,6 +250,13 @@ export function App() {
       () => setSession((now) => (now === undefined ? null : now)),
     );
   }, []);
+  // Nobody there: the program locks the session, and what is on the screen is covered without anybody asking for anything.
+  useEffect(() => {
+    if (!session || locked) return undefined;
+    const look = () => get<Session>('session').then((s) => s.locked && (toast(''), setLocked(true)), () => undefined);
+    const timer = setInterval(look, Math.min(LOOK_MS, session.idle_ms / 4));
+    return () => clearInterval(timer);
+  }, [session, locked]);
   return (
     <>
       {TRAINING && !session && <TrainingMark inside={false} />}

@@ -1,0 +1,119 @@
+// Interruptions while a form is open: nobody sits there any more, and the power goes in the midst of a save, again and again. What was
+// typed is there afterwards, and a save is a whole one or none.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { chromium } from 'playwright-core';
+import { TIMEOUT_MS, Town, waitFor } from './town.mjs';
+
+const ROUNDS = Number(process.env.LASTMILE_KILL_SAVES ?? 8);
+const IDLE_S = 8 * Number(process.env.LASTMILE_SLOW ?? 1);
+const SEED = Number(process.env.LASTMILE_SEED ?? 1);
+
+let town, node, url, browser, page;
+const problems = [];
+const saved = () => node.rows(['list', 'consultation']).map((r) => r.fields.item_count);
+const choose = (name, text) => page.locator(`[data-field="${name}"] label.choice`, { hasText: new RegExp(`^${text}$`) }).click();
+
+async function login() {
+  await page.goto(url);
+  await page.reload(); // the page of before may still stand there
+  await page.waitForSelector('#user, .cards');
+  if (await page.locator('.cards').count()) return;
+  await page.fill('#user', '王秘书');
+  await page.fill('#password', '135792');
+  await page.click('button[type=submit]');
+  await page.waitForSelector('.cards');
+}
+
+before(async () => {
+  town = await Town.make(1);
+  node = town.nodes[0];
+  node.run(['user', 'add', '王秘书', '-', '--role', 'admin'], '135792\n');
+  url = await town.serveNode(node, ['--idle', String(IDLE_S)]);
+  browser = await chromium.launch({ executablePath: process.env.LASTMILE_CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
+  const context = await browser.newContext({ viewport: { width: 1024, height: 768 }, locale: 'zh-CN' });
+  context.setDefaultTimeout(TIMEOUT_MS);
+  page = await context.newPage();
+  page.on('pageerror', (e) => problems.push(e.message));
+  await page.goto(url);
+  await page.fill('#user', '王秘书');
+  await page.fill('#password', '135792');
+  await page.click('button[type=submit]');
+  await page.waitForSelector('.cards');
+});
+
+after(async () => {
+  await browser?.close();
+  await town?.close();
+  assert.deepEqual(problems, []);
+});
+
+test('while somebody types nothing locks; when nobody does, the screen is covered by itself and the form kept', async () => {
+  await page.goto(`${url}#/new/consultation`);
+  await page.waitForSelector('#f-item_count');
+  const began = Date.now();
+  for (let n = 1; Date.now() - began < IDLE_S * 1500; n++) {
+    await page.fill('#f-item_count', String(n % 90));
+    await page.waitForTimeout(300); // a person's pace
+    assert.equal(await page.locator('#unlock').count(), 0);
+  }
+  await page.fill('#f-item_count', '37');
+  await page.waitForSelector('#unlock'); // nobody asked for anything
+  const covered = await page.evaluate(() => {
+    const box = document.querySelector('#f-item_count').getBoundingClientRect();
+    return !!document.elementFromPoint(box.x + 5, box.y + 5)?.closest('.curtain');
+  });
+  assert.ok(covered);
+  const answer = await page.request.get(`${url}api/v1/types/person/records`);
+  assert.equal(answer.status(), 423); // the program keeps the door, not the page alone
+  await page.fill('#unlock', '135792');
+  await page.click('[role=dialog] button[type=submit]');
+  await page.waitForSelector('#unlock', { state: 'detached' });
+  assert.equal(await page.inputValue('#f-item_count'), '37');
+  await choose('channel', '电话');
+  await page.locator('#f-topic').selectOption({ index: 1 });
+  await page.click('button[type=submit]');
+  await page.waitForSelector('.values');
+  assert.deepEqual(saved(), [37]);
+});
+
+test(`kill -9 in the midst of one form's save, ${ROUNDS} times: saved once, or still in the form`, async () => {
+  await node.kill();
+  await town.serveNode(node);
+  let state = SEED;
+  const moment = () => ((state = (state * 1103515245 + 12345) % 2147483648), state / 2147483648) * 250; // the click, the check, the save and its answer take about so long
+  const outcomes = { saved: 0, kept: 0 };
+  for (let round = 0; round < ROUNDS; round++) {
+    const n = 100 + round;
+    await login();
+    await page.goto(`${url}#/new/consultation`);
+    await page.waitForSelector('#f-item_count');
+    await page.fill('#f-item_count', String(n));
+    await choose('channel', '电话');
+    await page.locator('#f-topic').selectOption({ index: 1 });
+    await waitFor(async () => (await (await page.request.get(`${url}api/v1/drafts/new-consultation`)).json()).body?.fields?.topic !== undefined, 'the draft on disk');
+    const clicked = page.click('button[type=submit]');
+    await new Promise((go) => setTimeout(go, moment()));
+    await node.kill();
+    await clicked;
+    await town.serveNode(node);
+    const there = saved().filter((c) => c === n).length;
+    assert.ok(there <= 1, `round ${round}: ${there}`);
+    outcomes[there ? 'saved' : 'kept']++;
+    await login();
+    const draft = await (await page.request.get(`${url}api/v1/drafts/new-consultation`)).json();
+    if (!there) assert.equal(draft.body.fields.item_count, n, `round ${round}`); // nothing is lost
+    if (draft.body) {
+      // Whether it was saved she cannot know: saving again is the same save.
+      await page.goto(`${url}#/new/consultation`);
+      await page.waitForFunction((value) => document.querySelector('#f-item_count')?.value === value, String(n));
+      await page.click('button[type=submit]');
+      await page.waitForSelector('.values');
+    }
+    assert.equal(saved().filter((c) => c === n).length, 1, `round ${round}`);
+  }
+  console.log(`# ${JSON.stringify(outcomes)}`);
+  node.run(['sync']);
+  const all = Array.from({ length: ROUNDS }, (_, i) => 100 + i);
+  assert.deepEqual(town.hub.rows(['records', 'consultation']).map((r) => r.fields.item_count).sort((a, b) => a - b), [37, ...all]);
+});
