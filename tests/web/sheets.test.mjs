@@ -1,12 +1,13 @@
 // Tables in the village page: 300 people from a spreadsheet with 20 bad rows, what is wrong with each, the bad rows back in a file, once
 // more without doubling, undone; other encodings and hostile files; lists exported and printed.
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
-import { idNumber, TIMEOUT_MS, Town } from './town.mjs';
+import { idNumber, person, TIMEOUT_MS, Town } from './town.mjs';
 
 const libraries = resolve('common/web/node_modules');
 const load = (name) => import(pathToFileURL(join(libraries, name, 'universal/index.js')));
@@ -185,6 +186,79 @@ test('files that are none, too much, or made to harm: said in words, nothing sav
   await page.click('text=/^检查$/');
   await page.waitForSelector('text=/行没问题/');
   assert.equal(people().length, before);
+});
+
+/** What a printer gets of the open page, as text line by line without its spaces, page by page. */
+async function printed(name) {
+  const file = join(town.work, `${name}.pdf`);
+  writeFileSync(file, await page.pdf({ preferCSSPageSize: true }));
+  const done = spawnSync('pdftotext', ['-layout', file, '-'], { encoding: 'utf8' });
+  assert.equal(done.status, 0, done.stderr);
+  if (process.env.LASTMILE_SHOTS) copyFileSync(file, `${process.env.LASTMILE_SHOTS}/${name}.pdf`);
+  const pages = done.stdout.split('\f').map((p) => p.split('\n').map((line) => line.replace(/\s+/g, '')).filter(Boolean));
+  return pages.filter((p) => p.length > 0);
+}
+
+test('the one-time notice of materials on one sheet of A4: its PDF says just what it should', async () => {
+  const matter = town.hub.rows(['records', 'matter']);
+  assert.equal(matter.length, 0);
+  const materials = [
+    { no: 1, name: '居民身份证', form: 'copy', count: 2, may_be_late: false },
+    { no: 2, name: '退伍证', form: 'original', count: 1, may_be_late: true },
+    { no: 3, name: '银行卡', form: 'copy', count: 1, may_be_late: true },
+  ];
+  const made = JSON.parse(town.hub.run(['add'], JSON.stringify({ type: 'matter', fields: { name: '优待证申领', version: 1, materials, steps: '村站受理，报镇核对，制证后送到村里。', limit_days: 20, legal_basis_text: '退役军人保障法' } }) + '\n'));
+  node.run(['sync']);
+  const [who] = node.add([{ type: 'person', fields: { name: '测试告知', id_status: 'valid', id_no: idNumber('1950-02-02', 831), household_village: '999999101201', is_resident: true, household_no: 'H831', difficulty: 'none', notice_at: '2025-01-05' } }]);
+  const [item] = node.add([{ type: 'service_item', fields: { matter_id: made.id, person_id: who, notice_given_at: '2025-03-01T01:30:00.000Z', mode: 'tolerant', place: 'village', trip_count: 1, state: 'tolerant', missing_materials: [2, 3], missing_due: '2025-03-20' } }]);
+  await page.goto(`${url}#/record/${item}`);
+  await page.click('text=打印一次性告知单');
+  await page.waitForSelector('.paper td');
+  if (process.env.LASTMILE_SHOTS) await page.screenshot({ path: `${process.env.LASTMILE_SHOTS}/paper.png`, fullPage: true });
+  const number = idNumber('1950-02-02', 831);
+  assert.deepEqual(await printed('notice'), [
+    [
+      '一次性告知单',
+      '示例村1·告知时间2025-03-0109:30',
+      `申请人测试告知身份证号${number.slice(0, 6)}********${number.slice(14)}`,
+      '办理事项优待证申领办理方式容缺式村站',
+      '办结时限20个工作日政策依据退役军人保障法',
+      '一、要带的材料',
+      '序号材料名称形式份数说明',
+      '1居民身份证复印件2',
+      '2退伍证原件1还缺，待补',
+      '3银行卡复印件1还缺，待补',
+      '还缺第2、3项，请在2025-03-20前补齐。',
+      '二、办理步骤',
+      '村站受理，报镇核对，制证后送到村里。',
+      '以上内容已一次告知清楚，请保管好本单。',
+      '告知人签名：申请人签名：日期：',
+    ],
+  ]);
+});
+
+test('the gift sheet (签领表): every name once and in order, the heads and the place to sign on every page', async () => {
+  node.add(Array.from({ length: 120 }, (_, i) => person({ name: `测试签领${i}`, phone: '13900000000' })));
+  await page.goto(`${url}#/print/person`);
+  await page.waitForSelector('.sheet tbody tr');
+  await page.check('text=加签名栏（签领表）');
+  const shown = await page.$$eval('.sheet tbody tr', (trs) => trs.map((tr) => [...tr.cells].map((c) => c.textContent.replace(/\s+/g, ''))));
+  const pages = await printed('gifts');
+  assert.equal(shown.length, people().length);
+  assert.ok(pages.length > 3, String(pages.length));
+  const head = await page.$$eval('.sheet thead th', (ths) => ths.map((th) => th.textContent.replace(/\s+/g, '')).join(''));
+  assert.ok(head.startsWith('序号') && head.endsWith('签名备注'), head);
+  assert.equal(pages[0][0], '服务对象签领表');
+  for (const [i, p] of pages.entries()) assert.ok(p.some((line) => line === head), `page ${i + 1}: ${p.slice(0, 4).join(' | ')}`);
+  const names = pages.flat().filter((line) => /^\d+测试(签领|告知)?\d*[男女]/.test(line));
+  const text = pages.flat().join('\n');
+  assert.equal(names.length, shown.length);
+  let from = 0;
+  for (const row of shown) {
+    const at = text.indexOf(`\n${row[0]}${row[1]}`, from);
+    assert.ok(at >= from, `${row.slice(0, 3).join(' ')} is not printed in its place`);
+    from = at + 1;
+  }
 });
 
 test('a list goes to Excel, to CSV without formulas, and on paper with a column to sign', async () => {

@@ -138,6 +138,8 @@ function Page(props: { parts: string[] }) {
       return <Later key={location.hash} load={() => import('./sheets').then((m) => () => <m.ImportPage type={a ?? ''} />)} />;
     case 'print':
       return <Later key={location.hash} load={() => import('./sheets').then((m) => () => <m.PrintPage type={a ?? ''} />)} />;
+    case 'paper':
+      return <Later key={location.hash} load={() => import('./paper').then((m) => () => <m.PaperPage id={a ?? ''} />)} />;
     case 'usb':
       return <Later load={() => import('./usb').then((m) => m.UsbPage)} />;
     case 'pending':

@@ -217,6 +217,11 @@ export function RecordPage(props: { id: string }) {
               {t('edit')}
             </a>
           )}
+          {type.name === 'service_item' && !record.deleted && (
+            <a class="button plain" href={`#/paper/${record.id}`}>
+              {t('paperPrint')}
+            </a>
+          )}
           {record.deleted ? (
             <Button
               onClick={() =>

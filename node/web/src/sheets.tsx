@@ -441,6 +441,8 @@ export function PrintPage(props: { type: string }) {
   const shown = [...choices.filter((f) => columns.includes(f.name)), ...type.fields.filter((f) => f.format === 'idno' && columns.includes(f.name))];
   const heads = [t('number'), ...shown.map((f) => fieldLabel(f)), ...(sign ? [t('signature'), t('remark')] : [])];
   const rows = list.data.records.map((r, i) => [String(i + 1), ...shown.map((f) => cell(catalog, type, f.name, r, list.data!.labels)), ...(sign ? ['', ''] : [])]);
+  // What is read as one word stays on one line, and there is room for a name in the column to sign in.
+  const kinds = ['', ...shown.map((f) => (f.name === 'name' || f.type === 'date' || f.format === 'idno' || f.format === 'phone' ? 'one-line' : '')), ...(sign ? ['to-sign', ''] : [])];
   const name = title || (sign ? t('signSheet', label(type)) : label(type));
   return (
     <>
@@ -491,7 +493,9 @@ export function PrintPage(props: { type: string }) {
               {rows.map((r, i) => (
                 <tr key={i} class={sign ? 'signed' : undefined}>
                   {r.map((c, k) => (
-                    <td key={k}>{c}</td>
+                    <td key={k} class={kinds[k]}>
+                      {c}
+                    </td>
                   ))}
                 </tr>
               ))}
