@@ -225,6 +225,12 @@ static enum lm_status parse_entry(struct run *run, const json_t *line, struct lm
         return lm_fail(err, LM_ERR_INVALID, "bad_line", "key", "\"id\" 与 \"key\" 只能有一个",
                        "give \"id\" or \"key\", not both");
     }
+    if (entry->station &&
+        (strlen(entry->station) != 12 || strspn(entry->station, "0123456789") != 12)) {
+        return lm_fail(err, LM_ERR_INVALID, "bad_format", "station",
+                       "“station”应为12位数字的区划代码",
+                       "\"station\" must be a division code of 12 digits");
+    }
     if (!entry->type && (entry->key || entry->station)) {
         return lm_fail(err, LM_ERR_INVALID, "bad_line", entry->key ? "key" : "station",
                        "“%s”只用于新增", "\"%s\" is for creations only",
