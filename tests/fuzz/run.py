@@ -24,14 +24,18 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOUND = ROOT / ".build/fuzz/found"
 CORPUS = ROOT / "tests/fuzz/corpus"
 LENGTH_MAX = {"fuzz_node_session": 800, "fuzz_hub_session": 2000, "fuzz_http_node": 1500, "fuzz_http_hub": 1500}
+SHEET = "sheet"  # tests/fuzz/sheet.mjs: TypeScript, led by V8's coverage
 DICTIONARY = {"fuzz_http_node": "http.dict", "fuzz_http_hub": "http.dict"}
 
 
 def targets(only):
-    return [name for name in sorted(p.stem for p in (ROOT / "tests/fuzz").glob("fuzz_*.c")) if re.search(only, name)]
+    return [name for name in [*sorted(p.stem for p in (ROOT / "tests/fuzz").glob("fuzz_*.c")), SHEET] if re.search(only, name)]
 
 
 def build(preset, names):
+    names = [name for name in names if name != SHEET]
+    if not names:
+        return
     subprocess.run([ROOT / "deploy/build.sh", preset, *names], check=True, stdout=subprocess.DEVNULL, env={**os.environ, "CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count())})
 
 
@@ -48,8 +52,11 @@ def fuzz(name, seconds):
         options.append(f"-dict={ROOT / 'tests/fuzz' / DICTIONARY[name]}")
     log = FOUND / f"{name}.log"
     start = time.monotonic()
+    argv = command(name, found, CORPUS / name, *options)
+    if name == SHEET:
+        argv = ["nice", "-n", "19", "node", ROOT / "tests/fuzz/sheet.mjs", "--seconds", str(seconds), "--found", found, CORPUS / name]
     with open(log, "wb") as out:
-        code = subprocess.run(command(name, found, CORPUS / name, *options), stdout=out, stderr=subprocess.STDOUT).returncode
+        code = subprocess.run(argv, stdout=out, stderr=subprocess.STDOUT).returncode
     text = log.read_text(errors="replace")
     took = max(1, round(time.monotonic() - start))
     runs = int((re.findall(r"number_of_executed_units: *(\d+)", text) or ["0"])[0])
@@ -66,7 +73,8 @@ def minimise(name):
     named = {p.name for p in corpus.iterdir() if not re.fullmatch(r"[0-9a-f]{40}", p.name)}
     with tempfile.TemporaryDirectory() as out:
         sources = [d for d in (corpus, FOUND / name) if d.is_dir()]
-        subprocess.run(command(name, "-set_cover_merge=1", out, *sources), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        argv = ["node", ROOT / "tests/fuzz/sheet.mjs", "--minimise", out, *sources] if name == SHEET else command(name, "-set_cover_merge=1", out, *sources)
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         chosen = {p.name: p.read_bytes() for p in pathlib.Path(out).iterdir()}
     kept = {(corpus / n).read_bytes() for n in named}  # seeds and former findings stay
     for p in corpus.iterdir():
@@ -85,6 +93,8 @@ def coverage(names):
     for old in folder.rglob("*.gcda"):
         old.unlink()
     for name in names:
+        if name == SHEET:
+            continue
         subprocess.run([folder / "tests" / name, CORPUS / name], check=True, stdout=subprocess.DEVNULL)
     lines = collections.defaultdict(dict)
     with tempfile.TemporaryDirectory() as out:
