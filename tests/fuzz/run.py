@@ -47,7 +47,7 @@ def fuzz(name, seconds):
     """The table's row, and whether nothing was found."""
     found = FOUND / name
     found.mkdir(parents=True, exist_ok=True)
-    options = [f"-max_total_time={seconds}", f"-max_len={LENGTH_MAX.get(name, 4096)}", f"-artifact_prefix={found}-", "-print_final_stats=1", "-timeout=60"]
+    options = [f"-max_total_time={seconds}", f"-max_len={LENGTH_MAX.get(name, 4096)}", f"-artifact_prefix={found}-", "-print_final_stats=1", "-timeout=600"]
     if name in DICTIONARY:
         options.append(f"-dict={ROOT / 'tests/fuzz' / DICTIONARY[name]}")
     log = FOUND / f"{name}.log"
