@@ -21,6 +21,7 @@ struct content {
 struct disk_file {
     char name[NAME_MAX_BYTES]; /* "" = free slot */
     bool there;
+    int opened; /* by so many connections */
     struct content now, kept;
     bool kept_there;
     int64_t written;
@@ -88,6 +89,7 @@ static struct handle *of(sqlite3_file *file)
 
 static int x_close(sqlite3_file *file)
 {
+    of(file)->file->opened--;
     free(of(file)->temporary.now.data);
     of(file)->temporary.now = (struct content){NULL, 0, 0};
     return SQLITE_OK;
@@ -137,7 +139,13 @@ static int x_size(sqlite3_file *file, sqlite3_int64 *out)
     return SQLITE_OK;
 }
 
+/* Only who is alone may have it all: the last connection closes the log. */
 static int x_lock(sqlite3_file *file, int level)
+{
+    return level == SQLITE_LOCK_EXCLUSIVE && of(file)->file->opened > 1 ? SQLITE_BUSY : SQLITE_OK;
+}
+
+static int x_unlock(sqlite3_file *file, int level)
 {
     (void)file;
     (void)level;
@@ -216,7 +224,7 @@ static const sqlite3_io_methods methods = {.iVersion = 2,
                                            .xSync = x_sync,
                                            .xFileSize = x_size,
                                            .xLock = x_lock,
-                                           .xUnlock = x_lock,
+                                           .xUnlock = x_unlock,
                                            .xCheckReservedLock = x_reserved,
                                            .xFileControl = x_control,
                                            .xSectorSize = x_sector,
@@ -235,6 +243,7 @@ static int v_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, i
     memset(h, 0, sizeof *h);
     h->file = name ? find(name, true) : &h->temporary;
     h->file->there = true;
+    h->file->opened++;
     h->base.pMethods = &methods;
     if (flags_out) {
         *flags_out = flags;

@@ -16,8 +16,8 @@ extern struct seam_clock seam_clock;
 /* From here on libsodium's randomness is that of this seed. */
 void seam_random(uint64_t seed);
 
-/* SQLite's default VFS from here on: databases and their logs live in memory, by name. One
- * connection at a time uses a file; nothing is locked. */
+/* SQLite's default VFS from here on: databases and their logs live in memory, by name. Several
+ * connections may be open, one at a time is used; nothing is locked. */
 void seam_disk_install(void);
 /* Remembers all files as they are. No transaction may be open. */
 void seam_disk_keep(void);
