@@ -598,6 +598,18 @@ static void settle_history(struct lm_server *server)
     }
 }
 
+/* See LM_BREAK(MARK_BEFORE_COMMIT): what memory says is told although nothing was stored. */
+static void tell_from_memory(struct lm_server *server)
+{
+    lm_store_rollback(server->hub->store);
+    for (size_t i = 0; i < server->n_peers; i++) {
+        if (server->peers[i]->touched) {
+            server->peers[i]->touched = false;
+            tell_peer(server, server->peers[i]);
+        }
+    }
+}
+
 void lm_server_end_round(struct lm_server *server)
 {
     struct lm_error err = {0};
@@ -613,6 +625,9 @@ void lm_server_end_round(struct lm_server *server)
         }
         if (lm_store_commit(server->hub->store, &err) != LM_OK) {
             lm_log(LM_LOG_ERROR, "serve", "COMMIT failed: %s; ending without an ack", err.en);
+            if (LM_BREAK(MARK_BEFORE_COMMIT)) {
+                tell_from_memory(server);
+            }
             server->failed = true;
             return;
         }

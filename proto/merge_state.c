@@ -78,7 +78,9 @@ enum lm_status merge_step_deleted(struct merge *m)
         return LM_OK;
     }
     if (LM_BREAK(EDIT_REVIVES)) {
-        return merge_group_values(m, LM_GROUP_DELETED, &none, false);
+        m->next->fields[LM_C_DELETED_AT] = m->next->fields[LM_C_DELETE_REASON] = lm_value_null();
+        merge_stamp(m, LM_GROUP_DELETED);
+        return LM_OK;
     }
     /* The edit is merged into the deleted record, and a person decides which of the two was meant.
      */

@@ -18,7 +18,8 @@ import sys
 import time
 
 # Each with the seed from which it is looked for (those before it do not notice: it saves time, and a simulation that changes goes on
-# to others), the faults beside the usual ones that a seed may draw, and those that every seed gets.
+# to others), the faults beside the usual ones that a seed may draw, those that every seed gets, and how many
+# stations (0: as the seed says).
 NOTICED = {
     'ack-before-commit': (1, 'loss'),
     'blind-echo': (1, 'loss'),
@@ -26,30 +27,40 @@ NOTICED = {
     'cursor-before-page': (102, 'loss'),
     'cursor-kept': (1, 'loss'),
     'dedupe-by-seq': (27, ''),
-    'doubles-counted': (1, '', 'doubles,staff'),
+    'doubles-counted': (1, '', 'doubles,staff', 2),
+    'edit-revives': (22, '', 'two-pcs,partition', 1),
     'equal-conflicts': (20, 'loss'),
     'feed-only-applied': (1, 'loss'),
     'fork-drops-unsent': (27, ''),
     'gap-accepted': (1, 'loss'),
     'held-refused': (1, ''),
     'hlc-below-base': (9, 'loss'),
+    'hlc-from-clock': (1, '', 'clock'),
     'hub-sync-normal': (1, 'loss'),
     'last-writer-wins': (1, 'loss'),
+    'mark-before-commit': (1, '', 'hub-crash,disk-full'),
     'newest-acked': (96, 'loss'),
     'no-redrive': (1, ''),
     'node-sync-normal': (1, 'loss'),
     'nothing-offered': (1, 'loss'),
+    'page-unbounded': (1, '', 'burst,two-pcs,revoke', 1),
+    'poison-dropped': (1, '', 'poison'),
     'rank-without-base': (4, ''),
     'return-stays': (25, ''),
+    'revoked-readmitted': (15, '', 'revoke,hub-restore', 2),
     'save-before-commit': (1, ''),
     'seen-uncompared': (47, 'loss'),
+    'stranger-writes': (1, '', 'stranger', 2),
+    'unknown-dropped': (1, '', 'newer', 2),
+    'verdict-only-in-ack': (1, '', 'stranger,tear,node-crash', 2),
     'want-dropped-early': (70, 'loss'),
     'want-not-stored': (1, 'loss'),
 }
 
-def simulate(options, name, first, seeds, more, force=''):
+def simulate(options, name, first, seeds, more, force='', stations=0):
     command = [os.path.join(options.bin, 'tests/lastmile-sim'), '--break', name, '--first', str(first), '--seeds', str(seeds), '--jobs', '1',
-               '--stop', *(['--with', more] if more else []), *(['--force', force] if force else [])]
+               '--stop', *(['--with', more] if more else []), *(['--force', force] if force else []),
+               *(['--stations', str(stations)] if stations else [])]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     found = re.search(r'^FAIL .*seed=(\d+).*$', done.stdout, re.M)
     return done, found

@@ -3,6 +3,7 @@
  * come to rest: nothing waits, every save that was answered is in the journal, every PC's scope is
  * the hub's, counts are those of a count made independently, and the journal gives the same master
  * again. What the hub made of each change is judged by journal_model.c. */
+#include "hub/store/store_internal.h"
 #include "tests/sim/sim.h"
 
 #include <inttypes.h>
@@ -100,6 +101,9 @@ static void check_coverage(struct sim_node *node)
     if (row.complete_ms > sim->now_ms) {
         sim_fail("P10 coverage", "pc %d is complete through %" PRId64 " ms from now", node->index,
                  row.complete_ms - sim->now_ms);
+    }
+    if (node->by_stick && sim->plan.faults & 1u << F_CLOCK) {
+        return; /* "by station clock", as count says */
     }
     /* The first save that the hub cannot know: made and not acked. */
     if (me.branch != row.branch || me.acked.seq > row.acked.seq) {
@@ -291,13 +295,22 @@ static void check_scope(struct sim_node *node, sqlite3 *hub)
         struct lm_record *theirs = NULL, *ours = NULL;
         char id[LM_UUID_TEXT + 1];
         uint64_t want, have;
+        bool found;
 
         lm_arena_reset(&arena);
         lm_uuid_format(sqlite3_column_blob(q, 0), id);
         if (!type || lm_store_get(sim->hub.store, &arena, type_name, id, &theirs) != LM_OK) {
             continue; /* refused creations have a place in the feed and no record */
         }
-        if (lm_tables_get(lm_nstore_tables(node->store), &arena, type, id, &ours) != LM_OK) {
+        found = lm_tables_get(lm_nstore_tables(node->store), &arena, type, id, &ours) == LM_OK;
+        if (!lm_in_scope(theirs, sim_station_code(node->station))) { /* moved away, or never ours */
+            if (found && ours->position > 0) {
+                sim_fail("P5 convergence", "pc %d still has %s %s of another village", node->index,
+                         type_name, id);
+            }
+            continue;
+        }
+        if (!found) {
             sim_fail("P5 convergence", "pc %d lacks %s %s", node->index, type_name, id);
             break;
         }
@@ -320,6 +333,39 @@ static void check_scope(struct sim_node *node, sqlite3 *hub)
     (void)sqlite3_finalize(q);
     lm_arena_free(&arena);
     sim_note("pc %d has %zu records", node->index, n);
+}
+
+/* P4: what was returned or is held is known at the PC that made it, and nothing else is. */
+static void check_verdicts(const struct sim_node *node, sqlite3 *hub)
+{
+    static const char *const open_at_hub =
+        "SELECT hlc, verdict, code, lower(hex(record)) FROM returns WHERE open = 1 AND replica = ?1"
+        " UNION ALL SELECT hlc, 4, code, lower(hex(record)) FROM held WHERE replica = ?1";
+    sqlite3 *own = open_raw(node->path, "node.db");
+    sqlite3_stmt *q = NULL, *known = NULL;
+
+    if (!own || sqlite3_prepare_v2(hub, open_at_hub, -1, &q, NULL) != SQLITE_OK ||
+        sqlite3_prepare_v2(own, "SELECT verdict FROM verdicts WHERE hlc = ?1 AND open = 1", -1,
+                           &known, NULL) != SQLITE_OK) {
+        sim_fail("sim", "what was sent back cannot be read: %s", sqlite3_errmsg(hub));
+    } else {
+        (void)sqlite3_bind_int64(q, 1, (sqlite3_int64)node->key.replica);
+    }
+    while (!sim->failure[0] && sqlite3_step(q) == SQLITE_ROW) {
+        (void)sqlite3_reset(known);
+        (void)sqlite3_bind_int64(known, 1, sqlite3_column_int64(q, 0));
+        if (sqlite3_step(known) != SQLITE_ROW ||
+            sqlite3_column_int(known, 0) != sqlite3_column_int(q, 1)) {
+            sim_fail("P4 verdicts travel back",
+                     "pc %d does not know that its change of %s is %s: %s", node->index,
+                     sqlite3_column_text(q, 3),
+                     lm_verdict_name((enum lm_verdict)sqlite3_column_int(q, 1)),
+                     sqlite3_column_text(q, 2));
+        }
+    }
+    (void)sqlite3_finalize(q);
+    (void)sqlite3_finalize(known);
+    (void)sqlite3_close(own);
 }
 
 static void report(void *arg, const char *difference)
@@ -372,10 +418,12 @@ void sim_check_end(void)
     for (int i = 0; i < sim->n_nodes && !sim->failure[0]; i++) {
         if (!sim->nodes[i].retired) {
             check_scope(&sim->nodes[i], hub);
+            check_verdicts(&sim->nodes[i], hub);
         }
     }
     (void)sqlite3_close(hub);
     if (!sim->failure[0]) {
+        sim_check_newer();
         sim_check_figures();
     }
     if (!sim->failure[0]) {

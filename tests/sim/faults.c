@@ -6,9 +6,10 @@
 #define YEAR_MS (365LL * 86400000)
 
 const char *const sim_fault_names[F_COUNT] = {
-    "loss",      "duplicate",   "reorder",  "delay",     "partition", "tear",    "node-crash",
-    "hub-crash", "disk-full",   "clock",    "node-back", "staff",     "resolve", "two-pcs",
-    "revoke",    "hub-restore", "hub-back", "doubles",   "burst",
+    "loss",       "duplicate", "reorder",   "delay",       "partition", "tear",
+    "node-crash", "hub-crash", "disk-full", "clock",       "node-back", "staff",
+    "resolve",    "two-pcs",   "revoke",    "hub-restore", "hub-back",  "doubles",
+    "burst",      "stranger",  "poison",    "newer",       "moves",     "usb",
 };
 
 static uint64_t below(uint64_t n)
@@ -174,6 +175,11 @@ void sim_fault_strike(void)
     case F_HUB_BACK:
     case F_DOUBLES: /* each in a file of its own, or users.c's */
     case F_BURST:
+    case F_STRANGER:
+    case F_POISON:
+    case F_NEWER:
+    case F_MOVES:
+    case F_USB:
     case F_COUNT:
         break;
     }

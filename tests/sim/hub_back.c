@@ -23,6 +23,7 @@ static struct {
     bool distrusted[SIM_NODES_MAX], looked[SIM_NODES_MAX];
     uint64_t lease[SIM_NODES_MAX];
     bool went_back;
+    unsigned times;
     struct lost lost[LOST_MAX];
     size_t n_lost;
 } back;
@@ -43,6 +44,17 @@ bool sim_hub_distrusted(const struct sim_node *node, const struct lm_me *me)
         back.distrusted[i] = false; /* it has stored a WELCOME of the hub as it is now */
     }
     return back.distrusted[i];
+}
+
+unsigned sim_hub_times_back(void)
+{
+    return back.times;
+}
+
+void sim_hub_distrust(const struct sim_node *node)
+{
+    back.distrusted[node->index] = true;
+    back.looked[node->index] = false;
 }
 
 /* Two of the hub may be alive, as far as it can tell: a technician says that it is the one. */
@@ -196,8 +208,7 @@ void sim_hub_back_forget(const struct sim_node *node)
     }
     back.n_lost = kept;
     if (back.went_back) { /* its image may be of a history that is gone */
-        back.distrusted[node->index] = true;
-        back.looked[node->index] = false;
+        sim_hub_distrust(node);
     }
 }
 
@@ -242,6 +253,7 @@ static void go_back(bool silent)
         back.looked[i] = false;
     }
     back.went_back = true;
+    back.times++;
     sim_note("hub went back %" PRId64 " s%s", (sim->now_ms - back.image_ms[image]) / 1000,
              silent ? " in silence" : "");
     sim_hub_start();

@@ -8,7 +8,11 @@
 #include <string.h>
 #include <zmq.h>
 
-enum { LINES_MAX = SIM_NODES_MAX, FLIGHT_MAX = 20000 };
+enum {
+    LINES_MAX = SIM_NODES_MAX,
+    FLIGHT_MAX = 20000,
+    PAGE_SLACK = 4096, /* what a page says besides, and its entries' heads */
+};
 
 struct lm_context {
     int dummy;
@@ -26,6 +30,8 @@ struct lm_dealer {
     uint32_t line; /* number of the connection; a new one for every connection */
     char user_id[41];
     const char *state;
+    uint32_t asked; /* most that one page may hold, by the last PULLs: the greater of two */
+    uint32_t asked_before;
     int64_t up_ms, down_ms; /* when the last message on its way each direction arrives */
 };
 
@@ -325,6 +331,37 @@ void lm_incoming_release(struct lm_incoming *in)
     in->n = 0;
 }
 
+/* P12: a page holds what was asked for, and one entry at least. */
+static void check_page(const struct lm_dealer *d, const void *body, size_t n)
+{
+    uint32_t most = d->asked > d->asked_before ? d->asked : d->asked_before;
+    struct lm_msg_feed page;
+    struct lm_arena arena;
+
+    if (most == 0 || n <= most + PAGE_SLACK) {
+        return;
+    }
+    lm_arena_init(&arena, 64 * 1024 * 1024);
+    if (lm_feed_read(body, n, &arena, &page, NULL) == LM_OK && page.n_entries > 1) {
+        sim_fail("P12 bounded", "a page of %zu entries has %zu bytes, %u were asked for",
+                 page.n_entries, n, (unsigned)most);
+    }
+    lm_arena_free(&arena);
+}
+
+static void note_pull(struct lm_dealer *d, const void *body, size_t n)
+{
+    struct lm_msg_pull pull;
+    struct lm_arena arena;
+
+    lm_arena_init(&arena, 1024 * 1024);
+    if (lm_pull_read(body, n, &arena, &pull, NULL) == LM_OK) {
+        d->asked_before = d->asked;
+        d->asked = pull.max_bytes;
+    }
+    lm_arena_free(&arena);
+}
+
 enum lm_status lm_router_send(struct lm_router *router, const struct lm_peer *peer, uint8_t kind,
                               const void *body, size_t n)
 {
@@ -337,6 +374,9 @@ enum lm_status lm_router_send(struct lm_router *router, const struct lm_peer *pe
     memcpy(&line, peer->id, sizeof line);
     for (int i = 0; i < LINES_MAX; i++) {
         if (dealers[i] && dealers[i]->open && dealers[i]->line == line) {
+            if (kind == LM_MSG_FEED) {
+                check_page(dealers[i], body, n);
+            }
             send_over(dealers[i], false, kind, body, n);
             return LM_OK;
         }
@@ -402,6 +442,9 @@ enum lm_status lm_dealer_send(struct lm_dealer *dealer, uint8_t kind, const void
     try_connect(dealer);
     if (!dealer->open) {
         return LM_ERR_BUSY;
+    }
+    if (kind == LM_MSG_PULL) {
+        note_pull(dealer, body, n);
     }
     send_over(dealer, true, kind, body, n);
     return LM_OK;

@@ -27,6 +27,7 @@ enum {
     SIM_SAVES_MAX = 20000,
     SIM_RECORDS_MAX = 4000,
     SIM_IMAGES_MAX = 3,
+    SIM_POISON = 909, /* items of a consultation that the hub's database refuses (world.c) */
 };
 
 /* What may go wrong. A seed chooses some; --without and shrinking take some away. */
@@ -51,13 +52,19 @@ enum sim_fault {
     F_FIRST_OF_ITS_OWN, /* from here on each has random numbers of its own: see sim->own */
     F_DOUBLES = F_FIRST_OF_ITS_OWN, /* one person is registered twice, in two villages */
     F_BURST,                        /* many records at once, as from a table */
+    F_STRANGER,                     /* a PC's program was changed: it writes another village's */
+    F_POISON,                       /* a change that no transaction bears */
+    F_NEWER,                        /* a PC has a newer catalogue, with one more field */
+    F_MOVES,                        /* people move to another village */
+    F_USB,                          /* sticks beside the network */
     F_COUNT
 };
 extern const char *const sim_fault_names[F_COUNT];
 /* Off unless --with names them: what the programs do not heal yet (seeds.txt has seeds that show
  * it). Loss on a standing connection is nothing that TCP does; what is late from an earlier
- * connection may make the hub call a PC a clone. */
-#define SIM_FAULTS_LATER (1u << F_NODE_BACK | 1u << F_LOSS)
+ * connection may make the hub call a PC a clone. People who move while the hub goes back: the sum
+ * of a scope is wrong for a while. */
+#define SIM_FAULTS_LATER (1u << F_NODE_BACK | 1u << F_LOSS | 1u << F_MOVES)
 
 struct sim_plan {
     uint64_t seed;
@@ -90,6 +97,7 @@ struct sim_node {
     struct lm_node_key key;
     struct lm_link link;
     bool revoked;           /* told so with success */
+    bool by_stick;          /* it has exported: what it says of completeness is by its own clock */
     bool made, up, retired; /* retired: revoked or replaced; it need not converge */
     int64_t skew_ms;        /* its wall clock minus true time */
     int64_t stopped_ms;     /* its clock stands at this time; 0 = it goes */
@@ -190,6 +198,8 @@ void sim_hub_back_strike(bool silent); /* keeps an image, goes back to one, or c
 bool sim_hub_accept_all(void);
 /* Until a node has learnt that the hub went back, it believes in the history that is gone. */
 bool sim_hub_distrusted(const struct sim_node *node, const struct lm_me *me);
+void sim_hub_distrust(const struct sim_node *node); /* it was told of that history again */
+unsigned sim_hub_times_back(void);
 bool sim_hub_raise(void);                /* a technician ends that the hub is read-only */
 void sim_check_given_back(sqlite3 *hub); /* P7, at the end */
 
@@ -199,6 +209,18 @@ json_t *sim_person(int station, const char *name, const char *household); /* val
 /* doubles.c */
 json_t *sim_double_fields(json_t *person); /* somebody who may be registered elsewhere too */
 void sim_doubles_act(void);
+/* An act of town staff, with all that follows from it. id_out: of the record. */
+bool sim_staff_act(const struct lm_act *what, char id_out[40]);
+/* moves.c, usb.c */
+void sim_moves_act(void);
+void sim_usb_act(void);
+void sim_usb_reset(void);
+/* hostile.c */
+void sim_stranger_act(void);
+void sim_poison_act(void);
+void sim_newer_act(void);
+void sim_check_newer(void); /* P6, at rest */
+void sim_hostile_reset(void);
 /* ledger.c */
 void sim_ledger_reset(void);
 /* What was saved under this version, as entered. fields: borrowed, or NULL. */

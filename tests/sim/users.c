@@ -221,7 +221,7 @@ static void burst(void)
 
 /* ---- the town ---- */
 
-static void act(const struct lm_act *what)
+bool sim_staff_act(const struct lm_act *what, char id_out[40])
 {
     struct lm_act_result result;
     struct lm_error err = {0};
@@ -244,10 +244,12 @@ static void act(const struct lm_act *what)
     if (sim_disk_dead(DISK_HUB) || lm_store_broken(sim->hub.store)) {
         sim_hub_crash("died in an act");
     } else if (st == LM_OK) {
+        (void)snprintf(id_out, 40, "%s", result.id);
         sim_ledger_keep_act(before.position, what, result.id);
         sim_check_hub();
         lm_server_news(sim->server);
     }
+    return st == LM_OK;
 }
 
 static void staff_acts(void)
@@ -255,6 +257,7 @@ static void staff_acts(void)
     struct lm_act what = {.user = "李职员", .op = LM_OP_EDIT};
     struct sim_record *rec = some_record(-1);
     json_t *fields = NULL;
+    char id[40];
 
     if (!rec || below(10) == 0) {
         what.op = LM_OP_CREATE;
@@ -272,7 +275,7 @@ static void staff_acts(void)
         fields = edit_fields(rec->type);
     }
     what.fields = fields;
-    act(&what);
+    (void)sim_staff_act(&what, id);
     json_decref(fields);
 }
 
@@ -327,5 +330,20 @@ void sim_user_act(void)
     }
     if (sim_turn(F_BURST, 40)) {
         burst();
+    }
+    if (sim_turn(F_MOVES, 8)) {
+        sim_moves_act();
+    }
+    if (sim_turn(F_USB, 4)) {
+        sim_usb_act();
+    }
+    if (sim_turn(F_STRANGER, 10)) {
+        sim_stranger_act();
+    }
+    if (sim_turn(F_NEWER, 12)) {
+        sim_newer_act();
+    }
+    if (sim_turn(F_POISON, 20)) {
+        sim_poison_act();
     }
 }

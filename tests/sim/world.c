@@ -105,6 +105,25 @@ static void remove_templates(void)
     (void)rmdir(templates);
 }
 
+/* One value that the hub's tables do not bear, as a fault of the program would be: the statement
+ * fails, the transaction goes on. */
+static bool add_poison(const char *dir)
+{
+    char path[PATH_MAX], sql[400];
+    sqlite3 *db = NULL;
+    bool good;
+
+    path_of(path, dir, "hub.db");
+    (void)snprintf(
+        sql, sizeof sql,
+        "CREATE TRIGGER sim_poison BEFORE INSERT ON r_consultation WHEN NEW.item_count = "
+        "%d BEGIN SELECT RAISE(ABORT, 'poison'); END",
+        SIM_POISON);
+    good = sqlite3_open(path, &db) == SQLITE_OK &&
+           sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
+    return sqlite3_close(db) == SQLITE_OK && good;
+}
+
 static bool make_hub_template(const struct lm_catalog *catalog, const char *path,
                               struct lm_error *err)
 {
@@ -137,7 +156,7 @@ static bool make_hub_template(const struct lm_catalog *catalog, const char *path
         lm_store_close(&store);
     }
     lm_datadir_close(&dir);
-    return good;
+    return good && add_poison(path);
 }
 
 static bool make_node_template(const struct lm_catalog *catalog, const char *path,
