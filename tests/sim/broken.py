@@ -24,6 +24,7 @@ NOTICED = {
     'ack-before-commit': (1, 'loss'),
     'blind-echo': (1, 'loss'),
     'coverage-by-node': (1, 'loss'),
+    'coverage-unacked': (8, '', 'burst,delay', 1),
     'cursor-before-page': (102, 'loss'),
     'cursor-kept': (1, 'loss'),
     'dedupe-by-seq': (27, ''),
@@ -52,7 +53,7 @@ NOTICED = {
     'seen-uncompared': (47, 'loss'),
     'stranger-writes': (1, '', 'stranger', 2),
     'unknown-dropped': (1, '', 'newer', 2),
-    'verdict-only-in-ack': (1, '', 'stranger,tear,node-crash', 2),
+    'verdict-only-in-ack': (27, '', 'stranger,tear,node-crash', 2),
     'want-dropped-early': (70, 'loss'),
     'want-not-stored': (1, 'loss'),
 }

@@ -206,14 +206,13 @@ static void burst(void)
         memcpy(text + i, "田", 4);
     }
     text[360] = '\0'; /* 120 characters */
-    for (int i = 0; i < 48 && node->up && !node->retired; i++) {
+    for (int i = 0; i < 64 && node->up && !node->retired; i++) {
         struct lm_entry entry = {.op = LM_OP_CREATE, .type = "person"};
         char name[40];
 
         (void)snprintf(name, sizeof name, "导入%d", (int)sim_own_below(F_BURST, 1000000));
         entry.fields = sim_person(node->station, name, "H1");
         (void)json_object_set_new(entry.fields, "residence_text", json_string(text));
-        (void)json_object_set_new(entry.fields, "household_outside", json_string(text));
         (void)save(node, &entry, id);
         json_decref(entry.fields);
     }
