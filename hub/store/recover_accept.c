@@ -159,7 +159,13 @@ static enum lm_status find_bases(struct deciding *d, const struct row *row,
         return LM_ERR_MEMORY;
     }
     change->n_bases = 0;
-    change->base_all = current->stamps[LM_GROUP_ORIGIN].version;
+    /* A move since may be newer than the change: it cannot build on that. Every group that counts
+     * has a base of its own below. */
+    if (current->stamps[LM_GROUP_ORIGIN].version.hlc < row->hlc) {
+        change->base_all = current->stamps[LM_GROUP_ORIGIN].version;
+    } else {
+        change->base_all = (struct lm_version){.hlc = 1}; /* as recover.c: of nothing here */
+    }
     for (size_t g = 0; g < type->n_groups && status == LM_OK; g++) {
         bool seen = false;
 

@@ -29,7 +29,7 @@ NOTICED = {
     'cursor-kept': (1, 'loss'),
     'dedupe-by-seq': (27, ''),
     'doubles-counted': (1, '', 'doubles,staff', 2),
-    'edit-revives': (22, '', 'two-pcs,partition', 1),
+    'edit-revives': (1, '', 'two-pcs,partition', 1),
     'equal-conflicts': (20, 'loss'),
     'feed-only-applied': (1, 'loss'),
     'fork-drops-unsent': (27, ''),
@@ -48,18 +48,23 @@ NOTICED = {
     'poison-dropped': (1, '', 'poison'),
     'rank-without-base': (4, ''),
     'return-stays': (25, ''),
-    'revoked-readmitted': (15, '', 'revoke,hub-restore', 2),
+    'revoked-readmitted': (1, '', 'revoke,hub-restore', 2),
     'save-before-commit': (1, ''),
     'seen-uncompared': (47, 'loss'),
     'stranger-writes': (1, '', 'stranger', 2),
     'unknown-dropped': (1, '', 'newer', 2),
-    'verdict-only-in-ack': (27, '', 'stranger,tear,node-crash', 2),
+    'verdict-only-in-ack': (1, '', 'stranger,tear,node-crash', 2),
     'want-dropped-early': (70, 'loss'),
     'want-not-stored': (1, 'loss'),
 }
 
+# Faults with random numbers of their own: a mistake's runs have those only that it names, so that seeds stay what they are.
+OWN = ['doubles', 'burst', 'stranger', 'poison', 'newer', 'moves', 'usb']
+
+
 def simulate(options, name, first, seeds, more, force='', stations=0):
-    command = [os.path.join(options.bin, 'tests/lastmile-sim'), '--break', name, '--first', str(first), '--seeds', str(seeds), '--jobs', '1',
+    without = ','.join(fault for fault in OWN if fault not in force.split(','))
+    command = [os.path.join(options.bin, 'tests/lastmile-sim'), '--break', name, '--without', without, '--first', str(first), '--seeds', str(seeds), '--jobs', '1',
                '--stop', *(['--with', more] if more else []), *(['--force', force] if force else []),
                *(['--stations', str(stations)] if stations else [])]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
