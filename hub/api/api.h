@@ -68,6 +68,7 @@ void lm_town_add_labels(struct lm_town_labels *labels, const struct lm_record *r
  * where it was interrupted. */
 enum lm_status lm_town_lock_follows(struct lm_api_call *call, const char *id) LM_MUST_USE;
 
+enum lm_status lm_town_months(struct lm_api_call *call);
 /* bundles.c */
 struct lm_town_uploads;
 void lm_town_uploads_free(struct lm_town_uploads **uploads);

@@ -1,5 +1,7 @@
-/* What is not right in the records: each check with how many, and its rows. */
+/* What is not right in the records: each check with how many, and its rows; and who has reported
+ * which month. */
 #include "hub/quality.h"
+#include "hub/months.h"
 
 #include "hub/api/api.h"
 
@@ -63,4 +65,20 @@ enum lm_status lm_town_quality_rows(struct lm_api_call *call)
     call->answer = json_pack("{s:I,s:s,s:o,s:o}", "total", (json_int_t)total, "type",
                              type ? type : "", "records", r.rows, "labels", r.labels.into);
     return st != LM_OK || call->answer ? st : lm_api_no_memory(call);
+}
+
+/* GET months?type=visit&year=2026 */
+enum lm_status lm_town_months(struct lm_api_call *call)
+{
+    const char *type = call->request->query(call->request, "type");
+    int64_t year = 0;
+    enum lm_status st = lm_api_number(call, "year", 1949, 9999, 0, &year);
+
+    if (st == LM_OK && (!type || year == 0)) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "required", type ? "year" : "type",
+                     "请写记录类型和年份。", "Say which record type and which year.");
+    }
+    return st == LM_OK ? lm_store_months(call->api->store, type, (int)year, lm_clock_wall_ms(),
+                                         &call->answer, &call->err)
+                       : st;
 }

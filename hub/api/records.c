@@ -51,6 +51,7 @@ struct listing {
     struct lm_town_labels labels;
     json_t *rows;
     const char *filter; /* a part of the label or of any text that is not covered */
+    const char *month;  /* YYYY-MM of its reporting date, in UTC+8 */
     size_t offset, limit, seen;
     bool failed;
 };
@@ -72,6 +73,20 @@ static bool contains(const json_t *row, const char *part)
     return false;
 }
 
+static bool dated_in(const struct lm_record *rec, const char *month)
+{
+    int date = rec->type->reporting_date;
+    const char *text = date >= 0 ? lm_record_text(rec, date) : "";
+    char day[16];
+    int64_t ms;
+
+    if (strlen(text) > 10 && lm_time_parse(text, strlen(text), &ms)) {
+        lm_date_format(lm_day_utc8(ms), day);
+        text = day;
+    }
+    return strncmp(text, month, strlen(month)) == 0;
+}
+
 /* Names can be found by whoever may see them: what is covered is not searched, so that nobody tries
  * out an ID number digit by digit. */
 static bool take_row(void *arg, const struct lm_record *rec)
@@ -80,6 +95,9 @@ static bool take_row(void *arg, const struct lm_record *rec)
     json_t *row = NULL;
     bool wanted = true;
 
+    if (l->month && !dated_in(rec, l->month)) {
+        return true;
+    }
     if (l->filter || (l->seen >= l->offset && l->seen < l->offset + l->limit)) {
         row = lm_town_record(rec, l->labels.sight);
         l->failed = !row;
@@ -121,7 +139,7 @@ static enum lm_status take_where(struct lm_api_call *call, const struct lm_type 
     return LM_OK;
 }
 
-/* GET types/person/records?station=…&f.state=submitted&q=…&offset=0&limit=100 */
+/* GET types/person/records?station=…&f.state=submitted&month=2026-01&q=…&offset=0&limit=100 */
 enum lm_status lm_town_list(struct lm_api_call *call)
 {
     const struct lm_http_request *request = call->request;
@@ -152,6 +170,11 @@ enum lm_status lm_town_list(struct lm_api_call *call)
     }
     if (st != LM_OK) {
         return st;
+    }
+    l.month = request->query(request, "month");
+    if (l.month && (strlen(l.month) != 7 || strspn(l.month, "0123456789-") != 7)) {
+        return lm_fail(&call->err, LM_ERR_INVALID, "bad_date", "month", "月份应为 YYYY-MM。",
+                       "A month is YYYY-MM.");
     }
     l.offset = (size_t)offset;
     l.limit = (size_t)limit;

@@ -26,6 +26,7 @@ const struct lm_api_route lm_town_routes[] = {
     {"GET", V "tables/{token}/counts.xlsx", LM_API_ANYONE, lm_town_table_xlsx},
     {"GET", V "quality", LM_API_STAFF, lm_town_quality},
     {"GET", V "quality/{check}/rows", LM_API_STAFF, lm_town_quality_rows},
+    {"GET", V "months", LM_API_STAFF, lm_town_months},
     {"GET", V "summary", LM_API_FIGURES, lm_town_summary},
     {"GET", V "summaries", LM_API_FIGURES, lm_town_snapshots},
     {"POST", V "summaries", LM_API_STAFF, lm_town_snapshot_make},

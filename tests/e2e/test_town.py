@@ -85,7 +85,7 @@ class Page(WithTown):
     def test_each_role_on_every_route(self):
         """P11: a table of who may use what; and nobody without a session"""
         staff, figures = {"clerk", "admin"}, {"clerk", "leader", "admin"}
-        may = {"post types": staff, "summaries": figures, "post summaries": staff, "patch summaries": staff, "targets": figures, "search": staff, "quality": staff, "bundles": staff, "audit/export": {"auditor", "security"}, "audit/note": figures, "users": {"security", "admin"}, "audit": {"auditor", "security"}, "counts": figures, "summary": figures, "stations": figures, "post stations": {"admin"}, "types": staff,
+        may = {"post types": staff, "summaries": figures, "post summaries": staff, "patch summaries": staff, "targets": figures, "search": staff, "quality": staff, "months": staff, "bundles": staff, "audit/export": {"auditor", "security"}, "audit/note": figures, "users": {"security", "admin"}, "audit": {"auditor", "security"}, "counts": figures, "summary": figures, "stations": figures, "post stations": {"admin"}, "types": staff,
                "review": staff, "records": staff}
         stranger = Api(self.address)
         for path, methods in stranger.document["paths"].items():
@@ -451,6 +451,19 @@ class Page(WithTown):
             self.assertIn(answer.status, (400, 422), answer)
         for path in ("types/%00/records", "types/person/records?limit=0", "types/person/records?offset=-1", "counts/..%2f/rows", "review/x", "records/x"):
             self.assertIn(self.clerk.raw("GET", "/api/v1/" + path, None, cookie).status, (400, 404, 422), path)
+
+    def test_months_and_their_rows(self):
+        doc = self.clerk("GET", "months?type=visit&year=2025", status=200).json
+        self.assertEqual(len(doc["months"]), 12)
+        cell = next(v for v in doc["villages"] if v["code"] == village_code(1))["months"]
+        month = self.row(self.visits[0], "visit")["fields"]["visit_on"][:7]
+        self.assertEqual([(doc["months"][i], c["rows"]) for i, c in enumerate(cell) if c["rows"]], [(month, 1)])
+        there = self.clerk("GET", f"types/visit/records?month={month}&station={village_code(1)}", status=200).json
+        self.assertEqual([r["id"] for r in there["records"]], self.visits)
+        self.assertEqual(self.clerk("GET", "types/visit/records?month=1999-01", status=200).json["total"], 0)
+        self.error(self.clerk("GET", "types/visit/records?month=x", status=422), "bad_date")
+        self.error(self.clerk("GET", "months?type=notice&year=2025", status=422), "no_months")
+        self.error(self.clerk("GET", "months?year=2025", status=422), "required")
 
     def test_bundles_through_the_page(self):
         """P3: what a stick brings is taken once, the answer is carried back; what is no bundle is refused in words"""

@@ -15,6 +15,7 @@ import { w } from './messages';
 import { coverageText, Overview } from './overview';
 import { QualityPage, QualityRowsPage } from './quality';
 import { RecordPage, RegistersPage } from './records';
+import { MonthsPage } from './months';
 import { StationsPage } from './stations';
 import { SummaryPage } from './summary';
 import { VersionPage } from './versions';
@@ -36,6 +37,7 @@ function Menu(props: { session: Session; here: string; waits: number }) {
         {seesFigures(s) && link('summary', w('summary'))}
         {isStaff(s) && link('inbox', props.waits ? `${w('inbox')} (${props.waits})` : w('inbox'))}
         {isStaff(s) && link('list', w('registers'))}
+        {isStaff(s) && link('months', w('months'))}
         {isStaff(s) && link('quality', w('quality'))}
         {seesFigures(s) && link('stations', w('stations'))}
         {(s.role === 'security' || s.role === 'admin') && link('accounts', w('accounts'))}
@@ -58,6 +60,8 @@ function Page(props: { parts: string[]; session: Session }) {
       return a ? <VersionPage id={a} key={a} /> : <SummaryPage />;
     case 'quality':
       return a ? <QualityRowsPage check={a} key={location.hash} /> : <QualityPage />;
+    case 'months':
+      return <MonthsPage key={location.hash} />;
     case 'enter':
       return <EnterPage type={a ?? 'person'} key={a} />;
     case 'change':

@@ -98,8 +98,9 @@ export function RegistersPage(props: { type: string }) {
   const [state, setState] = useState(asked.get('state') ?? '');
   const [typed, setTyped] = useState(asked.get('q') ?? '');
   const [q, setQ] = useState(asked.get('q') ?? '');
+  const month = asked.get('month') ?? '';
   const [offset, setOffset] = useState(0);
-  const list = useData(() => get<Rows>(`types/${type.name}/records?${query({ station, 'f.state': state, q, limit: PAGE, offset })}`), [type.name, station, state, q, offset]);
+  const list = useData(() => get<Rows>(`types/${type.name}/records?${query({ station, 'f.state': state, month, q, limit: PAGE, offset })}`), [type.name, station, state, month, q, offset]);
   const move = (set: (v: string) => void) => (v: string) => {
     set(v);
     setOffset(0);
@@ -130,13 +131,13 @@ export function RegistersPage(props: { type: string }) {
         </label>
         <Button type="submit">{w('find')}</Button>
       </form>
-      <Views here={`/list/${type.name}?${query({ station, state, q })}`} />
+      <Views here={`/list/${type.name}?${query({ station, state, month, q })}`} />
       {!list.data ? (
         <Waiting error={list.error} reload={list.reload} />
       ) : (
         <>
           <p class="quiet">
-            {w('items', list.data.total)} <ExportButton type={type.name} name={label(type)} query={`types/${type.name}/records?${query({ station, 'f.state': state, q })}`} />
+            {month && <span class="tag">{month}</span>} {w('items', list.data.total)} <ExportButton type={type.name} name={label(type)} query={`types/${type.name}/records?${query({ station, 'f.state': state, month, q })}`} />
           </p>
           <RecordTable type={type.name} rows={list.data.records} labels={list.data.labels ?? {}} />
           <Pager total={list.data.total} offset={offset} onMove={setOffset} />
