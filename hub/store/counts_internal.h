@@ -116,7 +116,8 @@ const struct lm_field *lm_count_since(const struct lm_indicator *ind);
 /* ---- groups that add up (counts_tally.c) ---- */
 
 /* Makes lm_tally(groups, key, number) known to a connection: adds the number to the group of that
- * key. groups is a struct lm_count_groups *, bound with lm_count_tally_bind. */
+ * key; groups is a struct lm_count_groups *, bound with lm_count_tally_bind. And lm_distinct(x):
+ * how many different x there are, NULL apart. */
 enum lm_status lm_count_tally_register(struct sqlite3 *db) LM_MUST_USE;
 void lm_count_tally_bind(struct sqlite3_stmt *stmt, struct lm_count_groups *groups);
 

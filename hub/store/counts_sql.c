@@ -191,7 +191,7 @@ static void put_distinct(struct lm_buf *sql, const struct lm_count_sql *in)
     bool first_set = lm_count_by_dup_key(ind);
     const char *person = person_arg(ind);
 
-    lm_buf_text(sql, "count(DISTINCT ");
+    lm_buf_text(sql, "lm_distinct(");
     if (person) {
         lm_buf_printf(sql, "coalesce(m.target,t.\"%s\"))", person);
         return;

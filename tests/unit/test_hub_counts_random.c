@@ -286,9 +286,39 @@ static void test_the_same_as_plainly(void **state)
     }
 }
 
+/* lm_distinct beside count(DISTINCT): texts, numbers, NULL, empty, long, many. */
+static void test_distinct(void **state)
+{
+    static const char sql[] =
+        "WITH RECURSIVE c(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM c WHERE i<?1), v(g,x) AS "
+        "(SELECT i%7, CASE i%11 WHEN 0 THEN NULL WHEN 1 THEN i%50 WHEN 2 THEN ''||(i%50) WHEN 3 "
+        "THEN '' WHEN 4 THEN hex(zeroblob(i%200)) ELSE 'p'||((i*?2)%5003) END FROM c) SELECT "
+        "g,count(DISTINCT x),lm_distinct(x) FROM v GROUP BY g UNION ALL SELECT -1,count(DISTINCT "
+        "x),lm_distinct(x) FROM v UNION ALL SELECT -2,count(DISTINCT x),lm_distinct(x) FROM v "
+        "WHERE 0";
+    struct world *w = *state;
+    sqlite3_stmt *stmt = NULL;
+
+    assert_int_equal(sqlite3_prepare_v2(w->store->sql, sql, -1, &stmt, NULL), SQLITE_OK);
+    for (int round = 0; round < 8; round++) {
+        int n = 0;
+
+        (void)sqlite3_reset(stmt);
+        (void)sqlite3_bind_int(stmt, 1, round * round * 400);
+        (void)sqlite3_bind_int(stmt, 2, (int)below(w, 1000) + 1);
+        while (sqlite3_step(stmt) == SQLITE_ROW) {
+            assert_int_equal(sqlite3_column_int64(stmt, 1), sqlite3_column_int64(stmt, 2));
+            n++;
+        }
+        assert_true(n >= 3);
+    }
+    (void)sqlite3_finalize(stmt);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_distinct, counts_begin, counts_rollback),
         cmocka_unit_test_setup_teardown(test_the_same_as_plainly, counts_begin, counts_rollback),
     };
 
