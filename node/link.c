@@ -207,6 +207,7 @@ static void do_store_welcome(struct lm_link *link, const struct lm_node_effect *
     ev->stored.cursor = me.cursor;
     ev->stored.wanted = wanted;
     ev->stored.offers = offers;
+    ev->stored.head = me.head;
 }
 
 static void do_apply(struct lm_link *link, const struct lm_node_effect *e)

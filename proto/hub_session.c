@@ -299,6 +299,11 @@ static bool judge_hello(struct step *st, struct lm_msg_hello *m)
         send_clone(st, m->lease);
         return false;
     }
+    if (st->s->state == LM_HS_LIVE && st->ev->message.peer == st->s->peer &&
+        m->branch == st->s->branch && st->s->confirmed && lease_equal(m->lease, st->s->shown)) {
+        add_log(st, "the HELLO of this session once more", m->lease.counter);
+        return false; /* a PC that went back has a new connection */
+    }
     if (m->branch < view->branch ||
         (m->branch == view->branch && m->lease.counter < view->confirmed.counter)) {
         answer_older(st, m);
@@ -380,6 +385,7 @@ static void take_hello(struct step *st)
     s->session = s->session == 0 ? 1 : s->session;
     s->protocol = LM_PROTOCOL_MAX < m->protocol_max ? LM_PROTOCOL_MAX : m->protocol_max;
     s->branch = m->branch;
+    s->shown = m->lease;
     s->lease.counter =
         max3(st->view->issued.counter, st->view->confirmed.counter, m->lease.counter) + 1;
     if (s->lease.counter < first_lease(st->now)) {

@@ -245,6 +245,7 @@ struct lm_hub_session {
     uint64_t protocol;
     uint64_t branch;
     struct lm_lease lease; /* issued with it */
+    struct lm_lease shown; /* in its HELLO */
     bool confirmed;
     struct lm_incarnation incarnation; /* of its WELCOME */
     struct lm_mark seen;               /* of that HELLO */

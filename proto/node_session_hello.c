@@ -147,6 +147,9 @@ void lm_ns_go_live(struct lm_ns_step *st)
     s->config.incarnation = w->incarnation;
     s->config.proof = lm_proof_of(w);
     s->config.cursor = st->ev->stored.cursor;
+    if (st->ev->stored.head.seq > s->config.head.seq) {
+        s->config.head = st->ev->stored.head;
+    }
     if (s->went_back) {
         lm_checkpoints_cut(&s->config.checkpoints, w->common);
     }

@@ -225,6 +225,37 @@ out:
     return st;
 }
 
+enum lm_status ns_carry_closed(struct lm_nstore *s, struct lm_me *me, struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(s, NS_OUT_CLOSED);
+    struct lm_head head = me->head;
+    enum lm_status st;
+
+    ns_bind_u64(q, 1, me->branch);
+    while ((st = ns_row(s, q, "read the closed branches", err)) == LM_OK) {
+        st = carry_over(s, q, me->branch, &head, err);
+        if (st != LM_OK) {
+            ns_done(q);
+            return st;
+        }
+    }
+    if (st != LM_ERR_NOT_FOUND || head.seq == me->head.seq) {
+        return st == LM_ERR_NOT_FOUND ? LM_OK : st;
+    }
+    lm_log(LM_LOG_WARN, "store",
+           "%" PRIu64 " changes of closed branches are sent again: the hub went back",
+           head.seq - me->head.seq);
+    q = ns_stmt(s, NS_ME_HEAD);
+    ns_bind_u64(q, 1, head.seq);
+    ns_bind_blob(q, 2, head.hash, sizeof head.hash);
+    ns_bind_u64(q, 3, me->hlc);
+    st = ns_run(s, q, "move the outbox's head", err);
+    if (st == LM_OK) {
+        me->head = head;
+    }
+    return st;
+}
+
 /* ---- what is under way ---- */
 
 bool lm_nstore_unacked(struct lm_nstore *store, const char *id, uint64_t branch, uint64_t acked_seq)

@@ -170,8 +170,15 @@ static const char offers[] =
     "  hash BLOB NOT NULL,"
     "  sig BLOB NOT NULL) STRICT;";
 
-const struct lm_migration ns_migrations[] = {
-    {.sql = first}, {.sql = pages}, {.sql = usb}, {.sql = catalogues}, {.sql = offers}};
+static const char own_branches[] =
+    /* Branches below it are of a replica that this PC was before it was enrolled anew: their
+     * changes are not this one's to send. Of a PC from before this column nothing earlier is. */
+    "ALTER TABLE me ADD COLUMN first_branch INTEGER NOT NULL DEFAULT 1;"
+    "UPDATE me SET first_branch = branch;";
+
+const struct lm_migration ns_migrations[] = {{.sql = first},  {.sql = pages},
+                                             {.sql = usb},    {.sql = catalogues},
+                                             {.sql = offers}, {.sql = own_branches}};
 const int ns_n_migrations = sizeof ns_migrations / sizeof *ns_migrations;
 
 #define EXPORT_COLUMNS                                                                             \
@@ -185,18 +192,24 @@ const char *const ns_sql[NS_COUNT] = {
               "seen_pos, seen_hash,"
               " offset_ms, last_contact_ms, state, state_code, state_zh, state_en, catalog, "
               "catalog_hash, proof_pos, proof_hash, proof_sig FROM me",
+    [NS_OUT_CLOSED] =
+        "SELECT seq, record, type, hlc, user, body FROM outbox AS o WHERE branch < ?1 AND "
+        "branch >= (SELECT first_branch FROM me) AND NOT EXISTS (SELECT 1 FROM outbox AS n WHERE "
+        "n.record = o.record AND n.hlc = o.hlc AND n.branch > o.branch) ORDER BY branch, seq",
     [NS_ME_ADD] =
         "INSERT INTO me VALUES(1, ?1, ?2, ?3, ?4, 1, 0, ?5, 0, ?5, 0, 0, 0, '', 0, 0, 0, 0, 0, "
         "zeroblob(32), 0, x'', x'',"
-        " NULL, NULL, 'offline', 'not_started', '尚未开始同步。', 'Not synchronised yet.', ?6, ?7)"
+        " NULL, NULL, 'offline', 'not_started', '尚未开始同步。', 'Not synchronised yet.', ?6, ?7, "
+        "1)"
         " ON CONFLICT(one) DO NOTHING",
     [NS_ME_HEAD] = "UPDATE me SET head_seq = ?1, head_hash = ?2, hlc = max(hlc, ?3)",
     /* What the hub said to the former replica is not said to this one: the feed starts over. */
-    [NS_ME_RENEW] = "UPDATE me SET replica = ?1, branch = ?2, head_seq = ?3, head_hash = ?4,"
-                    " acked_seq = 0, acked_hash = ?5, safe_seq = 0, cursor_pos = 0, cursor_id = '',"
-                    " lease_counter = 0, lease_random = 0, state = 'offline',"
-                    " state_code = 'not_started', state_zh = '已换发登记，尚未同步。',"
-                    " state_en = 'Enrolled anew; not synchronised yet.'",
+    [NS_ME_RENEW] =
+        "UPDATE me SET replica = ?1, branch = ?2, first_branch = ?2, head_seq = ?3, head_hash = ?4,"
+        " acked_seq = 0, acked_hash = ?5, safe_seq = 0, cursor_pos = 0, cursor_id = '',"
+        " lease_counter = 0, lease_random = 0, state = 'offline',"
+        " state_code = 'not_started', state_zh = '已换发登记，尚未同步。',"
+        " state_en = 'Enrolled anew; not synchronised yet.'",
     [NS_RENEW_NEXT] = "SELECT min(record) FROM outbox WHERE branch = ?1 AND seq > ?2 AND record > "
                       "?3 HAVING min(record) IS NOT NULL",
     [NS_RENEW_RECORD] = "SELECT seq, body FROM outbox WHERE record = ?1 AND branch = ?2 AND seq > "

@@ -37,6 +37,7 @@ enum ns_query {
     NS_OUT_UNACKED,
     NS_OUT_HISTORY,
     NS_OUT_COPY,
+    NS_OUT_CLOSED,
     NS_OUT_AT,
     NS_WANT_ADD,
     NS_WANT_DROP,
@@ -136,6 +137,11 @@ enum lm_status ns_wanted_count(struct lm_nstore *s, uint64_t *out, struct lm_err
 enum lm_status ns_want_newer(struct lm_nstore *s, uint64_t position, struct lm_error *err);
 /* The hub went back to before `common`: sets aside what was taken in behind that, to be offered to
  * it. me: as it was before. Inside the transaction that stores the WELCOME (offers.c). */
+/* What a fork left behind was acked by a hub that has gone back since, and WELCOME tells of the
+ * open branch only: all of it goes into the open branch, where it is sent once more. What the hub
+ * has comes back as duplicates. In the caller's transaction; me: its head moves. */
+enum lm_status ns_carry_closed(struct lm_nstore *s, struct lm_me *me,
+                               struct lm_error *err) LM_MUST_USE;
 enum lm_status ns_offers_keep(struct lm_nstore *s, uint64_t common, const struct lm_me *me,
                               struct lm_error *err) LM_MUST_USE;
 

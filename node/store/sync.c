@@ -159,6 +159,13 @@ enum lm_status lm_nstore_welcome(struct lm_nstore *store, const struct lm_msg_we
             goto out;
         }
     }
+    if (went_back ||
+        (me->incarnation.counter > 0 && w->incarnation.counter > me->incarnation.counter)) {
+        st = ns_carry_closed(store, me, err);
+        if (st != LM_OK) {
+            goto out;
+        }
+    }
     me->proof = lm_proof_of(w);
     me->lease = w->lease;
     me->incarnation = w->incarnation;

@@ -89,9 +89,45 @@ static void test_offered_again_in_every_history(void **state)
     assert_string_equal(nw_text(nw_get(w, "consultation", id), "topic"), "policy");
 }
 
+static void save_one(struct nw *w)
+{
+    char id[40];
+
+    nw_create(w, "consultation",
+              "{'on':'2026-01-05','channel':'phone','topic':'policy','item_count':1}", id);
+}
+
+/* What a fork left in the closed branch was acked by a hub that is gone: it is sent once more. */
+static void test_closed_branches_are_sent_again(void **state)
+{
+    struct nw *w = *state;
+    struct lm_me me;
+    struct lm_error err = {0};
+
+    welcome(w, 1, 3, false);
+    save_one(w);
+    save_one(w);
+    me = nw_me(w);
+    assert_int_equal(lm_nstore_set_acked(w->store, me.branch, &me.head, 0, 1, &err), LM_OK);
+    save_one(w); /* unsent */
+    assert_int_equal(lm_nstore_fork(w->store, 0, &me, &err), LM_OK);
+    assert_int_equal(me.head.seq, 1);
+    welcome(w, 1, 4, false);
+    assert_int_equal(nw_me(w).head.seq, 1); /* the hub has the others */
+    welcome(w, 2, 2, true);
+    assert_int_equal(nw_me(w).head.seq, 3);
+    nw_check_chain(w);
+    welcome(w, 3, 2, true);
+    assert_int_equal(nw_me(w).head.seq, 3); /* they are in the open branch now */
+    save_one(w);
+    assert_int_equal(nw_me(w).head.seq, 4);
+    nw_check_chain(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_closed_branches_are_sent_again, nw_setup, nw_teardown),
         cmocka_unit_test_setup_teardown(test_offered_again_in_every_history, nw_setup, nw_teardown),
     };
 

@@ -847,6 +847,28 @@ static void test_older_lease_and_the_holder(void **state)
     }
 }
 
+/* P8: a HELLO that comes twice on one connection is late; it must not make its PC fork. */
+static void test_late_hello_of_the_session(void **state)
+{
+    struct world *w = world_new(1);
+    struct lm_lease held = {9, 90};
+
+    (void)state;
+    w->view.branch = 1;
+    w->view.issued = w->view.confirmed = held;
+    hello_from(w, 1, 1, held, false);
+    hub_only(w, LM_HE_HELLO_STORED);
+    w->view.issued = w->view.confirmed = w->hs.lease;
+    w->hs.confirmed = true;
+    hello_from(w, 1, 1, held, false);
+    assert_false(hub_did(w, LM_HX_SEND));
+    assert_false(hub_did(w, LM_HX_ROLLED_BACK));
+    assert_int_equal(w->hs.state, LM_HS_LIVE);
+    hello_from(w, 2, 1, held, true); /* a new connection: it did go back */
+    assert_true(hub_did(w, LM_HX_ROLLED_BACK));
+    world_free(w);
+}
+
 static void test_gap_is_answered_at_once(void **state)
 {
     struct world *w = world_new(1);
@@ -1096,7 +1118,6 @@ static void test_hub_gives_what_is_in_force(void **state)
     world_free(w);
 }
 
-
 /* ---- the hub's histories (P7) ---- */
 
 static uint8_t hub_secret[LM_SIGN_SECRET_BYTES];
@@ -1328,6 +1349,7 @@ int main(void)
         cmocka_unit_test(test_odd_messages),
         cmocka_unit_test(test_who_may_say_hello),
         cmocka_unit_test(test_older_lease_and_the_holder),
+        cmocka_unit_test(test_late_hello_of_the_session),
         cmocka_unit_test(test_gap_is_answered_at_once),
         cmocka_unit_test(test_news_once),
         cmocka_unit_test(test_rival_hub_is_told),
