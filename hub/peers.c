@@ -312,7 +312,10 @@ static void queue_read(struct lm_server *server, struct lm_hub_peer *peer,
     read->peer = peer;
     read->bodies = bodies;
     read->digests = e->kind == LM_HX_READ_DIGESTS;
-    if (read->digests) {
+    read->past = e->kind == LM_HX_READ_PAST;
+    if (read->past) {
+        read->ask = *e->past;
+    } else if (read->digests) {
         read->compare = *e->compare;
     } else if (bodies) {
         const struct lm_msg_want *want = e->want.want;
@@ -420,6 +423,7 @@ static void run_effects(struct lm_server *server, struct lm_hub_peer *peer,
         case LM_HX_READ_FEED:
         case LM_HX_READ_BODIES:
         case LM_HX_READ_DIGESTS:
+        case LM_HX_READ_PAST:
             queue_read(server, peer, e);
             break;
         case LM_HX_CLONE:
@@ -533,10 +537,33 @@ static void answer_digests(struct lm_server *server, struct lm_hub_read *read)
     lm_server_step(server, read->peer, &event, NULL);
 }
 
+static void answer_past(struct lm_server *server, struct lm_hub_read *read)
+{
+    struct lm_error err = {0};
+    struct lm_msg_past page;
+    struct lm_hub_event event;
+    enum lm_status status;
+    lm_arena_reset(&server->read_arena);
+    status = lm_store_past(server->hub->store, &read->peer->row, &read->ask, &server->read_arena,
+                           &page, &err);
+    if (status != LM_OK) {
+        lm_log(LM_LOG_ERROR, "serve", "cannot read the history of %s: %s", read->ask.id, err.en);
+    }
+    memset(&event, 0, sizeof event);
+    event.kind = LM_HE_PAST;
+    event.past.ok = status == LM_OK;
+    event.past.page = &page;
+    lm_server_step(server, read->peer, &event, NULL);
+}
+
 static void answer_read(struct lm_server *server, struct lm_hub_read *read)
 {
     if (read->digests) {
         answer_digests(server, read);
+        return;
+    }
+    if (read->past) {
+        answer_past(server, read);
         return;
     }
     struct lm_error err = {0};

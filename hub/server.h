@@ -46,8 +46,9 @@ struct lm_hub_peer {
 struct lm_hub_read {
     struct lm_hub_peer *peer;
     bool bodies;
-    bool digests;
+    bool digests, past;
     struct lm_msg_compare compare; /* digests */
+    struct lm_msg_past_ask ask;    /* past */
     struct lm_cursor cursor;
     uint32_t max_bytes;
     size_t n_ids;

@@ -417,6 +417,12 @@ enum lm_status lm_store_feed(struct lm_store *store, const struct lm_replica *re
 enum lm_status lm_store_bodies(struct lm_store *store, const struct lm_replica *replica,
                                const struct lm_msg_want *want, struct lm_arena *arena,
                                struct lm_msg_feed *out, struct lm_error *err) LM_MUST_USE;
+/* What the journal holds of one record behind a position, for a replica whose station sees the
+ * record; for others none. Everything out points to lives in arena; session is filled in by the
+ * caller. */
+enum lm_status lm_store_past(struct lm_store *store, const struct lm_replica *replica,
+                             const struct lm_msg_past_ask *ask, struct lm_arena *arena,
+                             struct lm_msg_past *out, struct lm_error *err) LM_MUST_USE;
 /* Digests of what is in the replica's scope, by id, as the feed would give it: answers COMPARE.
  * Everything out points to lives in arena; session is filled in by the caller. */
 enum lm_status lm_store_digests(struct lm_store *store, const struct lm_replica *replica,

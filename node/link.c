@@ -319,6 +319,30 @@ static void do_catalog(struct lm_link *link, const struct lm_node_effect *e)
     ev->catalog.offset = offset;
 }
 
+/* What is to be asked for next; "" too when the disk does not tell. */
+static void next_past(struct lm_link *link)
+{
+    struct lm_error err = {0};
+    struct lm_node_event *ev = answer(link, LM_NE_PAST);
+
+    if (lm_nstore_past_next(link->store, ev->past.id, &ev->past.after, &err) != LM_OK) {
+        lm_log(LM_LOG_WARN, "link", "cannot read whose past is wanted: %s", err.en);
+        ev->past.id[0] = '\0';
+    }
+}
+
+static void do_store_past(struct lm_link *link, const struct lm_node_effect *e)
+{
+    struct lm_error err = {0};
+
+    if (lm_nstore_past_store(link->store, e->past, contact_ms(link), &err) != LM_OK) {
+        lm_log(LM_LOG_WARN, "link", "cannot keep a record's past: %s", err.en);
+        answer(link, LM_NE_PAST)->past.id[0] = '\0';
+        return;
+    }
+    next_past(link);
+}
+
 static void do_fork(struct lm_link *link, const struct lm_node_effect *e)
 {
     struct lm_error err = {0};
@@ -387,6 +411,12 @@ static void do_effect(struct lm_link *link, const struct lm_node_effect *e)
         if (lm_nstore_offers_drop(link->store, e->offered->id, &err) != LM_OK) {
             fail(link, "cannot note what the hub has been offered", &err);
         }
+        break;
+    case LM_NX_READ_PAST:
+        next_past(link);
+        break;
+    case LM_NX_STORE_PAST:
+        do_store_past(link, e);
         break;
     case LM_NX_OFFER:
     case LM_NX_STORE_PART:

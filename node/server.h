@@ -56,6 +56,9 @@ void lm_node_tell_pages(struct lm_node_server *server, int64_t now_ms);
 /* Copies what the metrics tell from the database. */
 void lm_node_figures_update(struct lm_node_server *server);
 /* --timeout of `sync`. */
+/* As `sync`, without its output. *code: what the running server answered with, else LM_EXIT_OK. */
+enum lm_status lm_node_sync_quietly(struct lm_node *node, const struct lm_cli *cli, int timeout_s,
+                                    int *code, struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_node_sync_options(struct lm_cli *cli, int *timeout_s,
                                     struct lm_error *err) LM_MUST_USE;
 

@@ -47,6 +47,8 @@ struct lm_me {
     uint8_t catalog_hash[32];
 };
 
+#define LM_NPAST_RECORDS_MAX 1000
+
 struct lm_nstore;
 /* Opens dir/node.db and brings its tables to the catalogue; create: makes it when it is not there.
  * catalog: the program's own; it must outlive the store. In force is what the database says, or
@@ -180,8 +182,8 @@ enum lm_status lm_nstore_apply_page(struct lm_nstore *store, const struct lm_msg
 enum lm_status lm_nstore_check_sum(struct lm_nstore *store, uint64_t sum,
                                    const struct lm_cursor *cursor, uint64_t acked_seq,
                                    enum lm_sum_outcome *out, struct lm_error *err) LM_MUST_USE;
-/* What differs from the hub's digests into the wanted list, in a transaction of its own. *wanted: in
- * the list then; *differ_out: of these ids. */
+/* What differs from the hub's digests into the wanted list, in a transaction of its own. *wanted:
+ * in the list then; *differ_out: of these ids. */
 enum lm_status lm_nstore_compare(struct lm_nstore *store, const struct lm_msg_digests *digests,
                                  uint64_t *wanted, uint64_t *differ_out,
                                  struct lm_error *err) LM_MUST_USE;
@@ -288,11 +290,25 @@ bool lm_nstore_has_refusal(struct lm_nstore *store,
  */
 enum lm_status lm_nstore_close_verdicts(struct lm_nstore *store, const char *id,
                                         struct lm_error *err) LM_MUST_USE;
-/* Changes of one record made here, oldest first: calls print with a row of its own each. *n_out
- * (nullable) counts. */
+/* Changes of one record made here, and those that the hub told of, oldest first: calls print with a
+ * row of its own each. *n_out (nullable) counts. */
 enum lm_status lm_nstore_history(struct lm_nstore *store, const char *id,
                                  void (*print)(void *arg, json_t *row), void *arg, size_t *n_out,
                                  struct lm_error *err) LM_MUST_USE;
+/* The hub is to be asked what became of this record (HISTORY), with the next session or SYNC_NOW.
+ * Of LM_NPAST_RECORDS_MAX records the answers are kept; what was asked for longest ago goes first.
+ */
+enum lm_status lm_nstore_past_want(struct lm_nstore *store, const char *id, int64_t now_ms,
+                                   struct lm_error *err) LM_MUST_USE;
+/* The next record to ask for, "" = none, and the journal position up to which it is here. */
+enum lm_status lm_nstore_past_next(struct lm_nstore *store, char id_out[40], uint64_t *after_out,
+                                   struct lm_error *err) LM_MUST_USE;
+/* Keeps an answer, in one transaction; contact_ms: hub time. */
+enum lm_status lm_nstore_past_store(struct lm_nstore *store, const struct lm_msg_past *m,
+                                    int64_t contact_ms, struct lm_error *err) LM_MUST_USE;
+/* *fetched_ms: hub time when it was told to its end; 0 = never. */
+enum lm_status lm_nstore_past_state(struct lm_nstore *store, const char *id, bool *wanted,
+                                    int64_t *fetched_ms, struct lm_error *err) LM_MUST_USE;
 /* What needs correcting here: open refusals, invalid records, records sent back. print NULL: only
  * counted. */
 enum lm_status lm_nstore_returned(struct lm_nstore *store, void (*print)(void *arg, json_t *row),

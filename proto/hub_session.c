@@ -204,6 +204,9 @@ static void take_message(struct lm_hs_step *st)
     case LM_MSG_COMPARE:
         lm_hs_take_compare(st);
         break;
+    case LM_MSG_HISTORY:
+        lm_hs_take_past(st);
+        break;
     case LM_MSG_RECOVER:
         lm_hs_take_offer(st);
         break;
@@ -257,6 +260,9 @@ void lm_hub_session_step(struct lm_hub_session *session, const struct lm_hub_eve
         break;
     case LM_HE_DIGESTS:
         lm_hs_digests_read(&st);
+        break;
+    case LM_HE_PAST:
+        lm_hs_past_read(&st);
         break;
     case LM_HE_NEWS:
         news(&st);

@@ -88,6 +88,7 @@ enum lm_hub_event_kind {
     LM_HE_COMMITTED,    /* .committed: answer to one or more STORE_PUSH */
     LM_HE_PAGE,         /* .page: answer to READ_FEED or READ_BODIES */
     LM_HE_DIGESTS,      /* .digests: answer to READ_DIGESTS */
+    LM_HE_PAST,         /* .past: answer to READ_PAST */
     LM_HE_RECOVERED,    /* .recovered: answer to STORE_OFFER */
     LM_HE_CATALOG,      /* another catalogue came into force (now) */
     LM_HE_NEWS          /* .position: the journal grew by something in this replica's scope */
@@ -143,6 +144,10 @@ struct lm_hub_event {
             const struct lm_msg_digests *page; /* its session is filled in here */
         } digests;
         struct {
+            bool ok;
+            const struct lm_msg_past *page; /* its session is filled in here */
+        } past;
+        struct {
             bool ok; /* false: nothing could be kept; the node is not answered and offers again */
             char id[40]; /* of the last record that need not be offered again */
         } recovered;
@@ -163,6 +168,7 @@ enum lm_hub_effect_kind {
     LM_HX_READ_FEED,       /* .feed → PAGE */
     LM_HX_READ_BODIES,     /* .want → PAGE with is_bodies; from = next = .want.cursor */
     LM_HX_READ_DIGESTS,    /* .compare → DIGESTS. It points into the message */
+    LM_HX_READ_PAST,       /* .past → PAST. It points into the message */
     LM_HX_STORE_OFFER, /* .offer: keep for a person what is not known here → RECOVERED. It points
                           into the message */
     LM_HX_CLONE, /* .held: a second installation under this key was refused: mark the replica and
@@ -199,6 +205,7 @@ struct lm_hub_effect {
         const struct lm_msg_push *push;
         const struct lm_msg_offer *offer;
         const struct lm_msg_compare *compare;
+        const struct lm_msg_past_ask *past;
         struct {
             struct lm_cursor cursor;
             uint32_t max_bytes; /* 1 … LM_FEED_BYTES_MAX */
@@ -257,9 +264,10 @@ struct lm_hub_session {
     uint64_t tail_seq;       /* last seq handed to the group commit */
     uint32_t n_pushes;       /* STORE_PUSH not yet answered */
     struct lm_cursor cursor; /* of the last PULL */
-    bool reading_feed, reading_bodies, reading_digests;
-    bool recovering;                                        /* STORE_OFFER given */
-    uint64_t feed_session, bodies_session, digests_session; /* for which session they were read */
+    bool reading_feed, reading_bodies, reading_digests, reading_past;
+    bool recovering; /* STORE_OFFER given */
+    uint64_t feed_session, bodies_session, digests_session,
+        past_session; /* for which session they were read */
     bool news_sent;
     uint8_t catalog_hash[32]; /* the node's, as HELLO said */
     int64_t offered_ms;       /* mono: when it was last told of another */

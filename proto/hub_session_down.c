@@ -1,4 +1,6 @@
-/* What the hub tells a node: pages of the feed, bodies, digests, the catalogue. */
+/* What the hub tells a node: pages of the feed, bodies, digests, the past of a record, the
+ * catalogue.
+ */
 #include "proto/hub_session_internal.h"
 
 #include "proto/proof.h"
@@ -224,4 +226,53 @@ void lm_hs_digests_read(struct lm_hs_step *st)
     m.session = s->session;
     lm_digests_pack(&st->fx->bytes, &m);
     lm_hs_send(st, LM_MSG_DIGESTS, offset);
+}
+
+/* ---- HISTORY ---- */
+
+void lm_hs_take_past(struct lm_hs_step *st)
+{
+    const struct lm_hub_event *ev = st->ev;
+    struct lm_hub_session *s = st->s;
+    struct lm_error err;
+    struct lm_msg_past_ask *m = lm_arena_alloc(ev->message.arena, sizeof(*m));
+
+    if (m == NULL) {
+        lm_hs_log(st, "no memory for HISTORY", ev->message.n);
+        return;
+    }
+    if (!LM_HS_READ(past_ask, m)) {
+        return;
+    }
+    if (m->session != s->session) {
+        lm_hs_error(st, "hello_first", "the session has ended", 1);
+        return;
+    }
+    if (s->reading_past) {
+        lm_hs_log(st, "HISTORY while one is being read", m->after);
+        return;
+    }
+    s->reading_past = true;
+    s->past_session = s->session;
+    lm_hs_add(st, LM_HX_READ_PAST)->past = m;
+}
+
+void lm_hs_past_read(struct lm_hs_step *st)
+{
+    const struct lm_hub_event *ev = st->ev;
+    struct lm_hub_session *s = st->s;
+    size_t offset = st->fx->bytes.len;
+    struct lm_msg_past m;
+
+    if (s->state != LM_HS_LIVE || !s->reading_past || s->past_session != s->session) {
+        return; /* of a session that has ended */
+    }
+    s->reading_past = false;
+    if (!ev->past.ok) {
+        return; /* asked again */
+    }
+    m = *ev->past.page;
+    m.session = s->session;
+    lm_past_pack(&st->fx->bytes, &m);
+    lm_hs_send(st, LM_MSG_HISTORY, offset);
 }

@@ -237,6 +237,7 @@ void lm_hs_take_hello(struct lm_hs_step *st)
     s->reading_feed = false;
     s->reading_bodies = false;
     s->reading_digests = false;
+    s->reading_past = false;
     s->recovering = false;
     s->cursor = m->cursor;
     e = lm_hs_add(st, LM_HX_STORE_HELLO);

@@ -1,6 +1,7 @@
 /* What the parts of the hub's session share: hub_session.c (states, effects, events),
  * hub_session_hello.c (HELLO, WELCOME, who is refused), hub_session_up.c (PUSH, ACK),
- * hub_session_down.c (PULL, FEED, WANT, BODIES, COMPARE, CATALOG), hub_session_recover.c. */
+ * hub_session_down.c (PULL, FEED, WANT, BODIES, COMPARE, HISTORY, CATALOG), hub_session_recover.c.
+ */
 #ifndef LM_PROTO_HUB_SESSION_INTERNAL_H
 #define LM_PROTO_HUB_SESSION_INTERNAL_H
 
@@ -52,6 +53,8 @@ void lm_hs_take_want(struct lm_hs_step *st);
 void lm_hs_page_read(struct lm_hs_step *st);
 void lm_hs_take_compare(struct lm_hs_step *st);
 void lm_hs_digests_read(struct lm_hs_step *st);
+void lm_hs_take_past(struct lm_hs_step *st);
+void lm_hs_past_read(struct lm_hs_step *st);
 void lm_hs_take_ask(struct lm_hs_step *st);
 void lm_hs_offer_catalog(struct lm_hs_step *st);
 

@@ -17,7 +17,10 @@
 #define LM_FEED_BYTES_MAX (256 * 1024)
 #define LM_FEED_ENTRIES_MAX 1000
 #define LM_WANT_MAX 500
-#define LM_COMPARE_MAX 4000 /* ids of one DIGESTS */
+#define LM_COMPARE_MAX 4000               /* ids of one DIGESTS */
+#define LM_HISTORY_MAX 500                /* entries of one HISTORY */
+#define LM_HISTORY_BYTES_MAX (256 * 1024) /* of the entries of one HISTORY; one entry always fits  \
+                                           */
 #define LM_OFFER_RECORDS_MAX 500
 #define LM_OFFER_BYTES_MAX (256 * 1024) /* of one RECOVER; a larger record comes by itself */
 #define LM_RECOVERED_MAX 50000          /* undecided at the hub, of one installation */

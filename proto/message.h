@@ -23,6 +23,7 @@ enum lm_kind_msg {
     LM_MSG_FEED = 8,
     LM_MSG_WANT = 9,
     LM_MSG_BODIES = 10,
+    LM_MSG_HISTORY = 11,
     LM_MSG_RECOVER = 12,
     LM_MSG_CATALOG = 13,
     LM_MSG_NEWS = 14,
@@ -213,6 +214,37 @@ struct lm_msg_digests {
     struct lm_scope_entry *items;
     size_t n; /* in order of id; 0 only when done */
 };
+/* HISTORY of a node: what became of this record, from behind this journal position on. */
+struct lm_msg_past_ask {
+    uint64_t session;
+    char id[40];
+    uint64_t after;     /* 0 = from the oldest on */
+    uint32_t max_bytes; /* 1 … LM_HISTORY_BYTES_MAX; one entry always comes */
+};
+/* One entry of the hub's journal about a record. */
+struct lm_past {
+    uint64_t position;
+    uint64_t of; /* the position of the change that this entry judges again; 0: it is a change */
+    uint64_t replica, hlc;
+    const char *station; /* the author's code */
+    const char *user;    /* who did it; "" for what the hub did by itself */
+    const char *op;      /* create, edit, delete, undelete; release, settle, again */
+    int64_t at_ms;       /* when, by the hub's clock as far as it is known */
+    enum lm_verdict verdict;
+    const char *code, *zh, *en; /* the reason; "" = none */
+    const uint8_t *body;        /* the change; n = 0 when `of` is set */
+    size_t len;
+};
+/* HISTORY of a hub: entries in order of position, none without done. A record that the station does
+ * not see has none. */
+struct lm_msg_past {
+    uint64_t session;
+    char id[40];
+    uint64_t after; /* of the question */
+    bool done;
+    struct lm_past *items;
+    size_t n; /* ≤ LM_HISTORY_MAX */
+};
 struct lm_msg_news {
     uint64_t position;
 };
@@ -278,6 +310,8 @@ LM_MESSAGE(feed);
 LM_MESSAGE(want);
 LM_MESSAGE(compare);
 LM_MESSAGE(digests);
+LM_MESSAGE(past_ask);
+LM_MESSAGE(past);
 LM_MESSAGE(news);
 LM_MESSAGE(ask);
 LM_MESSAGE(part);

@@ -329,6 +329,14 @@ static void take_message(struct lm_ns_step *st)
         }
         break;
     }
+    case LM_MSG_HISTORY: {
+        struct lm_msg_past *m = lm_arena_alloc(ev->message.arena, sizeof(*m));
+
+        if (m != NULL && live_only(st) && READ(past, m)) {
+            lm_ns_past_answer(st, m);
+        }
+        break;
+    }
     default:
         lm_ns_log(st, "unknown kind of message", ev->message.kind);
         break;
@@ -351,6 +359,8 @@ static void take_refused(struct lm_ns_step *st)
         lm_ns_catalog_refused(st);
     } else if (s->state == LM_NS_LIVE && st->ev->refused.kind == LM_MSG_COMPARE) {
         lm_ns_compare_refused(st);
+    } else if (s->state == LM_NS_LIVE && st->ev->refused.kind == LM_MSG_HISTORY) {
+        lm_ns_past_refused(st);
     } else if (s->state == LM_NS_LIVE && st->ev->refused.kind == LM_MSG_RECOVER) {
         lm_ns_recover_refused(st);
     } else if (s->state == LM_NS_LIVE) {
@@ -372,6 +382,8 @@ static void take_sync_now(struct lm_ns_step *st)
         lm_ns_set_state(st, LM_NS_OFFLINE);
         lm_ns_add(st, LM_NX_RESET)->reset.delay_ms = 0;
     } else if (s->state == LM_NS_LIVE) {
+        s->past.look = true; /* a person may want another one */
+        s->past.tries = 0;
         lm_ns_set_status(st, "syncing");
     }
 }
@@ -422,6 +434,9 @@ static void take_event(struct lm_ns_step *st)
     case LM_NE_COMPARED:
         lm_ns_compare_looked(st, ev->compared.ok, ev->compared.wanted);
         break;
+    case LM_NE_PAST:
+        lm_ns_past_looked(st);
+        break;
     case LM_NE_OFFERS:
         lm_ns_recover_read(st);
         break;
@@ -459,7 +474,7 @@ static void note_waiting(struct lm_ns_step *st)
 {
     struct lm_node_session *s = st->s;
     bool waiting = lm_ns_up_outstanding(s) || lm_ns_down_outstanding(s) || s->catalog.asking ||
-                   s->compare.asking;
+                   s->compare.asking || s->past.asking;
 
     if (waiting && !s->waiting) {
         s->waiting_ms = st->now_ms;
@@ -482,7 +497,7 @@ static void judge_synced(struct lm_ns_step *st)
 {
     struct lm_node_session *s = st->s;
     bool synced = lm_ns_up_done(s) && lm_ns_down_done(s) && lm_ns_catalog_done(s) &&
-                  lm_ns_recover_done(s) && lm_ns_compare_done(s);
+                  lm_ns_recover_done(s) && lm_ns_compare_done(s) && lm_ns_past_done(s);
 
     if (synced && !s->synced) {
         s->synced = true;
@@ -514,6 +529,7 @@ static void pump(struct lm_ns_step *st)
             lm_ns_catalog_pump(st);
             lm_ns_recover_pump(st);
             lm_ns_compare_pump(st);
+            lm_ns_past_pump(st);
             note_waiting(st);
             judge_synced(st);
         }

@@ -79,9 +79,10 @@ enum lm_node_event_kind {
     LM_NE_HASH_CHECKED,   /* .hash_ok: answer to CHECK_HASH */
     LM_NE_FORKED,         /* .forked: answer to FORK */
     LM_NE_OFFERS,         /* .offers: answer to READ_OFFERS */
-    LM_NE_CATALOG,        /* .catalog: answer to OFFER and STORE_PART */
-    LM_NE_SEND_REFUSED,   /* .refused: the transport took neither this message nor a part of it */
-    LM_NE_SYNC_NOW,       /* a person or `sync` asks: no waiting; SYNCED will be told again */
+    LM_NE_PAST,    /* .past: answer to READ_PAST and STORE_PAST: what is to be asked for next */
+    LM_NE_CATALOG, /* .catalog: answer to OFFER and STORE_PART */
+    LM_NE_SEND_REFUSED, /* .refused: the transport took neither this message nor a part of it */
+    LM_NE_SYNC_NOW,     /* a person or `sync` asks: no waiting; SYNCED will be told again */
     LM_NE_STOP,
     LM_NE_FAILED /* CHECK_HASH, STORE_WELCOME or FORK could not be done (disk full …): RESET, later
                     again. The other answers tell of a failure themselves: see there. */
@@ -164,6 +165,11 @@ struct lm_node_event {
             size_t n;
         } offers;
         struct {
+            char id[40];    /* a record whose history a person wants; "" = none, or the disk's
+                               fault: asked again with the next session or SYNC_NOW */
+            uint64_t after; /* what is stored of it already */
+        } past;
+        struct {
             uint32_t number; /* of the effect that it answers */
             uint8_t hash[32];
             enum lm_catalog_outcome outcome;
@@ -195,6 +201,8 @@ enum lm_node_effect_kind {
                         */
     LM_NX_DROP_OFFERS, /* .offered: the hub has what was offered up to this id; no answer. Losing it
                           is harmless */
+    LM_NX_READ_PAST,   /* → PAST: the first of the records whose history is wanted */
+    LM_NX_STORE_PAST,  /* .past: keep it → PAST */
     LM_NX_OFFER, /* .part: the hub has this catalogue and we another → CATALOG. No bytes in it. */
     LM_NX_STORE_PART, /* .part: keep these bytes; when all are there, take the catalogue in, in one
                          transaction → CATALOG */
@@ -256,6 +264,7 @@ struct lm_node_effect {
         } sum;
         const struct lm_msg_digests *digests;
         const struct lm_msg_offered *offered;
+        const struct lm_msg_past *past;
         const struct lm_msg_part *part;
         struct {
             const char *reason;  /* "acked_beyond_head", "hash_differs", "rolled_back" */
@@ -397,6 +406,17 @@ struct lm_node_session {
         int64_t sent_ms, held_ms; /* mono: last question; the next not before */
         int64_t again_ms;         /* mono: no check before */
     } compare;
+
+    struct {
+        bool look;    /* READ_PAST is to be given */
+        bool looking; /* READ_PAST or STORE_PAST unanswered */
+        bool active;  /* id is to be asked for */
+        bool asking;  /* HISTORY unanswered */
+        char id[40];
+        uint64_t after;
+        uint32_t tries;
+        int64_t sent_ms, held_ms; /* mono: last question; the next not before */
+    } past;
 
     struct {
         struct lm_msg_part part; /* the hub's, as told last; without bytes */

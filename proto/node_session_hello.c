@@ -170,6 +170,7 @@ void lm_ns_go_live(struct lm_ns_step *st)
     lm_ns_catalog_begin(st);
     lm_ns_compare_begin(st);
     lm_ns_recover_begin(st);
+    lm_ns_past_begin(st);
     lm_ns_set_status(st, "syncing");
 }
 

@@ -1,6 +1,7 @@
 /* What the parts of the node's session share: node_session.c (states, events, RESET),
  * node_session_hello.c (HELLO, WELCOME, errors, forks), node_session_up.c (PUSH, ACK),
- * node_session_down.c (PULL, FEED, WANT, BODIES) and node_session_status.c (what people read). */
+ * node_session_down.c (PULL, FEED, WANT, BODIES), node_session_history.c (HISTORY) and
+ * node_session_status.c (what people read). */
 #ifndef LM_PROTO_NODE_SESSION_INTERNAL_H
 #define LM_PROTO_NODE_SESSION_INTERNAL_H
 
@@ -73,6 +74,14 @@ void lm_ns_compare_looked(struct lm_ns_step *st, bool ok, uint64_t wanted); /* o
 void lm_ns_compare_refused(struct lm_ns_step *st);
 void lm_ns_compare_pump(struct lm_ns_step *st);
 bool lm_ns_compare_done(const struct lm_node_session *s);
+
+/* What became of one record, when a person wants to know: node_session_history.c */
+void lm_ns_past_begin(struct lm_ns_step *st);  /* a session begins, or SYNC_NOW */
+void lm_ns_past_looked(struct lm_ns_step *st); /* on PAST */
+void lm_ns_past_answer(struct lm_ns_step *st, const struct lm_msg_past *m);
+void lm_ns_past_refused(struct lm_ns_step *st);
+void lm_ns_past_pump(struct lm_ns_step *st);
+bool lm_ns_past_done(const struct lm_node_session *s);
 
 /* What a hub that went back is offered: node_session_recover.c */
 void lm_ns_recover_begin(struct lm_ns_step *st); /* a session begins */

@@ -1,5 +1,4 @@
-/* Rows for people: a record's history, what was sent back, what waits, conflicts; and settling a
- * conflict. */
+/* Rows for people: what was sent back, what waits, conflicts; and settling a conflict. */
 #include "hub/store/store_internal.h"
 
 #include "proto/pack.h"
@@ -13,132 +12,6 @@
 
 enum { ROW_ARENA_MAX = 32 * 1024 * 1024, SIBLINGS_MAX = 1000 };
 
-static void put_text(json_t *row, const char *name, const char *text)
-{
-    (void)json_object_set_new(row, name, json_string(text));
-}
-
-static void put_time(json_t *row, const char *name, int64_t ms)
-{
-    char text[LM_TIME_TEXT + 8];
-
-    lm_time_format(ms, text);
-    put_text(row, name, text);
-}
-
-static void put_number(json_t *row, const char *name, uint64_t number)
-{
-    (void)json_object_set_new(row, name, json_integer((json_int_t)number));
-}
-
-/* Replica numbers have 63 bits: as text, because readers of JSON take numbers for doubles. */
-static void put_replica(json_t *row, const char *name, uint64_t number)
-{
-    char text[24];
-
-    (void)snprintf(text, sizeof text, "%" PRIu64, number);
-    put_text(row, name, text);
-}
-
-/* {field: value} of a change, decimals scaled as the catalogue says; fields not known here as they
- * are. */
-static json_t *fields_json(const struct lm_type *type, const struct lm_value *fields)
-{
-    json_t *out = json_object();
-
-    for (uint32_t i = 0; out && fields->kind == LM_MAP && i < fields->len; i++) {
-        const struct lm_pair *pair = &fields->pairs[i];
-        const struct lm_field *field = type ? lm_type_fieldn(type, pair->key, pair->key_len) : NULL;
-
-        (void)json_object_setn_new(out, pair->key, pair->key_len,
-                                   field ? lm_field_to_json(field, &pair->value)
-                                         : lm_value_to_json(&pair->value));
-    }
-    return out;
-}
-
-static const char *op_name(enum lm_op op)
-{
-    switch (op) {
-    case LM_OP_CREATE:
-        return "create";
-    case LM_OP_EDIT:
-        return "edit";
-    case LM_OP_DELETE:
-        return "delete";
-    case LM_OP_UNDELETE:
-        return "undelete";
-    }
-    return "";
-}
-
-/* When the author made it, by the hub's clock as far as it is known. */
-static int64_t made_ms(const struct lm_jentry *e, const struct lm_change *change)
-{
-    int64_t at = lm_hlc_ms(change->hlc) + change->wall_delta_ms + e->offset_ms;
-
-    return at < e->received_ms ? at : e->received_ms;
-}
-
-/* ---- history ---- */
-
-static json_t *history_row(struct lm_store *store, const struct lm_jentry *e,
-                           struct lm_arena *arena)
-{
-    json_t *row = json_object();
-    struct lm_change change;
-    struct lm_error why;
-    char waits_for[96];
-
-    if (!row) {
-        return NULL;
-    }
-    put_number(row, "position", e->pos);
-    put_replica(row, "replica", e->replica);
-    put_text(row, "station", e->station);
-    put_number(row, "branch", e->branch);
-    if (e->branch >= LM_SALVAGE_BRANCH) {
-        (void)json_object_set_new(row, "salvaged", json_true());
-    }
-    put_number(row, "seq", e->seq);
-    put_replica(row, "hlc", e->hlc);
-    put_time(row, "received_at", e->received_ms);
-    if (e->kind == LM_J_CHANGE &&
-        lm_change_read(e->body, e->body_len, arena, &change, NULL) == LM_OK) {
-        put_time(row, "at", made_ms(e, &change));
-        /* The author's clock as it stood, and what it was off by as far as was known. */
-        put_time(row, "clock_at", lm_hlc_ms(change.hlc) + change.wall_delta_ms);
-        (void)json_object_set_new(row, "clock_offset_ms", json_integer(e->offset_ms));
-        put_text(row, "user", change.user);
-        put_text(row, "op", op_name(change.op));
-        (void)json_object_set_new(
-            row, "fields",
-            fields_json(lm_catalog_type(store->catalog, change.type), &change.fields));
-    } else if (e->kind == LM_J_LATER) {
-        enum lm_later what;
-        uint64_t pos;
-        const char *user, *a, *b;
-
-        put_time(row, "at", e->received_ms);
-        if (lm_later_read(e, arena, &what, &pos, &user, &a, &b)) {
-            put_text(row, "user", user);
-            put_text(row, "op",
-                     what == LM_LATER_RELEASE  ? "release"
-                     : what == LM_LATER_SETTLE ? "settle"
-                                               : "again");
-            put_number(row, "of", pos);
-        }
-        (void)json_object_set_new(row, "fields", json_object());
-    }
-    lm_reason_read(e->reason, &why, waits_for);
-    put_text(row, "verdict", lm_verdict_name(e->verdict));
-    put_text(row, "code", e->code);
-    put_text(row, "text", why.zh);
-    put_text(row, "text_en", why.en);
-    put_replica(row, "rank", e->rank);
-    return row;
-}
-
 /* Rows are read with a statement of their own: what visit does may ask the store again. */
 static enum lm_status open_list(struct lm_store *store, enum lm_query query,
                                 struct sqlite3_stmt **out, struct lm_error *err)
@@ -150,38 +23,6 @@ static enum lm_status end_list(struct sqlite3_stmt *stmt, enum lm_status status)
 {
     (void)sqlite3_finalize(stmt);
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;
-}
-
-enum lm_status lm_store_history(struct lm_store *store, const char *id, lm_row_visit visit,
-                                void *arg, struct lm_error *err)
-{
-    struct sqlite3_stmt *stmt = NULL;
-    struct lm_arena arena;
-    bool more = true, any = false;
-    enum lm_status status = open_list(store, LM_Q_JOURNAL_OF, &stmt, err);
-
-    lm_arena_init(&arena, ROW_ARENA_MAX);
-    if (status == LM_OK) {
-        lm_bind_id(stmt, 1, id);
-    }
-    while (status == LM_OK && more && (status = lm_query_step(store, stmt, err)) == LM_OK) {
-        struct lm_jentry e;
-
-        lm_arena_reset(&arena);
-        status = lm_journal_row(stmt, &arena, &e);
-        json_t *row = status == LM_OK ? history_row(store, &e, &arena) : NULL;
-        if (status == LM_OK && !row) {
-            status = LM_ERR_MEMORY;
-        }
-        any = true;
-        more = row && visit(arg, row);
-        json_decref(row);
-    }
-    lm_arena_free(&arena);
-    status = end_list(stmt, status);
-    return status == LM_OK && !any ? lm_fail(err, LM_ERR_NOT_FOUND, "no_such_record", "id",
-                                             "没有这条记录", "There is no such record")
-                                   : status;
 }
 
 /* ---- sent back, waiting ---- */
@@ -197,7 +38,7 @@ static json_t *fields_at(struct lm_store *store, uint64_t pos, struct lm_arena *
         lm_change_read(e.body, e.body_len, arena, &change, NULL) != LM_OK) {
         return json_object();
     }
-    return fields_json(lm_catalog_type(store->catalog, change.type), &change.fields);
+    return lm_row_fields(lm_catalog_type(store->catalog, change.type), &change.fields);
 }
 
 static json_t *returned_row(struct lm_store *store, struct sqlite3_stmt *stmt,
@@ -210,17 +51,17 @@ static json_t *returned_row(struct lm_store *store, struct sqlite3_stmt *stmt,
         return NULL;
     }
     lm_column_id(stmt, 3, id);
-    put_text(row, "id", id);
-    put_number(row, "position", (uint64_t)sqlite3_column_int64(stmt, 0));
-    put_text(row, "type", lm_column_str(stmt, 4));
-    put_text(row, "station", lm_column_str(stmt, 5));
-    put_text(row, "verdict", lm_verdict_name((enum lm_verdict)sqlite3_column_int(stmt, 6)));
-    put_text(row, "code", lm_column_str(stmt, 7));
-    put_text(row, "field", lm_column_str(stmt, 8));
-    put_text(row, "text", lm_column_str(stmt, 9));
-    put_text(row, "text_en", lm_column_str(stmt, 10));
-    put_text(row, "user", lm_column_str(stmt, 11));
-    put_time(row, "at", sqlite3_column_int64(stmt, 12));
+    lm_row_text(row, "id", id);
+    lm_row_number(row, "position", (uint64_t)sqlite3_column_int64(stmt, 0));
+    lm_row_text(row, "type", lm_column_str(stmt, 4));
+    lm_row_text(row, "station", lm_column_str(stmt, 5));
+    lm_row_text(row, "verdict", lm_verdict_name((enum lm_verdict)sqlite3_column_int(stmt, 6)));
+    lm_row_text(row, "code", lm_column_str(stmt, 7));
+    lm_row_text(row, "field", lm_column_str(stmt, 8));
+    lm_row_text(row, "text", lm_column_str(stmt, 9));
+    lm_row_text(row, "text_en", lm_column_str(stmt, 10));
+    lm_row_text(row, "user", lm_column_str(stmt, 11));
+    lm_row_time(row, "at", sqlite3_column_int64(stmt, 12));
     (void)json_object_set_new(row, "fields",
                               fields_at(store, (uint64_t)sqlite3_column_int64(stmt, 0), arena));
     return row;
@@ -237,15 +78,15 @@ static json_t *held_json(struct lm_store *store, struct sqlite3_stmt *stmt, stru
         return NULL;
     }
     lm_column_id(stmt, 3, id);
-    put_number(row, "position", (uint64_t)sqlite3_column_int64(stmt, 0));
-    put_text(row, "id", id);
-    put_text(row, "type", lm_column_str(stmt, 4));
-    put_text(row, "station", lm_column_str(stmt, 5));
-    put_text(row, "code", lm_column_str(stmt, 6));
-    put_text(row, "text", lm_column_str(stmt, 7));
-    put_text(row, "text_en", lm_column_str(stmt, 8));
-    put_text(row, "waits_for", lm_column_str(stmt, 9));
-    put_time(row, "at", sqlite3_column_int64(stmt, 10));
+    lm_row_number(row, "position", (uint64_t)sqlite3_column_int64(stmt, 0));
+    lm_row_text(row, "id", id);
+    lm_row_text(row, "type", lm_column_str(stmt, 4));
+    lm_row_text(row, "station", lm_column_str(stmt, 5));
+    lm_row_text(row, "code", lm_column_str(stmt, 6));
+    lm_row_text(row, "text", lm_column_str(stmt, 7));
+    lm_row_text(row, "text_en", lm_column_str(stmt, 8));
+    lm_row_text(row, "waits_for", lm_column_str(stmt, 9));
+    lm_row_time(row, "at", sqlite3_column_int64(stmt, 10));
     return row;
 }
 
@@ -335,13 +176,13 @@ static void put_author(struct lm_store *store, json_t *row, const char *record,
 
     if (lm_journal_find(store, arena, record, version, &e) == LM_OK &&
         lm_change_read(e.body, e.body_len, arena, &change, NULL) == LM_OK) {
-        put_text(row, "user", change.user);
-        put_text(row, "station", e.station);
-        put_time(row, "at", made_ms(&e, &change));
+        lm_row_text(row, "user", change.user);
+        lm_row_text(row, "station", e.station);
+        lm_row_time(row, "at", lm_jentry_made_ms(&e, &change));
     } else {
-        put_text(row, "user", "");
-        put_text(row, "station", "");
-        put_time(row, "at", lm_hlc_ms(version.hlc));
+        lm_row_text(row, "user", "");
+        lm_row_text(row, "station", "");
+        lm_row_time(row, "at", lm_hlc_ms(version.hlc));
     }
 }
 
@@ -364,10 +205,10 @@ static json_t *siblings_json(struct lm_store *store, const struct lm_type *type,
         struct lm_version version = {.hlc = (uint64_t)sqlite3_column_int64(stmt, 1),
                                      .replica = (uint64_t)sqlite3_column_int64(stmt, 2)};
 
-        put_number(row, "n", (uint64_t)sqlite3_column_int64(stmt, 0));
+        lm_row_number(row, "n", (uint64_t)sqlite3_column_int64(stmt, 0));
         if (lm_sibling_read(sqlite3_column_blob(stmt, 3), (size_t)sqlite3_column_bytes(stmt, 3),
                             arena, &value) == LM_OK) {
-            (void)json_object_set_new(row, "value", fields_json(type, &value));
+            (void)json_object_set_new(row, "value", lm_row_fields(type, &value));
         }
         put_author(store, row, rec->id, version, arena);
         (void)json_object_set_new(
@@ -395,14 +236,14 @@ static json_t *conflict_row(struct lm_store *store, struct sqlite3_stmt *stmt,
     }
     lm_column_id(stmt, 1, record);
     (void)snprintf(id, sizeof id, "%" PRId64 ".%.48s", pos, group);
-    put_text(row, "id", id);
-    put_text(row, "record", record);
-    put_text(row, "type", lm_column_str(stmt, 2));
-    put_text(row, "group", group);
-    put_text(row, "label", g >= 0 ? group_label(type, g) : group);
-    put_time(row, "at", sqlite3_column_int64(stmt, 4));
+    lm_row_text(row, "id", id);
+    lm_row_text(row, "record", record);
+    lm_row_text(row, "type", lm_column_str(stmt, 2));
+    lm_row_text(row, "group", group);
+    lm_row_text(row, "label", g >= 0 ? group_label(type, g) : group);
+    lm_row_time(row, "at", sqlite3_column_int64(stmt, 4));
     if (type && lm_tables_get(store->tables, arena, type, record, &rec) == LM_OK) {
-        put_text(row, "village_code", lm_record_text(rec, LM_C_VILLAGE_CODE));
+        lm_row_text(row, "village_code", lm_record_text(rec, LM_C_VILLAGE_CODE));
         (void)json_object_set_new(row, "siblings",
                                   siblings_json(store, type, rec, pos, group, arena));
     }

@@ -339,6 +339,17 @@ enum lm_status lm_journal_at(struct lm_store *store, uint64_t pos, struct lm_are
  * LM_ERR_NOT_FOUND. */
 enum lm_status lm_journal_find(struct lm_store *store, struct lm_arena *arena, const char *record,
                                struct lm_version version, struct lm_jentry *out) LM_MUST_USE;
+/* When the author made it, by the hub's clock as far as it is known. */
+int64_t lm_jentry_made_ms(const struct lm_jentry *e, const struct lm_change *change);
+/* Members of a row for people. */
+void lm_row_text(json_t *row, const char *name, const char *text);
+void lm_row_time(json_t *row, const char *name, int64_t ms);
+void lm_row_number(json_t *row, const char *name, uint64_t number);
+/* Replica numbers have 63 bits: as text, because readers of JSON take numbers for doubles. */
+void lm_row_replica(json_t *row, const char *name, uint64_t number);
+/* {field: value} of a change, decimals scaled as the catalogue says; fields not known here as they
+ * are. NULL when out of memory. */
+json_t *lm_row_fields(const struct lm_type *type, const struct lm_value *fields);
 void lm_later_pack(struct lm_buf *buf, enum lm_later what, uint64_t pos, const char *user,
                    const char *a, const char *b);
 /* Appends an act that is about no change. The caller sets entry's received_ms and by, and its type

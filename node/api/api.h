@@ -91,6 +91,7 @@ enum lm_status lm_api_edit(struct lm_api_call *call);
 enum lm_status lm_api_delete(struct lm_api_call *call);
 enum lm_status lm_api_undelete(struct lm_api_call *call);
 enum lm_status lm_api_history(struct lm_api_call *call);
+enum lm_status lm_api_history_fetch(struct lm_api_call *call);
 enum lm_status lm_api_related(struct lm_api_call *call);
 enum lm_status lm_api_returned(struct lm_api_call *call);
 enum lm_status lm_api_pending(struct lm_api_call *call);

@@ -346,8 +346,10 @@ static void add_row(void *arg, json_t *row)
 
 enum lm_status lm_api_history(struct lm_api_call *call)
 {
-    char id[LM_UUID_TEXT + 1];
+    char id[LM_UUID_TEXT + 1], at[LM_TIME_TEXT + 8] = "";
     json_t *rows = json_array();
+    bool wanted = false;
+    int64_t fetched_ms = 0;
     enum lm_status st = lm_api_id(call, 0, id);
 
     if (st == LM_OK && !lm_nstore_type_of(call->api->store, id)) {
@@ -356,6 +358,27 @@ enum lm_status lm_api_history(struct lm_api_call *call)
     if (st == LM_OK) {
         st = lm_nstore_history(call->api->store, id, add_row, rows, NULL, &call->err);
     }
-    call->answer = json_pack("{s:o}", "changes", rows);
+    if (st == LM_OK) {
+        st = lm_nstore_past_state(call->api->store, id, &wanted, &fetched_ms, &call->err);
+    }
+    if (fetched_ms > 0) {
+        lm_time_format(fetched_ms, at);
+    }
+    call->answer = json_pack("{s:o,s:b,s:s}", "changes", rows, "asked", wanted, "fetched_at", at);
     return st != LM_OK || call->answer ? st : lm_api_no_memory(call);
+}
+
+/* What others did to it, from the hub, as soon as it can be reached. */
+enum lm_status lm_api_history_fetch(struct lm_api_call *call)
+{
+    char id[LM_UUID_TEXT + 1];
+    enum lm_status st = lm_api_id(call, 0, id);
+
+    if (st == LM_OK && !lm_nstore_type_of(call->api->store, id)) {
+        st = not_found(call);
+    }
+    if (st == LM_OK) {
+        st = lm_nstore_past_want(call->api->store, id, lm_clock_wall_ms(), &call->err);
+    }
+    return st == LM_OK ? lm_api_sync(call) : st;
 }

@@ -41,6 +41,7 @@ const struct lm_api_route lm_api_routes[] = {
     {"DELETE", V "records/{id}", LM_API_USER, lm_api_delete},
     {"POST", V "records/{id}/undelete", LM_API_USER, lm_api_undelete},
     {"GET", V "records/{id}/history", LM_API_USER, lm_api_history},
+    {"POST", V "records/{id}/history", LM_API_USER, lm_api_history_fetch},
     {"GET", V "records/{id}/related", LM_API_USER, lm_api_related},
     {"GET", V "drafts", LM_API_USER, lm_api_drafts},
     {"GET", V "drafts/{key}", LM_API_USER, lm_api_draft_get},

@@ -1,20 +1,24 @@
 /* get, list, history, returned: what is here, as NDJSON. */
 #include "common/base/util.h"
 #include "node/program.h"
+#include "node/server.h"
 
 #include <string.h>
 
 #define WHERE_MAX 16
 #define WHERE_BYTES_MAX 512
+#define FETCH_S 60 /* for the hub's answer; what is here is shown in any case */
 #define ARENA_BYTES (64 * 1024 * 1024)
 
 /* One id as the positional argument, in its canonical form. */
-static enum lm_status take_id(struct lm_cli *cli, char id[LM_UUID_TEXT + 1], struct lm_error *err)
+static enum lm_status take_id_with(struct lm_cli *cli, const struct lm_cli_option *options,
+                                   size_t n_options, char id[LM_UUID_TEXT + 1],
+                                   struct lm_error *err)
 {
     const char *positional[1];
     size_t n = 0;
     uint8_t bytes[16];
-    enum lm_status st = lm_cli_options(cli, NULL, 0, positional, 1, &n, err);
+    enum lm_status st = lm_cli_options(cli, options, n_options, positional, 1, &n, err);
 
     if (st != LM_OK) {
         return st;
@@ -28,6 +32,11 @@ static enum lm_status take_id(struct lm_cli *cli, char id[LM_UUID_TEXT + 1], str
     }
     lm_uuid_format(bytes, id);
     return LM_OK;
+}
+
+static enum lm_status take_id(struct lm_cli *cli, char id[LM_UUID_TEXT + 1], struct lm_error *err)
+{
+    return take_id_with(cli, NULL, 0, id, err);
 }
 
 static enum lm_status not_found(struct lm_error *err, const char *id)
@@ -206,20 +215,56 @@ static void print_row(void *arg, json_t *row)
     lm_cli_row(cli, row);
 }
 
+/* Asks the hub what others did to the record. */
+static enum lm_status fetch(struct lm_node *node, const struct lm_cli *cli, const char *id,
+                            int *code, struct lm_error *err)
+{
+    bool wanted = false;
+    int64_t fetched_ms;
+    enum lm_status st = lm_nstore_past_want(node->store, id, lm_clock_wall_ms(), err);
+
+    if (st == LM_OK) {
+        st = lm_node_sync_quietly(node, cli, FETCH_S, code, err);
+    }
+    if (st == LM_OK && *code == LM_EXIT_OK) {
+        st = lm_nstore_past_state(node->store, id, &wanted, &fetched_ms, err);
+    }
+    return st == LM_OK && wanted
+               ? lm_fail(err, LM_ERR_TIMEOUT, "no_history", "",
+                         "镇服务器没有回答修改经过的查询（它的版本可能较旧）；以上只是本机的修改。",
+                         "The hub did not answer with the history (it may be an older version): "
+                         "above is what was done here.")
+               : st;
+}
+
 int lm_node_cmd_history(struct lm_node *node, struct lm_cli *cli)
 {
     char id[LM_UUID_TEXT + 1];
-    struct lm_error err = {0};
+    struct lm_error err = {0}, far = {0};
     size_t n = 0;
-    enum lm_status st = take_id(cli, id, &err);
+    bool from_hub = false;
+    int code = LM_EXIT_OK;
+    const struct lm_cli_option options[] = {{.name = "--fetch", .flag = &from_hub}};
+    enum lm_status st = take_id_with(cli, options, 1, id, &err), fetched = LM_OK;
 
+    if (st == LM_OK && from_hub) {
+        if (!lm_nstore_type_of(node->store, id)) {
+            st = not_found(&err, id);
+        } else {
+            fetched = fetch(node, cli, id, &code, &far);
+        }
+    }
     if (st == LM_OK) {
         st = lm_nstore_history(node->store, id, print_row, cli, &n, &err);
     }
     if (st == LM_OK && n == 0 && !lm_nstore_type_of(node->store, id)) {
         st = not_found(&err, id);
     }
-    return end_rows(cli, st, &err);
+    if (st == LM_OK && fetched != LM_OK) { /* the rows that are here were shown all the same */
+        st = fetched;
+        err = far;
+    }
+    return st == LM_OK && code != LM_EXIT_OK ? code : end_rows(cli, st, &err);
 }
 
 int lm_node_cmd_returned(struct lm_node *node, struct lm_cli *cli)

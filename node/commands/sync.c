@@ -97,37 +97,64 @@ static int done(struct lm_node *node, struct lm_cli *cli)
     return LM_EXIT_OK;
 }
 
-int lm_node_cmd_sync(struct lm_node *node, struct lm_cli *cli)
+/* Either way: here, or by the server that holds the link. *code: the server's answer. */
+static enum lm_status sync_now(struct lm_node *node, struct lm_cli *cli, int timeout_s, int *code,
+                               struct lm_error *err)
 {
-    struct lm_error err = {0}, busy = {0};
-    int timeout_s = 0, code = LM_EXIT_FAILED;
-    int64_t until_ms;
-    enum lm_status st = lm_node_sync_options(cli, &timeout_s, &err);
+    struct lm_error busy = {0};
+    int64_t until_ms = lm_clock_mono_ms() + (int64_t)timeout_s * 1000;
 
-    if (st != LM_OK) {
-        return lm_node_fail(cli, &err);
-    }
-    until_ms = lm_clock_mono_ms() + (int64_t)timeout_s * 1000;
+    *code = LM_EXIT_OK;
     for (;;) {
-        st = lm_datadir_lock(&node->dir, LM_NODE_LOCK, &busy);
+        enum lm_status st = lm_datadir_lock(&node->dir, LM_NODE_LOCK, &busy);
+
         if (st == LM_OK) {
-            st = run_link(node, until_ms, &err);
-            break;
+            return run_link(node, until_ms, err);
         }
         if (st != LM_ERR_BUSY) {
-            err = busy;
-            break;
+            *err = busy;
+            return st;
         }
-        st = ask_server(node, cli, timeout_s, &code, &err);
+        st = ask_server(node, cli, timeout_s, code, err);
         if (st == LM_OK) {
-            return code == LM_EXIT_OK ? done(node, cli) : code;
+            return st;
         }
         /* Another `sync` holds the link, or the server is just starting or ending. */
         if (st != LM_ERR_NOT_FOUND || lm_clock_mono_ms() >= until_ms) {
-            err = st == LM_ERR_NOT_FOUND ? busy : err;
-            break;
+            *err = st == LM_ERR_NOT_FOUND ? busy : *err;
+            return st;
         }
         (void)poll(NULL, 0, LOCK_AGAIN_MS);
     }
-    return st == LM_OK ? done(node, cli) : lm_node_fail(cli, &err);
+}
+
+enum lm_status lm_node_sync_quietly(struct lm_node *node, const struct lm_cli *cli, int timeout_s,
+                                    int *code, struct lm_error *err)
+{
+    struct lm_cli quiet = *cli;
+    enum lm_status st;
+
+    quiet.out = fopen("/dev/null", "w");
+    if (!quiet.out) {
+        return lm_fail(err, LM_ERR_IO, "io", "", "打不开 /dev/null。",
+                       "/dev/null cannot be opened.");
+    }
+    st = sync_now(node, &quiet, timeout_s, code, err);
+    (void)fclose(quiet.out);
+    return st;
+}
+
+int lm_node_cmd_sync(struct lm_node *node, struct lm_cli *cli)
+{
+    struct lm_error err = {0};
+    int timeout_s = 0, code = LM_EXIT_OK;
+    enum lm_status st = lm_node_sync_options(cli, &timeout_s, &err);
+
+    if (st == LM_OK) {
+        st = sync_now(node, cli, timeout_s, &code, &err);
+    }
+    if (st != LM_OK) {
+        return lm_node_fail(cli, &err);
+    }
+    return code == LM_EXIT_OK ? done(node, cli) : code;
 }

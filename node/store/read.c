@@ -1,5 +1,4 @@
-/* What people ask the node's database: which type an id has, repeated saves, the history of a
- * record, what was returned. */
+/* What people ask the node's database: which type an id has, repeated saves, what was returned. */
 #include "node/store/store_internal.h"
 
 #include <inttypes.h>
@@ -90,127 +89,6 @@ enum lm_status lm_nstore_count_open(struct lm_nstore *store, enum lm_verdict ver
     if (st == LM_OK) {
         *n_out = (size_t)sqlite3_column_int64(q, 0);
         ns_done(q);
-    }
-    return st;
-}
-
-/* ---- history ---- */
-
-static const char *op_name(enum lm_op op)
-{
-    switch (op) {
-    case LM_OP_CREATE:
-        return "create";
-    case LM_OP_EDIT:
-        return "edit";
-    case LM_OP_DELETE:
-        return "delete";
-    case LM_OP_UNDELETE:
-        return "undelete";
-    }
-    return "?";
-}
-
-static void set_time(json_t *row, const char *key, int64_t ms)
-{
-    char text[LM_TIME_TEXT + 8];
-
-    lm_time_format(ms, text);
-    (void)json_object_set_new(row, key, json_string(text));
-}
-
-static json_t *fields_json(const struct lm_type *type, const struct lm_value *fields)
-{
-    json_t *out = json_object();
-
-    for (uint32_t i = 0; fields->kind == LM_MAP && i < fields->len; i++) {
-        const struct lm_pair *pair = &fields->pairs[i];
-        const struct lm_field *field = type ? lm_type_fieldn(type, pair->key, pair->key_len) : NULL;
-        json_t *value = field && !lm_value_is_null(&pair->value)
-                            ? lm_field_to_json(field, &pair->value)
-                            : lm_value_to_json(&pair->value);
-
-        (void)json_object_set_new(out, pair->key, value);
-    }
-    return out;
-}
-
-/* As text: beyond what a reader with doubles for numbers can hold. */
-static json_t *number_text(uint64_t u)
-{
-    char text[24];
-
-    (void)snprintf(text, sizeof text, "%" PRIu64, u);
-    return json_string(text);
-}
-
-static json_t *history_row(struct lm_nstore *s, sqlite3_stmt *q, const struct lm_me *me,
-                           struct lm_arena *arena)
-{
-    struct lm_change change;
-    struct lm_error err = {0};
-    uint64_t branch = ns_column_u64(q, 0), seq = ns_column_u64(q, 1);
-    json_t *row = json_pack("{s:I,s:I}", "branch", (json_int_t)branch, "seq", (json_int_t)seq);
-
-    if (!row || lm_change_read(sqlite3_column_blob(q, 3), (size_t)sqlite3_column_bytes(q, 3), arena,
-                               &change, &err) != LM_OK) {
-        return row;
-    }
-    (void)json_object_set_new(row, "hlc", number_text(change.hlc));
-    set_time(row, "at",
-             lm_hlc_ms(change.hlc) + change.wall_delta_ms +
-                 (change.offset_known ? change.offset_ms : 0));
-    (void)json_object_set_new(row, "user", json_string(change.user));
-    (void)json_object_set_new(row, "op", json_string(op_name(change.op)));
-    (void)json_object_set_new(
-        row, "fields", fields_json(lm_catalog_type(s->catalog, change.type), &change.fields));
-    (void)json_object_set_new(row, "acked",
-                              json_boolean(branch < me->branch || seq <= me->acked.seq));
-    if (sqlite3_column_type(q, 4) != SQLITE_NULL) {
-        static const char *const names[] = {"code", "field", "text", "text_en"};
-
-        (void)json_object_set_new(
-            row, "verdict",
-            json_string(lm_verdict_name((enum lm_verdict)sqlite3_column_int(q, 4))));
-        for (int i = 0; i < 4; i++) {
-            (void)json_object_set_new(row, names[i],
-                                      json_string((const char *)sqlite3_column_text(q, 5 + i)));
-        }
-        (void)json_object_set_new(row, "open", json_boolean(sqlite3_column_int(q, 9) != 0));
-    }
-    return row;
-}
-
-enum lm_status lm_nstore_history(struct lm_nstore *store, const char *id,
-                                 void (*print)(void *arg, json_t *row), void *arg, size_t *n_out,
-                                 struct lm_error *err)
-{
-    sqlite3_stmt *q;
-    struct lm_arena arena;
-    struct lm_me me;
-    size_t n = 0;
-    enum lm_status st = lm_nstore_me(store, &me, err);
-
-    lm_arena_init(&arena, NS_RECORD_ARENA_BYTES);
-    if (st == LM_OK) {
-        q = ns_stmt(store, NS_OUT_HISTORY);
-        ns_bind_text(q, 1, id);
-        while ((st = ns_row(store, q, "read the history", err)) == LM_OK) {
-            json_t *row;
-
-            lm_arena_reset(&arena);
-            row = history_row(store, q, &me, &arena);
-            if (row) {
-                print(arg, row);
-                json_decref(row);
-            }
-            n++;
-        }
-        st = st == LM_ERR_NOT_FOUND ? LM_OK : st;
-    }
-    lm_arena_free(&arena);
-    if (n_out) {
-        *n_out = n;
     }
     return st;
 }
@@ -311,7 +189,7 @@ static enum lm_status returned_refused(struct returned *r, struct lm_arena *aren
             set_text(row, names[i], (const char *)sqlite3_column_text(q, 4 + i));
         }
         set_text(row, "note", "");
-        set_time(row, "at", lm_hlc_ms(ns_column_u64(q, 0)));
+        ns_set_time(row, "at", lm_hlc_ms(ns_column_u64(q, 0)));
         give(r, row);
     }
     return st == LM_ERR_NOT_FOUND ? LM_OK : st;
@@ -333,7 +211,7 @@ static json_t *returned_row(const struct lm_record *rec)
              invalid ? rec->issue_en
                      : "Sent back by the town: correct it as noted and submit it again.");
     set_text(row, "note", lm_record_text(rec, LM_C_RETURN_NOTE));
-    set_time(row, "at", lm_hlc_ms(rec->stamps[LM_GROUP_STATE].version.hlc));
+    ns_set_time(row, "at", lm_hlc_ms(rec->stamps[LM_GROUP_STATE].version.hlc));
     return row;
 }
 

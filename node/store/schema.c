@@ -176,9 +176,37 @@ static const char own_branches[] =
     "ALTER TABLE me ADD COLUMN first_branch INTEGER NOT NULL DEFAULT 1;"
     "UPDATE me SET first_branch = branch;";
 
-const struct lm_migration ns_migrations[] = {{.sql = first},  {.sql = pages},
-                                             {.sql = usb},    {.sql = catalogues},
-                                             {.sql = offers}, {.sql = own_branches}};
+static const char past[] =
+    /* Records whose history a person wanted to see, and how much of it the hub has told. */
+    "CREATE TABLE past_of("
+    "  record TEXT PRIMARY KEY,"
+    "  wanted INTEGER NOT NULL,"    /* 1 = the hub is to be asked */
+    "  after INTEGER NOT NULL,"     /* journal position up to which it is here */
+    "  asked_ms INTEGER NOT NULL,"  /* when a person last asked */
+    "  fetched_ms INTEGER NOT NULL" /* hub time; 0 = never to its end */
+    ") STRICT, WITHOUT ROWID;"
+
+    /* Entries of the hub's journal about them (proto/message.h, struct lm_past). */
+    "CREATE TABLE past("
+    "  record TEXT NOT NULL,"
+    "  pos INTEGER NOT NULL,"
+    "  of INTEGER NOT NULL,"
+    "  replica INTEGER NOT NULL,"
+    "  hlc INTEGER NOT NULL,"
+    "  station TEXT NOT NULL,"
+    "  user TEXT NOT NULL,"
+    "  op TEXT NOT NULL,"
+    "  at_ms INTEGER NOT NULL,"
+    "  verdict INTEGER NOT NULL,"
+    "  code TEXT NOT NULL,"
+    "  zh TEXT NOT NULL,"
+    "  en TEXT NOT NULL,"
+    "  body BLOB NOT NULL,"
+    "  PRIMARY KEY(record, pos)) STRICT, WITHOUT ROWID;";
+
+const struct lm_migration ns_migrations[] = {
+    {.sql = first},  {.sql = pages},        {.sql = usb}, {.sql = catalogues},
+    {.sql = offers}, {.sql = own_branches}, {.sql = past}};
 const int ns_n_migrations = sizeof ns_migrations / sizeof *ns_migrations;
 
 #define EXPORT_COLUMNS                                                                             \
@@ -259,6 +287,28 @@ const char *const ns_sql[NS_COUNT] = {
         " LEFT JOIN verdicts AS v ON v.hlc = o.hlc WHERE o.record = ?1 AND NOT EXISTS (SELECT 1 "
         "FROM outbox"
         " AS n WHERE n.record = ?1 AND n.hlc = o.hlc AND n.branch > o.branch) ORDER BY o.hlc",
+    [NS_PAST_WANT] =
+        "INSERT INTO past_of(record, wanted, after, asked_ms, fetched_ms) VALUES(?1, 1, "
+        "0, ?2, 0) ON CONFLICT(record) DO UPDATE SET wanted = 1, asked_ms = ?2",
+    [NS_PAST_OLDEST] = "SELECT record FROM past_of WHERE wanted = 0 ORDER BY asked_ms DESC LIMIT 1 "
+                       "OFFSET ?1",
+    [NS_PAST_DROP] = "DELETE FROM past WHERE record = ?1",
+    [NS_PAST_DROP_OF] = "DELETE FROM past_of WHERE record = ?1",
+    [NS_PAST_NEXT] = "SELECT record, after FROM past_of WHERE wanted = 1 ORDER BY asked_ms LIMIT 1",
+    [NS_PAST_STATE] = "SELECT wanted, fetched_ms, after FROM past_of WHERE record = ?1",
+    [NS_PAST_PUT] =
+        "INSERT OR REPLACE INTO past(record, pos, of, replica, hlc, station, user, op, "
+        "at_ms, verdict, code, zh, en, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+        "?10, ?11, ?12, ?13, ?14)",
+    [NS_PAST_TOLD] = "UPDATE past_of SET after = max(after, ?2), wanted = ?3, fetched_ms = CASE ?3 "
+                     "WHEN 0 THEN ?4 ELSE fetched_ms END WHERE record = ?1",
+    [NS_PAST_FORGET] = "DELETE FROM past",
+    [NS_PAST_FORGET_OF] = "UPDATE past_of SET after = 0, wanted = 1, fetched_ms = 0",
+    /* What this PC sent is told from its own outbox. */
+    [NS_PAST_LIST] =
+        "SELECT pos, of, replica, hlc, station, user, op, at_ms, verdict, code, zh, en, body FROM "
+        "past AS p WHERE record = ?1 AND NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.record = "
+        "?1 AND o.hlc = p.hlc AND o.body = p.body) ORDER BY pos",
     [NS_OUT_COPY] = "SELECT seq, record, type, hlc, user, body FROM outbox WHERE branch = ?1 AND "
                     "seq > ?2 ORDER BY seq",
     [NS_OUT_AT] = "SELECT hlc, record, type FROM outbox WHERE branch = ?1 AND seq = ?2",

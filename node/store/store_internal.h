@@ -36,6 +36,17 @@ enum ns_query {
     NS_OUT_RECORD,
     NS_OUT_UNACKED,
     NS_OUT_HISTORY,
+    NS_PAST_WANT,
+    NS_PAST_OLDEST,
+    NS_PAST_DROP,
+    NS_PAST_DROP_OF,
+    NS_PAST_NEXT,
+    NS_PAST_STATE,
+    NS_PAST_PUT,
+    NS_PAST_TOLD,
+    NS_PAST_FORGET,
+    NS_PAST_FORGET_OF,
+    NS_PAST_LIST,
     NS_OUT_COPY,
     NS_OUT_CLOSED,
     NS_OUT_AT,
@@ -137,6 +148,15 @@ enum lm_status ns_wanted_count(struct lm_nstore *s, uint64_t *out, struct lm_err
 enum lm_status ns_want_newer(struct lm_nstore *s, uint64_t position, struct lm_error *err);
 /* The hub went back to before `common`: sets aside what was taken in behind that, to be offered to
  * it. me: as it was before. Inside the transaction that stores the WELCOME (offers.c). */
+/* What the hub told of records' pasts was of a history that is gone: told anew when the hub is
+ * asked. In the caller's transaction. */
+enum lm_status ns_past_forget(struct lm_nstore *s, struct lm_error *err) LM_MUST_USE;
+/* The rows of it for lm_nstore_history. */
+enum lm_status ns_past_rows(struct lm_nstore *s, const char *id, json_t *rows,
+                            struct lm_error *err) LM_MUST_USE;
+void ns_set_time(json_t *row, const char *key, int64_t ms);
+/* {field: value} of a change, for people. */
+json_t *ns_fields_json(const struct lm_type *type, const struct lm_value *fields);
 /* What a fork left behind was acked by a hub that has gone back since, and WELCOME tells of the
  * open branch only: all of it goes into the open branch, where it is sent once more. What the hub
  * has comes back as duplicates. In the caller's transaction; me: its head moves. */

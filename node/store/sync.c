@@ -147,6 +147,10 @@ enum lm_status lm_nstore_welcome(struct lm_nstore *store, const struct lm_msg_we
         if (st != LM_OK) {
             goto out;
         }
+        st = ns_past_forget(store, err);
+        if (st != LM_OK) {
+            goto out;
+        }
         me->seen = w->head;
     } else if (w->head.position > me->seen.position) {
         me->seen = w->head;

@@ -208,6 +208,9 @@ enum lm_status lm_nstore_usb_welcome(struct lm_nstore *store, const struct lm_ex
         if (st == LM_OK) {
             st = ns_carry_closed(store, &me, err);
         }
+        if (st == LM_OK) {
+            st = ns_past_forget(store, err);
+        }
         if (st != LM_OK) {
             goto out;
         }

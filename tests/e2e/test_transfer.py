@@ -33,6 +33,13 @@ class Moves(Case):
         self.assertEqual(two.get(history)["fields"]["enlist_on"], "1975-12-01")
         for node in (one, two):
             self.assertEqual(node.get(moved)["state"], "verified", "both see why")
+        self.assertEqual(two.rows("history", who), [], "done elsewhere")
+        told = two.rows("history", who, "--fetch")
+        self.assertEqual([(r["op"], r["verdict"]) for r in told][0], ("create", "applied"))
+        self.assertIn("13800000001", [r.get("fields", {}).get("phone") for r in told], "who did what before the move")
+        self.assertEqual({r["station"] for r in told} - {village_code(1)}, {r["station"] for r in told if r["user"] == "clerk"})
+        denied = one.run("history", who, "--fetch", check=False)
+        self.assertNotEqual(denied.rc, 0, "no longer this village's file")
         two.add([{"id": who, "fields": {"residence_text": "二组"}}])
         one.add_ids([consultation()])
         town.sync_all()

@@ -154,6 +154,10 @@ static void carry_out(struct model *m, const struct lm_hub_event *ev)
         case LM_HX_READ_DIGESTS:
             LM_CHECK(m->welcomed && e->compare->max >= 1 && e->compare->max <= LM_COMPARE_MAX);
             break;
+        case LM_HX_READ_PAST:
+            LM_CHECK(m->welcomed && e->past->max_bytes >= 1 &&
+                     e->past->max_bytes <= LM_HISTORY_BYTES_MAX);
+            break;
         case LM_HX_STORE_OFFER:
             LM_CHECK(m->welcomed && !m->now.read_only && !m->offer_open && e->offer->n > 0);
             LM_CHECK(e->offer->proof.incarnation.counter < m->now.incarnation.counter);

@@ -122,6 +122,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case LM_MSG_DIGESTS:
         ROUND(digests);
         break;
+    case LM_MSG_HISTORY:
+        ROUND(past);
+        break;
+    case LM_MSG_HISTORY + 100:
+        ROUND(past_ask);
+        break;
     case LM_MSG_NEWS:
         ROUND(news);
         break;

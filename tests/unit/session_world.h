@@ -62,6 +62,8 @@ struct durable { /* what the node's database holds */
     struct lm_mark seen;
     struct lm_incarnation incarnation;
     bool wanted[JOURNAL_MAX];
+    bool past_wanted;
+    uint64_t past_after;
     bool differ[JOURNAL_MAX]; /* what lies here is not what the hub gave */
     uint32_t catalog;         /* in force */
     uint32_t incoming;        /* on its way, and how much of it is here */
@@ -118,7 +120,11 @@ struct world {
     uint64_t asked; /* parts given */
     bool sums;      /* the last page carries the scope's sum */
     uint64_t digests_given;
+    uint64_t past_n;   /* entries of the hub's journal about the record PAST_ID */
+    bool past_unknown; /* a hub of before HISTORY: it does not answer */
+    uint64_t past_asked;
 };
+#define PAST_ID "0192f4a1-7c3e-7d2a-9b1f-3c2d1e0f9a88"
 
 #define CATALOG_BYTES 150000 /* three parts */
 
@@ -232,6 +238,7 @@ static inline void post(struct world *w, bool to_hub, uint64_t connection, uint8
 static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t from);
 
 static inline void hub_digests(struct world *w, const struct lm_msg_compare *ask);
+static inline void hub_past(struct world *w, const struct lm_msg_past_ask *ask);
 
 static inline void hub_feed(struct world *w, struct lm_cursor cursor, uint32_t max_bytes,
                             const struct lm_msg_want *want)
@@ -305,6 +312,36 @@ static inline void hub_digests(struct world *w, const struct lm_msg_compare *ask
     w->digests_given++;
     ev.digests.ok = !(w->faults && chance(w, 5));
     ev.digests.page = &page;
+    hub_event(w, &ev, 0);
+}
+
+/* Pages of three entries. */
+static inline void hub_past(struct world *w, const struct lm_msg_past_ask *ask)
+{
+    static struct lm_past items[3];
+    struct lm_msg_past page = {.after = ask->after, .items = items};
+    struct lm_hub_event ev = {.kind = LM_HE_PAST};
+
+    assert_true(ask->max_bytes >= 1 && ask->max_bytes <= LM_HISTORY_BYTES_MAX);
+    assert_string_equal(ask->id, PAST_ID);
+    memcpy(page.id, ask->id, sizeof(page.id));
+    while (ask->after + page.n < w->past_n && page.n < 3) {
+        items[page.n] = (struct lm_past){.position = ask->after + page.n + 1,
+                                         .station = "999999101201",
+                                         .user = "王秀兰",
+                                         .op = "edit",
+                                         .verdict = LM_V_APPLIED,
+                                         .code = "",
+                                         .zh = "",
+                                         .en = "",
+                                         .body = (const uint8_t *)"x",
+                                         .len = 1};
+        page.n++;
+    }
+    page.done = ask->after + page.n >= w->past_n;
+    w->past_asked++;
+    ev.past.ok = !w->past_unknown && !(w->faults && chance(w, 5));
+    ev.past.page = &page;
     hub_event(w, &ev, 0);
 }
 
@@ -447,6 +484,8 @@ static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t 
     struct lm_cursor feed = {0};
     struct lm_msg_want want = {0};
     struct lm_msg_compare compare = {0};
+    struct lm_msg_past_ask past = {0};
+    bool past_read = false;
     bool stored = false, read_feed = false, read_bodies = false, compared = false;
     uint64_t seen = 0;
     uint32_t max_bytes = 0;
@@ -515,6 +554,10 @@ static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t 
             compare = *e->compare;
             compared = true;
             break;
+        case LM_HX_READ_PAST:
+            past = *e->past;
+            past_read = true;
+            break;
         case LM_HX_STORE_OFFER:
         case LM_HX_RIVAL:
         case LM_HX_HUB_BEHIND:
@@ -540,6 +583,9 @@ static inline void hub_event(struct world *w, struct lm_hub_event *ev, uint64_t 
     }
     if (compared) {
         hub_digests(w, &compare);
+    }
+    if (past_read) {
+        hub_past(w, &past);
     }
 }
 
@@ -655,6 +701,25 @@ static inline void node_compare(struct world *w, const struct lm_msg_digests *m)
     }
     a->ev.compared.ok = true;
     a->ev.compared.wanted = wanted_count(&w->node);
+}
+
+static inline void next_past(struct world *w)
+{
+    struct answer *a = add_answer(w, LM_NE_PAST);
+
+    if (w->node.past_wanted) {
+        memcpy(a->ev.past.id, PAST_ID, sizeof(PAST_ID));
+        a->ev.past.after = w->node.past_after;
+    }
+}
+
+static inline void node_past(struct world *w, const struct lm_msg_past *m)
+{
+    assert_string_equal(m->id, PAST_ID);
+    assert_int_equal(m->after, w->node.past_after); /* without a gap, and none twice */
+    w->node.past_after += m->n;
+    w->node.past_wanted = !m->done;
+    next_past(w);
 }
 
 static inline void node_fork(struct world *w, uint64_t branch_min)
@@ -799,6 +864,12 @@ static inline void node_event(struct world *w, struct lm_node_event *ev)
             break;
         case LM_NX_COMPARE:
             node_compare(w, e->digests);
+            break;
+        case LM_NX_READ_PAST:
+            next_past(w);
+            break;
+        case LM_NX_STORE_PAST:
+            node_past(w, e->past);
             break;
         case LM_NX_READ_OFFERS:
         case LM_NX_DROP_OFFERS:

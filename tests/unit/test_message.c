@@ -367,6 +367,61 @@ static void ack(void **state)
     REFUSED(ack, &m, "verdicts");
 }
 
+static void history(void **state)
+{
+    (void)state;
+    struct lm_msg_past_ask ask = {.session = 3, .id = ID, .after = 7, .max_bytes = 1}, got_ask;
+    struct lm_past items[] = {{.position = 8,
+                               .replica = MAX63,
+                               .hlc = 9,
+                               .station = "999999101201",
+                               .user = "王秀兰",
+                               .op = "create",
+                               .at_ms = -1,
+                               .verdict = LM_V_HELD,
+                               .code = "base",
+                               .zh = "等",
+                               .en = "waits",
+                               .body = (const uint8_t *)"xy",
+                               .len = 2},
+                              {.position = 10,
+                               .of = 8,
+                               .station = "",
+                               .user = "",
+                               .op = "again",
+                               .verdict = LM_V_APPLIED,
+                               .code = "",
+                               .zh = "",
+                               .en = "",
+                               .body = (const uint8_t *)""}};
+    struct lm_msg_past m = {.session = 3, .id = ID, .after = 7, .items = items, .n = 2}, got;
+    PACK(past_ask, &ask);
+    READ(past_ask, &got_ask);
+    assert_true(got_ask.after == 7 && got_ask.max_bytes == 1);
+    CHECK_STRICT(past_ask);
+    ask.max_bytes = LM_HISTORY_BYTES_MAX + 1;
+    REFUSED(past_ask, &ask, "max_bytes");
+
+    PACK(past, &m);
+    READ(past, &got);
+    assert_int_equal(got.n, 2);
+    assert_string_equal(got.items[0].user, "王秀兰");
+    assert_true(got.items[0].len == 2 && got.items[0].at_ms == -1);
+    assert_true(got.items[1].of == 8 && got.items[1].len == 0 && !got.done);
+    CHECK_STRICT(past);
+    items[1].position = 8; /* twice */
+    REFUSED(past, &m, "entries.position");
+    items[1].position = 10;
+    m.after = 8; /* not behind what was asked for */
+    REFUSED(past, &m, "entries.position");
+    m.n = 0; /* neither an entry nor the end */
+    REFUSED(past, &m, "entries");
+    m.done = true;
+    PACK(past, &m);
+    READ(past, &got);
+    assert_true(got.done && got.n == 0);
+}
+
 static void compare_and_digests(void **state)
 {
     (void)state;
@@ -634,6 +689,7 @@ int main(void)
         cmocka_unit_test(push),
         cmocka_unit_test(ack),
         cmocka_unit_test(compare_and_digests),
+        cmocka_unit_test(history),
         cmocka_unit_test(pull_and_news_and_error),
         cmocka_unit_test(want),
         cmocka_unit_test(feed),

@@ -384,6 +384,38 @@ static void make_traffic(void)
                                      .items = digest_of,
                                      .n = 2};
     lm_digests_pack(add_example("DIGESTS"), &digests);
+    struct lm_msg_past_ask past_ask = {
+        .session = 0x5e55101, .id = ID_A, .after = 40, .max_bytes = 32768};
+    lm_past_ask_pack(add_example("HISTORY-ask"), &past_ask);
+    struct lm_past pasts[] = {{.position = 41,
+                               .replica = REPLICA,
+                               .hlc = 0x01a20244e8000000,
+                               .station = "999999101201",
+                               .user = "王秀兰",
+                               .op = "create",
+                               .at_ms = 1763000000000,
+                               .verdict = LM_V_APPLIED,
+                               .code = "",
+                               .zh = "",
+                               .en = "",
+                               .body = example("change-create")->data,
+                               .len = example("change-create")->len},
+                              {.position = 44,
+                               .of = 41,
+                               .replica = REPLICA,
+                               .hlc = 0x01a20244e8000000,
+                               .station = "999999101201",
+                               .user = "",
+                               .op = "again",
+                               .at_ms = 1763000060000,
+                               .verdict = LM_V_INVALID,
+                               .code = "required",
+                               .zh = "标题必填。",
+                               .en = "The title is required.",
+                               .body = (const uint8_t *)""}};
+    struct lm_msg_past past = {
+        .session = 0x5e55101, .id = ID_A, .after = 40, .done = true, .items = pasts, .n = 2};
+    lm_past_pack(add_example("HISTORY"), &past);
     struct lm_msg_news news = {.position = 45};
     lm_news_pack(add_example("NEWS"), &news);
     struct lm_msg_offer offer = {.session = 0x5e55101, .n = 1};
@@ -672,6 +704,8 @@ static void the_limits_are_those_of_the_code(void **state)
         {"feed entries", LM_FEED_ENTRIES_MAX},
         {"wanted", LM_WANT_MAX},
         {"compared", LM_COMPARE_MAX},
+        {"history", LM_HISTORY_MAX},
+        {"history bytes", LM_HISTORY_BYTES_MAX},
         {"offered records", LM_OFFER_RECORDS_MAX},
         {"offered bytes", LM_OFFER_BYTES_MAX},
         {"recovered", LM_RECOVERED_MAX},
@@ -720,14 +754,24 @@ static void seeds_are_written_when_asked(void **state)
         const char *name;
         uint8_t kind;
     } messages[] = {
-        {"ENROL", LM_MSG_ENROL},     {"ENROLLED", LM_MSG_ENROLLED},
-        {"HELLO", LM_MSG_HELLO},     {"WELCOME", LM_MSG_WELCOME},
-        {"PUSH", LM_MSG_PUSH},       {"PUSH-empty", LM_MSG_PUSH},
-        {"ACK", LM_MSG_ACK},         {"PULL", LM_MSG_PULL},
-        {"FEED", LM_MSG_FEED},       {"WANT", LM_MSG_WANT},
-        {"BODIES", LM_MSG_BODIES},   {"NEWS", LM_MSG_NEWS},
-        {"ERROR", LM_MSG_ERROR},     {"certificate", 0},
-        {"COMPARE", LM_MSG_COMPARE}, {"DIGESTS", LM_MSG_DIGESTS},
+        {"ENROL", LM_MSG_ENROL},
+        {"ENROLLED", LM_MSG_ENROLLED},
+        {"HELLO", LM_MSG_HELLO},
+        {"WELCOME", LM_MSG_WELCOME},
+        {"PUSH", LM_MSG_PUSH},
+        {"PUSH-empty", LM_MSG_PUSH},
+        {"ACK", LM_MSG_ACK},
+        {"PULL", LM_MSG_PULL},
+        {"FEED", LM_MSG_FEED},
+        {"WANT", LM_MSG_WANT},
+        {"BODIES", LM_MSG_BODIES},
+        {"NEWS", LM_MSG_NEWS},
+        {"ERROR", LM_MSG_ERROR},
+        {"certificate", 0},
+        {"COMPARE", LM_MSG_COMPARE},
+        {"DIGESTS", LM_MSG_DIGESTS},
+        {"HISTORY-ask", LM_MSG_HISTORY},
+        {"HISTORY", LM_MSG_HISTORY},
     };
     if (!getenv("LM_WRITE_SEEDS")) {
         return;

@@ -202,6 +202,13 @@ test('what the town sends back is shown with its note, and corrected', async () 
   await page.waitForFunction(() => !document.querySelector('header .alarm')); // handed in again, not only changed
 });
 
+test('what the town did to a record is fetched into its history', async () => {
+  const before = await page.locator('.history li').count();
+  await page.click('button:has-text("向镇里查全部经过")');
+  await page.waitForFunction(() => /别人的修改截至/.test(document.body.textContent ?? ''));
+  assert.ok((await page.locator('.history li').count()) > before, 'the town sent it back: a change of its own');
+});
+
 test('two windows on one record: nobody overwrites what he has not seen', async () => {
   const [first] = rows('person');
   const other = await open();

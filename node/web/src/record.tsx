@@ -67,10 +67,25 @@ function Values(props: { type: RecordType; record: RecordRow; labels: Record<str
 
 function History(props: { type: RecordType; id: string; rev: string }) {
   const { catalog } = useModel();
-  const history = useData(() => get<{ changes: Change[] }>(`records/${props.id}/history`), [props.id, props.rev]);
-  const op: Record<string, string> = { create: t('created'), edit: t('edited'), delete: t('deleted'), undelete: t('undeleted') };
+  const history = useData(() => get<{ changes: Change[]; asked: boolean; fetched_at: string }>(`records/${props.id}/history`), [props.id, props.rev]);
+  const [asking, setAsking] = useState(false);
+  // The hub is asked through the link; its answer is looked for here, for a while.
+  const fetchAll = async () => {
+    setAsking(true);
+    try {
+      await api('POST', `records/${props.id}/history`, {});
+      for (let i = 0; i < 15; i++) {
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+        const now = await get<{ asked: boolean }>(`records/${props.id}/history`);
+        if (!now.asked) break;
+      }
+    } finally {
+      setAsking(false);
+      history.reload();
+    }
+  };
+  const op: Record<string, string> = { create: t('created'), edit: t('edited'), delete: t('deleted'), undelete: t('undeleted'), again: t('opAgain'), release: t('opRelease'), settle: t('opSettle') };
   if (!history.data) return <Waiting error={history.error} reload={history.reload} />;
-  if (history.data.changes.length === 0) return <p class="quiet">{t('historyNone')}</p>;
   const changes = [...history.data.changes].reverse(); // the newest first
   const words = (field: Field, value: unknown): string => {
     if (value === undefined || value === null) return t('notFilled');
@@ -90,7 +105,14 @@ function History(props: { type: RecordType; id: string; rev: string }) {
     const names = Object.keys(now.fields);
     return names.length === Object.keys(last.fields).length && names.every((n) => n in last.fields! && same(before(at + 1, n)?.value, now.fields![n]) && before(at + 1, n) !== null);
   };
+  const told = history.data.fetched_at;
   return (
+    <>
+    <p class="quiet">
+      {changes.length === 0 && <>{t('historyNone')} </>}
+      {told ? <>{t('historyTold')} {timeText(told)}. </> : history.data.asked && !asking ? <>{t('historyAsked')} </> : null}
+      <Button disabled={asking} onClick={fetchAll}>{asking ? t('historyAsking') : t('historyFetch')}</Button>
+    </p>
     <ol class="history">
       {changes.map((c, i) => (
         <li key={i}>
@@ -115,6 +137,7 @@ function History(props: { type: RecordType; id: string; rev: string }) {
         </li>
       ))}
     </ol>
+    </>
   );
 }
 
