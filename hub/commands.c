@@ -44,6 +44,8 @@ const struct lm_hub_command lm_hub_commands[] = {
      "what was refused or is invalid, with the reason", lm_cmd_returned},
     {"held release", LM_NEEDS_WRITE, false, "held release POSITION",
      "judges a held change although what it waits for is missing", lm_cmd_held_release},
+    {"held refuse", LM_NEEDS_WRITE, false, "held refuse POSITION --note WHY",
+     "says no to a held change: its author reads why", lm_cmd_held_refuse},
     {"held", LM_NEEDS_READ, false, "held", "changes that wait for something not there yet",
      lm_cmd_held},
     {"conflicts resolve", LM_NEEDS_WRITE, false, "conflicts resolve ID --keep N",

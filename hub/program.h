@@ -81,6 +81,7 @@ int lm_cmd_history(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_returned(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_held(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_held_release(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_held_refuse(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_conflicts(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_conflicts_resolve(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_catalog_show(struct lm_hub *hub, struct lm_cli *cli);

@@ -542,6 +542,11 @@ enum lm_status lm_store_dismiss(struct lm_store *store, const char *user, const 
  * entry. */
 enum lm_status lm_store_release(struct lm_store *store, const char *user, uint64_t position,
                                 int64_t now_ms, struct lm_error *err) LM_MUST_USE;
+/* A person says no to a held change: it is refused, with why as the reason that its author reads.
+ * What waits for it is judged again. LM_ERR_NOT_FOUND: nothing held has that position. */
+#define LM_REFUSE_WHY_BYTES_MAX 360
+enum lm_status lm_store_refuse(struct lm_store *store, const char *user, uint64_t position,
+                               const char *why, int64_t now_ms, struct lm_error *err) LM_MUST_USE;
 
 struct lm_store_totals {
     uint64_t journal_entries, journal_bytes, returned, held, conflicts, duplicates;

@@ -125,6 +125,7 @@ enum lm_status lm_town_approve(struct lm_api_call *call);
 enum lm_status lm_town_send_back(struct lm_api_call *call);
 enum lm_status lm_town_resolve(struct lm_api_call *call);
 enum lm_status lm_town_release(struct lm_api_call *call);
+enum lm_status lm_town_refuse(struct lm_api_call *call);
 enum lm_status lm_town_merge(struct lm_api_call *call);
 enum lm_status lm_town_unmerge(struct lm_api_call *call);
 enum lm_status lm_town_dismiss(struct lm_api_call *call);

@@ -212,6 +212,13 @@ static enum lm_status release(struct lm_hub *hub, void *arg, struct lm_error *er
     return lm_store_release(hub->store, a->user, (uint64_t)a->n, lm_clock_wall_ms(), err);
 }
 
+static enum lm_status refuse(struct lm_hub *hub, void *arg, struct lm_error *err)
+{
+    struct act *a = arg;
+
+    return lm_store_refuse(hub->store, a->user, (uint64_t)a->n, a->text, lm_clock_wall_ms(), err);
+}
+
 static enum lm_status merge(struct lm_hub *hub, void *arg, struct lm_error *err)
 {
     struct act *a = arg;
@@ -290,19 +297,39 @@ enum lm_status lm_town_resolve(struct lm_api_call *call)
     return run(call, resolve, &a, "resolve");
 }
 
-/* POST review/held/{position}/release */
-enum lm_status lm_town_release(struct lm_api_call *call)
+static enum lm_status take_position(struct lm_api_call *call, struct act *a)
 {
     const char *text = call->request->params[0];
     char *end = NULL;
-    struct act a = {.id = text};
 
-    a.n = strlen(text) <= 18 ? strtoll(text, &end, 10) : 0;
-    if (!end || *end || a.n < 1) {
+    a->id = text;
+    a->n = strlen(text) <= 18 ? strtoll(text, &end, 10) : 0;
+    if (!end || *end || a->n < 1) {
         return lm_fail(&call->err, LM_ERR_NOT_FOUND, "not_found", "position", "没有这一条。",
                        "There is no such entry.");
     }
-    return run(call, release, &a, "release");
+    return LM_OK;
+}
+
+/* POST review/held/{position}/release */
+enum lm_status lm_town_release(struct lm_api_call *call)
+{
+    struct act a = {0};
+    enum lm_status st = take_position(call, &a);
+
+    return st == LM_OK ? run(call, release, &a, "release") : st;
+}
+
+/* POST review/held/{position}/refuse {"note"} */
+enum lm_status lm_town_refuse(struct lm_api_call *call)
+{
+    struct act a = {0};
+    enum lm_status st = take_position(call, &a);
+
+    if (st == LM_OK) {
+        st = lm_api_text(call, "note", true, &a.text);
+    }
+    return st == LM_OK ? run(call, refuse, &a, "refuse") : st;
 }
 
 struct decision {

@@ -56,6 +56,7 @@ const struct lm_api_route lm_town_routes[] = {
     {"POST", V "review/approve", LM_API_STAFF, lm_town_approve},
     {"POST", V "review/conflicts/{id}/resolve", LM_API_STAFF, lm_town_resolve},
     {"POST", V "review/held/{position}/release", LM_API_STAFF, lm_town_release},
+    {"POST", V "review/held/{position}/refuse", LM_API_STAFF, lm_town_refuse},
     {"POST", V "review/duplicates/merge", LM_API_STAFF, lm_town_merge},
     {"POST", V "review/duplicates/unmerge", LM_API_STAFF, lm_town_unmerge},
     {"POST", V "review/duplicates/dismiss", LM_API_STAFF, lm_town_dismiss},

@@ -193,6 +193,18 @@ int lm_cmd_conflicts_resolve(struct lm_hub *hub, struct lm_cli *cli)
     return finish(hub, cli, status, &done, &err, "id", positional[0]);
 }
 
+static enum lm_status take_position(const char *const *positional, size_t n, uint64_t *out,
+                                    struct lm_error *err)
+{
+    char *end = NULL;
+
+    *out =
+        n == 1 && isdigit((unsigned char)positional[0][0]) ? strtoull(positional[0], &end, 10) : 0;
+    return *out > 0 && !*end ? LM_OK
+                             : usage(err, "缺少序号(见 held 的 position)",
+                                     "needs the position that `held` shows");
+}
+
 int lm_cmd_held_release(struct lm_hub *hub, struct lm_cli *cli)
 {
     const char *positional[1];
@@ -201,14 +213,7 @@ int lm_cmd_held_release(struct lm_hub *hub, struct lm_cli *cli)
     uint64_t position = 0;
     enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 1, &n, &err);
     if (status == LM_OK) {
-        char *end = NULL;
-        position = n == 1 && isdigit((unsigned char)positional[0][0])
-                       ? strtoull(positional[0], &end, 10)
-                       : 0;
-        if (position == 0 || *end) {
-            status = usage(&err, "缺少序号(见 held 的 position)",
-                           "needs the position that `held` shows");
-        }
+        status = take_position(positional, n, &position, &err);
     }
     if (status == LM_OK) {
         status = lm_store_begin(hub->store, &err);
@@ -217,6 +222,30 @@ int lm_cmd_held_release(struct lm_hub *hub, struct lm_cli *cli)
         return lm_hub_fail(cli, &err);
     }
     status = lm_store_release(hub->store, cli->user, position, lm_clock_wall_ms(), &err);
+    return finish(hub, cli, status, NULL, &err, "position", positional[0]);
+}
+
+int lm_cmd_held_refuse(struct lm_hub *hub, struct lm_cli *cli)
+{
+    const char *positional[1], *note = NULL;
+    const struct lm_cli_option options[] = {{.name = "--note", .value = &note}};
+    size_t n = 0;
+    struct lm_error err = {0};
+    uint64_t position = 0;
+    enum lm_status status = lm_hub_options(cli, options, 1, positional, 1, &n, &err);
+    if (status == LM_OK) {
+        status = take_position(positional, n, &position, &err);
+    }
+    if (status == LM_OK && !note) {
+        status = usage(&err, "缺少 --note 原因", "needs --note WHY, which the village reads");
+    }
+    if (status == LM_OK) {
+        status = lm_store_begin(hub->store, &err);
+    }
+    if (status != LM_OK) {
+        return lm_hub_fail(cli, &err);
+    }
+    status = lm_store_refuse(hub->store, cli->user, position, note, lm_clock_wall_ms(), &err);
     return finish(hub, cli, status, NULL, &err, "position", positional[0]);
 }
 

@@ -80,7 +80,10 @@ int64_t lm_jentry_made_ms(const struct lm_jentry *e, const struct lm_change *cha
 
 static const char *later_name(enum lm_later what)
 {
-    return what == LM_LATER_RELEASE ? "release" : what == LM_LATER_SETTLE ? "settle" : "again";
+    return what == LM_LATER_RELEASE  ? "release"
+           : what == LM_LATER_REFUSE ? "refuse"
+           : what == LM_LATER_SETTLE ? "settle"
+                                     : "again";
 }
 
 /* ---- history ---- */

@@ -202,7 +202,8 @@ enum lm_status lm_journal_find(struct lm_store *store, struct lm_arena *arena, c
             *out = row;
             found = true;
         } else if (lm_later_read(&row, arena, &what, &pos, &user, &a, &b) && pos == out->pos &&
-                   (what == LM_LATER_REDRIVE || what == LM_LATER_RELEASE)) {
+                   (what == LM_LATER_REDRIVE || what == LM_LATER_RELEASE ||
+                    what == LM_LATER_REFUSE)) {
             out->verdict = row.verdict;
             out->rank = row.rank;
             out->code = row.code;

@@ -490,8 +490,8 @@ static enum lm_status held_row(struct lm_store *store, uint64_t pos, char waits_
 }
 
 static enum lm_status judge_again(struct lm_store *store, uint64_t pos, enum lm_later what,
-                                  const char *user, int64_t now_ms, bool *changed_out,
-                                  struct lm_error *err)
+                                  const char *user, const char *why, int64_t now_ms,
+                                  bool *changed_out, struct lm_error *err)
 {
     char waits_for[96], code[32];
     struct lm_jentry old, e;
@@ -521,7 +521,9 @@ static enum lm_status judge_again(struct lm_store *store, uint64_t pos, enum lm_
     if (status == LM_OK) {
         status = look_around(store, &change, &s, err);
     }
-    if (status == LM_OK) {
+    if (status == LM_OK && what == LM_LATER_REFUSE) {
+        decide(&merge, LM_V_REFUSED, "turned_down", why, why);
+    } else if (status == LM_OK) {
         status = ask_merge(store, &old, &change, &s, what == LM_LATER_RELEASE, &merge);
     }
     if (status != LM_OK) {
@@ -539,7 +541,7 @@ static enum lm_status judge_again(struct lm_store *store, uint64_t pos, enum lm_
     (void)snprintf(e.record, sizeof e.record, "%s", change.id);
     e.received_ms = now_ms;
     lm_buf_init(&body, 1024);
-    lm_later_pack(&body, what, pos, user, "", "");
+    lm_later_pack(&body, what, pos, user, why, "");
     status = body.status;
     if (status == LM_OK) {
         e.body = body.data;
@@ -552,8 +554,8 @@ static enum lm_status judge_again(struct lm_store *store, uint64_t pos, enum lm_
 }
 
 enum lm_status lm_judge_again(struct lm_store *store, uint64_t pos, enum lm_later what,
-                              const char *user, int64_t now_ms, bool *changed_out,
+                              const char *user, const char *why, int64_t now_ms, bool *changed_out,
                               struct lm_error *err)
 {
-    return blame(store, judge_again(store, pos, what, user, now_ms, changed_out, err), err);
+    return blame(store, judge_again(store, pos, what, user, why, now_ms, changed_out, err), err);
 }

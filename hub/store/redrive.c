@@ -95,7 +95,7 @@ static enum lm_status again_safely(struct lm_store *store, uint64_t pos, int64_t
     if (status != LM_OK) {
         return status;
     }
-    status = lm_judge_again(store, pos, LM_LATER_REDRIVE, "", now_ms, &changed, err);
+    status = lm_judge_again(store, pos, LM_LATER_REDRIVE, "", "", now_ms, &changed, err);
     if (status != LM_OK && !lm_is_fatal(status)) {
         status = lm_query_do(store, LM_Q_BACK_ONE, err);
         store->state = state;
@@ -163,8 +163,9 @@ enum lm_status lm_judge_redrive(struct lm_store *store, int64_t now_ms, struct l
     return status;
 }
 
-enum lm_status lm_store_release(struct lm_store *store, const char *user, uint64_t position,
-                                int64_t now_ms, struct lm_error *err)
+static enum lm_status act_on_held(struct lm_store *store, enum lm_later what, const char *user,
+                                  uint64_t position, const char *why, int64_t now_ms,
+                                  struct lm_error *err)
 {
     bool changed = false;
     struct lm_store_state state = store->state;
@@ -173,10 +174,15 @@ enum lm_status lm_store_release(struct lm_store *store, const char *user, uint64
     if (status != LM_OK) {
         return status;
     }
-    status = lm_judge_again(store, position, LM_LATER_RELEASE, user, now_ms, &changed, err);
+    status = lm_judge_again(store, position, what, user, why, now_ms, &changed, err);
     if (status == LM_OK && !changed) {
-        status = lm_fail(err, LM_ERR_INVALID, "still_held", "", "仍然缺少所需内容，无法放行",
-                         "Something it cannot do without is still missing");
+        status =
+            what == LM_LATER_RELEASE
+                ? lm_fail(err, LM_ERR_INVALID, "still_held", "", "仍然缺少所需内容，无法放行",
+                          "Something it cannot do without is still missing")
+                : lm_fail(err, LM_ERR_INVALID, "still_held", "",
+                          "这条修改来自更新的程序，本程序还读不懂，请先升级再决定",
+                          "This change is of a newer program, which must be installed here first");
     }
     if (status == LM_OK) {
         status = lm_judge_redrive(store, now_ms, err);
@@ -191,4 +197,24 @@ enum lm_status lm_store_release(struct lm_store *store, const char *user, uint64
         return status;
     }
     return status == LM_OK ? lm_query_do(store, LM_Q_RELEASE_ONE, err) : status;
+}
+
+enum lm_status lm_store_release(struct lm_store *store, const char *user, uint64_t position,
+                                int64_t now_ms, struct lm_error *err)
+{
+    return act_on_held(store, LM_LATER_RELEASE, user, position, "", now_ms, err);
+}
+
+enum lm_status lm_store_refuse(struct lm_store *store, const char *user, uint64_t position,
+                               const char *why, int64_t now_ms, struct lm_error *err)
+{
+    size_t n = strlen(why);
+
+    if (n == 0 || n > LM_REFUSE_WHY_BYTES_MAX || !lm_utf8_valid(why, n, NULL) ||
+        lm_utf8_has_control(why, n)) {
+        return lm_fail(
+            err, LM_ERR_INVALID, "required", "note", "请用一句话写明退回的原因（不超过 %d 字节）。",
+            "Say in one sentence why it is refused (at most %d bytes).", LM_REFUSE_WHY_BYTES_MAX);
+    }
+    return act_on_held(store, LM_LATER_REFUSE, user, position, why, now_ms, err);
 }

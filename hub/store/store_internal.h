@@ -300,6 +300,7 @@ enum lm_later {
     LM_LATER_RELEASE = 2,
     LM_LATER_REVOKE = 3,
     LM_LATER_SETTLE = 4,
+    LM_LATER_REFUSE = 6,  /* a person says no to what waits: position, user, a = why */
     LM_LATER_CATALOG = 5, /* a catalogue comes into force: position = its number, text = its hash */
     LM_LATER_DIFFERENT = 10,  /* a pair of possible doubles is none: user, a, b */
     LM_LATER_LOOKED = 9,      /* a person looked into a station's alarms: user, station, why */
@@ -400,7 +401,7 @@ enum lm_status lm_judge(struct lm_store *store, struct lm_judge_in *in, struct l
 /* A held change again. *changed_out false: still held for the same reason, nothing was journaled.
  */
 enum lm_status lm_judge_again(struct lm_store *store, uint64_t pos, enum lm_later what,
-                              const char *user, int64_t now_ms, bool *changed_out,
+                              const char *user, const char *why, int64_t now_ms, bool *changed_out,
                               struct lm_error *err) LM_MUST_USE;
 /* Judges again what waits for what became available, within a bound; the rest stays noted for the
  * next call. */

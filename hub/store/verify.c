@@ -268,7 +268,8 @@ static enum lm_status replay_later(struct verify *v, const struct lm_jentry *old
     switch (what) {
     case LM_LATER_REDRIVE:
     case LM_LATER_RELEASE:
-        status = lm_judge_again(v->replay, pos, what, user, old->received_ms, &changed, v->err);
+    case LM_LATER_REFUSE:
+        status = lm_judge_again(v->replay, pos, what, user, a, old->received_ms, &changed, v->err);
         break;
     case LM_LATER_SETTLE:
         status = lm_judge_settle(v->replay, user, old->record, a, b, old->received_ms, v->err);

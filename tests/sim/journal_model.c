@@ -716,7 +716,7 @@ static bool take_later(struct journal_model *m, struct lm_store *hub, const stru
     const char *user, *a, *b;
 
     if (!lm_later_read(e, &m->arena, &what, &pos, &user, &a, &b) ||
-        (what != LM_LATER_REDRIVE && what != LM_LATER_RELEASE)) {
+        (what != LM_LATER_REDRIVE && what != LM_LATER_RELEASE && what != LM_LATER_REFUSE)) {
         return true;
     }
     if (lm_journal_at(hub, pos, &m->arena, &first) != LM_OK) {
@@ -733,7 +733,10 @@ static bool take_later(struct journal_model *m, struct lm_store *hub, const stru
         return true;
     }
     end_wait(m, pos);
-    if (!judge(m, hub, &x)) {
+    if (what == LM_LATER_REFUSE && e->verdict != LM_V_REFUSED) {
+        return wrong(m, "p4", e->pos, "a person refused it, and it is not (%" PRIu64 ")", pos);
+    }
+    if (what != LM_LATER_REFUSE && !judge(m, hub, &x)) {
         return false;
     }
     x.self->verdict = (int)e->verdict;

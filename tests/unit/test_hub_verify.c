@@ -339,6 +339,44 @@ static void test_release_and_settle(void **state)
     json_decref(rows.all);
 }
 
+/* A person says no to what waits: refused, with the reason that the village reads, and verified. */
+static void test_refuse_what_waits(void **state)
+{
+    struct world *w = *state;
+    char id[40];
+    struct rows rows = {json_array()};
+    const json_t *row;
+    uint64_t at;
+
+    live(w, id);
+    OK(lm_store_held(w->store, collect, &rows, &err_));
+    at = (uint64_t)json_integer_value(json_object_get(json_array_get(rows.all, 0), "position"));
+    world_begin(w);
+    assert_int_equal(lm_store_refuse(w->store, "张主任", at, "", w->now, &err_), LM_ERR_INVALID);
+    OK(lm_store_refuse(w->store, "张主任", at, "这次走访没有做", w->now, &err_));
+    assert_int_equal(lm_store_refuse(w->store, "张主任", at, "再退", w->now, &err_),
+                     LM_ERR_NOT_FOUND);
+    assert_int_equal(lm_store_release(w->store, "张主任", at, w->now, &err_), LM_ERR_NOT_FOUND);
+    world_commit(w);
+    assert_int_equal(totals(w).held, 0);
+    json_array_clear(rows.all);
+    OK(lm_store_returned(w->store, NULL, collect, &rows, &err_));
+    row = NULL;
+    for (size_t i = 0; i < json_array_size(rows.all); i++) {
+        const json_t *r = json_array_get(rows.all, i);
+
+        if ((uint64_t)json_integer_value(json_object_get(r, "position")) == at) {
+            row = r;
+        }
+    }
+    assert_non_null(row);
+    assert_string_equal(json_string_value(json_object_get(row, "verdict")), "refused");
+    assert_string_equal(json_string_value(json_object_get(row, "code")), "turned_down");
+    assert_string_equal(json_string_value(json_object_get(row, "text")), "这次走访没有做");
+    assert_int_equal(run(w), 0);
+    json_decref(rows.all);
+}
+
 /* A change that breaks the hub itself is held, the others go on; what waits for a person is
  * released when the fault is mended. */
 static void test_internal_fault_is_held(void **state)
@@ -399,6 +437,7 @@ int main(void)
         T(test_removed_entry_and_cut_tail),
         T(test_changed_stretch),
         T(test_release_and_settle),
+        T(test_refuse_what_waits),
         T(test_internal_fault_is_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -335,6 +335,38 @@ function Pair(props: { row: ReviewRow; done: () => void }) {
   );
 }
 
+/** What waits: judged although something is missing, or refused with a reason that its author reads. */
+function Held(props: { row: ReviewRow; done: () => void }) {
+  const [refusing, setRefusing] = useState(false);
+  const path = `review/held/${props.row.position}`;
+  const release = () =>
+    api('POST', `${path}/release`).then(
+      () => {
+        toast(w('released'));
+        props.done();
+      },
+      (e: Error) => toast(e.message),
+    );
+  return (
+    <>
+      <Button onClick={release}>{w('release')}</Button> <Button onClick={() => setRefusing(true)}>{w('refuse')}</Button>
+      {refusing && (
+        <Ask
+          title={w('refuseTitle')}
+          text={w('refuseNote')}
+          go={w('refuse')}
+          onClose={() => setRefusing(false)}
+          onDone={async (note) => {
+            await api('POST', `${path}/refuse`, { note });
+            toast(w('refused'));
+            props.done();
+          }}
+        />
+      )}
+    </>
+  );
+}
+
 export function ReviewPage(props: { kind: string }) {
   const { catalog, stations, refresh } = useModel();
   const list = useData(() => get<{ rows: ReviewRow[] }>(`review/${props.kind}`), [props.kind]);
@@ -382,21 +414,7 @@ export function ReviewPage(props: { kind: string }) {
                   <Button onClick={() => decide(Number(row.id), true)}>{w('accept')}</Button> <Button onClick={() => decide(Number(row.id), false)}>{w('dismiss')}</Button>
                 </>
               )}
-              {props.kind === 'held' && (
-                <Button
-                  onClick={() =>
-                    api('POST', `review/held/${row.position}/release`).then(
-                      () => {
-                        toast(w('released'));
-                        done();
-                      },
-                      (e: Error) => toast(e.message),
-                    )
-                  }
-                >
-                  {w('release')}
-                </Button>
-              )}
+              {props.kind === 'held' && <Held row={row} done={done} />}
             </li>
           ))}
         </ul>
