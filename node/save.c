@@ -360,13 +360,18 @@ static enum lm_status create(struct save *s)
     return st;
 }
 
-/* Leaves out what sets a field to what it is already. */
+/* Leaves out what sets a field to what it is already, unless two values of it are to be decided
+ * between: then it says that this one is right. */
 static void drop_unchanged(struct save *s)
 {
     size_t kept = 0;
 
     for (size_t i = 0; i < s->set.n; i++) {
-        if (!lm_value_equal(&s->set.value[i], &s->current->fields[s->set.index[i]])) {
+        const struct lm_type *type = s->current->type;
+
+        if (!lm_value_equal(&s->set.value[i], &s->current->fields[s->set.index[i]]) ||
+            lm_nstore_in_conflict(s->saver->store, s->current->id,
+                                  type->groups[type->fields[s->set.index[i]].group].name)) {
             s->set.index[kept] = s->set.index[i];
             s->set.value[kept++] = s->set.value[i];
         }

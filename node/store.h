@@ -317,6 +317,19 @@ enum lm_status lm_nstore_returned(struct lm_nstore *store, void (*print)(void *a
 enum lm_status lm_nstore_count_open(struct lm_nstore *store, enum lm_verdict verdict, size_t *n_out,
                                     struct lm_error *err) LM_MUST_USE;
 
+/* Conflicts that the hub keeps open: a group was set on two sides, one value stands until a person
+ * sets it again. Counted by record. */
+enum lm_status lm_nstore_count_conflicts(struct lm_nstore *store, size_t *n_out,
+                                         struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_nstore_conflict_records(struct lm_nstore *store, size_t max,
+                                          void (*visit)(void *arg, const char *id,
+                                                        const char *type),
+                                          void *arg, struct lm_error *err) LM_MUST_USE;
+bool lm_nstore_in_conflict(struct lm_nstore *store, const char *id, const char *group);
+/* Appends {hlc, groups, fields, stands, user, at, station, values} of each version; without user
+ * and values while they are not known here (lm_nstore_past_want). */
+enum lm_status lm_nstore_conflicts_of(struct lm_nstore *store, const struct lm_record *rec,
+                                      json_t *rows, struct lm_error *err) LM_MUST_USE;
 /* Records with changes that the hub has not acked: how many, who made the newest and when by this
  * PC's HLC; the newest first, at most max. */
 enum lm_status lm_nstore_pending_records(struct lm_nstore *store, size_t max,

@@ -83,6 +83,51 @@ static enum lm_status add_verdicts(struct page *p, enum lm_query query, const ch
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
+/* Which versions are in an open conflict, and about which groups: who wrote what is in the past of
+ * the record (HISTORY), which a node asks for when somebody looks. */
+static enum lm_status add_siblings(struct page *p, const char *id, struct lm_feed_entry *e)
+{
+    struct sqlite3_stmt *stmt;
+    enum lm_status status;
+
+    if (p->store->state.n_conflicts == 0) {
+        return LM_OK;
+    }
+    stmt = lm_query(p->store, LM_Q_CONFLICT_OF, p->err);
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_id(stmt, 1, id);
+    while ((status = lm_query_step(p->store, stmt, p->err)) == LM_OK) {
+        struct lm_feed_verdict *v;
+
+        if (e->n_verdicts == VERDICTS_MAX) {
+            continue;
+        }
+        if (!e->verdicts) {
+            e->verdicts = lm_arena_alloc(p->arena, VERDICTS_MAX * sizeof *e->verdicts);
+        }
+        if (!e->verdicts) {
+            status = LM_ERR_MEMORY;
+            break;
+        }
+        v = &e->verdicts[e->n_verdicts++];
+        *v = (struct lm_feed_verdict){.hlc = (uint64_t)sqlite3_column_int64(stmt, 0),
+                                      .verdict = LM_V_CONCURRENT,
+                                      .code = "sibling",
+                                      .field = keep(p, stmt, 1),
+                                      .zh = "",
+                                      .en = ""};
+        p->bytes += ENTRY_OVERHEAD;
+        if (!v->field) {
+            status = LM_ERR_MEMORY;
+            break;
+        }
+    }
+    (void)sqlite3_reset(stmt);
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
 static bool all_own(const struct lm_record *rec, uint64_t replica)
 {
     for (size_t g = 0; g < rec->type->n_groups; g++) {
@@ -145,7 +190,11 @@ static enum lm_status make_entry(struct page *p, const struct row *row, bool wan
     if (status != LM_OK && status != LM_ERR_NOT_FOUND) {
         return status;
     }
-    status = add_verdicts(p, LM_Q_RETURN_OF, row->id, e);
+    /* Before the others: a node keeps one verdict of a change, the last. */
+    status = rec && lm_in_scope(rec, p->replica->station) ? add_siblings(p, row->id, e) : LM_OK;
+    if (status == LM_OK) {
+        status = add_verdicts(p, LM_Q_RETURN_OF, row->id, e);
+    }
     if (status == LM_OK) {
         status = add_verdicts(p, LM_Q_HELD_OF, row->id, e);
     }

@@ -119,6 +119,10 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
     [LM_Q_REDRIVE_LIST] = "SELECT waits_for FROM redrive LIMIT 1000",
 
     [LM_Q_CONFLICT_OPEN] = "SELECT pos, grp FROM conflicts WHERE record = ?1 AND open = 1",
+    [LM_Q_CONFLICT_OF] =
+        "SELECT s.hlc, group_concat(DISTINCT s.grp) FROM conflicts AS c JOIN siblings AS s ON "
+        "s.pos = "
+        "c.pos AND s.grp = c.grp WHERE c.record = ?1 AND c.open = 1 GROUP BY s.hlc ORDER BY s.hlc",
     [LM_Q_CONFLICT_ADD] =
         "INSERT INTO conflicts(pos, record, type, grp, at_ms, open) VALUES(?1,?2,?3,?4,?5,1)"
         " ON CONFLICT(pos, grp) DO NOTHING",

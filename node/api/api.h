@@ -94,6 +94,7 @@ enum lm_status lm_api_history(struct lm_api_call *call);
 enum lm_status lm_api_history_fetch(struct lm_api_call *call);
 enum lm_status lm_api_related(struct lm_api_call *call);
 enum lm_status lm_api_returned(struct lm_api_call *call);
+enum lm_status lm_api_conflicts(struct lm_api_call *call);
 enum lm_status lm_api_pending(struct lm_api_call *call);
 enum lm_status lm_api_search(struct lm_api_call *call);
 enum lm_status lm_api_drafts(struct lm_api_call *call);

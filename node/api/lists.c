@@ -409,6 +409,20 @@ enum lm_status lm_api_returned(struct lm_api_call *call)
     return answer_rows(call, st, rows);
 }
 
+static void add_conflict(void *arg, const char *id, const char *type)
+{
+    (void)json_array_append_new(arg, json_pack("{s:s,s:s}", "id", id, "type", type));
+}
+
+enum lm_status lm_api_conflicts(struct lm_api_call *call)
+{
+    json_t *rows = json_array();
+    enum lm_status st = lm_nstore_conflict_records(call->api->store, LM_API_ROWS_MAX, add_conflict,
+                                                   rows, &call->err);
+
+    return answer_rows(call, st, rows);
+}
+
 static bool add_pending(void *arg, const char *id, const char *type, uint64_t n, const char *user,
                         int64_t at_ms)
 {

@@ -121,6 +121,15 @@ static enum lm_status answer_record(struct lm_api_call *call, const char *id)
         call->answer = lm_api_record(call->api, &me, rec);
         st = call->answer ? LM_OK : lm_api_no_memory(call);
     }
+    if (st == LM_OK) {
+        json_t *conflicts = json_array();
+
+        st = lm_nstore_conflicts_of(call->api->store, rec, conflicts, &call->err);
+        if (json_array_size(conflicts) > 0) {
+            (void)json_object_set(call->answer, "conflicts", conflicts);
+        }
+        json_decref(conflicts);
+    }
     lm_arena_free(&arena);
     return st;
 }

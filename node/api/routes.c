@@ -32,6 +32,7 @@ const struct lm_api_route lm_api_routes[] = {
     {"GET", V "search", LM_API_USER, lm_api_search},
     {"GET", V "pending", LM_API_USER, lm_api_pending},
     {"GET", V "returned", LM_API_USER, lm_api_returned},
+    {"GET", V "conflicts", LM_API_USER, lm_api_conflicts},
     {"GET", V "types/{type}/records", LM_API_USER, lm_api_list},
     {"POST", V "types/{type}/records", LM_API_USER, lm_api_create},
     {"POST", V "types/{type}/batches", LM_API_USER, lm_api_batch},

@@ -21,7 +21,7 @@ enum lm_status lm_api_status_json(struct lm_nstore *store, json_t **out, struct 
         st = lm_nstore_count_open(store, LM_V_HELD, &held, err);
     }
     if (st == LM_OK) {
-        st = lm_nstore_count_open(store, LM_V_CONCURRENT, &conflicts, err);
+        st = lm_nstore_count_conflicts(store, &conflicts, err);
     }
     if (st == LM_OK && !(*out = lm_node_status_json(&me, returned, held, conflicts))) {
         st = lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");

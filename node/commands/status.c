@@ -111,7 +111,7 @@ int lm_node_cmd_status(struct lm_node *node, struct lm_cli *cli)
         st = lm_nstore_count_open(node->store, LM_V_HELD, &held, &err);
     }
     if (st == LM_OK) {
-        st = lm_nstore_count_open(node->store, LM_V_CONCURRENT, &conflicts, &err);
+        st = lm_nstore_count_conflicts(node->store, &conflicts, &err);
     }
     if (st == LM_OK) {
         st = lm_nstore_hub_catalog(node->store, &hub, &err);

@@ -338,6 +338,20 @@ const char *const ns_sql[NS_COUNT] = {
                         "WHERE open = 1 AND verdict = 5"
                         " ORDER BY hlc",
     [NS_VERDICT_COUNT] = "SELECT count(*) FROM verdicts WHERE open = 1 AND verdict = ?1",
+    [NS_CONFLICT_COUNT] =
+        "SELECT count(DISTINCT record) FROM verdicts WHERE open = 1 AND verdict = 2",
+    [NS_CONFLICT_RECORDS] = "SELECT record, min(type) FROM verdicts WHERE open = 1 AND verdict = 2 "
+                            "GROUP BY record ORDER BY max(hlc) DESC LIMIT ?1",
+    [NS_CONFLICT_GROUPS] =
+        "SELECT field FROM verdicts WHERE record = ?1 AND open = 1 AND verdict = 2",
+    [NS_CONFLICT_OF] =
+        "SELECT v.hlc, v.field, coalesce((SELECT o.body FROM outbox AS o WHERE o.record = ?1 AND "
+        "o.hlc = v.hlc LIMIT 1), (SELECT p.body FROM past AS p WHERE p.record = ?1 AND p.hlc = "
+        "v.hlc AND p.of = 0 LIMIT 1)), (SELECT p.at_ms FROM past AS p WHERE p.record = ?1 AND "
+        "p.hlc "
+        "= v.hlc AND p.of = 0 LIMIT 1), (SELECT p.station FROM past AS p WHERE p.record = ?1 AND "
+        "p.hlc = v.hlc AND p.of = 0 LIMIT 1) FROM verdicts AS v WHERE v.record = ?1 AND v.open = 1 "
+        "AND v.verdict = 2 ORDER BY v.hlc",
     [NS_VERDICT_DROP] = "UPDATE verdicts SET open = 0 WHERE record = ?1",
     [NS_SAVED] = "SELECT id, hash FROM saves WHERE key = ?1",
     [NS_SAVE_KEY] = "INSERT INTO saves(key, id, hash) VALUES(?1, ?2, ?3)",

@@ -193,6 +193,25 @@ class Conflicts(Case):
         self.assertIn("concurrent", verdicts)
         hub.verify()
 
+    def decide_at_village(self, stands):
+        town, hub, node, made = self.concurrent()
+        siblings = hub.rows("conflicts")[0]["siblings"]
+        self.assertEqual(node.json("status")["conflicts"], 1)
+        chosen = next(s for s in siblings if s["stands"] == stands)["value"]["item_count"]
+        node.add([{"id": made, "fields": {"item_count": chosen}}])
+        node.sync()
+        self.assertEqual(hub.rows("conflicts"), [])
+        self.assertEqual(hub.rows("records", "consultation")[0]["fields"]["item_count"], chosen)
+        node.sync()
+        self.assertEqual(node.json("status")["conflicts"], 0)
+        hub.verify()
+
+    def test_the_village_keeps_what_stands(self):
+        self.decide_at_village(stands=True)
+
+    def test_the_village_takes_the_other(self):
+        self.decide_at_village(stands=False)
+
     def test_resolve_says_what_is_wrong(self):
         town, hub, node, made = self.concurrent()
         conflict = hub.rows("conflicts")[0]

@@ -209,6 +209,27 @@ test('what the town did to a record is fetched into its history', async () => {
   assert.ok((await page.locator('.history li').count()) > before, 'the town sent it back: a change of its own');
 });
 
+test('both sides changed it: who wrote what, and one is chosen', async () => {
+  const [one] = rows('consultation');
+  await town.restartHub(() => {
+    town.hub.add([{ id: one.id, fields: { item_count: 30 } }]);
+    node.add([{ id: one.id, fields: { item_count: 20 } }]);
+  });
+  node.run(['sync']);
+  await page.goto(`${url}#/`);
+  await page.click('text=1 条两边都改过');
+  await page.click('.plain-list a');
+  await page.waitForFunction(() => document.querySelectorAll('.conflict .version button').length === 2);
+  const words = await page.textContent('.conflict');
+  assert.ok(/20/.test(words) && /30/.test(words) && words.includes('现在用的'), words);
+  if (process.env.LASTMILE_SHOTS) await page.screenshot({ path: join(process.env.LASTMILE_SHOTS, 'conflict.png'), fullPage: true });
+  const other = await page.textContent('.conflict .version:not(.stands) dd');
+  await page.click('.conflict button:has-text("改用这个")');
+  await page.waitForFunction(() => !document.querySelector('.conflict'));
+  assert.equal(String(rows('consultation')[0].fields.item_count), other.trim().replace(/[^0-9]/g, ''));
+  await waitFor(() => town.hub.rows(['conflicts']).length === 0, 'the decision at the hub');
+});
+
 test('two windows on one record: nobody overwrites what he has not seen', async () => {
   const [first] = rows('person');
   const other = await open();

@@ -13,6 +13,17 @@ export interface Issue {
   level: 'warn' | 'refuse';
 }
 
+/** One of the versions that are to be decided between; without user and values while they are not known here. */
+export interface Sibling {
+  hlc: string;
+  fields: string[];
+  stands: boolean;
+  user?: string;
+  at?: string;
+  station?: string;
+  values?: Record<string, unknown>;
+}
+
 export interface RecordRow {
   id: string;
   type: string;
@@ -26,6 +37,7 @@ export interface RecordRow {
   deleted?: boolean;
   invalid?: { code: string; field: string; zh: string; en: string };
   issues?: Issue[];
+  conflicts?: Sibling[];
 }
 
 export class ApiError extends Error {

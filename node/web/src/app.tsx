@@ -10,6 +10,7 @@ import { LockScreen } from '@common/lock';
 import { Door } from './door';
 import { Guide } from './guide';
 import { Home } from './home';
+import { ConflictsPage } from './conflicts';
 import { BinPage, ListPage, PendingPage, ReturnedPage } from './lists';
 import { DAILY, ModelContext, type Session, type Status } from './model';
 import { EditPage, NewPage, RecordPage } from './record';
@@ -146,6 +147,8 @@ function Page(props: { parts: string[] }) {
       return <PendingPage />;
     case 'returned':
       return <ReturnedPage />;
+    case 'conflicts':
+      return <ConflictsPage />;
     case 'bin':
       return <BinPage type={a ?? 'person'} key={a} />;
     case 'settings':

@@ -168,7 +168,7 @@ function Todo() {
         {list.map((d) => (
           <DraftLine key={d.key} draft={d} />
         ))}
-        {!!status?.conflicts && <li>{t('conflictItems', status.conflicts)}</li>}
+        {!!status?.conflicts && <li><a href="#/conflicts">{t('conflictItems', status.conflicts)}</a></li>}
         {!!status?.held && <li>{t('heldItems', status.held)}</li>}
       </ul>
     </section>

@@ -9,6 +9,7 @@ import { Button, Dialog, Note, toast, useData, Waiting } from '@common/ui';
 import { hashQuery } from '@common/route';
 import { maskId } from './home';
 import { Mark, RecordTable } from './lists';
+import { Conflicts } from './conflicts';
 import { Household } from './household';
 import { go, today, useModel } from './model';
 import { Steps } from './steps';
@@ -265,6 +266,7 @@ export function RecordPage(props: { id: string }) {
           <Button onClick={() => history.back()}>{t('back')}</Button>
         </div>
       </div>
+      <Conflicts type={type} record={record} reload={data.reload} />
       {record.invalid && <Note kind="bad">{label({ zh: record.invalid.zh, en: record.invalid.en })}</Note>}
       {typeof record.fields['return_note'] === 'string' && record.state === 'returned' && (
         <Note kind="bad">
