@@ -18,6 +18,9 @@ struct lm_version {
  * whoever builds on a change always finds a higher one; PROTOCOL.md "HLC" says who may pass it. */
 #define LM_HLC_FAR ((uint64_t)1 << 62)
 #define LM_HLC_FAR_STEP 65536 /* and by how much at once */
+/* No HLC comes this far in that way. A hub that says it knows one is not believed: after the last
+ * number there is none, and two changes of one HLC are taken for one. */
+#define LM_HLC_TOP (LM_HLC_FAR + LM_HLC_FAR / 2)
 
 /* The next HLC: above last, above floor (the highest base), and not below the wall clock.
  * wall_ms may be wrong in any way; negative counts as 0, and a clock beyond LM_HLC_FAR says

@@ -175,7 +175,7 @@ enum lm_status lm_nstore_welcome(struct lm_nstore *store, const struct lm_msg_we
     me->incarnation = w->incarnation;
     me->acked = w->acked;
     me->safe_seq = w->safe_seq;
-    me->hlc = w->hlc_known > me->hlc ? w->hlc_known : me->hlc;
+    me->hlc = w->hlc_known > me->hlc && w->hlc_known < LM_HLC_TOP ? w->hlc_known : me->hlc;
     me->offset_known = true;
     me->offset_ms = offset_ms;
     me->last_contact_ms = w->hub_time_ms;

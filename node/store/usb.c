@@ -228,7 +228,7 @@ enum lm_status lm_nstore_usb_welcome(struct lm_nstore *store, const struct lm_ex
         me.acked = w->acked;
         me.safe_seq = w->safe_seq;
     }
-    me.hlc = w->hlc_known > me.hlc ? w->hlc_known : me.hlc;
+    me.hlc = w->hlc_known > me.hlc && w->hlc_known < LM_HLC_TOP ? w->hlc_known : me.hlc;
     learn_clock(&me, w->hub_time_ms, wall_ms);
     st = put_welcome(store, &me, err);
     if (st == LM_OK && (newest || out->resumed)) {

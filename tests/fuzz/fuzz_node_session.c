@@ -368,13 +368,59 @@ static void say_error(struct hub *h)
     say(h, LM_MSG_ERROR);
 }
 
+/* What became of a record, asked for or not; of entries whose bodies are no changes too. */
+static void say_past(struct hub *h)
+{
+    const struct lm_node_session *s = &h->w->link.session;
+    uint8_t how = take(h);
+    struct lm_past items[3];
+    struct lm_msg_past m = {
+        .session = s->session, .after = s->past.after, .done = how & 1, .items = items};
+
+    memcpy(m.id, s->past.id, sizeof m.id);
+    if (how & 2 || !m.id[0]) {
+        some_id(h, m.id);
+    }
+    for (m.n = 0; m.n < (how >> 2) % 4u; m.n++) {
+        items[m.n] = (struct lm_past){.position = m.after + m.n + 1 + (how >> 6),
+                                      .of = how & 16 ? 1 : 0,
+                                      .replica = NW_REPLICA,
+                                      .hlc = number(h),
+                                      .station = "999999101201",
+                                      .user = "x",
+                                      .op = "edit",
+                                      .verdict = (enum lm_verdict)(1 + take(h) % 6),
+                                      .code = "",
+                                      .zh = "",
+                                      .en = "",
+                                      .body = h->at,
+                                      .len = how & 32 ? 0 : (size_t)(h->end - h->at) % 64};
+    }
+    lm_past_pack(&h->out, &m);
+    say(h, LM_MSG_HISTORY);
+}
+
+/* A person wants to see what others did to a record. */
+static void ask_past(struct hub *h)
+{
+    struct lm_error err;
+    char id[40];
+
+    some_id(h, id);
+    (void)!lm_nstore_past_want(h->w->link.store, id, seam_clock.wall_ms, &err);
+    lm_link_hurry(&h->w->link);
+    nw_round(h->w);
+}
+
 static void say_small(struct hub *h)
 {
+    uint8_t what = take(h);
+
     struct lm_msg_news news = {.position = number(h)};
     struct lm_msg_offered offered = {.session = h->w->link.session.session};
     struct lm_msg_readmitted readmitted = {.replica = NW_REPLICA};
 
-    switch (take(h) % 3) {
+    switch (what % 3) {
     case 0:
         lm_news_pack(&h->out, &news);
         say(h, LM_MSG_NEWS);
@@ -385,6 +431,10 @@ static void say_small(struct hub *h)
         say(h, LM_MSG_RECOVER);
         break;
     default:
+        if (what / 3 % 2 == 1) {
+            say_past(h);
+            break;
+        }
         lm_readmitted_pack(&h->out, &readmitted);
         say(h, LM_MSG_READMITTED);
     }
@@ -431,6 +481,10 @@ static void befall(struct hub *h)
         nw_round(h->w);
         break;
     case 3:
+        if (how / 6 % 4 == 1) {
+            ask_past(h);
+            break;
+        }
         lm_link_hurry(&h->w->link);
         nw_round(h->w);
         break;

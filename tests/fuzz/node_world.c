@@ -79,6 +79,7 @@ static void check_sent(struct node_world *w, uint8_t kind, const uint8_t *body, 
         struct lm_msg_compare compare;
         struct lm_msg_ask ask;
         struct lm_msg_offer offer;
+        struct lm_msg_past_ask past;
         struct lm_msg_readmit readmit;
     } m;
     struct lm_error err;
@@ -107,6 +108,9 @@ static void check_sent(struct node_world *w, uint8_t kind, const uint8_t *body, 
         break;
     case LM_MSG_RECOVER:
         LM_CHECK(w->greeted && lm_offer_read(body, n, &arena, &m.offer, &err) == LM_OK);
+        break;
+    case LM_MSG_HISTORY:
+        LM_CHECK(w->greeted && lm_past_ask_read(body, n, &arena, &m.past, &err) == LM_OK);
         break;
     default:
         LM_CHECK(kind == LM_MSG_READMIT &&
@@ -260,7 +264,7 @@ bool nw_hash_at(struct node_world *w, uint64_t seq, struct lm_head *out)
 }
 
 /* What was saved and no hub has claimed is what is shown. */
-static void check_own(struct node_world *w, const struct nw_own *own)
+static void check_own(struct node_world *w, struct nw_own *own)
 {
     const struct lm_type *type = lm_catalog_type(w->store->catalog, "consultation");
     struct lm_record *rec = NULL;
@@ -269,7 +273,8 @@ static void check_own(struct node_world *w, const struct nw_own *own)
     int64_t seq =
         number_of(w, "SELECT seq FROM outbox WHERE branch = ?1 AND hlc = ?2", w->branch, own->hlc);
 
-    if (seq <= 0 || (uint64_t)seq <= w->told_acked) {
+    own->claimed = own->claimed || (seq > 0 && (uint64_t)seq <= w->told_acked);
+    if (seq <= 0 || own->claimed) {
         return;
     }
     lm_arena_init(&arena, 1 << 20);
@@ -386,6 +391,7 @@ void nw_save(struct node_world *w, size_t i, int64_t number)
             w->saves++;
             (void)snprintf(own->id, sizeof own->id, "%s", result.id);
             own->hlc = after.hlc;
+            own->claimed = false;
             own->number = number;
             w->n_own += own == &w->own[w->n_own];
         }

@@ -15,6 +15,7 @@ struct nw_own {
     char id[40];
     uint64_t hlc;   /* of the last save */
     int64_t number; /* item_count as last saved; -1 = deleted */
+    bool claimed; /* a hub had it: should that one go back, it is sent again, whatever shows now */
 };
 
 struct node_world {

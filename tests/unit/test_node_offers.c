@@ -124,10 +124,37 @@ static void test_closed_branches_are_sent_again(void **state)
     nw_check_chain(w);
 }
 
+/* A hub out of its mind says that it knows the last HLC there is: the next saves differ all the
+ * same.
+ */
+static void test_the_last_hlc_is_not_believed(void **state)
+{
+    struct nw *w = *state;
+    struct lm_me me = nw_me(w);
+    struct lm_error err = {0};
+    uint64_t wanted, first;
+    struct lm_msg_welcome m = {.branch = me.branch,
+                               .acked = me.acked,
+                               .incarnation = {1, 7},
+                               .lease = {1, 9},
+                               .head = {.position = 3},
+                               .hlc_known = INT64_MAX - 1,
+                               .hub_time_ms = 1790000000000LL};
+
+    assert_int_equal(lm_nstore_welcome(w->store, &m, 0, false, &me, &wanted, &err), LM_OK);
+    save_one(w);
+    first = nw_me(w).hlc;
+    save_one(w);
+    save_one(w);
+    assert_true(first < LM_HLC_FAR);
+    assert_true(nw_me(w).hlc >= first + 2 && nw_me(w).hlc < LM_HLC_FAR);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_closed_branches_are_sent_again, nw_setup, nw_teardown),
+        cmocka_unit_test_setup_teardown(test_the_last_hlc_is_not_believed, nw_setup, nw_teardown),
         cmocka_unit_test_setup_teardown(test_offered_again_in_every_history, nw_setup, nw_teardown),
     };
 
