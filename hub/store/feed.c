@@ -83,8 +83,19 @@ static enum lm_status add_verdicts(struct page *p, enum lm_query query, const ch
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
+static bool is_told(const struct lm_feed_entry *e, uint64_t hlc)
+{
+    for (size_t i = 0; i < e->n_verdicts; i++) {
+        if (e->verdicts[i].hlc == hlc) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Which versions are in an open conflict, and about which groups: who wrote what is in the past of
- * the record (HISTORY), which a node asks for when somebody looks. */
+ * the record (HISTORY), which a node asks for when somebody looks. After what was sent back or
+ * waits, which must be told: a node keeps one verdict of an HLC, and an entry so many. */
 static enum lm_status add_siblings(struct page *p, const char *id, struct lm_feed_entry *e)
 {
     struct sqlite3_stmt *stmt;
@@ -101,7 +112,7 @@ static enum lm_status add_siblings(struct page *p, const char *id, struct lm_fee
     while ((status = lm_query_step(p->store, stmt, p->err)) == LM_OK) {
         struct lm_feed_verdict *v;
 
-        if (e->n_verdicts == VERDICTS_MAX) {
+        if (e->n_verdicts == VERDICTS_MAX || is_told(e, (uint64_t)sqlite3_column_int64(stmt, 0))) {
             continue;
         }
         if (!e->verdicts) {
@@ -190,13 +201,12 @@ static enum lm_status make_entry(struct page *p, const struct row *row, bool wan
     if (status != LM_OK && status != LM_ERR_NOT_FOUND) {
         return status;
     }
-    /* Before the others: a node keeps one verdict of a change, the last. */
-    status = rec && lm_in_scope(rec, p->replica->station) ? add_siblings(p, row->id, e) : LM_OK;
-    if (status == LM_OK) {
-        status = add_verdicts(p, LM_Q_RETURN_OF, row->id, e);
-    }
+    status = add_verdicts(p, LM_Q_RETURN_OF, row->id, e);
     if (status == LM_OK) {
         status = add_verdicts(p, LM_Q_HELD_OF, row->id, e);
+    }
+    if (status == LM_OK && rec && lm_in_scope(rec, p->replica->station)) {
+        status = add_siblings(p, row->id, e);
     }
     if (status != LM_OK || !rec) {
         return status;
