@@ -284,7 +284,8 @@ const char *const ns_sql[NS_COUNT] = {
     [NS_OUT_HISTORY] =
         "SELECT o.branch, o.seq, o.user, o.body, v.verdict, v.code, v.field, v.zh, v.en, v.open "
         "FROM outbox AS o"
-        " LEFT JOIN verdicts AS v ON v.hlc = o.hlc WHERE o.record = ?1 AND NOT EXISTS (SELECT 1 "
+        " LEFT JOIN verdicts AS v ON v.hlc = o.hlc AND v.record = o.record WHERE o.record = ?1 AND "
+        "NOT EXISTS (SELECT 1 "
         "FROM outbox"
         " AS n WHERE n.record = ?1 AND n.hlc = o.hlc AND n.branch > o.branch) ORDER BY o.hlc",
     [NS_PAST_WANT] =
@@ -318,11 +319,16 @@ const char *const ns_sql[NS_COUNT] = {
     [NS_WANT_DROP] = "DELETE FROM wanted WHERE id = ?1",
     [NS_WANT_LIST] = "SELECT id FROM wanted ORDER BY n LIMIT ?1",
     [NS_WANT_COUNT] = "SELECT count(*) FROM wanted",
-    [NS_VERDICT_PUT] = "INSERT INTO verdicts(hlc, record, type, verdict, code, field, zh, en, open)"
-                       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1) ON CONFLICT(hlc) DO UPDATE SET "
-                       "verdict = excluded.verdict,"
-                       " code = excluded.code, field = excluded.field, zh = excluded.zh, en = "
-                       "excluded.en, open = 1",
+    /* Two PCs may use one HLC. What became of this PC's change is kept before the versions of a
+     * conflict (verdict 2), which may be another's. */
+    [NS_VERDICT_PUT] =
+        "INSERT INTO verdicts(hlc, record, type, verdict, code, field, zh, en, open)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1) ON CONFLICT(hlc) DO UPDATE SET "
+        "record = excluded.record, type = excluded.type, verdict = excluded.verdict,"
+        " code = excluded.code, field = excluded.field, zh = excluded.zh, en = excluded.en, open = "
+        "1"
+        " WHERE excluded.verdict <> 2 OR verdicts.open = 0 OR (verdicts.verdict = 2 AND "
+        "verdicts.record = excluded.record)",
     [NS_VERDICT_HINT] =
         "INSERT INTO verdicts(hlc, record, type, verdict, code, field, zh, en, open)"
         " VALUES(?1, ?2, ?3, ?4, ?5, '', '', '', 1) ON CONFLICT(hlc) DO NOTHING",
