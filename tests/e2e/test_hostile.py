@@ -580,6 +580,26 @@ class Hostile(Case):
         body = c.expect(adversary.BODIES)[1]
         self.assertEqual([(e[0], e[4]) for e in body[8]], [(2, None)])
 
+    def test_history_of_anothers_record(self):
+        """P11, P12: nothing of the past of a record that the station does not see; questions out of range are refused, many do not stop the others"""
+        made = self.node.add_ids([person()])[0]
+        self.node.sync()
+        c = self.client(2)
+        for asked in (uid(made), b"\x01\x93\x2f\x00\x11\x11\x72\x22\x83\x33" + b"\x44" * 6):
+            c.send(11, [c.session, asked, 0, 262144])
+            self.assertEqual(c.expect(11)[1][1:], [asked, 0, True, []])
+        for bad in ([c.session, uid(made), 0, 0], [c.session, uid(made), 0, 262145], [c.session, uid(made), -1, 1], [c.session, None, 0, 1],
+                    [c.session, uid(made), 0], [c.session, uid(made), 1 << 63, 1]):
+            c.send(11, bad)
+            self.assertEqual(c.expect(adversary.ERROR)[1][0], "malformed", bad)
+        c.send(11, [c.session ^ 1, uid(made), 0, 1])
+        self.assertEqual(c.expect(adversary.ERROR)[1][0], "hello_first")
+        for _ in range(3000):
+            c.send_frames(bytes([11]), pack([c.session, uid(made), 0, 262144]))
+        made = self.node.add_ids([consultation()])[0]
+        self.node.sync(timeout_s=30)
+        self.assertEqual(len(self.hub.rows("history", made)), 1)
+
     def test_compare(self):
         """P11, P12: digests are of one's own scope only; questions out of range are refused; thousands of them do not stop the others"""
         made = self.node.add_ids([person()])[0]
