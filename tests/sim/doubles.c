@@ -31,6 +31,13 @@ struct pair {
     char id[2][40];
 };
 
+static struct pair merged; /* the last one */
+
+void sim_doubles_reset(void)
+{
+    memset(&merged, 0, sizeof merged);
+}
+
 static bool take_pair(void *arg, const json_t *row)
 {
     struct pair *p = arg;
@@ -45,7 +52,6 @@ static bool take_pair(void *arg, const json_t *row)
 
 void sim_doubles_act(void)
 {
-    static struct pair merged;
     struct pair p = {{"", ""}};
     struct lm_act_result out;
     struct lm_error err = {0};

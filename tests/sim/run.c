@@ -291,6 +291,7 @@ bool sim_run(const struct sim_plan *plan, bool trace, uint64_t *digest_out, char
     sim_ledger_reset();
     sim_usb_reset();
     sim_hostile_reset();
+    sim_doubles_reset();
     /* The templates are made in the first run of a process: from a seed of their own, and without
      * the mistake. */
     (void)lm_break_choose("none");

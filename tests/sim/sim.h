@@ -208,6 +208,7 @@ void sim_user_act(void);
 json_t *sim_person(int station, const char *name, const char *household); /* valid; new reference */
 /* doubles.c */
 json_t *sim_double_fields(json_t *person); /* somebody who may be registered elsewhere too */
+void sim_doubles_reset(void);
 void sim_doubles_act(void);
 /* An act of town staff, with all that follows from it. id_out: of the record. */
 bool sim_staff_act(const struct lm_act *what, char id_out[40]);
