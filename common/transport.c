@@ -58,6 +58,7 @@ struct lm_dealer {
     bool tcp_up;  /* a TCP connection is there */
     bool greeted; /* its handshake has come to an end, either way */
     const char *state;
+    uint32_t connections; /* handshakes that succeeded */
     struct holder held;
 };
 
@@ -588,6 +589,7 @@ static void judge_event(struct lm_dealer *dealer, unsigned event, unsigned value
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
         dealer->greeted = true;
         dealer->state = "connected";
+        dealer->connections++;
         break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         dealer->greeted = true;
@@ -666,6 +668,12 @@ const char *lm_dealer_state(struct lm_dealer *dealer)
 {
     drain_monitor(dealer);
     return dealer->state;
+}
+
+uint32_t lm_dealer_connections(struct lm_dealer *dealer)
+{
+    drain_monitor(dealer);
+    return dealer->connections;
 }
 
 void lm_dealer_close(struct lm_dealer **dealer)

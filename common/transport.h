@@ -80,6 +80,9 @@ enum lm_status lm_dealer_wait(struct lm_dealer *dealer, const int *fds, size_t n
 /* What the socket's monitor saw last: "connecting", "connected", "refused by the hub (unknown or
  * revoked key)", "not a Lastmile hub", "wrong hub key", "unreachable". Never NULL. */
 const char *lm_dealer_state(struct lm_dealer *dealer);
+/* How many connections with the hub this socket has made: above 1, an earlier one was torn and
+ * libzmq made another by itself. The hub takes it for a stranger's until it greets. */
+uint32_t lm_dealer_connections(struct lm_dealer *dealer);
 void lm_dealer_close(struct lm_dealer **dealer);
 
 bool lm_key_to_z85(const uint8_t key[LM_KEY_BYTES], char out[LM_KEY_Z85]);

@@ -631,6 +631,7 @@ static void open_socket(struct lm_link *link)
     const struct lm_node_event ev = {.kind = LM_NE_CONNECTED};
 
     link->open_at_ms = -1;
+    link->connection = 1;
     lm_dealer_close(&link->dealer);
     if (begin_readmit(link)) {
         return;
@@ -642,6 +643,21 @@ static void open_socket(struct lm_link *link)
         return;
     }
     lm_link_give(link, &ev);
+}
+
+/* libzmq connects again by itself when a line was torn. To the hub that is another peer: what it
+ * says without a HELLO is left unread, and looks like a second installation's. */
+static void greet_again(struct lm_link *link)
+{
+    const struct lm_node_event ev = {.kind = LM_NE_CONNECTED};
+    uint32_t now = link->dealer ? lm_dealer_connections(link->dealer) : 0;
+
+    if (now > link->connection && link->readmit_until_ms < 0 &&
+        (link->session.state == LM_NS_HELLO || link->session.state == LM_NS_LIVE)) {
+        lm_log(LM_LOG_INFO, "link", "the line was torn and is there again: greeting");
+        link->connection = now;
+        lm_link_give(link, &ev);
+    }
 }
 
 static void receive(struct lm_link *link)
@@ -750,6 +766,7 @@ void lm_link_round(struct lm_link *link, const int *fds, size_t n_fds, bool *rea
     } else {
         wait_fds(fds, n_fds, ready, wait_ms);
     }
+    greet_again(link);
     receive(link);
     now = now_ms();
     if (link->readmit_until_ms >= 0) {

@@ -19,6 +19,7 @@ struct lm_link {
     const struct lm_node_key *key; /* borrowed */
     struct lm_context *context;
     struct lm_dealer *dealer; /* NULL between two sockets */
+    uint32_t connection;      /* of the dealer, on which the session greeted */
     struct lm_node_session session;
     struct lm_node_effects fx;
     struct lm_arena arena;  /* of the message at hand */

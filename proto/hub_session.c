@@ -144,9 +144,10 @@ static void news(struct lm_hs_step *st)
 }
 
 /* A message of a peer that is not the one who said HELLO last. A node that made a new socket never
- * uses the old one again, so what is not merely late comes from a second installation that is
- * alive. Which of the two came second can't be told when both showed the same lease: the one that
- * greeted last is served. */
+ * uses the old one again, so what is not merely late comes from a node whose line was torn and that
+ * did not notice: it is asked to greet. Who goes on without is a second installation. Which of the
+ * two came second can't be told when both showed the same lease: the one that greeted last is
+ * served. */
 static void take_stray(struct lm_hs_step *st)
 {
     struct lm_hub_session *s = st->s;
@@ -160,6 +161,7 @@ static void take_stray(struct lm_hs_step *st)
     if (s->stray_peer != peer) {
         s->stray_peer = peer;
         s->stray_ms = mono_ms;
+        lm_hs_error(st, "hello_first", "another connection greeted since: say HELLO", 1);
     } else if (mono_ms - s->stray_ms >= LM_HUB_STRAY_AGAIN_MS) {
         lm_hs_clone(st, (struct lm_lease){0});
     }

@@ -6,6 +6,7 @@ import threading
 import zmq
 
 from harness import Case, Hub, Town, TOWN_CODE, consultation, village_code, wait_for
+from proxy import Proxy
 
 
 class Portal:
@@ -48,6 +49,25 @@ class Network(Case):
         town.v[1].sync()
         return town, town.hub, town.v[1]
 
+    def test_a_torn_line_is_greeted_again(self):
+        """libzmq makes a torn line again without a word; the node greets on it at once, and nobody is called a second installation (P8)"""
+        town = Town(self, enrol=False)
+        proxy = Proxy(town.hub.port)
+        self.addCleanup(proxy.close)
+        node, kit = town.new_node(1, "one"), self.work / "kit"
+        town.hub.run("enrol", town.code(1), "--out", kit, "--endpoint", f"tcp://127.0.0.1:{proxy.port}")
+        node.enrol(kit)
+        node.serve()
+        for turn in range(3):
+            node.add_ids([consultation()])
+            wait_for(lambda: node.status()["pending"] == 0, "the save to be acked")
+            proxy.cut()
+            node.add_ids([consultation()])
+            wait_for(lambda: node.status()["pending"] == 0, "the save to be acked over the new line", 40)
+            self.assertEqual(node.server.stderr().count("the line was torn and is there again"), turn + 1)
+        self.assertNotIn("earlier connection", town.hub.server.stderr())
+        self.assertEqual(town.hub.status()["alarms"], [])
+
     def test_not_reachable_then_reachable(self):
         """Offline for a while: sync says so, saves go on, serve finds the hub by itself"""
         town, hub, node = self.start()
@@ -69,7 +89,7 @@ class Network(Case):
         portal = Portal(hub.port)
         try:
             node.serve()
-            made = node.add_ids([consultation()])
+            node.add_ids([consultation()])
             wait_for(lambda: portal.seen >= 2, "the node to try the portal", 60)
             self.cli_refused(node.run("sync", "--timeout", "3", check=False))
             self.assertEqual(node.status()["pending"], 1)

@@ -393,6 +393,22 @@ static void check_revoked(void)
     }
 }
 
+/* Nobody runs a copy: an alarm that calls a town's people together for nothing is not read again.
+ */
+static void check_alarms(sqlite3 *hub)
+{
+    sqlite3_stmt *q = NULL;
+
+    if (sqlite3_prepare_v2(hub, "SELECT replica FROM alarms WHERE kind = 'clone'", -1, &q, NULL) !=
+        SQLITE_OK) {
+        sim_fail("sim", "the hub's replicas cannot be read: %s", sqlite3_errmsg(hub));
+    } else if (sqlite3_step(q) == SQLITE_ROW) {
+        sim_fail("P8 a clone is shown", "replica %lld is called one, and is not",
+                 (long long)sqlite3_column_int64(q, 0));
+    }
+    (void)sqlite3_finalize(q);
+}
+
 void sim_check_end(void)
 {
     sqlite3 *hub = open_raw(sim->hub.dir.path, "hub.db");
@@ -413,6 +429,7 @@ void sim_check_end(void)
         }
     }
     check_revoked();
+    check_alarms(hub);
     check_saves(hub);
     sim_check_given_back(hub);
     for (int i = 0; i < sim->n_nodes && !sim->failure[0]; i++) {

@@ -28,6 +28,7 @@ struct lm_dealer {
     uint8_t *held;
     bool open;     /* connected and let in */
     uint32_t line; /* number of the connection; a new one for every connection */
+    uint32_t connections;
     char user_id[41];
     const char *state;
     uint32_t asked; /* most that one page may hold, by the last PULLs: the greater of two */
@@ -132,6 +133,7 @@ static void try_connect(struct lm_dealer *d)
     }
     d->open = true;
     d->line = ++lines;
+    d->connections++;
     d->state = "connected";
 }
 
@@ -480,6 +482,11 @@ enum lm_status lm_dealer_wait(struct lm_dealer *dealer, const int *fds, size_t n
 const char *lm_dealer_state(struct lm_dealer *dealer)
 {
     return dealer->state;
+}
+
+uint32_t lm_dealer_connections(struct lm_dealer *dealer)
+{
+    return dealer->connections;
 }
 
 void lm_dealer_close(struct lm_dealer **dealer)

@@ -869,6 +869,35 @@ static void test_late_hello_of_the_session(void **state)
     world_free(w);
 }
 
+/* P8: a line that was torn and made again by the transport: its node is asked to greet. Only who
+ * goes on without is a second installation. */
+static void test_torn_line_is_asked_to_greet(void **state)
+{
+    struct world *w = world_new(1);
+    struct lm_msg_error m;
+    struct lm_buf empty;
+
+    (void)state;
+    lm_buf_init(&empty, 10);
+    hello_from(w, 1, 1, (struct lm_lease){0, 0}, false);
+    hub_only(w, LM_HE_HELLO_STORED);
+    w->now_ms += LM_HUB_STRAY_MS - 1;
+    hub_give(w, 2, LM_MSG_PULL, &empty);
+    assert_false(hub_did(w, LM_HX_SEND)); /* may be late */
+    w->now_ms += 1;
+    hub_give(w, 2, LM_MSG_PULL, &empty);
+    assert_string_equal(hub_error(w, &m), "hello_first");
+    assert_false(hub_did(w, LM_HX_CLONE));
+    w->now_ms += LM_HUB_STRAY_AGAIN_MS - 1;
+    hub_give(w, 2, LM_MSG_PULL, &empty);
+    assert_false(hub_did(w, LM_HX_SEND));
+    w->now_ms += 1;
+    hub_give(w, 2, LM_MSG_PULL, &empty);
+    assert_string_equal(hub_error(w, &m), "clone");
+    assert_true(hub_did(w, LM_HX_CLONE));
+    world_free(w);
+}
+
 static void test_gap_is_answered_at_once(void **state)
 {
     struct world *w = world_new(1);
@@ -1350,6 +1379,7 @@ int main(void)
         cmocka_unit_test(test_who_may_say_hello),
         cmocka_unit_test(test_older_lease_and_the_holder),
         cmocka_unit_test(test_late_hello_of_the_session),
+        cmocka_unit_test(test_torn_line_is_asked_to_greet),
         cmocka_unit_test(test_gap_is_answered_at_once),
         cmocka_unit_test(test_news_once),
         cmocka_unit_test(test_rival_hub_is_told),
