@@ -72,14 +72,17 @@ async function failure(reply: Response): Promise<ApiError> {
   return new ApiError(reply.status, error.code, error.field, issueText(error), document?.issues, document?.present, document?.rows);
 }
 
-export async function api<T>(method: string, path: string, body?: unknown): Promise<T> {
+/** keepalive: carried out even when the window is closed meanwhile (64 KiB at most). */
+export async function api<T>(method: string, path: string, body?: unknown, keepalive = false): Promise<T> {
   let reply: Response;
   try {
+    const sent = method === 'GET' ? undefined : JSON.stringify(body ?? {});
     reply = await fetch(`${BASE}${path}`, {
       method,
+      keepalive: keepalive && (sent?.length ?? 0) < 16384, // at most 3 bytes a character, and others may be on their way
       credentials: 'same-origin',
       headers: method === 'GET' ? {} : { 'Content-Type': 'application/json' },
-      body: method === 'GET' ? undefined : JSON.stringify(body ?? {}),
+      body: sent,
     });
   } catch {
     gone = true;

@@ -3,12 +3,12 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { ApiError, api, get, issueText, uuid7, type Issue, type RecordRow } from './api';
 import { fieldLabel, stateText, valueText, type Catalog, type Field, type RecordType } from './catalog';
+import { useDraft } from './draft';
 import { FieldInput } from './fields';
 import { t, timeText } from './i18n';
 import { Button, Dialog, enterGoesOn, Note } from './ui';
 
 const CHECK_MS = 350;
-const DRAFT_MS = 1500;
 
 interface Draft {
   id: string;
@@ -102,7 +102,6 @@ export function RecordForm(props: FormProps) {
   const [more, setMore] = useState(false);
   const [late, setLate] = useState<{ present: RecordRow; names: string[] } | null>(null);
   const dirty = useRef(false);
-  const gone = useRef(false); // saved or given up: no draft comes after
   const form = useRef<HTMLFormElement>(null);
 
   const entered = useMemo(
@@ -162,18 +161,7 @@ export function RecordForm(props: FormProps) {
     };
   }, [fields]);
 
-  // Kept on disk while somebody types.
-  useEffect(() => {
-    if (!dirty.current || gone.current) return undefined;
-    const timer = setTimeout(() => {
-      if (gone.current) return;
-      api('PUT', `drafts/${encodeURIComponent(key)}`, { id, fields, was, labels: {} }).then(
-        () => setDraftAt(new Date().toTimeString().slice(0, 8)),
-        () => undefined,
-      );
-    }, DRAFT_MS);
-    return () => clearTimeout(timer);
-  }, [fields]);
+  const keeper = useDraft(`drafts/${encodeURIComponent(key)}`, { id, fields, was, labels: {} }, dirty, () => setDraftAt(new Date().toTimeString().slice(0, 8)));
 
   const put = (name: string, value: unknown) => {
     dirty.current = true;
@@ -190,11 +178,6 @@ export function RecordForm(props: FormProps) {
   const must = entered.filter(isMust);
   const may = entered.filter((f) => !isMust(f));
   const nowhere = (checked?.issues ?? []).filter((i) => tried && !entered.some((f) => f.name === nameOf(i.field)));
-
-  const giveUpDraft = () => {
-    gone.current = true;
-    return api('DELETE', `drafts/${encodeURIComponent(key)}`).catch(() => undefined);
-  };
 
   const focusFirst = (issues: Issue[]) => {
     const first = entered.find((f) => issues.some((i) => i.level === 'refuse' && nameOf(i.field) === f.name));
@@ -219,7 +202,7 @@ export function RecordForm(props: FormProps) {
       const saved = record
         ? await api<RecordRow>('PATCH', `records/${record.id}`, { fields: body, was: to ? { ...seen, state: record.state } : seen })
         : await api<RecordRow>('POST', `types/${type.name}/records`, { id, fields: body });
-      await giveUpDraft();
+      await keeper.end();
       const before = Object.fromEntries(Object.keys(values).map((name) => [name, seen[name] ?? null]));
       props.onSaved(saved, to ? null : before);
     } catch (e) {
@@ -311,8 +294,8 @@ export function RecordForm(props: FormProps) {
           {t('draftFound', found)}{' '}
           <Button
             onClick={() => {
-              void giveUpDraft().then(() => {
-                gone.current = false;
+              void keeper.end().then(() => {
+                keeper.again();
                 dirty.current = false;
                 setFound('');
                 setId(record?.id ?? uuid7());

@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, ApiError, get, issueText, uuid7, type Issue, type RecordRow } from '@common/api';
 import { codeText, fieldLabel, typeOf } from '@common/catalog';
+import { useDraft } from '@common/draft';
 import { FieldInput } from '@common/fields';
 import { label, t, timeText } from '@common/i18n';
 import { hashQuery } from '@common/route';
@@ -12,7 +13,6 @@ import { go, today, useModel } from './model';
 import { toldMany } from './undo';
 
 const MAX = 500; // of the API
-const DRAFT_MS = 1500;
 const DRAFT = 'drafts/batch-visit';
 const LEFT = ['draft', 'moved_out', 'deceased', 'merged', 'cancelled'];
 
@@ -77,13 +77,7 @@ export function BatchPage() {
       () => undefined,
     );
   }, []);
-  useEffect(() => {
-    if (!dirty.current) return undefined;
-    const timer = setTimeout(() => {
-      if (dirty.current) api('PUT', DRAFT, kept).catch(() => undefined);
-    }, DRAFT_MS);
-    return () => clearTimeout(timer);
-  }, [kept]);
+  const keeper = useDraft(DRAFT, kept, dirty);
 
   if (!type) return <p>{t('notFound')}</p>;
   const put = (change: Partial<Kept>) => {
@@ -102,10 +96,6 @@ export function BatchPage() {
   const names = new Map((people.data?.rows ?? []).map((r) => [r.id, text(r, 'name')]));
   const toggle = (id: string, on: boolean) => put({ chosen: on ? [...chosen, id] : chosen.filter((c) => c !== id) });
 
-  const over = async () => {
-    dirty.current = false;
-    await api('DELETE', DRAFT).catch(() => undefined);
-  };
   const save = async () => {
     setBusy(true);
     setError('');
@@ -115,7 +105,7 @@ export function BatchPage() {
       await api('PUT', DRAFT, kept); // with the key under which it is going to be saved
       const records = chosen.map((id) => ({ ...fields, persons: [id] }));
       const done = await api<{ records: { id: string; rev: string }[] }>('POST', 'types/visit/batches', { key: kept.key, records });
-      await over();
+      await keeper.end();
       toldMany(done.records);
       go('/list/visit');
     } catch (e) {
@@ -136,7 +126,8 @@ export function BatchPage() {
     }
   };
   const anew = () => {
-    void over();
+    void keeper.end().then(() => keeper.again());
+    dirty.current = false;
     setKept(fresh());
     setFound('');
     setAgain(false);
