@@ -9,6 +9,7 @@ import { once } from 'node:events';
 
 export const BIN = resolve(process.env.LASTMILE_BIN ?? '.build/release');
 const SLOW = Number(process.env.LASTMILE_SLOW ?? 1);
+const ENV = { ...process.env, ASAN_OPTIONS: 'detect_leaks=0' }; // leaks of commands: tests/e2e/harness.py
 export const TIMEOUT_MS = 20000 * SLOW;
 
 const freePort = () =>
@@ -37,7 +38,7 @@ class Program {
   }
 
   run(args, input = '') {
-    const done = spawnSync(this.bin, [...args, '--data', this.dir, '--user', '测试员'], { input, encoding: 'utf8', maxBuffer: 1 << 26 });
+    const done = spawnSync(this.bin, [...args, '--data', this.dir, '--user', '测试员'], { input, encoding: 'utf8', maxBuffer: 1 << 26, env: ENV });
     if (done.status !== 0) throw new Error(`${args.join(' ')}: exit ${done.status}\n${done.stdout}\n${done.stderr}`);
     return done.stdout;
   }
