@@ -207,7 +207,9 @@ static void do_store_welcome(struct lm_link *link, const struct lm_node_effect *
     ev->stored.cursor = me.cursor;
     ev->stored.wanted = wanted;
     ev->stored.offers = offers;
+    ev->stored.branch = me.branch;
     ev->stored.head = me.head;
+    ev->stored.acked = me.acked;
 }
 
 static void do_apply(struct lm_link *link, const struct lm_node_effect *e)

@@ -136,8 +136,10 @@ struct lm_node_event {
                 cursor;      /* to pull from: unchanged, or set back when hub_went_back was given */
             uint64_t wanted; /* ids in the wanted list */
             bool offers;     /* something is to be offered to a hub that went back */
-            struct lm_head head; /* of the branch, when it has moved: what is sent again to a hub
-                                    that went back; seq 0: it has not */
+            uint64_t branch;      /* another one than WELCOME's: opened for a hub that went back, with
+                                     all that is to be sent again */
+            struct lm_head head;  /* of that branch */
+            struct lm_head acked; /* and its start */
         } stored;
         struct {
             struct lm_cursor cursor; /* the node's cursor now: the page's next, or where it stood

@@ -147,9 +147,6 @@ void lm_ns_go_live(struct lm_ns_step *st)
     s->config.incarnation = w->incarnation;
     s->config.proof = lm_proof_of(w);
     s->config.cursor = st->ev->stored.cursor;
-    if (st->ev->stored.head.seq > s->config.head.seq) {
-        s->config.head = st->ev->stored.head;
-    }
     if (s->went_back) {
         lm_checkpoints_cut(&s->config.checkpoints, w->common);
     }
@@ -165,6 +162,15 @@ void lm_ns_go_live(struct lm_ns_step *st)
             st->now_ms + (int64_t)lm_rand_below(&s->rnd, LM_NODE_INCARNATION_JITTER_MS);
     }
     s->waiting = false;
+    if (st->ev->stored.branch > s->config.branch) {
+        s->config.branch = st->ev->stored.branch;
+        s->config.head = st->ev->stored.head;
+        s->config.acked = st->ev->stored.acked;
+        lm_ns_up_rewind(st);
+        lm_ns_begin_hello(st, s->quiet_until_ms > 0 ? s->quiet_until_ms : st->now_ms);
+        lm_ns_set_status(st, "resync");
+        return;
+    }
     lm_ns_up_begin(st);
     lm_ns_down_begin(st);
     lm_ns_catalog_begin(st);

@@ -121,10 +121,6 @@ if wants simulation; then
     k=$(wc -l <"$work/known")
     grep '^FAIL' "$work/sim" | grep -qvF "$known" || code=0
   fi
-  # Two faults that no seed draws by itself: PCs set back, and messages lost on connections that stand.
-  .build/release/tests/lastmile-sim --seeds 100 --with node-back --with loss --jobs "$jobs" --minutes 2 >"$work/sim.more" 2>&1 || code=1
-  cat "$work/sim.more" >>"$work/sim"
-  s=$((${s:-0} + $(sed -nE 's/^([0-9]+) seeds from 1 in .*/\1/p' "$work/sim.more" | head -1)))
   .build/release/tests/lastmile-sim --first 1 --seeds 10 --jobs 1 --twice >>"$work/sim" 2>&1 || code=1
   f=$(grep '^FAIL' "$work/sim" | { if [ -n "$known" ]; then grep -cvF "$known"; else grep -c .; fi; })
   [ "$code" -eq 0 ] || { cat "$work/sim"; [ "$f" -gt 0 ] || f=1; }

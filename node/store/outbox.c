@@ -169,13 +169,37 @@ static enum lm_status carry_over(struct lm_nstore *store, sqlite3_stmt *from, ui
     return ns_run(store, q, "carry a change over", err);
 }
 
+/* Opens the branch that head is of; what was carried into it is there. */
+static enum lm_status open_branch(struct lm_nstore *store, uint64_t branch,
+                                  const struct lm_head *head, struct lm_me *me,
+                                  struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(store, NS_ME_FORK);
+    uint8_t start[LM_HASH_BYTES];
+    enum lm_status st;
+
+    lm_chain_start(me->replica, branch, start);
+    ns_bind_u64(q, 1, branch);
+    ns_bind_u64(q, 2, head->seq);
+    ns_bind_blob(q, 3, head->hash, sizeof head->hash);
+    ns_bind_blob(q, 4, start, sizeof start);
+    st = ns_run(store, q, "open a branch", err);
+    if (st == LM_OK) {
+        me->branch = branch;
+        me->head = *head;
+        me->acked.seq = 0;
+        memcpy(me->acked.hash, start, sizeof start);
+        me->safe_seq = 0;
+    }
+    return st;
+}
+
 enum lm_status lm_nstore_fork(struct lm_nstore *store, uint64_t branch_min, struct lm_me *me,
                               struct lm_error *err)
 {
     sqlite3_stmt *q;
     struct lm_head head = {0};
-    uint8_t start[LM_HASH_BYTES];
-    uint64_t branch;
+    uint64_t branch, closed = 0;
     enum lm_status st = lm_nstore_begin(store, err);
 
     if (st != LM_OK) {
@@ -185,9 +209,9 @@ enum lm_status lm_nstore_fork(struct lm_nstore *store, uint64_t branch_min, stru
     if (st != LM_OK) {
         goto out;
     }
+    closed = me->branch;
     branch = branch_min > me->branch ? branch_min : me->branch + 1;
-    lm_chain_start(me->replica, branch, start);
-    memcpy(head.hash, start, sizeof start);
+    lm_chain_start(me->replica, branch, head.hash);
     q = ns_stmt(store, NS_OUT_COPY);
     ns_bind_u64(q, 1, me->branch);
     ns_bind_u64(q, 2, LM_BREAK(FORK_DROPS_UNSENT) ? me->head.seq : me->acked.seq);
@@ -201,24 +225,14 @@ enum lm_status lm_nstore_fork(struct lm_nstore *store, uint64_t branch_min, stru
     if (st != LM_ERR_NOT_FOUND) {
         goto out;
     }
-    q = ns_stmt(store, NS_ME_FORK);
-    ns_bind_u64(q, 1, branch);
-    ns_bind_u64(q, 2, head.seq);
-    ns_bind_blob(q, 3, head.hash, sizeof head.hash);
-    ns_bind_blob(q, 4, start, sizeof start);
-    st = ns_run(store, q, "open a branch", err);
+    st = open_branch(store, branch, &head, me, err);
     if (st == LM_OK) {
         st = lm_nstore_commit(store, err);
     }
     if (st == LM_OK) {
         lm_log(LM_LOG_WARN, "store",
-               "branch %" PRIu64 " closed; %" PRIu64 " carries %" PRIu64 " unsent changes",
-               me->branch, branch, head.seq);
-        me->branch = branch;
-        me->head = head;
-        me->acked.seq = 0;
-        memcpy(me->acked.hash, start, sizeof start);
-        me->safe_seq = 0;
+               "branch %" PRIu64 " closed; %" PRIu64 " carries %" PRIu64 " unsent changes", closed,
+               branch, head.seq);
     }
 out:
     lm_nstore_rollback(store);
@@ -228,32 +242,33 @@ out:
 enum lm_status ns_carry_closed(struct lm_nstore *s, struct lm_me *me, struct lm_error *err)
 {
     sqlite3_stmt *q = ns_stmt(s, NS_OUT_CLOSED);
-    struct lm_head head = me->head;
+    struct lm_head head = {0};
     enum lm_status st;
 
     ns_bind_u64(q, 1, me->branch);
-    while ((st = ns_row(s, q, "read the closed branches", err)) == LM_OK) {
-        st = carry_over(s, q, me->branch, &head, err);
+    st = ns_row(s, q, "read the closed branches", err);
+    if (st != LM_OK) {
+        return st == LM_ERR_NOT_FOUND ? LM_OK : st;
+    }
+    ns_done(q);
+    /* In a branch of their own with what is in the open one: a branch's HLCs rise. */
+    lm_chain_start(me->replica, me->branch + 1, head.hash);
+    ns_bind_u64(q, 1, me->branch + 1);
+    while ((st = ns_row(s, q, "read the branches", err)) == LM_OK) {
+        st = carry_over(s, q, me->branch + 1, &head, err);
         if (st != LM_OK) {
             ns_done(q);
             return st;
         }
     }
-    if (st != LM_ERR_NOT_FOUND || head.seq == me->head.seq) {
-        return st == LM_ERR_NOT_FOUND ? LM_OK : st;
+    if (st != LM_ERR_NOT_FOUND) {
+        return st;
     }
     lm_log(LM_LOG_WARN, "store",
-           "%" PRIu64 " changes of closed branches are sent again: the hub went back",
-           head.seq - me->head.seq);
-    q = ns_stmt(s, NS_ME_HEAD);
-    ns_bind_u64(q, 1, head.seq);
-    ns_bind_blob(q, 2, head.hash, sizeof head.hash);
-    ns_bind_u64(q, 3, me->hlc);
-    st = ns_run(s, q, "move the outbox's head", err);
-    if (st == LM_OK) {
-        me->head = head;
-    }
-    return st;
+           "the hub went back: branch %" PRIu64 " carries all %" PRIu64
+           " changes of the branches before it once more",
+           me->branch + 1, head.seq);
+    return open_branch(s, me->branch + 1, &head, me, err);
 }
 
 /* ---- what is under way ---- */

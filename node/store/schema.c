@@ -223,7 +223,7 @@ const char *const ns_sql[NS_COUNT] = {
     [NS_OUT_CLOSED] =
         "SELECT seq, record, type, hlc, user, body FROM outbox AS o WHERE branch < ?1 AND "
         "branch >= (SELECT first_branch FROM me) AND NOT EXISTS (SELECT 1 FROM outbox AS n WHERE "
-        "n.record = o.record AND n.hlc = o.hlc AND n.branch > o.branch) ORDER BY branch, seq",
+        "n.record = o.record AND n.hlc = o.hlc AND n.branch > o.branch) ORDER BY hlc",
     [NS_ME_ADD] =
         "INSERT INTO me VALUES(1, ?1, ?2, ?3, ?4, 1, 0, ?5, 0, ?5, 0, 0, 0, '', 0, 0, 0, 0, 0, "
         "zeroblob(32), 0, x'', x'',"

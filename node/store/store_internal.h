@@ -162,8 +162,9 @@ void ns_set_time(json_t *row, const char *key, int64_t ms);
 /* {field: value} of a change, for people. */
 json_t *ns_fields_json(const struct lm_type *type, const struct lm_value *fields);
 /* What a fork left behind was acked by a hub that has gone back since, and WELCOME tells of the
- * open branch only: all of it goes into the open branch, where it is sent once more. What the hub
- * has comes back as duplicates. In the caller's transaction; me: its head moves. */
+ * open branch only: when a closed one holds anything, a new branch is opened that carries all that
+ * any holds, and it is sent once more. What the hub has comes back as duplicates. In the caller's
+ * transaction; me: its branch, head and acked move. */
 enum lm_status ns_carry_closed(struct lm_nstore *s, struct lm_me *me,
                                struct lm_error *err) LM_MUST_USE;
 enum lm_status ns_offers_keep(struct lm_nstore *s, uint64_t common, const struct lm_me *me,

@@ -173,8 +173,10 @@ enum lm_status lm_nstore_welcome(struct lm_nstore *store, const struct lm_msg_we
     me->proof = lm_proof_of(w);
     me->lease = w->lease;
     me->incarnation = w->incarnation;
-    me->acked = w->acked;
-    me->safe_seq = w->safe_seq;
+    if (me->branch == w->branch) { /* else it was closed just now: acked is the new one's start */
+        me->acked = w->acked;
+        me->safe_seq = w->safe_seq;
+    }
     me->hlc = w->hlc_known > me->hlc && w->hlc_known < LM_HLC_TOP ? w->hlc_known : me->hlc;
     me->offset_known = true;
     me->offset_ms = offset_ms;

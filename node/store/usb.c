@@ -224,6 +224,9 @@ enum lm_status lm_nstore_usb_welcome(struct lm_nstore *store, const struct lm_ex
             me.seen = w->head;
         }
     }
+    if (w->branch != me.branch) {
+        out->fork = fits = false; /* all of it goes into another branch already */
+    }
     if (fits && (newest || w->acked.seq > me.acked.seq)) {
         me.acked = w->acked;
         me.safe_seq = w->safe_seq;

@@ -58,12 +58,12 @@ NOTICED = {
     'want-not-stored': (1, 'loss'),
 }
 
-# Faults with random numbers of their own: a mistake's runs have those only that it names, so that seeds stay what they are.
-OWN = ['doubles', 'burst', 'stranger', 'poison', 'newer', 'moves', 'usb']
+# A mistake's runs have those of these faults only that it names, so that seeds stay what they are.
+OWN = ['doubles', 'burst', 'stranger', 'poison', 'newer', 'moves', 'usb', 'node-back', 'loss']
 
 
 def simulate(options, name, first, seeds, more, force='', stations=0):
-    without = ','.join(fault for fault in OWN if fault not in force.split(','))
+    without = ','.join(fault for fault in OWN if fault not in force.split(',') + more.split(','))
     command = [os.path.join(options.bin, 'tests/lastmile-sim'), '--break', name, '--without', without, '--first', str(first), '--seeds', str(seeds), '--jobs', '1',
                '--stop', *(['--with', more] if more else []), *(['--force', force] if force else []),
                *(['--stations', str(stations)] if stations else [])]

@@ -176,7 +176,7 @@ void sim_check_newer(void)
     lm_arena_init(&arena, ARENA_BYTES);
     for (size_t i = 0; i < n_newer && !sim->failure[0]; i++) {
         const struct newer *n = &newer[i];
-        int verdict = journal_model_verdict(sim->model, n->version.replica, n->version.hlc);
+        int verdict = journal_model_verdict(sim->model, n->id, n->version.replica, n->version.hlc);
         const struct lm_value *value;
         struct lm_record *rec = NULL;
 

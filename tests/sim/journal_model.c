@@ -169,9 +169,10 @@ void journal_model_destroy(struct journal_model **model)
     }
 }
 
-int journal_model_verdict(const struct journal_model *m, uint64_t replica, uint64_t hlc)
+int journal_model_verdict(const struct journal_model *m, const char *record, uint64_t replica,
+                          uint64_t hlc)
 {
-    const struct known *k = find(m, NULL, replica, hlc);
+    const struct known *k = find(m, record, replica, hlc);
 
     return k ? k->verdict : 0;
 }
@@ -886,6 +887,18 @@ bool journal_model_follow(struct journal_model *m, struct lm_store *hub,
     return ok;
 }
 
+/* What waits itself is no base yet. */
+static bool is_there(const struct journal_model *m, uint64_t replica, uint64_t hlc)
+{
+    const struct known *k = find(m, NULL, replica, hlc);
+    const struct wait *w = m->waits;
+
+    while (k && w && w->pos != k->pos) {
+        w = w->next;
+    }
+    return k && !w;
+}
+
 bool journal_model_quiet(struct journal_model *m, struct journal_fault *fault)
 {
     m->fault = fault;
@@ -896,7 +909,7 @@ bool journal_model_quiet(struct journal_model *m, struct journal_fault *fault)
             return wrong(m, "p4", w->pos, "held for %s, which is there", w->key);
         }
         if (sscanf(w->key, "base:%" SCNu64 ":%" SCNu64, &hlc, &replica) == 2 &&
-            find(m, NULL, replica, hlc)) {
+            is_there(m, replica, hlc)) {
             return wrong(m, "p4", w->pos, "held for %s, which is there", w->key);
         }
     }

@@ -40,7 +40,8 @@ bool journal_model_follow(struct journal_model *model, struct lm_store *hub,
 /* At the end, when all was delivered: nothing may wait for what is there. */
 bool journal_model_quiet(struct journal_model *model, struct journal_fault *fault);
 /* Whether the journal that was followed has this change, and with which verdict now (0: no). */
-int journal_model_verdict(const struct journal_model *model, uint64_t replica, uint64_t hlc);
+int journal_model_verdict(const struct journal_model *model, const char *record, uint64_t replica,
+                          uint64_t hlc);
 /* The bytes of a change that had effect or waits; borrowed until the next follow. */
 bool journal_model_body(const struct journal_model *model, const char *record,
                         struct lm_version version, const uint8_t **body_out, size_t *n_out);

@@ -513,7 +513,7 @@ void sim_check_completeness(void)
 
         if (s->excused || (sim->nodes[s->node].by_stick && sim->plan.faults & 1u << F_CLOCK) ||
             s->at_ms >= through_ms || has(never, code) || has(gaps, code) || has(stale, code) ||
-            journal_model_verdict(sim->model, s->replica, s->hlc) != 0) {
+            journal_model_verdict(sim->model, NULL, s->replica, s->hlc) != 0) {
             continue;
         }
         if (lm_store_replica_get(sim->hub.store, s->replica, &row) != LM_OK) {

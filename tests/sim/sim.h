@@ -61,10 +61,8 @@ enum sim_fault {
 };
 extern const char *const sim_fault_names[F_COUNT];
 /* Off unless --with names them: what the programs do not heal yet (seeds.txt has seeds that show
- * it). Loss on a standing connection is nothing that TCP does; what is late from an earlier
- * connection may make the hub call a PC a clone. People who move while the hub goes back: the sum
- * of a scope is wrong for a while. */
-#define SIM_FAULTS_LATER (1u << F_NODE_BACK | 1u << F_LOSS | 1u << F_MOVES)
+ * it). People who move while the hub goes back: the sum of a scope is wrong for a while. */
+#define SIM_FAULTS_LATER (1u << F_MOVES)
 
 struct sim_plan {
     uint64_t seed;

@@ -1,6 +1,8 @@
 /* What a PC sets aside when the hub goes back in time, and when it is offered again (P7). */
 #include "tests/unit/node_world.h"
 
+#include "node/store/store_internal.h"
+
 static void welcome(struct nw *w, uint64_t incarnation, uint64_t head, bool went_back)
 {
     struct lm_me me = nw_me(w);
@@ -97,6 +99,27 @@ static void save_one(struct nw *w)
               "{'on':'2026-01-05','channel':'phone','topic':'policy','item_count':1}", id);
 }
 
+/* The open branch's HLCs rise: the hub refuses others. */
+static void check_order(struct nw *w)
+{
+    struct lm_me me = nw_me(w);
+    sqlite3_stmt *q;
+    int n = -1;
+
+    assert_int_equal(sqlite3_prepare_v2(lm_db_handle(w->store->db),
+                                        "SELECT count(*) FROM outbox AS a JOIN outbox AS b ON "
+                                        "b.branch = a.branch AND b.seq = a.seq + 1 AND "
+                                        "b.hlc <= a.hlc WHERE a.branch = ?1",
+                                        -1, &q, NULL),
+                     SQLITE_OK);
+    (void)sqlite3_bind_int64(q, 1, (sqlite3_int64)me.branch);
+    if (sqlite3_step(q) == SQLITE_ROW) {
+        n = sqlite3_column_int(q, 0);
+    }
+    (void)sqlite3_finalize(q);
+    assert_int_equal(n, 0);
+}
+
 /* What a fork left in the closed branch was acked by a hub that is gone: it is sent once more. */
 static void test_closed_branches_are_sent_again(void **state)
 {
@@ -114,13 +137,20 @@ static void test_closed_branches_are_sent_again(void **state)
     assert_int_equal(me.head.seq, 1);
     welcome(w, 1, 4, false);
     assert_int_equal(nw_me(w).head.seq, 1); /* the hub has the others */
+    save_one(w); /* later than what the hub lacks: a branch's HLCs rise, so all goes anew */
+    me = nw_me(w);
+    assert_int_equal(lm_nstore_set_acked(w->store, me.branch, &me.head, 0, 1, &err), LM_OK);
     welcome(w, 2, 2, true);
-    assert_int_equal(nw_me(w).head.seq, 3);
-    nw_check_chain(w);
-    welcome(w, 3, 2, true);
-    assert_int_equal(nw_me(w).head.seq, 3); /* they are in the open branch now */
-    save_one(w);
+    assert_int_equal(nw_me(w).branch, me.branch + 1);
     assert_int_equal(nw_me(w).head.seq, 4);
+    assert_int_equal(nw_me(w).acked.seq, 0);
+    nw_check_chain(w);
+    check_order(w);
+    welcome(w, 3, 2, true);
+    assert_int_equal(nw_me(w).head.seq, 4); /* they are in the open branch now */
+    assert_int_equal(nw_me(w).branch, me.branch + 1);
+    save_one(w);
+    assert_int_equal(nw_me(w).head.seq, 5);
     nw_check_chain(w);
 }
 
