@@ -281,6 +281,9 @@ static enum lm_status keep_highest(struct restore *r)
                       "seen_hash = CASE WHEN ?2 > seen_pos THEN ?3 ELSE seen_hash END, "
                       "seen_pos = max(seen_pos, ?2), "
                       "inc_random = CASE WHEN ?4 > inc_counter THEN ?5 ELSE inc_random END, "
+                      "proof_pos = CASE WHEN ?4 > inc_counter THEN ?6 ELSE proof_pos END, "
+                      "proof_hash = CASE WHEN ?4 > inc_counter THEN ?7 ELSE proof_hash END, "
+                      "proof_sig = CASE WHEN ?4 > inc_counter THEN ?8 ELSE proof_sig END, "
                       "inc_counter = max(inc_counter, ?4)",
                       &q, r->err);
 
@@ -292,6 +295,9 @@ static enum lm_status keep_highest(struct restore *r)
     ns_bind_blob(q, 3, b->seen.hash, LM_HASH_BYTES);
     ns_bind_u64(q, 4, b->incarnation.counter);
     ns_bind_u64(q, 5, b->incarnation.random);
+    ns_bind_u64(q, 6, b->proof.mark.position); /* signed for its incarnation only */
+    ns_bind_blob(q, 7, b->proof.mark.hash, LM_HASH_BYTES);
+    ns_bind_blob(q, 8, b->proof.signature, sizeof b->proof.signature);
     st = ns_run(r->s, q, "keep what was seen", r->err);
     (void)sqlite3_finalize(q);
     return st;

@@ -393,7 +393,8 @@ const char *const ns_sql[NS_COUNT] = {
     [NS_USB_WELCOME] =
         "UPDATE me SET inc_counter = ?1, inc_random = ?2, acked_seq = ?3, acked_hash = ?4,"
         " safe_seq = ?5, hlc = max(hlc, ?6), seen_pos = ?7, seen_hash = ?8, cursor_pos = ?9,"
-        " cursor_id = ?10, offset_ms = ?11, last_contact_ms = ?12",
+        " cursor_id = ?10, offset_ms = ?11, last_contact_ms = ?12, proof_pos = ?13, proof_hash = ?14,"
+        " proof_sig = ?15",
     [NS_USB_RESTART] = "UPDATE me SET cursor_pos = 0, cursor_id = ''",
     [NS_CATALOG_PUT] = "INSERT OR REPLACE INTO catalogs(number, hash, packed) VALUES(?1, ?2, ?3)",
     [NS_CATALOG_TRIM] = "DELETE FROM catalogs WHERE number <> ?1 AND number NOT IN"

@@ -7,6 +7,7 @@
 #include "node/store/store_internal.h"
 
 #include "common/base/util.h"
+#include "proto/proof.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -152,6 +153,9 @@ static enum lm_status put_welcome(struct lm_nstore *store, const struct lm_me *m
     ns_bind_text(q, 10, me->cursor.id);
     (void)sqlite3_bind_int64(q, 11, me->offset_ms);
     (void)sqlite3_bind_int64(q, 12, me->last_contact_ms);
+    ns_bind_u64(q, 13, me->proof.mark.position);
+    ns_bind_blob(q, 14, me->proof.mark.hash, LM_HASH_BYTES);
+    ns_bind_blob(q, 15, me->proof.signature, sizeof me->proof.signature);
     return ns_run(store, q, "store a reply", err);
 }
 
@@ -217,6 +221,7 @@ enum lm_status lm_nstore_usb_welcome(struct lm_nstore *store, const struct lm_ex
     }
     if (newest) {
         me.incarnation = w->incarnation;
+        me.proof = lm_proof_of(w); /* signed for this incarnation: another's shows nothing */
         if (went_back) {
             me.cursor = (struct lm_cursor){0};
             me.seen = w->head;
