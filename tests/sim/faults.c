@@ -6,10 +6,10 @@
 #define YEAR_MS (365LL * 86400000)
 
 const char *const sim_fault_names[F_COUNT] = {
-    "loss",       "duplicate", "reorder",   "delay",       "partition", "tear",
-    "node-crash", "hub-crash", "disk-full", "clock",       "node-back", "staff",
-    "resolve",    "two-pcs",   "revoke",    "hub-restore", "hub-back",  "doubles",
-    "burst",      "stranger",  "poison",    "newer",       "moves",     "usb",
+    "loss",      "duplicate",   "reorder",  "delay",     "partition", "tear",     "node-crash",
+    "hub-crash", "disk-full",   "clock",    "node-back", "staff",     "resolve",  "two-pcs",
+    "revoke",    "hub-restore", "hub-back", "doubles",   "burst",     "stranger", "poison",
+    "newer",     "moves",       "usb",      "clone",
 };
 
 static uint64_t below(uint64_t n)
@@ -53,7 +53,7 @@ static void strike_revoke(struct sim_node *node)
     enum lm_status st;
     bool asked = false;
 
-    if (node->retired || !sim->hub_up || sim->n_nodes > SIM_NODES_MAX - 2) {
+    if (node->retired || node->copied || !sim->hub_up || sim->n_nodes > SIM_NODES_MAX - 2) {
         return;
     }
     st = lm_store_begin(sim->hub.store, &err);
@@ -180,6 +180,7 @@ void sim_fault_strike(void)
     case F_NEWER:
     case F_MOVES:
     case F_USB:
+    case F_CLONE:
     case F_COUNT:
         break;
     }

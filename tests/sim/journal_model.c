@@ -375,6 +375,22 @@ static bool outranks(const struct stamp *a, const struct stamp *b)
     return a->hlc != b->hlc ? a->hlc > b->hlc : a->replica > b->replica;
 }
 
+/* Whether base is the change that stands, under the other number of a PC that was copied and
+ * enrolled anew: it sends once more what the first has sent. */
+static bool same_save(struct journal_model *m, const struct rec *r, const struct entry *x,
+                      const struct stamp *base, const struct stamp *now)
+{
+    const struct known *a = find(m, r->id, base->replica, base->hlc);
+    const struct known *b = find(m, r->id, now->replica, now->hlc);
+    struct lm_change one, other;
+
+    lm_arena_reset(&m->deep);
+    return base->hlc == now->hlc && base->replica == x->replica && a && b &&
+           lm_change_read(a->body, a->n, &m->deep, &one, NULL) == LM_OK &&
+           lm_change_read(b->body, b->n, &m->deep, &other, NULL) == LM_OK && one.op == other.op &&
+           lm_value_equal(&one.fields, &other.fields);
+}
+
 static bool edit_group(struct journal_model *m, struct lm_store *hub, const struct entry *x,
                        struct rec *r, int g)
 {
@@ -385,7 +401,7 @@ static bool edit_group(struct journal_model *m, struct lm_store *hub, const stru
     struct stamp base = resolve(m, x, r, name, g, &rank);
     int same;
 
-    if (base.hlc == now->hlc && base.replica == now->replica) {
+    if ((base.hlc == now->hlc && base.replica == now->replica) || same_save(m, r, x, &base, now)) {
         *now = own;
         return true;
     }

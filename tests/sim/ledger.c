@@ -101,9 +101,17 @@ void sim_ledger_apart(const char *a, const char *b)
 static const struct kept *find(const char *record, struct lm_version v)
 {
     const struct kept *found = NULL;
+    uint64_t former = v.replica;
+
+    for (int i = 0; i < sim->n_nodes; i++) {
+        if (sim->nodes[i].key.replica == v.replica && sim->nodes[i].former != 0) {
+            former = sim->nodes[i].former;
+        }
+    }
 
     for (size_t i = 0; i < n_kept; i++) {
-        if (kept[i].version.hlc != v.hlc || kept[i].version.replica != v.replica ||
+        if (kept[i].version.hlc != v.hlc ||
+            (kept[i].version.replica != v.replica && kept[i].version.replica != former) ||
             strcmp(kept[i].record, record) != 0) {
             continue;
         }
@@ -511,9 +519,11 @@ void sim_check_completeness(void)
         const char *code = sim_station_code(sim->nodes[s->node].station);
         struct lm_replica row;
 
-        if (s->excused || (sim->nodes[s->node].by_stick && sim->plan.faults & 1u << F_CLOCK) ||
+        if (s->excused || sim->nodes[s->node].copied ||
+            (sim->nodes[s->node].by_stick && sim->plan.faults & 1u << F_CLOCK) ||
             s->at_ms >= through_ms || has(never, code) || has(gaps, code) || has(stale, code) ||
-            journal_model_verdict(sim->model, NULL, s->replica, s->hlc) != 0) {
+            journal_model_verdict(sim->model, NULL, s->replica, s->hlc) != 0 ||
+            journal_model_verdict(sim->model, NULL, sim_other_name(s), s->hlc) != 0) {
             continue;
         }
         if (lm_store_replica_get(sim->hub.store, s->replica, &row) != LM_OK) {

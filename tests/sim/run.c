@@ -71,6 +71,9 @@ void sim_plan_of(uint64_t seed, struct sim_plan *out)
             out->faults |= 1u << f;
         }
     }
+    if (out->faults & 1u << F_CLONE) {
+        out->faults &= ~(1u << F_USB); /* two PCs that number their exports alike: one at a time */
+    }
     out->later = out->faults & SIM_FAULTS_LATER;
     out->faults &= ~SIM_FAULTS_LATER;
 }
@@ -250,6 +253,7 @@ static void rest_phase(void)
         if (sim->steps % 64 == 0) {
             (void)sim_hub_raise();
             sim_hub_settle_all();
+            (void)sim_clones_renew();
         }
         quiet = sim_converged() ? quiet + 1 : 0;
         if (quiet == 20 && sim_hub_accept_all()) {

@@ -57,6 +57,7 @@ enum sim_fault {
     F_NEWER,                        /* a PC has a newer catalogue, with one more field */
     F_MOVES,                        /* people move to another village */
     F_USB,                          /* sticks beside the network */
+    F_CLONE,                        /* a PC's disk is copied, and both go on under one key */
     F_COUNT
 };
 extern const char *const sim_fault_names[F_COUNT];
@@ -103,6 +104,9 @@ struct sim_node {
     int64_t away_ms;        /* cut off from the hub until then */
     int64_t tick_ms;
     int images;                        /* kept of its disk */
+    int copy_of;                       /* index + 1 of the PC that it is a copy of; 0: of none */
+    bool copied;                       /* its disk and key are at another PC too, or were */
+    uint64_t former;                   /* its number before it was enrolled anew; 0: none */
     uint64_t acked_seen, acked_branch; /* highest ack that it was told, for P2 */
 };
 
@@ -182,6 +186,8 @@ void sim_hub_start(void);
 void sim_hub_crash(const char *why);
 int sim_node_add(int station); /* enrols one more PC; its index, or -1 */
 void sim_node_start(struct sim_node *node);
+/* Under node->key.own; it has a number and a certificate then. */
+bool sim_node_enrol(struct sim_node *node);
 void sim_node_crash(struct sim_node *node, const char *why);
 void sim_node_keep_image(struct sim_node *node);
 void sim_node_go_back(struct sim_node *node);
@@ -213,6 +219,13 @@ bool sim_staff_act(const struct lm_act *what, char id_out[40]);
 /* moves.c, usb.c */
 void sim_moves_act(void);
 void sim_usb_act(void);
+/* clone.c */
+void sim_clone_act(void);
+/* A person gives each copy an enrolment of its own. True: one of them has it now. */
+bool sim_clones_renew(void);
+/* Under which number a save may have come as well: its PC was enrolled anew. */
+uint64_t sim_other_name(const struct sim_save *save);
+/* usb.c */
 void sim_usb_reset(void);
 /* hostile.c */
 void sim_stranger_act(void);

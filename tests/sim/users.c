@@ -336,6 +336,9 @@ void sim_user_act(void)
     if (sim_turn(F_USB, 4)) {
         sim_usb_act();
     }
+    if (sim_turn(F_CLONE, 15)) {
+        sim_clone_act();
+    }
     if (sim_turn(F_STRANGER, 10)) {
         sim_stranger_act();
     }

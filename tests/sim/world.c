@@ -269,7 +269,7 @@ static void keep_certificate(struct sim_node *node, const struct lm_replica *row
     lm_buf_free(&out);
 }
 
-static bool enrol(struct sim_node *node)
+bool sim_node_enrol(struct sim_node *node)
 {
     struct lm_error err = {0};
     struct lm_kit_row kit = {.made_ms = sim->now_ms, .expires_ms = sim->now_ms + 86400000};
@@ -320,7 +320,7 @@ int sim_node_add(int station)
            sizeof node->key.hub_public_key);
     memcpy(node->key.hub_sign_key, sim->hub.keys.sign_public, sizeof node->key.hub_sign_key);
     node->key.enrolled = true;
-    if (!enrol(node) || lm_datadir_open(node->path, false, &node->dir, &err) != LM_OK ||
+    if (!sim_node_enrol(node) || lm_datadir_open(node->path, false, &node->dir, &err) != LM_OK ||
         !sim_copy_database(template, node->path, "node.db", "node.db")) {
         return -1;
     }
