@@ -6,6 +6,7 @@
  * mends itself; a replica keeps at most ALARMS_KEPT closed rows. */
 #include "hub/store/store_internal.h"
 
+#include <sodium.h>
 #include <string.h>
 
 enum { ALARMS_KEPT = 200 };
@@ -177,6 +178,7 @@ enum lm_status lm_store_settle(struct lm_store *store, const char *user, const c
     struct lm_jentry act = {.received_ms = now_ms, .by = LM_BY_TOWN};
     struct sqlite3_stmt *stmt;
     enum lm_status status;
+    uint64_t random;
 
     *n_out = 0;
     if (lm_store_station_get(store, station, &there) != LM_OK) {
@@ -189,6 +191,10 @@ enum lm_status lm_store_settle(struct lm_store *store, const char *user, const c
         return status == LM_OK ? LM_ERR_IO : status;
     }
     lm_bind_text(stmt, 1, station);
+    /* Where two used one key, nobody holds the newest lease any more: the one that stays shows an
+     * older one, opens a new branch and goes on, whichever history its lease was of. */
+    randombytes_buf(&random, sizeof random);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)(random >> 1));
     status = lm_query_run(store, stmt, err);
     stmt = status == LM_OK ? lm_query(store, LM_Q_ALARM_CLOSE, err) : NULL;
     if (!stmt) {

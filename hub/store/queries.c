@@ -184,7 +184,14 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
         "UPDATE replicas SET confirmed_counter = ?2, confirmed_random = ?3 WHERE number = ?1",
     [LM_Q_REPLICA_SETTLE] =
         "UPDATE replicas SET possible_gap = 0, clone_ms = 0, twins = 0, settled_branch = branch,"
-        " settled_seq = head_seq WHERE station = ?1",
+        " settled_seq = head_seq,"
+        " issued_counter = iif(clone_ms = 0, issued_counter,"
+        " max(issued_counter, confirmed_counter) + 1),"
+        " issued_random = iif(clone_ms = 0, issued_random, ?2),"
+        " confirmed_counter = iif(clone_ms = 0, confirmed_counter,"
+        " max(issued_counter, confirmed_counter) + 1),"
+        " confirmed_random = iif(clone_ms = 0, confirmed_random, ?2)"
+        " WHERE station = ?1",
     [LM_Q_REPLICA_CLONE] = "UPDATE replicas SET clone_ms = ?2 WHERE number = ?1",
     [LM_Q_REPLICA_TWIN] =
         "UPDATE replicas SET twins = twins + 1, possible_gap = 1 WHERE number = ?1 AND ?2 > 0",

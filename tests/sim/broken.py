@@ -22,6 +22,7 @@ import time
 # stations (0: as the seed says).
 NOTICED = {
     'ack-before-commit': (9, 'loss'),
+    'acked-without-hash': (30, '', 'clone,loss,tear', 1),
     'blind-echo': (1, 'loss'),
     'coverage-by-node': (1, 'loss'),
     'coverage-unacked': (8, '', 'burst,delay', 1),
@@ -59,7 +60,7 @@ NOTICED = {
 }
 
 # A mistake's runs have those of these faults only that it names, so that seeds stay what they are.
-OWN = ['doubles', 'burst', 'stranger', 'poison', 'newer', 'moves', 'usb', 'node-back', 'loss']
+OWN = ['doubles', 'burst', 'stranger', 'poison', 'newer', 'moves', 'usb', 'node-back', 'loss', 'clone']
 
 
 def simulate(options, name, first, seeds, more, force='', stations=0):

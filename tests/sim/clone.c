@@ -21,7 +21,9 @@ void sim_clone_act(void)
     if (!node || sim->n_nodes > SIM_NODES_MAX - 2) {
         return;
     }
-    sim_node_crash(node, "to be copied");
+    if (sim_own_below(F_CLONE, 2)) { /* or as it runs, with the lease that it holds */
+        sim_node_crash(node, "to be copied");
+    }
     memset(copy, 0, sizeof *copy);
     copy->index = sim->n_nodes;
     copy->station = node->station;

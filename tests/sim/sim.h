@@ -104,6 +104,7 @@ struct sim_node {
     int64_t away_ms;        /* cut off from the hub until then */
     int64_t tick_ms;
     int images;                        /* kept of its disk */
+    int times_back;                    /* it was set back to one of them */
     int copy_of;                       /* index + 1 of the PC that it is a copy of; 0: of none */
     bool copied;                       /* its disk and key are at another PC too, or were */
     uint64_t former;                   /* its number before it was enrolled anew; 0: none */

@@ -388,9 +388,11 @@ void sim_node_keep_image(struct sim_node *node)
     if (node->images == SIM_IMAGES_MAX) {
         return;
     }
-    if (up) {
+    if (up && sim_chance(2)) {
         sim_node_crash(node, "to take an image");
         node->restart_ms = sim->now_ms + 200;
+    } else {
+        sim_note("pc %d image %d", node->index, node->images); /* as it runs, in mid-session */
     }
     (void)snprintf(name, sizeof name, "image%d.db", node->images);
     if (sim_copy_database(node->path, node->path, "node.db", name)) {
@@ -425,6 +427,7 @@ void sim_node_go_back(struct sim_node *node)
     if (!sim_copy_database(node->path, node->path, name, "node.db")) {
         sim_fail("sim", "an image cannot be copied");
     }
+    node->times_back++;
     node->images = image + 1; /* the later ones are of another history */
     sim_hub_back_forget(node);
     sim_note("pc %d went back to image %d", node->index, image);

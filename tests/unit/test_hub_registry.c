@@ -178,6 +178,10 @@ static void test_alarms(void **state)
     assert_int_equal(n, 2);
     OK(lm_store_replica_get(w->store, r.number, &r));
     assert_true(r.clone_ms == 0 && r.twins == 0 && !r.possible_gap);
+    assert_int_equal(r.lease_issued.counter, 12); /* nobody's: whoever stays forks and goes on */
+    assert_int_equal(r.lease_confirmed.counter, 12);
+    assert_true(r.lease_issued.random == r.lease_confirmed.random && r.lease_issued.random != 110);
+    assert_false(lm_replica_in_doubt(&r));
     assert_int_equal(alarms(w, true, &last), 0);
     OK(lm_store_head(w->store, &after));
     assert_int_equal(after.position, before.position + 1);
