@@ -9,11 +9,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Signs that begin a formula; East Asian editions of spreadsheets take the full-width ones too. */
+static bool begins_formula(const char *text)
+{
+    static const char *const wide[] = {"＝", "＋", "－", "＠"};
+
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
+        if (strncmp(text, wide[i], strlen(wide[i])) == 0) {
+            return true;
+        }
+    }
+    return text[0] && strchr("=+-@\t\r\n", text[0]);
+}
+
 /* A cell: quoted where it must be. */
 static void cell(struct lm_buf *out, const char *text, bool last)
 {
     char *end = NULL;
-    bool starts = text[0] && strchr("=+-@\t\r", text[0]), formula, quoted;
+    bool starts = begins_formula(text), formula, quoted;
 
     if (starts) {
         (void)strtod(text, &end); /* -5 is a number, +1+1 is not */

@@ -92,9 +92,14 @@ static void zip(struct part *parts, size_t n, struct lm_buf *out)
     }
 }
 
+/* What XML may not hold (XML 1.0, 2.2) is left out: a workbook with it in is called damaged. */
 static void put_text(struct lm_buf *out, const char *text)
 {
     for (; *text; text++) {
+        if (strncmp(text, "\xef\xbf\xbe", 3) == 0 || strncmp(text, "\xef\xbf\xbf", 3) == 0) {
+            text += 2; /* U+FFFE, U+FFFF */
+            continue;
+        }
         const char *instead = *text == '&'   ? "&amp;"
                               : *text == '<' ? "&lt;"
                               : *text == '>' ? "&gt;"

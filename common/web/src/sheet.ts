@@ -114,7 +114,7 @@ export async function readTable(file: Blob): Promise<string[][]> {
 export function save(blob: Blob, name: string): void {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(blob);
-  link.download = name;
+  link.download = name.replace(/[\\/:*?"<>|]/g, '_'); // what Windows has no file of
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
@@ -124,12 +124,15 @@ export interface OutSheet {
   rows: string[][];
 }
 
+/** What Excel takes for a sheet's name: 31 characters without \ / ? * [ ] : and no ' at either end. */
+const sheetName = (text: string): string => text.replace(/[\\/?*[\]:]/g, ' ').slice(0, 31).replace(/^'|'$/g, ' ').trim() || '1';
+
 /** All cells are texts: no spreadsheet takes one for a formula, and no ID number loses its end. */
 export async function xlsx(sheets: OutSheet[]): Promise<Blob> {
   const width = (rows: string[][], column: number) => Math.min(60, 4 + Math.max(...rows.slice(0, 200).map((r) => [...(r[column] ?? '')].reduce((n, c) => n + (c > '\xff' ? 2 : 1), 0))));
   return writeSheet(
     sheets.map((s) => ({
-      sheet: s.name,
+      sheet: sheetName(s.name),
       data: s.rows.map((r, i) => r.map((value) => ({ value: value === '' ? undefined : value, type: String, format: '@', fontWeight: i === 0 ? ('bold' as const) : undefined }))),
       columns: (s.rows[0] ?? []).map((_, column) => ({ width: width(s.rows, column) })),
       stickyRowsCount: 1,
@@ -137,10 +140,11 @@ export async function xlsx(sheets: OutSheet[]): Promise<Blob> {
   ).toBlob();
 }
 
-/** UTF-8 with a mark, as Excel wants it. A text that a spreadsheet would take for a formula gets a quote in front. */
+/** UTF-8 with a mark, as Excel wants it. A text that a spreadsheet would take for a formula gets a quote in front; East Asian editions
+ * take the full-width signs too. */
 export function csv(rows: string[][]): Blob {
   const cell = (text: string) => {
-    const safe = /^[=+\-@\t\r]/.test(text) && !/^[+-]?\d+(\.\d+)?$/.test(text) ? `'${text}` : text;
+    const safe = /^[=+\-@＝＋－＠\t\r\n]/.test(text) && !/^[+-]?\d+(\.\d+)?$/.test(text) ? `'${text}` : text;
     return /[",\r\n]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
   };
   return new Blob(['\ufeff', rows.map((r) => r.map(cell).join(',')).join('\r\n'), '\r\n'], { type: 'text/csv;charset=utf-8' });

@@ -1,6 +1,7 @@
-// Lists taken away as Excel; the audit log is told first. The writer is loaded when it is first used.
+// Lists taken away as Excel or CSV; the audit log is told first. The writer is loaded when it is first used.
 import { api, get, type RecordRow } from '@common/api';
 import { fieldLabel, fieldOf, stateText, typeOf, valueText } from '@common/catalog';
+import { t } from '@common/i18n';
 import { Button, toast } from '@common/ui';
 import { type Rows, type TownCatalog, useModel } from './model';
 import { w } from './messages';
@@ -34,13 +35,19 @@ export async function note(what: 'export' | 'print', object: string, detail: str
 /** query: the address of a page of the list, offset and limit missing. */
 export function ExportButton(props: { type: string; query: string; name: string }) {
   const { catalog, stations } = useModel();
-  const run = async () => {
-    const { save, xlsx } = await import('@common/sheet');
+  const run = async (kind: 'xlsx' | 'csv') => {
+    const { csv, save, xlsx } = await import('@common/sheet');
     const list = await all((offset) => `${props.query}&limit=${PAGE}&offset=${offset}`);
-    await note('export', props.name, String(list.records.length));
+    await note('export', props.name, `${kind} ${list.records.length}`);
     const rows = table(catalog, props.type, list.records, list.labels ?? {}, (code) => stations.find((s) => s.code === code)?.name ?? code ?? '');
-    save(await xlsx([{ name: props.name.slice(0, 28), rows }]), `${props.name}.xlsx`);
+    save(kind === 'csv' ? csv(rows) : await xlsx([{ name: props.name, rows }]), `${props.name}.${kind}`);
     if (list.total > list.records.length) toast(w('cutAt', list.records.length, list.total));
   };
-  return <Button onClick={() => run().catch((e: Error) => toast(e.message))}>{w('toExcel')}</Button>;
+  const start = (kind: 'xlsx' | 'csv') => () => void run(kind).catch((e: Error) => toast(e.message));
+  return (
+    <>
+      <Button onClick={start('xlsx')}>{w('toExcel')}</Button>
+      <Button onClick={start('csv')}>{t('toCsv')}</Button>
+    </>
+  );
 }

@@ -186,7 +186,7 @@ export function VerifyPage(props: { type: string }) {
           <ul>
             {left.slice(0, 50).map((l) => (
               <li key={l.id}>
-                {l.id}：{l.text}
+                <bdi>{l.id}</bdi>：{l.text}
               </li>
             ))}
           </ul>

@@ -197,7 +197,7 @@ function History(props: { id: string; type: string }) {
     <ol class="history" reversed>
       {[...past.data.changes].reverse().map((c) => (
         <li key={c.position}>
-          <b>{timeText(c.at)}</b> {stations.find((s) => s.code === c.station)?.name ?? ''} {c.user}{' '}
+          <b>{timeText(c.at)}</b> <bdi>{stations.find((s) => s.code === c.station)?.name ?? ''}</bdi> <bdi>{c.user}</bdi>{' '}
           {c.verdict !== 'applied' && <span class="tag wait">{c.text || c.verdict}</span>}
           <div>
             {Object.entries(c.fields ?? {}).map(([name, value]) => {
@@ -229,7 +229,7 @@ export function RecordPage(props: { id: string }) {
     <>
       <div class="head">
         <h1>
-          {r.label} <small>{label(type)}</small>
+          <bdi>{r.label}</bdi> <small>{label(type)}</small>
         </h1>
         <div>
           {staff && found.data.masked && !full && <Button onClick={() => setAsking('reveal')}>{w('reveal')}</Button>}
