@@ -461,6 +461,10 @@ class Page(WithTown):
         there = self.clerk("GET", f"types/visit/records?month={month}&station={village_code(1)}", status=200).json
         self.assertEqual([r["id"] for r in there["records"]], self.visits)
         self.assertEqual(self.clerk("GET", "types/visit/records?month=1999-01", status=200).json["total"], 0)
+        self.assertEqual(doc["due_days"], 5)
+        self.clerk("POST", "types/setting/records", {"fields": {"key": "report_days", "value": "9"}}, status=201)
+        self.assertEqual(self.clerk("GET", "months?type=visit&year=2025", status=200).json["due_days"], 9)
+        self.error(self.clerk("POST", "types/setting/records", {"fields": {"key": "reportdays", "value": "9"}}, status=422), "unknown_setting")
         self.error(self.clerk("GET", "types/visit/records?month=x", status=422), "bad_date")
         self.error(self.clerk("GET", "months?type=notice&year=2025", status=422), "no_months")
         self.error(self.clerk("GET", "months?year=2025", status=422), "required")

@@ -6,7 +6,7 @@ import axe from 'axe-core';
 import { chromium } from 'playwright-core';
 import { person, TIMEOUT_MS, Town } from './town.mjs';
 
-let town, url, browser, twin, people;
+let town, url, browser, twin, people, notice;
 const problems = [];
 const FIRST = 'first-Passw0rd';
 const SECOND = 'second-Passw0rd';
@@ -235,6 +235,61 @@ test('who has reported this month, its rows, and a reminder to those who have no
   await page.context().close();
 });
 
+test('a notice is confirmed in a village, and the clerk sees who has not and reminds them', async () => {
+  const [one, two] = town.nodes;
+  [notice] = town.hub.add([{ type: 'notice', fields: { title: '春节走访安排', body: '请于 2 月 10 日前完成走访。', published_on: '2025-01-02', need_receipt: true } }]);
+  for (const node of town.nodes) node.run(['sync']);
+  const village = await (await browser.newContext({ viewport: { width: 1024, height: 768 }, locale: 'zh-CN' })).newPage();
+  village.setDefaultTimeout(TIMEOUT_MS);
+  village.on('pageerror', (e) => problems.push(e.message));
+  const address = await town.serveNode(one);
+  await village.goto(address);
+  await village.fill('#user', '王秘书');
+  await village.fill('#password', '135792');
+  await village.fill('#again', '135792');
+  await village.click('button[type=submit]');
+  await village.waitForSelector('li.urgent:has-text("看通知并回执：春节走访安排")');
+  await village.waitForSelector('.notices li:has-text("春节走访安排"):has-text("等回执")');
+  if (await village.locator('.guide').count()) await village.click('.guide button:has-text("以后再说")');
+  await village.goto(`${address}#/`);
+  if (process.env.LASTMILE_SHOTS) await village.screenshot({ path: `${process.env.LASTMILE_SHOTS}/village-notices.png`, fullPage: true });
+  await village.click('.notices a:has-text("春节走访安排")');
+  await village.fill('#receipt-remark', '2月8日前走完');
+  if (process.env.LASTMILE_SHOTS) await village.screenshot({ path: `${process.env.LASTMILE_SHOTS}/village-receipt.png`, fullPage: true });
+  await village.click('text=确认收到');
+  await village.waitForSelector('.note.good:has-text("本村已于")');
+  await village.goto(`${address}#/`);
+  await village.waitForSelector('.notices a:has-text("春节走访安排")');
+  assert.equal(await village.locator('li.urgent:has-text("春节走访安排")').count(), 0);
+  await village.context().close();
+  await one.stop();
+  one.run(['sync']);
+  assert.equal(town.hub.rows(['records', 'notice_receipt'])[0].village_code, town.code(1));
+  assert.equal(two.rows(['list', 'notice_receipt']).length, 0); // a village's receipts are its own
+
+  const page = await open('clerk1');
+  await page.goto(`${url}#/inbox`);
+  await page.locator('li:has-text("春节走访安排"):has-text("2 村中 1 村已回执") a').click();
+  await page.waitForSelector('table.receipts');
+  assert.deepEqual(await page.locator('table.receipts tbody tr').allInnerTexts().then((all) => all.map((row) => row.replace(/\s+/g, ' ').replace(/\d{4}-\d\d-\d\d/, 'DAY').trim())), ['示例村2 未回执', '示例村1 ✓ DAY 回执 2月8日前走完']);
+  if (process.env.LASTMILE_SHOTS) await page.screenshot({ path: `${process.env.LASTMILE_SHOTS}/town-receipts.png`, fullPage: true });
+  const [file] = await Promise.all([page.waitForEvent('download'), page.locator('section:has(table.receipts) button:has-text("存成 Excel")').click()]);
+  assert.match(file.suggestedFilename(), /春节走访安排.*\.xlsx$/);
+  await page.click('text=提醒未回执的村');
+  const words = await page.inputValue('#remind-body');
+  assert.ok(words.includes('示例村2') && !words.includes('示例村1'), words);
+  await page.click('.dialog button[type=submit]');
+  await page.waitForSelector('.toast.shown:has-text("通知已发出")');
+  two.run(['sync']);
+  assert.ok(two.rows(['list', 'notice']).some((n) => n.fields.title === '请回执：春节走访安排' && n.fields.need_receipt === false));
+  two.add([{ type: 'notice_receipt', fields: { notice_id: notice, received_on: '2025-01-03' } }]);
+  two.run(['sync']);
+  await page.reload();
+  await page.waitForSelector('small:has-text("2 村中 2 村已回执")');
+  assert.ok(await page.locator('button:has-text("提醒未回执的村")').isDisabled());
+  await page.context().close();
+});
+
 test('a summary is drafted, its text edited around its figures, signed by another, and held against the next version', async () => {
   const page = await open('clerk1');
   await page.goto(`${url}#/summary?year=2025`);
@@ -285,7 +340,7 @@ test('a clerk enters for a village, sets a target and takes a step', async () =>
 test('every page reads at three sizes, with no fault that axe-core knows', async () => {
   const pages = {
     leader1: ['', 'figure/I12?p=all', 'figure/I10', 'summary', 'summary?year=2025', 'stations', `record/${people[0]}`, 'password'],
-    clerk1: ['months?type=visit', 'quality', 'quality/no_plaque?type=person', 'enter/visit', `change/${people[0]}`, 'list/report_snapshot', 'inbox', 'verify/person', 'list/person', 'review/duplicates', 'review/returned', `record/${people[0]}`],
+    clerk1: [`record/${notice}`, 'months?type=visit', 'quality', 'quality/no_plaque?type=person', 'enter/visit', `change/${people[0]}`, 'list/report_snapshot', 'inbox', 'verify/person', 'list/person', 'review/duplicates', 'review/returned', `record/${people[0]}`],
     auditor1: ['audit'],
     admin1: ['accounts', 'stations'],
   };

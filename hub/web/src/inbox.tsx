@@ -8,6 +8,7 @@ import { query, type Rows, today, useModel } from './model';
 import { w, type Word } from './messages';
 import { Ask, RecordTable, StationChoice } from './records';
 import { PAGE, Pager } from './figure';
+import { OpenNotices } from './receipts';
 
 const LISTS: [string, Word][] = [['conflicts', 'conflicts'], ['duplicates', 'duplicates'], ['held', 'held'], ['returned', 'returned'], ['salvaged', 'salvaged'], ['recovered', 'recovered']];
 const AID_STATES = ['village_checked', 'town_reviewed', 'publicity', 'reported', 'approved'];
@@ -107,6 +108,7 @@ export function InboxPage() {
         </section>
         <AidSteps />
         <Petitions />
+        <OpenNotices />
       </div>
     </>
   );

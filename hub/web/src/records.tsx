@@ -11,6 +11,7 @@ import { Choice } from './overview';
 import { ExportButton } from './export';
 import { PAGE, Pager } from './figure';
 import { Steps } from './enter';
+import { Receipts } from './receipts';
 
 export function RecordTable(props: { type: string; rows: RecordRow[]; labels: Record<string, string>; chosen?: Set<string>; onChoose?: (id: string, on: boolean) => void }) {
   const { catalog, stations } = useModel();
@@ -276,6 +277,7 @@ export function RecordPage(props: { id: string }) {
             ))}
         </dl>
       </section>
+      {staff && r.type === 'notice' && !r.deleted && <Receipts notice={r} />}
       {staff && (
         <section class="card no-print">
           <h2>{w('history')}</h2>

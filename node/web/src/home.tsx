@@ -5,6 +5,7 @@ import { stateText, typeOf } from '@common/catalog';
 import { label, lang, t, timeText } from '@common/i18n';
 import { Button, Note, useData } from '@common/ui';
 import { DAILY, go, useModel } from './model';
+import { type InForce, Notices, useNotices } from './notices';
 
 interface Hit {
   id: string;
@@ -130,7 +131,7 @@ function TaskLine(props: { task: Task }) {
   );
 }
 
-function Todo() {
+function Todo(props: { notices: InForce[] }) {
   const { status, catalog } = useModel();
   const due = useData(() => get<Tasks>('tasks'), [status?.cursor, status?.pending]);
   const [more, setMore] = useState(false);
@@ -139,7 +140,8 @@ function Todo() {
   const occasion = festival && catalog.lists['occasion']?.find((c) => c.code === festival.occasion);
   const drafts = useData(() => get<{ drafts: { key: string; saved_at: string; body: { fields: Record<string, unknown> } }[] }>('drafts'), []);
   const list = drafts.data?.drafts ?? [];
-  const nothing = status && !status.returned && !status.held && !status.conflicts && list.length === 0 && tasks.length === 0 && !festival;
+  const unread = props.notices.filter((n) => n.waits);
+  const nothing = status && unread.length === 0 && !status.returned && !status.held && !status.conflicts && list.length === 0 && tasks.length === 0 && !festival;
   return (
     <section class="card">
       <h2>{t('todo')}</h2>
@@ -150,6 +152,11 @@ function Todo() {
             <a href="#/returned">! {t('returnedItems', status.returned)}</a>
           </li>
         )}
+        {unread.map(({ notice }) => (
+          <li class="urgent" key={notice.id}>
+            <a href={`#/record/${notice.id}`}>! {t('taskReceipt', notice.label)}</a>
+          </li>
+        ))}
         {(more ? tasks : tasks.slice(0, TASKS_SHOWN)).map((k) => (
           <TaskLine key={k.record} task={k} />
         ))}
@@ -253,13 +260,15 @@ function Quick() {
 }
 
 export function Home() {
+  const notices = useNotices();
   return (
     <>
       <h1 class="hidden">{t('home')}</h1>
       <Search />
       <div class="cards">
         <Quick />
-        <Todo />
+        <Todo notices={notices} />
+        <Notices list={notices} />
         <Sync />
       </div>
     </>

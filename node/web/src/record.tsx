@@ -12,6 +12,7 @@ import { Mark, RecordTable } from './lists';
 import { Conflicts } from './conflicts';
 import { Household } from './household';
 import { go, today, useModel } from './model';
+import { Receipt } from './notices';
 import { Steps } from './steps';
 import { toldDeleted, toldRestored, toldSaved } from './undo';
 
@@ -146,7 +147,7 @@ function Related(props: { record: RecordRow }) {
   const { catalog } = useModel();
   const related = useData(() => get<{ groups: Group[]; labels: Record<string, string> }>(`records/${props.record.id}/related`), [props.record.id]);
   if (!related.data) return <Waiting error={related.error} reload={related.reload} />;
-  const addable = catalog.types.filter((type) => type.kept && type.fields.some((f) => f.entered && f.ref === props.record.type && f.required));
+  const addable = catalog.types.filter((type) => type.kept && type.name !== 'notice_receipt' && type.fields.some((f) => f.entered && f.ref === props.record.type && f.required));
   return (
     <>
       {addable.length > 0 && (
@@ -274,9 +275,10 @@ export function RecordPage(props: { id: string }) {
         </Note>
       )}
       <section class="card">
-        {!record.deleted && <Steps type={type} record={record} />}
+        {!record.deleted && type.name !== 'notice' && <Steps type={type} record={record} />}
         <Values type={type} record={record} labels={data.data.labels} />
       </section>
+      {type.name === 'notice' && <Receipt notice={record} />}
       {type.name === 'person' && !record.deleted && <Household record={record} />}
       <section class="card">
         <h2>{t('related')}</h2>

@@ -1,0 +1,148 @@
+// Receipts of notices (通知回执): which village has confirmed a notice, which has not, and a reminder to those.
+import { useState } from 'preact/hooks';
+import { api, get, type RecordRow } from '@common/api';
+import { typeOf } from '@common/catalog';
+import { t } from '@common/i18n';
+import { Button, Dialog, Note, toast, useData, Waiting } from '@common/ui';
+import { note } from './export';
+import { query, type Rows, type Station, today, useModel } from './model';
+import { w } from './messages';
+
+const MOST = 500; // receipts of one notice, and notices in force: a town has some hundred villages
+const UNSAID = ['draft', 'returned', 'cancelled'];
+const stands = (r: RecordRow): boolean => !r.deleted && !r.invalid && !UNSAID.includes(r.state ?? '');
+const wanted = (n: RecordRow): boolean => stands(n) && n.fields['need_receipt'] === true;
+
+/** By village: its first receipt. */
+async function receiptsOf(id: string): Promise<Record<string, RecordRow>> {
+  const page = await get<Rows>(`types/notice_receipt/records?${query({ 'f.notice_id': id, limit: MOST })}`);
+  const out: Record<string, RecordRow> = {};
+  for (const r of page.records.filter(stands)) {
+    const code = r.village_code ?? '';
+    if (!out[code] || String(r.fields['received_on']) < String(out[code].fields['received_on'])) out[code] = r;
+  }
+  return out;
+}
+
+const villagesOf = (stations: Station[]): Station[] => stations.filter((s) => s.level === 'village');
+
+/** Notices that want a receipt and are in force, with how many villages have confirmed. */
+export function OpenNotices() {
+  const { catalog, stations } = useModel();
+  const here = !!typeOf(catalog, 'notice_receipt');
+  const found = useData(async () => {
+    if (!here) return [];
+    const page = await get<Rows>(`types/notice/records?${query({ 'f.need_receipt': 'true', limit: MOST })}`);
+    const open = page.records
+      .filter((n) => wanted(n) && !(n.fields['expires_on'] && String(n.fields['expires_on']) < today()))
+      .sort((a, b) => (String(a.fields['published_on']) < String(b.fields['published_on']) ? 1 : -1))
+      .slice(0, 10);
+    return Promise.all(open.map(async (n) => ({ n, done: await receiptsOf(n.id) })));
+  }, []);
+  const villages = villagesOf(stations);
+  if (!here) return null;
+  if (!found.data) return <Waiting error={found.error} reload={found.reload} />;
+  return (
+    <section class="card">
+      <h2>{w('receipts')}</h2>
+      {found.data.length === 0 && <p class="quiet">{w('nothing')}</p>}
+      <ul class="todo">
+        {found.data.map(({ n, done }) => (
+          <li key={n.id}>
+            <a href={`#/record/${n.id}`}>{n.label}</a> <span class="quiet">{w('receiptsLine', villages.filter((v) => done[v.code]).length, villages.length)}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** One notice to all that names those who have not confirmed: a notice goes to every village. */
+function Remind(props: { notice: RecordRow; missing: Station[]; onClose: () => void }) {
+  const [body, setBody] = useState(w('receiptRemindBody', String(props.notice.fields['published_on'] ?? ''), props.notice.label, props.missing.map((v) => v.name).join('、')).slice(0, 4000));
+  const [error, setError] = useState('');
+  const send = (e: Event) => {
+    e.preventDefault();
+    const fields = { title: [...w('receiptRemindTitle', props.notice.label)].slice(0, 80).join(''), body, published_on: today(), need_receipt: false };
+    api('POST', 'types/notice/records', { fields }).then(
+      () => {
+        toast(w('reminded'));
+        props.onClose();
+      },
+      (why: Error) => setError(why.message),
+    );
+  };
+  return (
+    <Dialog title={w('receiptRemind')} onClose={props.onClose}>
+      <form onSubmit={send}>
+        <label for="remind-body">{w('remindText')}</label>
+        <textarea id="remind-body" rows={6} maxLength={4000} value={body} onInput={(e) => setBody((e.target as HTMLTextAreaElement).value)} />
+        {error && <Note kind="bad">{error}</Note>}
+        <div class="actions">
+          <Button kind="main" type="submit" disabled={body.trim().length < 2}>
+            {w('remindSend')}
+          </Button>
+          <Button onClick={props.onClose}>{t('cancel')}</Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+/** On a notice's page: who has confirmed it, those who have not first. */
+export function Receipts(props: { notice: RecordRow }) {
+  const { catalog, stations } = useModel();
+  const found = useData(() => receiptsOf(props.notice.id), [props.notice.id]);
+  const [reminding, setReminding] = useState(false);
+  if (!wanted(props.notice) || !typeOf(catalog, 'notice_receipt')) return null;
+  if (!found.data) return <Waiting error={found.error} reload={found.reload} />;
+  const done = found.data;
+  const villages = villagesOf(stations);
+  const missing = villages.filter((v) => !done[v.code]);
+  const rows = [...missing, ...villages.filter((v) => done[v.code]).sort((a, b) => (String(done[a.code]!.fields['received_on']) < String(done[b.code]!.fields['received_on']) ? -1 : 1))];
+  const said = (v: Station): string => (done[v.code] ? w('receiptOn', String(done[v.code]!.fields['received_on'] ?? '')) : w('receiptNone'));
+  const remark = (v: Station): string => String(done[v.code]?.fields['remark'] ?? '');
+  const out = async () => {
+    const { save, xlsx } = await import('@common/sheet');
+    const name = w('receiptFile', props.notice.label);
+    await note('export', props.notice.id, `xlsx ${rows.length}`);
+    save(await xlsx([{ name: w('receipts'), rows: [[w('stations'), w('receipts'), w('receiptRemark')], ...rows.map((v) => [v.name, said(v), remark(v)])] }]), `${name}.xlsx`);
+  };
+  return (
+    <section class="card">
+      <div class="head">
+        <h2>
+          {w('receipts')} <small class="quiet">{w('receiptsLine', villages.length - missing.length, villages.length)}</small>
+        </h2>
+        <div class="no-print">
+          <Button onClick={() => void out().catch((e: Error) => toast(e.message))}>{w('toExcel')}</Button>
+          <Button kind="main" disabled={missing.length === 0} onClick={() => setReminding(true)}>
+            {w('receiptRemind')}
+          </Button>
+        </div>
+      </div>
+      <p class="quiet">{w('receiptsText')}</p>
+      <div class="scroll" tabIndex={0}>
+        <table class="records receipts">
+          <thead>
+            <tr>
+              <th scope="col">{w('stations')}</th>
+              <th scope="col">{w('receipts')}</th>
+              <th scope="col">{w('receiptRemark')}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((v) => (
+              <tr key={v.code}>
+                <th scope="row">{v.name}</th>
+                <td>{done[v.code] ? <a href={`#/record/${done[v.code]!.id}`}>✓ {said(v)}</a> : <span class="tag wait">{said(v)}</span>}</td>
+                <td>{remark(v)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {reminding && <Remind notice={props.notice} missing={missing} onClose={() => setReminding(false)} />}
+    </section>
+  );
+}
