@@ -371,8 +371,11 @@ static enum lm_status each_index(const struct lm_catalog *catalog, const struct 
         const struct lm_field *field = &type->fields[i];
         bool reference = field->ftype == LM_F_UUID && !field->is_list && field->ref;
         bool duplicate = for_hub && !field->is_list && strcmp(field->name, "dup_key") == 0;
+        /* a node looks for namesakes at each save of a person (node/save_check.c) */
+        bool namesake =
+            !for_hub && strcmp(field->name, "name") == 0 && strcmp(type->name, "person") == 0;
 
-        if ((reference || duplicate) && !(key.n > 0 && key.fields[0] == (int)i)) {
+        if ((reference || duplicate || namesake) && !(key.n > 0 && key.fields[0] == (int)i)) {
             spec = (struct index_spec){.fields = {(int)i}, .n = 1};
             st = visit(arg, type, &spec);
         }

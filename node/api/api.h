@@ -3,8 +3,8 @@
  * same node/save as the command line's.
  *
  * routes.c: the table of addresses, who may use them, errors; session.c, records.c, batch.c,
- * search.c, catalog.c, drafts.c, status.c: one subject each. openapi.json describes it and is
- * served; a unit test holds it against the table. */
+ * lines.c, search.c, catalog.c, drafts.c, status.c: one subject each. openapi.json describes it and
+ * is served; a unit test holds it against the table. */
 #ifndef LM_NODE_API_H
 #define LM_NODE_API_H
 
@@ -58,7 +58,6 @@ json_t *lm_api_record(struct lm_api *api, const struct lm_me *me, const struct l
 /* What a record is called in one line: a person's name, else its first list columns. */
 void lm_api_label(struct lm_api *api, const struct lm_record *rec, char *out, size_t n);
 
-
 enum lm_status lm_api_setup_get(struct lm_api_call *call);
 enum lm_status lm_api_setup(struct lm_api_call *call);
 enum lm_status lm_api_login(struct lm_api_call *call);
@@ -85,6 +84,7 @@ enum lm_status lm_api_openapi(struct lm_api_call *call);
 enum lm_status lm_api_list(struct lm_api_call *call);
 enum lm_status lm_api_create(struct lm_api_call *call);
 enum lm_status lm_api_batch(struct lm_api_call *call);
+enum lm_status lm_api_lines(struct lm_api_call *call);
 enum lm_status lm_api_check(struct lm_api_call *call);
 enum lm_status lm_api_get(struct lm_api_call *call);
 enum lm_status lm_api_edit(struct lm_api_call *call);

@@ -37,6 +37,7 @@ const struct lm_api_route lm_api_routes[] = {
     {"POST", V "types/{type}/records", LM_API_USER, lm_api_create},
     {"POST", V "types/{type}/batches", LM_API_USER, lm_api_batch},
     {"POST", V "types/{type}/check", LM_API_USER, lm_api_check},
+    {"POST", V "lines", LM_API_USER, lm_api_lines},
     {"GET", V "records/{id}", LM_API_USER, lm_api_get},
     {"PATCH", V "records/{id}", LM_API_USER, lm_api_edit},
     {"DELETE", V "records/{id}", LM_API_USER, lm_api_delete},

@@ -182,6 +182,41 @@ class Records(WithPage):
         self.node.sync()
         self.assertEqual(sorted(r["id"] for r in self.t.hub.rows("records", "visit")), sorted(r["id"] for r in made))
 
+    def test_lines_are_saved_each_by_itself(self):
+        """P1, P3: what the page's import sends: judged without a trace, good lines saved and bad ones explained, again the same save, undone by rev"""
+        people = [{**person(), "id": uuid7()} for _ in range(4)]
+        number = people[1]["fields"]["id_no"]
+        for name in ("birth_on", "sex"):
+            people[1]["fields"].pop(name, None)
+        bad = {**people[2], "fields": {**people[2]["fields"], "notice_at": "2025-02-30"}}
+        twin = {"type": "person", "id": uuid7(), "fields": dict(people[0]["fields"])}
+        lines = [people[0], people[1], bad, people[3], twin, {"type": "person", "fields": {}}, {"id": "x", "delete": True}]
+        send = lambda lines, keep=True: self.api("POST", "lines", {"keep": keep, "lines": lines}, status=200).json["lines"]
+        count = lambda: self.api("GET", "types/person/records", status=200).json["total"]
+        good = [True, True, False, True, False, False, False]
+        judged = send(lines, keep=False)
+        self.assertEqual(([a["good"] for a in judged], count(), self.node.status()["pending"]), (good, 0, 0))
+        saved = send(lines)
+        self.assertEqual(([a["good"] for a in saved], count()), (good, 3))
+        self.assertEqual([(a["error"]["code"], a["error"]["field"]) for a in saved if not a["good"]][0], ("bad_date", "notice_at"))
+        self.assertEqual(saved[4]["error"]["code"], "not_unique", saved[4])
+        self.assertEqual(self.api("GET", f"records/{people[1]['id']}", status=200).json["fields"]["birth_on"].replace("-", ""), number[6:14])
+        # The answer was lost and the program killed: the same again is the same save.
+        self.node.kill()
+        self.node.serve()
+        self.api = Api(self.node.server.ready["http"])
+        self.api.login(*SECRETARY)
+        again = send(lines)
+        self.assertEqual(([a.get("rev") for a in again], count()), ([a.get("rev") for a in saved], 3))
+        # Undone, but what somebody worked on since stays.
+        self.api("PATCH", f"records/{people[3]['id']}", {"fields": {"household_no": "改过"}}, status=200)
+        undo = [{"id": a["id"], "delete": True, "reason": "撤销表格导入", "rev": a["rev"]} for a in saved if a["good"]]
+        self.assertEqual(([a["good"] for a in send(undo)], count()), ([True, True, False], 1))
+        self.assertEqual(send([people[0]])[0]["error"]["code"], "deleted")
+        for wrong in ({}, {"keep": True}, {"keep": 1, "lines": lines}, {"keep": True, "lines": []}, {"keep": True, "lines": [1]}, {"keep": True, "lines": lines * 80}):
+            self.assertIn(self.api("POST", "lines", wrong).status, (413, 422), wrong)
+        self.assertEqual(count(), 1)
+
     def test_two_windows_edit_the_same_field(self):
         record = self.save(person(phone="13900000001"))
         path = f"records/{record['id']}"

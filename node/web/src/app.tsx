@@ -136,7 +136,7 @@ function Page(props: { parts: string[] }) {
     case 'household':
       return <Later key={location.hash} load={() => import('./household').then((m) => () => <m.HouseholdPage no={a ?? ''} />)} />;
     case 'import':
-      return <Later key={location.hash} load={() => import('./sheets').then((m) => () => <m.ImportPage type={a ?? ''} />)} />;
+      return <Later key={location.hash} load={() => import('./import').then((m) => () => <m.ImportPage type={a ?? ''} />)} />;
     case 'print':
       return <Later key={location.hash} load={() => import('./sheets').then((m) => () => <m.PrintPage type={a ?? ''} />)} />;
     case 'paper':
