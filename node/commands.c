@@ -23,7 +23,8 @@ const struct lm_node_command lm_node_commands[] = {
     {"list", LM_NODE_NEEDS_STORE, "list TYPE [--where FIELD=VALUE]…", "records as NDJSON",
      lm_node_cmd_list},
     {"history", LM_NODE_NEEDS_STORE, "history ID [--fetch]",
-     "every change of one record made here, with its outcome; --fetch: others' too, from the hub", lm_node_cmd_history},
+     "every change of one record made here, with its outcome; --fetch: others' too, from the hub",
+     lm_node_cmd_history},
     {"returned", LM_NODE_NEEDS_STORE, "returned", "what needs correcting, with the reason",
      lm_node_cmd_returned},
     {"sync", LM_NODE_NEEDS_STORE, "sync [--timeout S]", "sends and fetches everything, then ends",
@@ -38,10 +39,12 @@ const struct lm_node_command lm_node_commands[] = {
     {"restore", LM_NODE_NEEDS_STORE, "restore FILE",
      "goes back to a backup and keeps what was entered since", lm_node_cmd_restore},
     {"user", LM_NODE_NEEDS_STORE,
-     "user add NAME [-] [--role secretary|admin] | password NAME [-] | disable NAME | enable NAME "
-     "| "
-     "list",
-     "accounts of this PC's page; - reads the password from stdin", lm_node_cmd_user},
+     "user add NAME [-] [--role secretary|admin] [--must-change] | password NAME [-] "
+     "[--must-change] "
+     "| replace OLD NEW [-] [--must-change] | disable NAME | enable NAME | list",
+     "accounts of this PC's page; - reads the password from stdin; --must-change: it has to be "
+     "changed at the first login",
+     lm_node_cmd_user},
 };
 const size_t lm_node_n_commands = sizeof lm_node_commands / sizeof *lm_node_commands;
 

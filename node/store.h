@@ -352,12 +352,18 @@ struct lm_account {
     bool disabled;
     unsigned failures; /* wrong passwords in a row */
     int64_t failed_ms; /* wall clock of the last */
+    bool must_change;  /* the password is somebody else's: first another, then anything else */
 };
 /* LM_ERR_EXISTS "user_exists", LM_ERR_INVALID (name, role), LM_ERR_LIMIT. The password was checked
  * and hashed by the caller. Each in a transaction of its own. */
 enum lm_status lm_nstore_account_add(struct lm_nstore *store, const char *name, const char *role,
-                                     const char *hash, int64_t now_ms,
+                                     const char *hash, bool must_change, int64_t now_ms,
                                      struct lm_error *err) LM_MUST_USE;
+/* One person follows another: a new account of the old one's role, the old one closed, its forms
+ * that were not saved yet are the new one's. What was done stays under the old name. */
+enum lm_status lm_nstore_account_succeed(struct lm_nstore *store, const char *old, const char *name,
+                                         const char *hash, bool must_change, int64_t now_ms,
+                                         struct lm_error *err) LM_MUST_USE;
 /* LM_ERR_NOT_FOUND "no_user". */
 enum lm_status lm_nstore_account(struct lm_nstore *store, const char *name, struct lm_account *out,
                                  struct lm_error *err) LM_MUST_USE;
@@ -365,7 +371,8 @@ enum lm_status lm_nstore_account(struct lm_nstore *store, const char *name, stru
 enum lm_status lm_nstore_accounts(struct lm_nstore *store, struct lm_account *out, size_t *n_out,
                                   struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_nstore_account_password(struct lm_nstore *store, const char *name,
-                                          const char *hash, struct lm_error *err) LM_MUST_USE;
+                                          const char *hash, bool must_change,
+                                          struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_nstore_account_disable(struct lm_nstore *store, const char *name, bool disabled,
                                          struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_nstore_account_failures(struct lm_nstore *store, const char *name,

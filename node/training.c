@@ -235,7 +235,7 @@ static enum lm_status add_account(struct lm_training *t, struct lm_error *err)
     enum lm_status st = lm_password_hash(LM_TRAINING_PASSWORD, hash, err);
 
     return st == LM_OK ? lm_nstore_account_add(t->api->store, LM_TRAINING_USER, "secretary", hash,
-                                               lm_clock_wall_ms(), err)
+                                               false, lm_clock_wall_ms(), err)
                        : st;
 }
 
@@ -308,8 +308,8 @@ static enum lm_status ready(struct lm_api *api, struct lm_error *err)
 enum lm_status lm_api_training_reset(struct lm_api_call *call)
 {
     if (!call->api->training) {
-        return lm_fail(&call->err, LM_ERR_NOT_FOUND, "not_training", "", "这里是正式数据，不能重来。",
-                       "This is the real data.");
+        return lm_fail(&call->err, LM_ERR_NOT_FOUND, "not_training", "",
+                       "这里是正式数据，不能重来。", "This is the real data.");
     }
     return make(call->api->training, &call->err);
 }
@@ -317,9 +317,8 @@ enum lm_status lm_api_training_reset(struct lm_api_call *call)
 enum lm_status lm_training_new(struct lm_api *real, struct lm_training **out, struct lm_error *err)
 {
     struct lm_training *t = calloc(1, sizeof *t);
-    enum lm_status st = t ? LM_OK
-                          : lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。",
-                                    "Out of memory.");
+    enum lm_status st =
+        t ? LM_OK : lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
 
     *out = t;
     if (st == LM_OK) {

@@ -70,6 +70,7 @@ enum lm_status lm_api_training_reset(struct lm_api_call *call);
 enum lm_status lm_api_users(struct lm_api_call *call);
 enum lm_status lm_api_user_add(struct lm_api_call *call);
 enum lm_status lm_api_user_edit(struct lm_api_call *call);
+enum lm_status lm_api_user_succeed(struct lm_api_call *call);
 enum lm_status lm_api_status(struct lm_api_call *call);
 enum lm_status lm_api_tasks(struct lm_api_call *call);
 enum lm_status lm_api_usb(struct lm_api_call *call);

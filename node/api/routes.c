@@ -19,6 +19,7 @@ const struct lm_api_route lm_api_routes[] = {
     {"GET", V "users", LM_API_ADMIN, lm_api_users},
     {"POST", V "users", LM_API_ADMIN, lm_api_user_add},
     {"PATCH", V "users/{name}", LM_API_ADMIN, lm_api_user_edit},
+    {"POST", V "users/{name}/successor", LM_API_ADMIN, lm_api_user_succeed},
     {"GET", V "status", LM_API_USER, lm_api_status},
     {"GET", V "tasks", LM_API_USER, lm_api_tasks},
     {"GET", V "usb", LM_API_USER, lm_api_usb},

@@ -31,8 +31,12 @@ enum lm_status lm_api_setup_get(struct lm_api_call *call)
     return st;
 }
 
-static enum lm_status make_account(struct lm_api_call *call, const char *role)
+/* role NULL: in the place of the account `old`. */
+static enum lm_status make_account(struct lm_api_call *call, const char *role, const char *old,
+                                   bool must_change)
 {
+    struct lm_nstore *store = call->api->store;
+    int64_t now = lm_clock_wall_ms();
     const char *user, *password;
     char hash[LM_PASSWORD_HASH_BYTES];
     enum lm_status st = lm_api_text(call, "user", true, &user);
@@ -46,9 +50,11 @@ static enum lm_status make_account(struct lm_api_call *call, const char *role)
     if (st == LM_OK) {
         st = lm_password_hash(password, hash, &call->err);
     }
-    return st == LM_OK ? lm_nstore_account_add(call->api->store, user, role, hash,
-                                               lm_clock_wall_ms(), &call->err)
-                       : st;
+    if (st != LM_OK) {
+        return st;
+    }
+    return role ? lm_nstore_account_add(store, user, role, hash, must_change, now, &call->err)
+                : lm_nstore_account_succeed(store, old, user, hash, must_change, now, &call->err);
 }
 
 /* The first account is made at the PC itself, by whoever installs it. */
@@ -62,7 +68,7 @@ enum lm_status lm_api_setup(struct lm_api_call *call)
                        "本机已有账号，请登录；忘记密码请联系镇里。",
                        "This PC has accounts already: log in, or ask the town.");
     }
-    st = st == LM_OK ? make_account(call, "admin") : st;
+    st = st == LM_OK ? make_account(call, "admin", NULL, false) : st;
     return st == LM_OK ? lm_api_login(call) : st;
 }
 
@@ -115,10 +121,10 @@ static enum lm_status answer_session(struct lm_api_call *call, const struct lm_s
     if (st != LM_OK) {
         return st;
     }
-    call->answer = json_pack("{s:s,s:s,s:b,s:s,s:s,s:s,s:I}", "user", s->user, "role", s->role,
-                             "locked", (int)s->locked, "station", me.station, "station_name",
-                             me.name, "level", me.level, "idle_ms",
-                             (json_int_t)call->api->sessions.idle_ms);
+    call->answer = json_pack("{s:s,s:s,s:b,s:b,s:s,s:s,s:s,s:I}", "user", s->user, "role", s->role,
+                             "locked", (int)s->locked, "must_change", (int)s->must_change,
+                             "station", me.station, "station_name", me.name, "level", me.level,
+                             "idle_ms", (json_int_t)call->api->sessions.idle_ms);
     return call->answer ? LM_OK : lm_api_no_memory(call);
 }
 
@@ -149,6 +155,7 @@ enum lm_status lm_api_login(struct lm_api_call *call)
     lm_session_close(call->session); /* a new login, a new token */
     s = lm_session_open(&call->api->sessions, account.name, account.role, lm_clock_mono_ms(),
                         token);
+    s->must_change = account.must_change;
     set_cookie(call, token);
     return answer_session(call, s);
 }
@@ -190,7 +197,8 @@ enum lm_status lm_api_unlock(struct lm_api_call *call)
 
 /* ---- accounts ---- */
 
-static enum lm_status set_password(struct lm_api_call *call, const char *user, const char *password)
+static enum lm_status set_password(struct lm_api_call *call, const char *user, const char *password,
+                                   bool must_change)
 {
     char hash[LM_PASSWORD_HASH_BYTES];
     enum lm_status st = lm_password_check(user, password, LM_PIN_CHARS_MIN, &call->err);
@@ -198,7 +206,9 @@ static enum lm_status set_password(struct lm_api_call *call, const char *user, c
     if (st == LM_OK) {
         st = lm_password_hash(password, hash, &call->err);
     }
-    return st == LM_OK ? lm_nstore_account_password(call->api->store, user, hash, &call->err) : st;
+    return st == LM_OK
+               ? lm_nstore_account_password(call->api->store, user, hash, must_change, &call->err)
+               : st;
 }
 
 /* One's own: the old one shows that it is oneself. Every other session of the account ends. */
@@ -215,10 +225,16 @@ enum lm_status lm_api_password(struct lm_api_call *call)
     if (st == LM_OK) {
         st = try_password(call, mine.user, old, &account);
     }
-    if (st == LM_OK) {
-        st = set_password(call, mine.user, password);
+    if (st == LM_OK && mine.must_change && strcmp(old, password) == 0) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "same_password", "password",
+                     "新密码不能和别人给您的那个一样，请换一个只有自己知道的。",
+                     "The new password must differ from the one that you were given.");
     }
     if (st == LM_OK) {
+        st = set_password(call, mine.user, password, false);
+    }
+    if (st == LM_OK) {
+        mine.must_change = false;
         lm_sessions_close_user(&call->api->sessions, mine.user);
         *call->session = mine;
     }
@@ -237,8 +253,9 @@ enum lm_status lm_api_users(struct lm_api_call *call)
         bool locked = lm_lockout_left_ms(a->failures, a->failed_ms, lm_clock_wall_ms()) > 0;
 
         (void)json_array_append_new(rows,
-                                    json_pack("{s:s,s:s,s:b,s:b}", "name", a->name, "role", a->role,
-                                              "disabled", (int)a->disabled, "locked", (int)locked));
+                                    json_pack("{s:s,s:s,s:b,s:b,s:b}", "name", a->name, "role",
+                                              a->role, "disabled", (int)a->disabled, "locked",
+                                              (int)locked, "must_change", (int)a->must_change));
     }
     call->answer = json_pack("{s:o}", "users", rows);
     return st != LM_OK || call->answer ? st : lm_api_no_memory(call);
@@ -249,7 +266,7 @@ enum lm_status lm_api_user_add(struct lm_api_call *call)
     const char *role;
     enum lm_status st = lm_api_text(call, "role", true, &role);
 
-    st = st == LM_OK ? make_account(call, role) : st;
+    st = st == LM_OK ? make_account(call, role, NULL, true) : st;
     if (st == LM_OK) {
         call->response->status = 201;
         call->answer =
@@ -279,13 +296,33 @@ enum lm_status lm_api_user_edit(struct lm_api_call *call)
                      "Nobody disables the own account.");
     }
     if (st == LM_OK && password) {
-        st = set_password(call, name, password);
+        st = set_password(call, name, password, strcmp(name, call->session->user) != 0);
     }
     if (st == LM_OK && disabled) {
         st = lm_nstore_account_disable(call->api->store, name, json_is_true(disabled), &call->err);
     }
     if (st == LM_OK && strcmp(name, call->session->user) != 0) {
         lm_sessions_close_user(&call->api->sessions, name);
+    }
+    return st;
+}
+
+/* A new secretary takes over from the old. */
+enum lm_status lm_api_user_succeed(struct lm_api_call *call)
+{
+    const char *old = call->request->params[0];
+    enum lm_status st = LM_OK;
+
+    if (strcmp(old, call->session->user) == 0) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "own_account", "user", "不能停用自己的账号。",
+                     "Nobody disables the own account.");
+    }
+    st = st == LM_OK ? make_account(call, NULL, old, true) : st;
+    if (st == LM_OK) {
+        lm_sessions_close_user(&call->api->sessions, old);
+        call->response->status = 201;
+        call->answer = json_pack("{s:O}", "name", json_object_get(call->body, "user"));
+        st = call->answer ? LM_OK : lm_api_no_memory(call);
     }
     return st;
 }

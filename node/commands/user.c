@@ -23,7 +23,14 @@ static enum lm_status take_password(struct lm_cli *cli, const char *name, bool f
     return lm_password_check(name, out, LM_PIN_CHARS_MIN, err);
 }
 
-static enum lm_status store_password(struct lm_node *node, const char *name, const char *role,
+/* Whose account gets which password. */
+struct giving {
+    const char *name, *role; /* role NULL: the account is there already */
+    const char *old;         /* or NULL: the account in whose place it comes */
+    bool must_change;
+};
+
+static enum lm_status store_password(struct lm_node *node, const struct giving *g,
                                      const char *password, struct lm_error *err)
 {
     char hash[LM_PASSWORD_HASH_BYTES];
@@ -32,22 +39,28 @@ static enum lm_status store_password(struct lm_node *node, const char *name, con
     if (st != LM_OK) {
         return st;
     }
-    return role ? lm_nstore_account_add(node->store, name, role, hash, lm_clock_wall_ms(), err)
-                : lm_nstore_account_password(node->store, name, hash, err);
+    if (g->old) {
+        return lm_nstore_account_succeed(node->store, g->old, g->name, hash, g->must_change,
+                                         lm_clock_wall_ms(), err);
+    }
+    return g->role ? lm_nstore_account_add(node->store, g->name, g->role, hash, g->must_change,
+                                           lm_clock_wall_ms(), err)
+                   : lm_nstore_account_password(node->store, g->name, hash, g->must_change, err);
 }
 
-/* add and password. role NULL: the account is there already. */
-static enum lm_status give_password(struct lm_node *node, struct lm_cli *cli, const char *name,
-                                    const char *role, bool from_stdin, struct lm_error *err)
+/* add, password and replace. */
+static enum lm_status give_password(struct lm_node *node, struct lm_cli *cli,
+                                    const struct giving *g, bool from_stdin, struct lm_error *err)
 {
+    const char *name = g->name;
     char password[LM_PASSWORD_BYTES_MAX + 2] = "";
     enum lm_status st = take_password(cli, name, from_stdin, password, sizeof password, err);
 
     if (st == LM_OK) {
-        st = store_password(node, name, role, password, err);
+        st = store_password(node, g, password, err);
     }
     if (st == LM_OK && cli->json) {
-        json_t *doc = json_pack("{s:s,s:s?,s:s?}", "name", name, "role", role, "password",
+        json_t *doc = json_pack("{s:s,s:s?,s:s?}", "name", name, "role", g->role, "password",
                                 from_stdin ? NULL : password);
 
         lm_json_print(cli->out, doc);
@@ -98,26 +111,38 @@ static enum lm_status set_disabled(struct lm_node *node, struct lm_cli *cli, con
 
 int lm_node_cmd_user(struct lm_node *node, struct lm_cli *cli)
 {
-    const char *role = NULL, *positional[3] = {NULL};
-    const struct lm_cli_option options[] = {{.name = "--role", .value = &role}};
+    const char *role = NULL, *positional[4] = {NULL};
+    bool must_change = false;
+    const struct lm_cli_option options[] = {{.name = "--role", .value = &role},
+                                            {.name = "--must-change", .flag = &must_change}};
     struct lm_error err = {0};
     size_t n = 0;
-    enum lm_status st = lm_cli_options(cli, options, 1, positional, 3, &n, &err);
+    enum lm_status st = lm_cli_options(cli, options, 2, positional, 4, &n, &err);
     const char *verb = n > 0 ? positional[0] : "";
-    bool from_stdin = n == 3 && strcmp(positional[2], "-") == 0;
+    bool replacing = strcmp(verb, "replace") == 0;
+    bool from_stdin = n == 3 + (size_t)replacing && strcmp(positional[n - 1], "-") == 0;
+    struct giving g = {.name = positional[1], .must_change = must_change};
 
     if (st == LM_OK && strcmp(verb, "list") == 0 && n == 1) {
         st = list_accounts(node, cli, &err);
     } else if (st == LM_OK && strcmp(verb, "add") == 0 && (n == 2 || from_stdin)) {
-        st = give_password(node, cli, positional[1], role ? role : "secretary", from_stdin, &err);
+        g.role = role ? role : "secretary";
+        st = give_password(node, cli, &g, from_stdin, &err);
     } else if (st == LM_OK && strcmp(verb, "password") == 0 && (n == 2 || from_stdin)) {
-        st = give_password(node, cli, positional[1], NULL, from_stdin, &err);
+        st = give_password(node, cli, &g, from_stdin, &err);
+    } else if (st == LM_OK && replacing && (n == 3 || from_stdin) && !role) {
+        g.old = positional[1];
+        g.name = positional[2];
+        st = give_password(node, cli, &g, from_stdin, &err);
     } else if (st == LM_OK && n == 2 &&
                (strcmp(verb, "disable") == 0 || strcmp(verb, "enable") == 0)) {
         st = set_disabled(node, cli, positional[1], verb[0] == 'd', &err);
     } else if (st == LM_OK) {
-        st = lm_node_usage(&err, "应写成 user add|password|disable|enable NAME，或 user list",
-                           "say user add|password|disable|enable NAME, or user list");
+        st = lm_node_usage(
+            &err,
+            "应写成 user add|password|disable|enable NAME，user replace 旧账号 新账号，或 user "
+            "list",
+            "say user add|password|disable|enable NAME, user replace OLD NEW, or user list");
     }
     return st == LM_OK ? LM_EXIT_OK : lm_node_fail(cli, &err);
 }

@@ -63,19 +63,14 @@ static enum lm_status run(struct lm_nstore *store, sqlite3_stmt *q, const char *
     return st;
 }
 
-enum lm_status lm_nstore_account_add(struct lm_nstore *store, const char *name, const char *role,
-                                     const char *hash, int64_t now_ms, struct lm_error *err)
+/* Inside a transaction. */
+static enum lm_status insert(struct lm_nstore *store, const char *name, const char *role,
+                             const char *hash, int64_t now_ms, struct lm_error *err)
 {
     sqlite3_stmt *q;
-    bool changed = false;
-    enum lm_status st = lm_nstore_begin(store, err);
+    enum lm_status st = check_account(store, name, role, err);
 
     if (st != LM_OK) {
-        return st;
-    }
-    st = check_account(store, name, role, err);
-    if (st != LM_OK) {
-        lm_nstore_rollback(store);
         return st;
     }
     q = ns_stmt(store, NS_ACCOUNT_ADD);
@@ -83,12 +78,88 @@ enum lm_status lm_nstore_account_add(struct lm_nstore *store, const char *name, 
     ns_bind_text(q, 2, role);
     ns_bind_text(q, 3, hash);
     (void)sqlite3_bind_int64(q, 4, now_ms);
-    st = run(store, q, "add an account", &changed, err);
-    if (st == LM_OK && !changed) {
+    st = ns_run(store, q, "add an account", err);
+    if (st == LM_OK && sqlite3_changes(sqlite3_db_handle(q)) == 0) {
         st = lm_fail(err, LM_ERR_EXISTS, "user_exists", "user", "已有账号“%.80s”。",
                      "There is an account \"%.80s\" already.", name);
     }
     return st;
+}
+
+static enum lm_status commit_if(struct lm_nstore *store, enum lm_status st, struct lm_error *err)
+{
+    if (st == LM_OK) {
+        st = lm_nstore_commit(store, err);
+    }
+    if (st != LM_OK) {
+        lm_nstore_rollback(store);
+    }
+    return st;
+}
+
+static enum lm_status must_change(struct lm_nstore *store, const char *name, struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(store, NS_ACCOUNT_MUST);
+
+    ns_bind_text(q, 1, name);
+    return ns_run(store, q, "ask for another password", err);
+}
+
+enum lm_status lm_nstore_account_add(struct lm_nstore *store, const char *name, const char *role,
+                                     const char *hash, bool must, int64_t now_ms,
+                                     struct lm_error *err)
+{
+    enum lm_status st = lm_nstore_begin(store, err);
+
+    if (st != LM_OK) {
+        return st;
+    }
+    st = insert(store, name, role, hash, now_ms, err);
+    if (st == LM_OK && must) {
+        st = must_change(store, name, err);
+    }
+    return commit_if(store, st, err);
+}
+
+static enum lm_status hand_over(struct lm_nstore *store, const char *old, const char *name,
+                                struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(store, NS_ACCOUNT_DISABLE);
+    enum lm_status st;
+
+    ns_bind_text(q, 1, old);
+    (void)sqlite3_bind_int(q, 2, 1);
+    st = ns_run(store, q, "close an account", err);
+    if (st == LM_OK) {
+        q = ns_stmt(store, NS_DRAFT_TAKE);
+        ns_bind_text(q, 1, old);
+        ns_bind_text(q, 2, name);
+        st = ns_run(store, q, "hand drafts over", err);
+    }
+    return st;
+}
+
+enum lm_status lm_nstore_account_succeed(struct lm_nstore *store, const char *old, const char *name,
+                                         const char *hash, bool must, int64_t now_ms,
+                                         struct lm_error *err)
+{
+    struct lm_account account;
+    enum lm_status st = lm_nstore_begin(store, err);
+
+    if (st != LM_OK) {
+        return st;
+    }
+    st = lm_nstore_account(store, old, &account, err);
+    if (st == LM_OK) {
+        st = insert(store, name, account.role, hash, now_ms, err);
+    }
+    if (st == LM_OK && must) {
+        st = must_change(store, name, err);
+    }
+    if (st == LM_OK) {
+        st = hand_over(store, old, name, err);
+    }
+    return commit_if(store, st, err);
 }
 
 static void take_row(sqlite3_stmt *q, struct lm_account *out)
@@ -101,6 +172,7 @@ static void take_row(sqlite3_stmt *q, struct lm_account *out)
     out->disabled = sqlite3_column_int(q, 4) != 0;
     out->failures = (unsigned)sqlite3_column_int64(q, 5);
     out->failed_ms = sqlite3_column_int64(q, 6);
+    out->must_change = sqlite3_column_int(q, 7) != 0;
 }
 
 enum lm_status lm_nstore_account(struct lm_nstore *store, const char *name, struct lm_account *out,
@@ -147,11 +219,12 @@ static enum lm_status update(struct lm_nstore *store, sqlite3_stmt *q, const cha
 }
 
 enum lm_status lm_nstore_account_password(struct lm_nstore *store, const char *name,
-                                          const char *hash, struct lm_error *err)
+                                          const char *hash, bool must_change, struct lm_error *err)
 {
     sqlite3_stmt *q = ns_stmt(store, NS_ACCOUNT_PASSWORD);
 
     ns_bind_text(q, 2, hash);
+    (void)sqlite3_bind_int(q, 3, must_change);
     return update(store, q, name, "change a password", err);
 }
 

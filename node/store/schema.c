@@ -204,9 +204,13 @@ static const char past[] =
     "  body BLOB NOT NULL,"
     "  PRIMARY KEY(record, pos)) STRICT, WITHOUT ROWID;";
 
+/* 1 = the password is somebody else's: the first thing to do is to choose another. */
+static const char first_passwords[] =
+    "ALTER TABLE accounts ADD COLUMN must_change INTEGER NOT NULL DEFAULT 0;";
+
 const struct lm_migration ns_migrations[] = {
-    {.sql = first},  {.sql = pages},        {.sql = usb}, {.sql = catalogues},
-    {.sql = offers}, {.sql = own_branches}, {.sql = past}};
+    {.sql = first},  {.sql = pages},        {.sql = usb},  {.sql = catalogues},
+    {.sql = offers}, {.sql = own_branches}, {.sql = past}, {.sql = first_passwords}};
 const int ns_n_migrations = sizeof ns_migrations / sizeof *ns_migrations;
 
 #define EXPORT_COLUMNS                                                                             \
@@ -365,14 +369,17 @@ const char *const ns_sql[NS_COUNT] = {
                        "?1 AND seq > ?2 GROUP BY record ORDER BY max(seq) DESC LIMIT ?3",
     [NS_ACCOUNT_ADD] = "INSERT INTO accounts(name, role, hash, created_ms, disabled, failures, "
                        "failed_ms) VALUES(?1, ?2, ?3, ?4, 0, 0, 0) ON CONFLICT(name) DO NOTHING",
-    [NS_ACCOUNT_GET] = "SELECT name, role, hash, created_ms, disabled, failures, failed_ms FROM "
-                       "accounts WHERE name = ?1",
-    [NS_ACCOUNT_LIST] = "SELECT name, role, hash, created_ms, disabled, failures, failed_ms FROM "
-                        "accounts ORDER BY name",
+    [NS_ACCOUNT_GET] = "SELECT name, role, hash, created_ms, disabled, failures, failed_ms, "
+                       "must_change FROM accounts WHERE name = ?1",
+    [NS_ACCOUNT_LIST] = "SELECT name, role, hash, created_ms, disabled, failures, failed_ms, "
+                        "must_change FROM accounts ORDER BY name",
     [NS_ACCOUNT_COUNT] = "SELECT count(*) FROM accounts",
-    [NS_ACCOUNT_PASSWORD] = "UPDATE accounts SET hash = ?2, failures = 0 WHERE name = ?1",
+    [NS_ACCOUNT_PASSWORD] = "UPDATE accounts SET hash = ?2, failures = 0, must_change = ?3 WHERE "
+                            "name = ?1",
     [NS_ACCOUNT_DISABLE] = "UPDATE accounts SET disabled = ?2, failures = 0 WHERE name = ?1",
     [NS_ACCOUNT_FAILURES] = "UPDATE accounts SET failures = ?2, failed_ms = ?3 WHERE name = ?1",
+    [NS_ACCOUNT_MUST] = "UPDATE accounts SET must_change = 1 WHERE name = ?1",
+    [NS_DRAFT_TAKE] = "UPDATE OR IGNORE drafts SET user = ?2 WHERE user = ?1",
     [NS_DRAFT_PUT] = "INSERT INTO drafts(user, key, body, saved_ms) VALUES(?1, ?2, ?3, ?4) "
                      "ON CONFLICT(user, key) DO UPDATE SET body = excluded.body, saved_ms = "
                      "excluded.saved_ms",
@@ -393,7 +400,8 @@ const char *const ns_sql[NS_COUNT] = {
     [NS_USB_WELCOME] =
         "UPDATE me SET inc_counter = ?1, inc_random = ?2, acked_seq = ?3, acked_hash = ?4,"
         " safe_seq = ?5, hlc = max(hlc, ?6), seen_pos = ?7, seen_hash = ?8, cursor_pos = ?9,"
-        " cursor_id = ?10, offset_ms = ?11, last_contact_ms = ?12, proof_pos = ?13, proof_hash = ?14,"
+        " cursor_id = ?10, offset_ms = ?11, last_contact_ms = ?12, proof_pos = ?13, proof_hash = "
+        "?14,"
         " proof_sig = ?15",
     [NS_USB_RESTART] = "UPDATE me SET cursor_pos = 0, cursor_id = ''",
     [NS_CATALOG_PUT] = "INSERT OR REPLACE INTO catalogs(number, hash, packed) VALUES(?1, ?2, ?3)",

@@ -90,6 +90,66 @@ class Sessions(WithPage):
         self.error(admin("PATCH", "users/nobody", {"disabled": True}, status=404), "no_user")
         self.assertEqual({u["name"] for u in admin("GET", "users", status=200).json["users"]}, {"管理员", SECRETARY[0], "新人"})
 
+    def test_a_first_password_is_changed_before_anything_else(self):
+        """An account that an administrator made, or gave a new password: session/password and nothing else; by the command with --must-change"""
+        admin, new = Api(self.node.server.ready["http"]), Api(self.node.server.ready["http"])
+        admin.login("管理员", "246813")
+        self.assertFalse(admin("GET", "session", status=200).json["must_change"])
+        self.assertFalse(self.api("GET", "session", status=200).json["must_change"])  # `user add` without --must-change
+
+        def duty(given, chosen):
+            new.login("新人", given)
+            self.assertTrue(new("GET", "session", status=200).json["must_change"])
+            self.assertTrue({u["name"]: u for u in admin("GET", "users", status=200).json["users"]}["新人"]["must_change"])
+            for method, path, body in (("GET", "status", None), ("GET", "types/person/records", None), ("GET", "catalog", None), ("GET", "search?q=a", None), ("GET", "events", None),
+                                       ("POST", "types/person/records", {"id": uuid7(), "fields": person()["fields"]}), ("PUT", "drafts/k", {}), ("POST", "lines", {"keep": True, "lines": [{}]})):
+                self.error(new(method, path, body, status=403), "must_change")
+            self.error(new("POST", "session/password", {"old": given, "password": given}, status=422), "same_password")
+            self.error(new("POST", "session/password", {"old": given, "password": "123456"}, status=422), "password_simple")
+            new("GET", "session", status=200)
+            self.error(new("GET", "status", status=403), "must_change")
+            new("POST", "session/password", {"old": given, "password": chosen}, status=204)
+            new("GET", "status", status=200)
+            new.login("新人", chosen)
+            self.assertFalse(new("GET", "session", status=200).json["must_change"])
+
+        admin("POST", "users", {"user": "新人", "password": "864213", "role": "secretary"}, status=201)
+        duty("864213", "975318")
+        admin("PATCH", "users/%E6%96%B0%E4%BA%BA", {"password": "531864"}, status=204)
+        duty("531864", "864297")
+        self.node.run("user", "password", "新人", "-", "--must-change", stdin="719283\n")
+        duty("719283", "351972")
+        admin("PATCH", "users/%E7%AE%A1%E7%90%86%E5%91%98", {"password": "846213"}, status=204)  # one's own is one's own
+        admin.login("管理员", "846213")
+        self.assertFalse(admin("GET", "session", status=200).json["must_change"])
+
+    def test_a_new_secretary_takes_over(self):
+        """The old account closed, its drafts the new one's, what was done stays under the old name; by the page's address and by the command"""
+        admin, new = Api(self.node.server.ready["http"]), Api(self.node.server.ready["http"])
+        admin.login("管理员", "246813")
+        made = self.save(person())
+        self.api("PUT", "drafts/new-person", {"fields": {"name": "测试没填完"}}, status=204)
+        old = "users/%E7%8E%8B%E7%A7%98%E4%B9%A6/successor"
+        self.error(self.api("POST", old, {"user": "李秘书", "password": "864213"}, status=403), "not_allowed")
+        self.error(admin("POST", old, {"user": "管理员", "password": "864213"}, status=409), "user_exists")
+        self.error(admin("POST", old, {"user": "李秘书", "password": "123456"}, status=422), "password_simple")
+        self.error(admin("POST", "users/nobody/successor", {"user": "李秘书", "password": "864213"}, status=404), "no_user")
+        self.error(admin("POST", "users/%E7%AE%A1%E7%90%86%E5%91%98/successor", {"user": "李秘书", "password": "864213"}, status=422), "own_account")
+        self.api("GET", "status", status=200)  # what was refused closed nothing
+        admin("POST", old, {"user": "李秘书", "password": "864213"}, status=201)
+        self.error(self.api("GET", "status", status=401), "no_session")
+        self.error(new("POST", "session", {"user": SECRETARY[0], "password": SECRETARY[1]}, status=403), "wrong_password")
+        new.login("李秘书", "864213")
+        self.error(new("GET", "drafts", status=403), "must_change")
+        new("POST", "session/password", {"old": "864213", "password": "975318"}, status=204)
+        self.assertEqual([d["body"]["fields"]["name"] for d in new("GET", "drafts", status=200).json["drafts"]], ["测试没填完"])
+        self.assertEqual([c["user"] for c in new("GET", f"records/{made['id']}/history", status=200).json["changes"]], [SECRETARY[0]])
+        users = {u["name"]: u for u in admin("GET", "users", status=200).json["users"]}
+        self.assertEqual((users[SECRETARY[0]]["disabled"], users["李秘书"]["disabled"], users["李秘书"]["role"]), (True, False, "secretary"))
+        self.node.run("user", "replace", "李秘书", "张秘书", "-", stdin="642975\n")
+        new.login("张秘书", "642975")
+        self.assertEqual(len(new("GET", "drafts", status=200).json["drafts"]), 1)
+
     def test_lock_out_survives_a_restart(self):
         other = Api(self.node.server.ready["http"])
         for _ in range(5):

@@ -71,7 +71,7 @@ static void account(const char *name, const char *role, const char *password)
     struct lm_error err;
 
     LM_CHECK(lm_password_hash(password, hash, &err) == LM_OK);
-    LM_CHECK(lm_nstore_account_add(api->store, name, role, hash, seam_clock.wall_ms, &err) ==
+    LM_CHECK(lm_nstore_account_add(api->store, name, role, hash, false, seam_clock.wall_ms, &err) ==
              LM_OK);
 }
 

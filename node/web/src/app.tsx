@@ -7,7 +7,7 @@ import { label, t } from '@common/i18n';
 import { useHash } from '@common/route';
 import { Button, Dialog, Note, somethingChanged, toast, Toasts, useData, Waiting } from '@common/ui';
 import { LockScreen } from '@common/lock';
-import { Door } from './door';
+import { Door, FirstPassword } from './door';
 import { Guide } from './guide';
 import { Home } from './home';
 import { ConflictsPage } from './conflicts';
@@ -239,6 +239,7 @@ export function App() {
   const [session, setSession] = useState<Session | null | undefined>(undefined);
   const [locked, setLocked] = useState(false);
   const [gone, setGone] = useState(false);
+  const [given, setGiven] = useState(''); // a first password, as it was typed at the door
   useEffect(() => {
     onSession((what) => {
       if (what === 'out') setSession(null);
@@ -269,13 +270,27 @@ export function App() {
       {session === null ? (
         <Door
           gone={gone}
-          onIn={(s) => {
+          onIn={(s, password) => {
             setSession(s);
+            setGiven(s.must_change ? password : '');
             setLocked(false);
           }}
         />
       ) : null}
-      {session ? <Inside session={session} gone={gone} onLock={() => (toast(''), setLocked(true))} onOut={() => (toast(''), setSession(null))} /> : null}
+      {session?.must_change ? (
+        <FirstPassword
+          user={session.user}
+          given={given}
+          onDone={() => {
+            setGiven('');
+            location.hash = '#/'; // not where the one before was
+            setSession({ ...session, must_change: false });
+            toast(t('done'));
+          }}
+          onOut={() => (setGiven(''), setSession(null))}
+        />
+      ) : null}
+      {session && !session.must_change ? <Inside session={session} gone={gone} onLock={() => (toast(''), setLocked(true))} onOut={() => (toast(''), setSession(null))} /> : null}
       {session && locked ? <LockScreen user={session.user} onOpen={() => setLocked(false)} onOut={() => setSession(null)} /> : null}
       <Toasts />
     </>

@@ -8,7 +8,7 @@ import type { Session } from './model';
 
 const TRAINEE = ['练习员', '246810'] as const; // made with the training data; opens nothing else
 
-export function Door(props: { gone: boolean; onIn: (s: Session) => void }) {
+export function Door(props: { gone: boolean; onIn: (s: Session, password: string) => void }) {
   const [setup, setSetup] = useState<{ needed: boolean; name: string } | null>(null);
   const [user, setUser] = useState<string>(TRAINING ? TRAINEE[0] : '');
   const [password, setPassword] = useState<string>(TRAINING ? TRAINEE[1] : '');
@@ -28,7 +28,7 @@ export function Door(props: { gone: boolean; onIn: (s: Session) => void }) {
     setBusy(true);
     setError('');
     try {
-      props.onIn(await api<Session>('POST', first ? 'setup' : 'session', { user, password }));
+      props.onIn(await api<Session>('POST', first ? 'setup' : 'session', { user, password }), password);
     } catch (why) {
       setError((why as Error).message);
       setPassword('');
@@ -58,6 +58,42 @@ export function Door(props: { gone: boolean; onIn: (s: Session) => void }) {
           <Button kind="main" type="submit" disabled={busy || !user || !password}>
             {first ? t('setupDo') : t(TRAINING ? 'trainingStart' : 'login')}
           </Button>
+        </div>
+      </form>
+    </main>
+  );
+}
+
+/** The password was given by somebody else: nothing goes on before there is one that only its owner knows. `given` is what was typed at the
+ * door; after a reload it has to be typed once more. */
+export function FirstPassword(props: { user: string; given: string; onDone: () => void; onOut: () => void }) {
+  const [old, setOld] = useState(props.given);
+  const [password, setPassword] = useState('');
+  const [again, setAgain] = useState('');
+  const [error, setError] = useState('');
+  const submit = (e: Event) => {
+    e.preventDefault();
+    if (password !== again) {
+      setError(t('passwordsDiffer'));
+      return;
+    }
+    api('POST', 'session/password', { old, password }).then(props.onDone, (why: Error) => setError(why.message));
+  };
+  return (
+    <main class="door">
+      <h1>{t('firstPasswordTitle')}</h1>
+      <p>{t('firstPasswordText', props.user)}</p>
+      <form class="form" onSubmit={submit} onKeyDown={enterGoesOn}>
+        {!props.given && <Line id="given" text={t('givenPassword')} type="password" value={old} auto="current-password" onInput={setOld} />}
+        <Line id="new" text={t('newPassword')} type="password" value={password} auto="new-password" onInput={setPassword} />
+        <Line id="again" text={t('passwordAgain')} type="password" value={again} auto="new-password" onInput={setAgain} />
+        <p class="quiet">{t('passwordHint')}</p>
+        {error && <Note kind="bad">{error}</Note>}
+        <div class="actions">
+          <Button kind="main" type="submit" disabled={!old || !password || !again}>
+            {t('firstPasswordDo')}
+          </Button>
+          <Button onClick={() => api('DELETE', 'session').then(props.onOut, props.onOut)}>{t('logout')}</Button>
         </div>
       </form>
     </main>

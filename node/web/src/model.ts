@@ -7,6 +7,7 @@ export interface Session {
   user: string;
   role: 'secretary' | 'admin';
   locked: boolean;
+  must_change: boolean; // the password is somebody else's
   station: string;
   station_name: string;
   level: string;

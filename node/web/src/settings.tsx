@@ -2,7 +2,8 @@
 import { useState } from 'preact/hooks';
 import { api, get, TRAINING } from '@common/api';
 import { lang, setLang, t } from '@common/i18n';
-import { Button, Note, toast, useData, Waiting } from '@common/ui';
+import { Line } from '@common/lock';
+import { Button, Dialog, enterGoesOn, Note, toast, useData, Waiting } from '@common/ui';
 import { openGuide } from './guide';
 import { useModel } from './model';
 
@@ -113,6 +114,41 @@ interface User {
   name: string;
   role: string;
   disabled: boolean;
+  must_change: boolean;
+}
+
+/** A new secretary takes over from the old. */
+function Successor(props: { old: string; onClose: () => void; onDone: () => void }) {
+  const [name, setName] = useState('');
+  const [password, setPassword] = useState('');
+  const [error, setError] = useState('');
+  const submit = (e: Event) => {
+    e.preventDefault();
+    api('POST', `users/${encodeURIComponent(props.old)}/successor`, { user: name, password }).then(
+      () => {
+        toast(t('succeeded', name, props.old), undefined, true);
+        props.onDone();
+      },
+      (why: Error) => setError(why.message),
+    );
+  };
+  return (
+    <Dialog title={t('succeedTitle', props.old)} onClose={props.onClose}>
+      <p>{t('succeedText', props.old)}</p>
+      <form class="form" onSubmit={submit} onKeyDown={enterGoesOn}>
+        <Line id="successor" text={t('successor')} value={name} auto="off" onInput={setName} />
+        <Line id="successor-password" text={t('firstPassword')} type="password" value={password} auto="new-password" onInput={setPassword} />
+        <p class="quiet">{t('firstPasswordHint')}</p>
+        {error && <Note kind="bad">{error}</Note>}
+        <div class="actions">
+          <Button kind="main" type="submit" disabled={!name || !password}>
+            {t('succeed')}
+          </Button>
+          <Button onClick={props.onClose}>{t('cancel')}</Button>
+        </div>
+      </form>
+    </Dialog>
+  );
 }
 
 function Accounts() {
@@ -120,6 +156,8 @@ function Accounts() {
   const [name, setName] = useState('');
   const [password, setPassword] = useState('');
   const [role, setRole] = useState('secretary');
+  const [leaving, setLeaving] = useState('');
+  const { session } = useModel();
   const [error, setError] = useState('');
   const act = (done: Promise<unknown>) =>
     done.then(
@@ -140,10 +178,13 @@ function Accounts() {
         {users.data?.users.map((u) => (
           <li key={u.name}>
             <b>{u.name}</b> {u.role === 'admin' ? t('roleAdmin') : t('roleSecretary')} {u.disabled && <span class="tag">{t('disabled')}</span>}{' '}
+            {u.must_change && !u.disabled && <span class="tag wait">{t('notYetChanged')}</span>}{' '}
+            {!u.disabled && u.name !== session.user && <Button onClick={() => setLeaving(u.name)}>{t('succeed')}</Button>}{' '}
             <Button onClick={() => void act(api('PATCH', `users/${encodeURIComponent(u.name)}`, { disabled: !u.disabled }))}>{u.disabled ? t('enable') : t('disable')}</Button>
           </li>
         ))}
       </ul>
+      {leaving && <Successor old={leaving} onClose={() => setLeaving('')} onDone={() => (setLeaving(''), users.reload())} />}
       <form
         class="form"
         onSubmit={(e) => {
@@ -170,6 +211,7 @@ function Accounts() {
             <option value="admin">{t('roleAdmin')}</option>
           </select>
         </div>
+        <p class="quiet">{t('firstPasswordHint')}</p>
         {error && <Note kind="bad">{error}</Note>}
         <Button type="submit" disabled={!name || !password}>
           {t('save')}
