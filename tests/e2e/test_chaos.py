@@ -9,7 +9,6 @@ The moments come from a seed. `LASTMILE_CHAOS_ROUNDS=1000 tests/e2e/run.py --bin
 (about a second a round)."""
 import json
 import os
-import pathlib
 import random
 import resource
 import signal
@@ -19,11 +18,10 @@ import time
 
 import msgpack
 
-from harness import ENV, SEED, Case, Town, consultation, uuid7, village_code, wait_for
+from harness import ENV, RELEASE, SEED, Case, Town, consultation, uuid7, village_code, wait_for
 from proxy import Proxy
 
 ROUNDS = int(os.environ.get("LASTMILE_CHAOS_ROUNDS", "20"))
-RELEASE = pathlib.Path(os.environ.get("LASTMILE_RELEASE", ".build/release"))
 TOWN_HAND = "town"
 # What a person may be told in such a time; anything else is a fault of the programs.
 EXPECTED_ERRORS = {"no_such_record", "not_found", "locked_state", "not_allowed"}  # not come down yet; verified by the town meanwhile

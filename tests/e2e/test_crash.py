@@ -8,16 +8,14 @@ The moments come from a seed (LASTMILE_SEED, run.py --seed). Runs on the program
 """
 import json
 import os
-import pathlib
 import random
 import subprocess
 import threading
 import time
 
-from harness import ENV, SEED, Case, Town, consultation, uuid7, wait_for
+from harness import ENV, RELEASE, SEED, Case, Town, consultation, uuid7, wait_for
 
 ROUNDS = int(os.environ.get("LASTMILE_KILL_ROUNDS", "100"))
-RELEASE = pathlib.Path(os.environ.get("LASTMILE_RELEASE", ".build/release"))
 LINES = 24
 
 

@@ -2,18 +2,16 @@
 middle of a push. A new PC's first load, a push and edits both ways go over each; in the end node, hub and what was entered are the
 same, once each (P2, P3, P5). LASTMILE_LONG=1: more records and more cuts."""
 import os
-import pathlib
 import signal
 import time
 import unittest
 
 import link
-from harness import Case, Town, consultation, wait_for
+from harness import RELEASE, Case, Town, consultation, wait_for
 
 WHY_NOT = link.why_not()
 LONG = os.environ.get("LASTMILE_LONG") == "1"
 OLD, NEW, EDITS, CUTS = (300, 200, 50, 4) if LONG else (100, 60, 20, 2)
-RELEASE = pathlib.Path(os.environ.get("LASTMILE_RELEASE", ".build/release"))
 
 
 @unittest.skipIf(WHY_NOT, WHY_NOT or "")

@@ -8,9 +8,8 @@ import socket
 import zmq
 
 from adversary import ACK, ERROR, FEED, HELLO, PULL, PUSH, Client, client_of, pack
-from harness import Case, consultation, wait_for
+from harness import RELEASE, Case, consultation, wait_for
 
-RELEASE = pathlib.Path(os.environ.get("LASTMILE_RELEASE", ".build/release"))
 GROWTH_MAX_KB = 96 * 1024  # a sanitizer's programs would need more: these run without
 
 

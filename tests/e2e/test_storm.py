@@ -9,11 +9,10 @@ import time
 import zmq
 
 from adversary import ACK, ENROLLED, ERROR, HELLO, PUSH, WELCOME, Client, hash32, read_kit
-from harness import SLOW, Case, Town, uuid7
+from harness import RELEASE, SLOW, Case, Town, uuid7
 
 REPLICAS = int(os.environ.get("LASTMILE_STORM", "1000"))
 STATIONS = 20
-RELEASE = pathlib.Path(os.environ.get("LASTMILE_RELEASE", ".build/release"))
 MEMORY_MAX_KB = 512 * 1024
 
 

@@ -52,7 +52,7 @@ void sim_plan_of(uint64_t seed, struct sim_plan *out)
     memset(out, 0, sizeof *out);
     out->seed = seed;
     out->stations = size < 75   ? 1 + (int)lm_rand_below(&rnd, 3)
-                    : size < 97 ? 4 + (int)lm_rand_below(&rnd, 5)
+                    : size < 99 ? 4 + (int)lm_rand_below(&rnd, 5)
                                 : 16 + (int)lm_rand_below(&rnd, 49);
     out->actions = 20 + (int)lm_rand_below(&rnd, 80) + out->stations * 4;
     out->span_ms = 60000 + (int64_t)lm_rand_below(&rnd, 600000);
