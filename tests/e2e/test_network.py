@@ -89,7 +89,7 @@ class Network(Case):
         portal = Portal(hub.port)
         try:
             node.serve()
-            node.add_ids([consultation()])
+            made = node.add_ids([consultation()])
             wait_for(lambda: portal.seen >= 2, "the node to try the portal", 60)
             self.cli_refused(node.run("sync", "--timeout", "3", check=False))
             self.assertEqual(node.status()["pending"], 1)
