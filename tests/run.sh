@@ -121,7 +121,7 @@ if wants simulation; then
     k=$(wc -l <"$work/known")
     grep '^FAIL' "$work/sim" | grep -qvF "$known" || code=0
   fi
-  .build/release/tests/lastmile-sim --first 1 --seeds 10 --jobs 1 --twice >>"$work/sim" 2>&1 || code=1
+  .build/release/tests/lastmile-sim --first 1 --seeds 10 --jobs "$jobs" --twice >>"$work/sim" 2>&1 || code=1
   f=$(grep '^FAIL' "$work/sim" | { if [ -n "$known" ]; then grep -cvF "$known"; else grep -c .; fi; })
   [ "$code" -eq 0 ] || { cat "$work/sim"; [ "$f" -gt 0 ] || f=1; }
   group simulation "$((${s:-0} - f - k > 0 ? ${s:-0} - f - k : 0))" "$f" "$k" $((SECONDS - start))
