@@ -48,7 +48,7 @@ NOTICED = {
     'page-unbounded': (1, '', 'burst,two-pcs,revoke', 1),
     'poison-dropped': (1, '', 'poison'),
     'rank-without-base': (15, ''),
-    'return-stays': (55, ''),
+    'return-stays': (68, '', 'staff,two-pcs', 1),
     'revoked-readmitted': (145, '', 'revoke,hub-restore', 2),
     'save-before-commit': (1, ''),
     'seen-uncompared': (60, 'loss'),
