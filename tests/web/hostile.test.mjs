@@ -81,10 +81,17 @@ async function open(user) {
   return page;
 }
 
+/** Once the page there is the new one: its title is another element. The old one still takes clicks until the hash is heard of. */
 async function go(page, hash) {
-  await page.evaluate((to) => (location.hash = to), `#/${hash}`);
-  await page.waitForFunction((to) => location.hash === to, `#/${hash}`);
-  await page.waitForFunction(() => document.querySelector('main h1') && !document.querySelector('main').innerText.includes('正在'));
+  await page.evaluate((to) => {
+    if (location.hash === to) return;
+    window.oldTitle = document.querySelector('main h1');
+    location.hash = to;
+  }, `#/${hash}`);
+  await page.waitForFunction(() => {
+    const title = document.querySelector('main h1');
+    return title && title !== window.oldTitle && !document.querySelector('main').innerText.includes('正在');
+  });
 }
 
 /** What the page shows of a text: cells and values, as they are in the document. */
@@ -257,8 +264,13 @@ test('what the other tests look for is seen when it happens', async () => {
 });
 
 test('a clerk opens every register, every card, its history and what is covered', async () => {
-  const page = await open('clerk1');
-  for (const [name, records] of Object.entries(made)) {
+  let page = await open('clerk1');
+  for (const [i, [name, records]] of Object.entries(made).entries()) {
+    if (i % 4 === 0) { // no page may take away more than 10 files in a second: Chromium drops the next without a word
+      page = await page.context().newPage();
+      await page.goto(url);
+      await page.waitForSelector('.menu');
+    }
     const type = typeOf(name);
     await go(page, `list/${name}`);
     await page.waitForSelector('table.records');
@@ -377,8 +389,13 @@ const FORMULA = /^[=+\-@＝＋－＠\t\r\n]/;
 const neutral = (cell) => !FORMULA.test(cell) || /^[+-]?\d+(\.\d+)?$/.test(cell);
 
 test('files that take it away hold no formula, and the text as it was', async () => {
-  const page = await open('clerk1');
-  for (const [name, records] of Object.entries(made)) {
+  let page = await open('clerk1');
+  for (const [i, [name, records]] of Object.entries(made).entries()) {
+    if (i % 4 === 0) { // no page may take away more than 10 files in a second: Chromium drops the next without a word
+      page = await page.context().newPage();
+      await page.goto(url);
+      await page.waitForSelector('.menu');
+    }
     const type = typeOf(name);
     await go(page, `list/${name}`);
     await page.waitForSelector('table.records');
@@ -453,7 +470,7 @@ test('the address for spreadsheets, the audit log and the summary', async () => 
   await page.context().close();
 
   const auditor = await open('auditor1');
-  await go(auditor, 'audit');
+  await auditor.waitForSelector('main td'); // an auditor's first page is the log
   assert.ok((await shown(auditor, 'main td')).some((cell) => cell.includes(HOSTILE[0])));
   assert.deepEqual(await elements(auditor), []);
   const taken = await auditor.request.get(`${url}api/v1/audit/export`);
