@@ -337,13 +337,42 @@ static void a_newer_program_brings_its_own(void **state)
     lm_catalog_destroy(&two);
 }
 
+/* A PC that was set back behind the catalogue gets what it made by that as digests: it must ask
+ * for them, or it never has them again. */
+static void a_digest_of_an_unknown_type_is_asked_for(void **state)
+{
+    struct nw *w = *state;
+    struct lm_me me = nw_me(w);
+    struct lm_feed_entry entry = {.kind = LM_ENTRY_DIGEST,
+                                  .id = "01932f00-1111-7222-8333-444444444444",
+                                  .type = "drill",
+                                  .position = 9,
+                                  .digest = 5};
+    struct lm_msg_feed page = {.done = true,
+                               .entries = &entry,
+                               .n_entries = 1,
+                               .branch = me.branch,
+                               .acked = me.acked,
+                               .from = me.cursor};
+    struct lm_cursor cursor;
+    struct lm_error err = {0};
+    uint64_t wanted = 0;
+
+    page.next.position = page.head.position = 9;
+    memcpy(page.next.id, entry.id, sizeof page.next.id);
+    assert_int_equal(lm_nstore_apply_page(w->store, &page, false, 1, &cursor, &wanted, &err),
+                     LM_OK);
+    assert_int_equal(wanted, 1);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, nw_setup, nw_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(it_comes_into_force_with_its_last_part), TEST(parts_that_do_not_continue_begin_anew),
-        TEST(what_is_not_for_this_pc_leaves_its_own), TEST(one_for_a_newer_program_waits_for_it),
-        TEST(what_was_unknown_becomes_known),         TEST(a_newer_program_brings_its_own),
+        TEST(it_comes_into_force_with_its_last_part),   TEST(parts_that_do_not_continue_begin_anew),
+        TEST(what_is_not_for_this_pc_leaves_its_own),   TEST(one_for_a_newer_program_waits_for_it),
+        TEST(what_was_unknown_becomes_known),           TEST(a_newer_program_brings_its_own),
+        TEST(a_digest_of_an_unknown_type_is_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
