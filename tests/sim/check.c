@@ -181,6 +181,7 @@ static bool at_rest(struct sim_node *node)
     return node->up && node->link.session.state == LM_NS_LIVE &&
            lm_nstore_me(node->store, &me, &err) == LM_OK && me.head.seq == me.acked.seq &&
            lm_store_head(sim->hub.store, &head) == LM_OK && me.seen.position == head.position &&
+           lm_nstore_catalog(node->store)->number >= lm_store_catalog(sim->hub.store)->number &&
            node->link.synced > 0 && strcmp(node->link.session.status.code, "synced") == 0;
 }
 
@@ -254,12 +255,12 @@ static void differences(const struct lm_record *a, const struct lm_record *b, ch
     size_t at = 0;
 
     out[0] = '\0';
-    for (size_t f = 0; f < a->type->n_fields && at < n; f++) {
+    for (size_t f = 0; f < a->type->n_fields && f < b->type->n_fields && at < n; f++) {
         if (!lm_value_equal(&a->fields[f], &b->fields[f])) {
             at += (size_t)snprintf(out + at, n - at, " %s", a->type->fields[f].name);
         }
     }
-    for (size_t g = 0; g < a->type->n_groups && at < n; g++) {
+    for (size_t g = 0; g < a->type->n_groups && g < b->type->n_groups && at < n; g++) {
         const struct lm_version *x = &a->stamps[g].version, *y = &b->stamps[g].version;
 
         if (x->hlc != y->hlc || x->replica != y->replica) {
@@ -295,7 +296,8 @@ static void check_scope(struct sim_node *node, sqlite3 *hub)
     (void)sqlite3_bind_int64(q, 1, atoll(sim_station_code(node->station)));
     while (!sim->failure[0] && sqlite3_step(q) == SQLITE_ROW) {
         const char *type_name = (const char *)sqlite3_column_text(q, 1);
-        const struct lm_type *type = lm_catalog_type(sim->catalog, type_name);
+        const struct lm_type *type = lm_catalog_type(lm_store_catalog(sim->hub.store), type_name);
+        const struct lm_type *there = lm_catalog_type(lm_nstore_catalog(node->store), type_name);
         struct lm_record *theirs = NULL, *ours = NULL;
         char id[LM_UUID_TEXT + 1];
         uint64_t want, have;
@@ -306,7 +308,8 @@ static void check_scope(struct sim_node *node, sqlite3 *hub)
         if (!type || lm_store_get(sim->hub.store, &arena, type_name, id, &theirs) != LM_OK) {
             continue; /* refused creations have a place in the feed and no record */
         }
-        found = lm_tables_get(lm_nstore_tables(node->store), &arena, type, id, &ours) == LM_OK;
+        found = there &&
+                lm_tables_get(lm_nstore_tables(node->store), &arena, there, id, &ours) == LM_OK;
         if (!lm_in_scope(theirs, sim_station_code(node->station))) { /* moved away, or never ours */
             if (found && ours->position > 0) {
                 sim_fail("P5 convergence", "pc %d still has %s %s of another village", node->index,

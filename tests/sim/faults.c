@@ -9,7 +9,7 @@ const char *const sim_fault_names[F_COUNT] = {
     "loss",      "duplicate",   "reorder",  "delay",     "partition", "tear",     "node-crash",
     "hub-crash", "disk-full",   "clock",    "node-back", "staff",     "resolve",  "two-pcs",
     "revoke",    "hub-restore", "hub-back", "doubles",   "burst",     "stranger", "poison",
-    "newer",     "moves",       "usb",      "clone",
+    "newer",     "moves",       "usb",      "clone",     "upgrade",
 };
 
 static uint64_t below(uint64_t n)
@@ -181,6 +181,7 @@ void sim_fault_strike(void)
     case F_MOVES:
     case F_USB:
     case F_CLONE:
+    case F_UPGRADE:
     case F_COUNT:
         break;
     }

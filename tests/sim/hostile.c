@@ -38,7 +38,7 @@ static bool append(struct sim_node *node, const struct lm_type *type, const char
 
     (void)snprintf(change.id, sizeof change.id, "%s", id);
     change.op = base ? LM_OP_EDIT : LM_OP_CREATE;
-    change.catalog = sim->catalog->number + (extra ? 1 : 0);
+    change.catalog = lm_nstore_catalog(node->store)->number + (extra ? 1 : 0);
     sim->actor = node->index;
     change.fields.pairs = lm_arena_alloc(arena, (set->n + 1) * sizeof *change.fields.pairs);
     LM_CHECK(change.fields.pairs);
@@ -97,7 +97,8 @@ void sim_stranger_act(void)
     struct sim_node *node = somebody(F_STRANGER);
     const struct sim_record *rec =
         sim->n_records ? &sim->records[sim_own_below(F_STRANGER, sim->n_records)] : NULL;
-    const struct lm_type *type = rec ? lm_catalog_type(sim->catalog, rec->type) : NULL;
+    const struct lm_type *type =
+        rec && sim->hub_up ? lm_catalog_type(lm_store_catalog(sim->hub.store), rec->type) : NULL;
     const struct lm_field *field =
         type ? lm_type_field(type, strcmp(type->name, "consultation") == 0 ? "item_count"
                                    : strcmp(type->name, "person") == 0     ? "residence_text"
@@ -127,7 +128,7 @@ static bool append_consultation(struct sim_node *node, enum sim_fault fault, int
                                 const char *extra, char id[LM_UUID_TEXT + 1],
                                 struct lm_version *version_out)
 {
-    const struct lm_type *type = lm_catalog_type(sim->catalog, "consultation");
+    const struct lm_type *type = lm_catalog_type(lm_nstore_catalog(node->store), "consultation");
     struct lm_fieldset set = {.n = 0};
     struct lm_arena arena;
     bool good;

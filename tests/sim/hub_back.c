@@ -226,7 +226,7 @@ static void note_what_is_left(void)
         }
         for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
             if (lm_tables_list(lm_nstore_tables(n.node->store), NULL,
-                               lm_catalog_type(sim->catalog, types[t]),
+                               lm_catalog_type(lm_nstore_catalog(n.node->store), types[t]),
                                sim_station_code(n.node->station), NULL, 0, true, note_record, &n,
                                &err) != LM_OK) {
                 sim_note("pc %d cannot be looked at", i);

@@ -48,7 +48,7 @@ struct branch {
     bool touched;
 };
 struct journal_model {
-    const struct lm_catalog *catalog;
+    const struct lm_catalog *first, *catalog; /* at the start, and the last one of this run */
     uint64_t pos;
     uint8_t mark[LM_HASH_BYTES];
     struct known *known[BUCKETS];
@@ -146,12 +146,14 @@ static void clear(struct journal_model *m)
     memset(m->mark, 0, sizeof m->mark);
 }
 
-struct journal_model *journal_model_new(const struct lm_catalog *catalog)
+struct journal_model *journal_model_new(const struct lm_catalog *first,
+                                        const struct lm_catalog *newest)
 {
     struct journal_model *m = calloc(1, sizeof *m);
 
     if (m) {
-        m->catalog = catalog;
+        m->first = first;
+        m->catalog = newest;
         lm_arena_init(&m->arena, 64 * 1024 * 1024);
         lm_arena_init(&m->deep, 16 * 1024 * 1024);
     }
@@ -269,6 +271,15 @@ static void touches(const struct entry *x, const struct lm_type *type, bool *out
     }
 }
 
+/* Groups that the first catalogue has. What becomes of a later one's depends on which was in force
+ * when: the master is believed (ledger.c holds its values against what was said). */
+static size_t lasting(const struct journal_model *m, const struct rec *r)
+{
+    const struct lm_type *type = lm_catalog_type(m->first, r->type->name);
+
+    return type ? type->n_groups : 0;
+}
+
 static bool check_rank(struct journal_model *m, const struct entry *x, const struct rec *r)
 {
     uint64_t received = lm_hlc_of_ms(x->received_ms);
@@ -277,7 +288,7 @@ static bool check_rank(struct journal_model *m, const struct entry *x, const str
 
     if (r) {
         touches(x, r->type, touched);
-        for (size_t g = 0; g < r->type->n_groups; g++) {
+        for (size_t g = 0; g < lasting(m, r); g++) {
             uint64_t rank;
 
             if (r->loose[g] || (!touched[g] && g != LM_GROUP_STATE && g != LM_GROUP_DELETED)) {
@@ -446,6 +457,9 @@ static bool check_deletion(struct journal_model *m, const struct entry *x, struc
     struct lm_record shown = {.type = r->type};
     struct lm_stamp stamps[LM_GROUPS_PER_TYPE_MAX];
 
+    if (lasting(m, r) < r->type->n_groups) {
+        return true; /* what its author saw depends on the catalogue there */
+    }
     for (size_t g = 0; g < r->type->n_groups; g++) {
         if (r->loose[g]) {
             return true;
@@ -475,7 +489,7 @@ static bool take_effect(struct journal_model *m, struct lm_store *hub, const str
         if (g == LM_GROUP_STATE || g == LM_GROUP_DELETED || g == LM_GROUP_ORIGIN) {
             continue;
         }
-        if (touched[g] && r->loose[g]) {
+        if (touched[g] && (r->loose[g] || g >= lasting(m, r))) {
             continue;
         }
         if (touched[g] && !edit_group(m, hub, x, r, (int)g)) {
@@ -813,10 +827,10 @@ static bool compare(struct journal_model *m, struct lm_store *hub, struct rec *r
     if (lm_store_get(hub, &m->arena, r->type->name, r->id, &master) != LM_OK) {
         return wrong(m, "p6", m->pos, "%s %s is not in the master", r->type->name, r->id);
     }
-    for (size_t g = 0; g < r->type->n_groups; g++) {
+    for (size_t g = 0; g < r->type->n_groups && g < master->type->n_groups; g++) {
         const struct lm_stamp *s = &master->stamps[g];
 
-        if (!r->all_loose && !r->loose[g] &&
+        if (!r->all_loose && !r->loose[g] && g < lasting(m, r) &&
             (s->version.hlc != r->stamps[g].hlc || s->version.replica != r->stamps[g].replica) &&
             strcmp(r->type->groups[g].name, "registered_on") != 0) {
             return wrong(m, "p6", m->pos,

@@ -30,8 +30,10 @@ struct journal_fault {
     char text[360];
 };
 
-/* catalog: the newest that the town uses; borrowed. NULL: out of memory. */
-struct journal_model *journal_model_new(const struct lm_catalog *catalog);
+/* first: the catalogue in force at the start; newest: the last that the town uses, which may follow
+ * it. Borrowed. NULL: out of memory. */
+struct journal_model *journal_model_new(const struct lm_catalog *first,
+                                        const struct lm_catalog *newest);
 void journal_model_destroy(struct journal_model **model);
 /* Takes in what the committed journal has beyond what is known. A journal that went back or has
  * another history is followed from its beginning. False: *fault is filled. */

@@ -242,6 +242,29 @@ static bool is_deleted(struct putting *p, const struct journal_record *r)
            lm_change_read(body, n, &p->arena, &change, NULL) == LM_OK && change.op == LM_OP_DELETE;
 }
 
+/* P6: what a field says that came with a later catalogue is what the change said that stands. */
+static void check_new_fields(struct putting *p, const struct journal_record *r,
+                             const struct lm_record *master)
+{
+    static const char *const names[] = {"mood", "why"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names && !sim->failure[0]; i++) {
+        const struct lm_field *f = lm_type_field(master->type, names[i]);
+        struct said said;
+        const char *here;
+
+        if (!f) {
+            continue;
+        }
+        here = master->fields[f->index].kind == LM_TEXT ? lm_record_text(master, f->index) : "";
+        said = look_up(&p->arena, r->id, names[i], names[i], master->stamps[f->group].version);
+        if (strcmp(said.text, here) != 0) {
+            sim_fail("P6 no value disappears", "%s of %s is \"%s\", and was said to be \"%s\"",
+                     names[i], r->id, here, said.text);
+        }
+    }
+}
+
 /* Left out: what is deleted. */
 static bool put_row(void *arg, const struct journal_record *r)
 {
@@ -271,6 +294,7 @@ static bool put_row(void *arg, const struct journal_record *r)
     if (strcmp(r->type->name, "consultation") == 0) {
         (void)snprintf(row->on, sizeof row->on, "%.15s", value_of(p, r, "on").text);
         row->items = value_of(p, r, "item_count").number;
+        check_new_fields(p, r, master);
     } else if (strcmp(r->type->name, "person") == 0) {
         struct said id_no = value_of(p, r, "id_no");
 

@@ -285,8 +285,6 @@ bool sim_run(const struct sim_plan *plan, bool trace, uint64_t *digest_out, char
     sim->now_ms = START_MS;
     sim->mono_ms = 1000;
     sim->actor = -2;
-    sim->model = journal_model_new(catalog);
-    LM_CHECK(sim->model);
     lm_rand_seed(&sim->rnd, plan->seed * 2 + 1);
     for (int f = F_FIRST_OF_ITS_OWN; f < F_COUNT; f++) {
         own_seed(&sim->own[f], plan->seed, f);
@@ -296,6 +294,14 @@ bool sim_run(const struct sim_plan *plan, bool trace, uint64_t *digest_out, char
     sim_usb_reset();
     sim_hostile_reset();
     sim_doubles_reset();
+    if (!sim_upgrade_prepare()) {
+        (void)snprintf(failure, 1000, "sim: the next catalogues cannot be made");
+        free(sim);
+        sim = NULL;
+        return false;
+    }
+    sim->model = journal_model_new(catalog, sim->newest);
+    LM_CHECK(sim->model);
     /* The templates are made in the first run of a process: from a seed of their own, and without
      * the mistake. */
     (void)lm_break_choose("none");

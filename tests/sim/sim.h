@@ -58,6 +58,7 @@ enum sim_fault {
     F_MOVES,                        /* people move to another village */
     F_USB,                          /* sticks beside the network */
     F_CLONE,                        /* a PC's disk is copied, and both go on under one key */
+    F_UPGRADE,                      /* the town's catalogue changes */
     F_COUNT
 };
 extern const char *const sim_fault_names[F_COUNT];
@@ -118,8 +119,9 @@ struct sim {
                                     seeds without it as they were */
     int64_t now_ms;              /* true time: ms since 1970 */
     int64_t mono_ms;
-    bool calm; /* faults have stopped */
-    struct lm_catalog *catalog;
+    bool calm;                       /* faults have stopped */
+    struct lm_catalog *catalog;      /* the programs' own */
+    const struct lm_catalog *newest; /* of this run: the town's last one */
     char work[PATH_MAX];
     /* the hub */
     struct lm_hub hub;
@@ -220,6 +222,11 @@ bool sim_staff_act(const struct lm_act *what, char id_out[40]);
 /* moves.c, usb.c */
 void sim_moves_act(void);
 void sim_usb_act(void);
+/* upgrade.c */
+bool sim_upgrade_prepare(void); /* makes the next catalogues; sets sim->newest */
+void sim_upgrade_act(void);
+/* Adds what the catalogue in force where it is entered asks for, or offers. */
+void sim_upgrade_words(const struct lm_catalog *catalog, const char *type, json_t *fields);
 /* clone.c */
 void sim_clone_act(void);
 /* A person gives each copy an enrolment of its own. True: one of them has it now. */

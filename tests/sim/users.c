@@ -151,10 +151,14 @@ static void create(struct sim_node *node)
     char id[40] = "";
     struct lm_entry entry = {.op = LM_OP_CREATE, .type = type};
 
+    if (sim_turn(F_UPGRADE, 8) && lm_nstore_catalog(node->store)->number > 2) {
+        entry.type = type = "drill";
+    }
     entry.fields = strcmp(type, "consultation") == 0 ? consultation_fields()
                    : strcmp(type, "person") == 0
                        ? person_fields(node->station)
                        : json_pack("{s:s,s:s}", "kind", "window", "opened_on", "2020-01-01");
+    sim_upgrade_words(lm_nstore_catalog(node->store), type, entry.fields);
     if (save(node, &entry, id) && sim->n_records < SIM_RECORDS_MAX) {
         struct sim_record *rec = &sim->records[sim->n_records++];
 
@@ -179,6 +183,7 @@ static void change(struct sim_node *node, struct sim_record *rec)
         entry.op = LM_OP_UNDELETE;
     } else {
         entry.fields = edit_fields(rec->type);
+        sim_upgrade_words(lm_nstore_catalog(node->store), rec->type, entry.fields);
     }
     (void)save(node, &entry, id);
     json_decref(entry.fields);
@@ -263,6 +268,7 @@ static void staff_acts(void)
         what.type = "consultation";
         what.station = sim_station_code((int)below((uint64_t)sim->plan.stations));
         fields = consultation_fields();
+        sim_upgrade_words(lm_store_catalog(sim->hub.store), what.type, fields);
     } else if (below(3) == 0) {
         bool person = strcmp(rec->type, "person") == 0;
 
@@ -272,6 +278,7 @@ static void staff_acts(void)
     } else {
         what.id = rec->id;
         fields = edit_fields(rec->type);
+        sim_upgrade_words(lm_store_catalog(sim->hub.store), rec->type, fields);
     }
     what.fields = fields;
     (void)sim_staff_act(&what, id);
@@ -338,6 +345,9 @@ void sim_user_act(void)
     }
     if (sim_turn(F_CLONE, 15)) {
         sim_clone_act();
+    }
+    if (sim_turn(F_UPGRADE, 20)) {
+        sim_upgrade_act();
     }
     if (sim_turn(F_STRANGER, 10)) {
         sim_stranger_act();
