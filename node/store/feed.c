@@ -90,6 +90,12 @@ static enum lm_status take_body(struct page *p, const struct lm_feed_entry *e)
     if (st == LM_OK) {
         st = lm_tables_put(p->s->tables, rec, local == NULL, p->err);
     }
+    if (st == LM_OK && !local) {
+        sqlite3_stmt *q = ns_stmt(p->s, NS_GONE_DROP);
+
+        ns_bind_text(q, 1, e->id);
+        st = ns_run(p->s, q, "note a record that came back", p->err);
+    }
     return st == LM_OK ? want(p, e->id, false) : st;
 }
 
@@ -99,7 +105,8 @@ static enum lm_status take_digest(struct page *p, const struct lm_feed_entry *e)
     struct lm_record *local = NULL;
     enum lm_status st;
 
-    if (!type) { /* made here before this PC was set back behind a newer catalogue: kept for later */
+    if (!type) { /* made here before this PC was set back behind a newer catalogue: kept for later
+                  */
         return want(p, e->id, true);
     }
     st = get_local(p, type, e->id, &local);
@@ -133,6 +140,17 @@ static enum lm_status delete_row(struct page *p, const struct lm_type *type, con
     return st;
 }
 
+static enum lm_status note_gone(struct page *p, const struct lm_feed_entry *e)
+{
+    sqlite3_stmt *q = ns_stmt(p->s, NS_GONE_PUT);
+    enum lm_status st;
+
+    ns_bind_text(q, 1, e->id);
+    ns_bind_u64(q, 2, e->position);
+    st = ns_run(p->s, q, "note a record that went to another village", p->err);
+    return st == LM_OK ? ns_run(p->s, ns_stmt(p->s, NS_GONE_TRIM), "forget old ones", p->err) : st;
+}
+
 /* The record left this scope. What was changed here and is not acked is kept until it is: then the
  * hub is asked again. */
 static enum lm_status take_gone(struct page *p, const struct lm_feed_entry *e)
@@ -145,6 +163,7 @@ static enum lm_status take_gone(struct page *p, const struct lm_feed_entry *e)
     }
     st = type ? delete_row(p, type, e->id) : LM_OK;
     st = st == LM_OK ? ns_later_drop(p->s, e->id, p->err) : st;
+    st = st == LM_OK ? note_gone(p, e) : st;
     return st == LM_OK ? want(p, e->id, false) : st;
 }
 

@@ -208,9 +208,18 @@ static const char past[] =
 static const char first_passwords[] =
     "ALTER TABLE accounts ADD COLUMN must_change INTEGER NOT NULL DEFAULT 0;";
 
+static const char gone[] =
+    /* Records that left this station's scope: a hub that goes back to before that says nothing of
+     * them by itself, since in its history they have not changed. */
+    "CREATE TABLE gone("
+    "  id TEXT PRIMARY KEY,"
+    "  position INTEGER NOT NULL" /* in the hub's journal */
+    ") STRICT, WITHOUT ROWID;";
+
 const struct lm_migration ns_migrations[] = {
-    {.sql = first},  {.sql = pages},        {.sql = usb},  {.sql = catalogues},
-    {.sql = offers}, {.sql = own_branches}, {.sql = past}, {.sql = first_passwords}};
+    {.sql = first},      {.sql = pages},           {.sql = usb},
+    {.sql = catalogues}, {.sql = offers},          {.sql = own_branches},
+    {.sql = past},       {.sql = first_passwords}, {.sql = gone}};
 const int ns_n_migrations = sizeof ns_migrations / sizeof *ns_migrations;
 
 #define EXPORT_COLUMNS                                                                             \
@@ -320,6 +329,14 @@ const char *const ns_sql[NS_COUNT] = {
     [NS_WANT_ADD] =
         "INSERT INTO wanted(id, n) VALUES(?1, (SELECT coalesce(max(n), 0) + 1 FROM wanted))"
         " ON CONFLICT(id) DO UPDATE SET n = excluded.n",
+    [NS_WANT_GONE] =
+        "INSERT INTO wanted(id, n) SELECT id, (SELECT coalesce(max(n), 0) FROM wanted) + "
+        "row_number() OVER (ORDER BY position) FROM gone WHERE position > ?1 "
+        "ON CONFLICT(id) DO NOTHING",
+    [NS_GONE_PUT] = "INSERT OR REPLACE INTO gone(id, position) VALUES(?1, ?2)",
+    [NS_GONE_DROP] = "DELETE FROM gone WHERE id = ?1",
+    /* A hub that goes back behind all checkpoints is asked for everything. */
+    [NS_GONE_TRIM] = "DELETE FROM gone WHERE position <= (SELECT min(position) FROM checkpoint)",
     [NS_WANT_DROP] = "DELETE FROM wanted WHERE id = ?1",
     [NS_WANT_LIST] = "SELECT id FROM wanted ORDER BY n LIMIT ?1",
     [NS_WANT_COUNT] = "SELECT count(*) FROM wanted",

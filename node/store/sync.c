@@ -99,6 +99,12 @@ enum lm_status ns_want_newer(struct lm_nstore *s, uint64_t position, struct lm_e
         }
         (void)sqlite3_finalize(stmt);
     }
+    if (st == LM_OK) {
+        sqlite3_stmt *q = ns_stmt(s, NS_WANT_GONE);
+
+        ns_bind_u64(q, 1, position);
+        st = ns_run(s, q, "note what is wanted", err);
+    }
     return st;
 }
 

@@ -532,10 +532,19 @@ static bool writes_here(const struct rec *r, const char *station)
     return r->villages[0][0] == '\0';
 }
 
+static void note_village(struct rec *r, const char *village)
+{
+    if (strcmp(r->villages[0], village) != 0) {
+        memmove(r->villages[1], r->villages[0], sizeof r->villages - sizeof r->villages[0]);
+        (void)snprintf(r->villages[0], sizeof r->villages[0], "%s", village);
+    }
+}
+
 static bool apply(struct journal_model *m, struct lm_store *hub, const struct entry *x)
 {
     struct rec *r = find_rec(m, x->e->record);
     bool fresh = r == NULL;
+    const struct lm_value *village;
 
     if (fresh && x->change.op != LM_OP_CREATE) {
         return wrong(m, "p4", x->e->pos, "%s %s was changed before it was there", x->e->type,
@@ -559,6 +568,15 @@ static bool apply(struct journal_model *m, struct lm_store *hub, const struct en
         r->may_revive = false;
         r->n_entries = 0;
         r->all_loose = fresh;
+    }
+    village = member_of(&x->change.fields, "village_code");
+    if (village && village->kind == LM_TEXT && village->len < sizeof r->villages[0]) {
+        char code[sizeof r->villages[0]];
+
+        (void)snprintf(code, sizeof code, "%.*s", (int)village->len, village->text);
+        note_village(r, code); /* now: the whole journal may be one batch */
+    } else if (fresh) {
+        note_village(r, x->e->station);
     }
     r->n_entries++;
     r->last_verdict = x->e->verdict;
@@ -809,14 +827,6 @@ static bool open_return(struct lm_store *hub, const struct rec *r)
     }
     (void)sqlite3_finalize(stmt);
     return found;
-}
-
-static void note_village(struct rec *r, const char *village)
-{
-    if (strcmp(r->villages[0], village) != 0) {
-        memmove(r->villages[1], r->villages[0], sizeof r->villages - sizeof r->villages[0]);
-        (void)snprintf(r->villages[0], sizeof r->villages[0], "%s", village);
-    }
 }
 
 static bool compare(struct journal_model *m, struct lm_store *hub, struct rec *r)

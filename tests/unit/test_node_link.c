@@ -597,20 +597,21 @@ static void hub_that_went_back(void **state)
 
 /* It went back behind what this PC took in, but not behind a checkpoint: the feed goes on from
  * there, and what was taken in since is asked for by name, for it may have changed only in the
- * history that is gone. */
+ * history that is gone: a person who moved away since lives here again. */
 static void hub_went_back_to_a_checkpoint(void **state)
 {
     struct nw *w = *state;
     struct hub h;
     struct lm_me me;
     struct page p;
-    char a[40], b[40];
+    char a[40], b[40], c[40];
     struct lm_msg_welcome m;
     struct lm_checkpoints kept;
     struct lm_error err = {0};
 
     nw_create(w, "person", NW_PERSON, a);
     nw_create(w, "person", NW_PERSON, b);
+    nw_create(w, "person", NW_PERSON, c);
     me = nw_me(w);
     assert_int_equal(lm_nstore_set_acked(w->store, 1, &me.head, 0, 1, &err), LM_OK);
     page_begin(w, &p);
@@ -620,8 +621,9 @@ static void hub_went_back_to_a_checkpoint(void **state)
     page_begin(w, &p);
     ack_all(&p, me);
     page_add(&p, LM_ENTRY_DIGEST, "person", b)->digest = lm_record_digest(nw_get(w, "person", b));
+    page_add(&p, LM_ENTRY_GONE, "person", c);
     assert_int_equal(page_apply(w, &p, false), 0);
-    assert_true(nw_me(w).seen.position == 2);
+    assert_true(nw_me(w).seen.position == 3);
     hub_begin(w, &h);
     assert_int_equal(h.link.session.config.checkpoints.n, 2);
     m = hub_welcome(&h, &me);
@@ -634,7 +636,7 @@ static void hub_went_back_to_a_checkpoint(void **state)
     assert_true(me.seen.position == 9);
     assert_true(me.proof.incarnation.counter == 1 && me.proof.mark.position == 9 &&
                 me.proof.signature[0] == 7);
-    assert_true(h.link.session.wanted == 1);
+    assert_true(h.link.session.wanted == 2);
     assert_int_equal(lm_nstore_checkpoints(w->store, &kept, &err), LM_OK);
     assert_int_equal(kept.n, 1);
     hub_end(&h);
