@@ -35,7 +35,7 @@ struct lm_link {
     int64_t readmit_at_ms;    /* mono: not to be asked for before */
     bool readmit_asked;
     uint64_t differed; /* how often the records here were found not to be the hub's */
-    uint64_t synced;                                 /* how often SYNCED was told */
+    uint64_t synced;   /* how often SYNCED was told */
     struct lm_node_event events[LM_LINK_EVENTS_MAX]; /* answers to effects, to be given in order */
     size_t n_events;
     char shown[LM_NSTATE_CODE_MAX]; /* what was last noted for `status` */

@@ -60,7 +60,7 @@ NOTICED = {
 }
 
 # A mistake's runs have those of these faults only that it names, so that seeds stay what they are.
-OWN = ['doubles', 'burst', 'stranger', 'poison', 'newer', 'moves', 'usb', 'node-back', 'loss', 'clone']
+OWN = ['doubles', 'burst', 'stranger', 'poison', 'newer', 'moves', 'usb', 'node-back', 'loss', 'clone', 'upgrade']
 
 
 def simulate(options, name, first, seeds, more, force='', stations=0):
