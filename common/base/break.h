@@ -41,6 +41,8 @@
     X(REVOKED_READMITTED, "revoked-readmitted", "P7",                                              \
       "a certificate counts though it was revoked")                                                \
     X(CURSOR_KEPT, "cursor-kept", "P7", "the cursor is not reset when the hub went back")          \
+    X(GONE_FORGOTTEN, "gone-forgotten", "P7",                                                      \
+      "what left a village before the hub went back is not asked for")                             \
     X(FORK_DROPS_UNSENT, "fork-drops-unsent", "P8", "a fork carries no unsent changes over")       \
     X(CLONE_SERVED, "clone-served", "P8", "two installations on one key are both served")          \
     X(LAST_WRITER_WINS, "last-writer-wins", "P6", "the losing value of two is not kept")           \
@@ -56,6 +58,7 @@
     X(DOUBLES_COUNTED, "doubles-counted", "P10", "one person with two files is counted as two")    \
     X(STRANGER_WRITES, "stranger-writes", "P11", "a station may write another's records")          \
     X(UNKNOWN_DROPPED, "unknown-dropped", "P6", "fields of a newer catalogue are dropped")         \
+    X(TYPE_DROPPED, "type-dropped", "P6", "records of a newer catalogue's type are dropped")       \
     X(PAGE_UNBOUNDED, "page-unbounded", "P12", "a page of the feed has no size limit")
 
 enum lm_break {

@@ -63,7 +63,9 @@ static enum lm_status take_body(struct page *p, const struct lm_feed_entry *e)
     if (st == LM_ERR_NOT_FOUND || st == LM_ERR_INVALID || st == LM_ERR_VERSION) {
         /* Of a newer catalogue, as a rule: kept until that is here. Asking again gives the same. */
         lm_log(LM_LOG_WARN, "feed", "record %s cannot be read: %s", e->id, why.code);
-        st = ns_later_put(p->s, e->id, e->type, e->body, e->body_len, p->err);
+        st = LM_BREAK(TYPE_DROPPED)
+                 ? LM_OK
+                 : ns_later_put(p->s, e->id, e->type, e->body, e->body_len, p->err);
         return st == LM_OK ? want(p, e->id, false) : st;
     }
     if (st != LM_OK) {
@@ -145,6 +147,9 @@ static enum lm_status note_gone(struct page *p, const struct lm_feed_entry *e)
     sqlite3_stmt *q = ns_stmt(p->s, NS_GONE_PUT);
     enum lm_status st;
 
+    if (LM_BREAK(GONE_FORGOTTEN)) {
+        return LM_OK;
+    }
     ns_bind_text(q, 1, e->id);
     ns_bind_u64(q, 2, e->position);
     st = ns_run(p->s, q, "note a record that went to another village", p->err);
