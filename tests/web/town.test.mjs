@@ -280,6 +280,7 @@ test('a notice is confirmed in a village, and the clerk sees who has not and rem
   assert.ok(words.includes('示例村2') && !words.includes('示例村1'), words);
   await page.click('.dialog button[type=submit]');
   await page.waitForSelector('.toast.shown:has-text("通知已发出")');
+  assert.equal(town.hub.rows(['records', 'notice']).find((n) => n.fields.title === '请回执：春节走访安排').state, 'verified'); // nobody's to verify
   two.run(['sync']);
   assert.ok(two.rows(['list', 'notice']).some((n) => n.fields.title === '请回执：春节走访安排' && n.fields.need_receipt === false));
   two.add([{ type: 'notice_receipt', fields: { notice_id: notice, received_on: '2025-01-03' } }]);

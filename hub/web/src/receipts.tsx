@@ -63,7 +63,7 @@ function Remind(props: { notice: RecordRow; missing: Station[]; onClose: () => v
   const [error, setError] = useState('');
   const send = (e: Event) => {
     e.preventDefault();
-    const fields = { title: [...w('receiptRemindTitle', props.notice.label)].slice(0, 80).join(''), body, published_on: today(), need_receipt: false };
+    const fields = { title: [...w('receiptRemindTitle', props.notice.label)].slice(0, 80).join(''), body, published_on: today(), need_receipt: false, state: 'verified' };
     api('POST', 'types/notice/records', { fields }).then(
       () => {
         toast(w('reminded'));
