@@ -311,9 +311,12 @@ def main():
     parser = argparse.ArgumentParser(prog="deploy/demo.sh")
     parser.add_argument("--bin", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--keep", action="store_true", help="leave the hub and three nodes running")
+    parser.add_argument("--leave", metavar="DIR", help="stop everything and leave the data in DIR, which must not exist")
     parser.add_argument("--json", action="store_true", help="print the count --json document last, on stdout")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    if args.leave and (args.keep or os.path.lexists(args.leave)):
+        parser.error("--leave takes a path that does not exist, and not --keep")
     work = tempfile.mkdtemp(prefix="lastmile-demo.")
     demo = Demo(args.bin, args.seed, work)
     kept = False
@@ -334,6 +337,10 @@ def main():
                 + " ".join(str(p) for p in [demo.hub_process.pid] + [demo.nodes[c][0].pid for c in keep]) + f"; rm -r {work}")
         if args.json:
             print(json.dumps(demo.document, ensure_ascii=False))
+        if args.leave:
+            demo.stop_all()
+            shutil.move(work, args.leave)
+            say(f"数据在 / data left in {args.leave}")
         return 0
     except (Failure, subprocess.SubprocessError) as failure:
         say(f"演示失败 / the demonstration failed: {failure}\n数据在 / data kept in {work}")

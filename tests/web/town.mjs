@@ -1,7 +1,7 @@
 // A real hub and real nodes for tests of the pages, on loopback ports of their own and in a temporary directory. Processes die with
 // the test (PR_SET_PDEATHSIG through setpriv) and are stopped by their id. Nothing waits a fixed time.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -114,6 +114,17 @@ export class Town {
       node.port = await freePort();
       town.nodes.push(node);
     }
+    return town;
+  }
+
+  /** A hub with data of its own already: dir is copied. */
+  static async of(dir) {
+    const town = new Town();
+    town.work = mkdtempSync(join(tmpdir(), 'lastmile-web.'));
+    town.hub = new Program(town, 'lastmile-hub', join(town.work, 'hub'));
+    cpSync(join(dir, 'hub'), town.hub.dir, { recursive: true });
+    town.hub.port = await freePort();
+    town.nodes = [];
     return town;
   }
 
