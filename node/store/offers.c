@@ -12,7 +12,7 @@
 /* What makes a RECOVER longer than its records. */
 #define MESSAGE_BYTES 512
 #define RECORD_BYTES 32
-#define TIMES_MAX 4 /* contents of one record that are kept */
+#define TIMES_MAX 16 /* contents of one record that are kept: a hub may go back as often */
 
 /* The hub gets this PC's own changes from the outbox. */
 static bool all_own(const struct lm_record *rec, uint64_t replica)
