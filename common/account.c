@@ -120,6 +120,15 @@ static void hash_token(const char *token, size_t n, uint8_t out[LM_HASH_BYTES])
     lm_hash(out, token, n, NULL, 0, NULL, 0);
 }
 
+uint64_t lm_account_mark(const char *hash)
+{
+    uint64_t mark = 0;
+
+    (void)crypto_generichash((unsigned char *)&mark, sizeof(mark), (const unsigned char *)hash,
+                             strlen(hash), NULL, 0);
+    return mark | 1;
+}
+
 struct lm_session *lm_session_open(struct lm_sessions *sessions, const char *user, const char *role,
                                    int64_t now_ms, char token[LM_SESSION_TOKEN_TEXT])
 {

@@ -30,6 +30,8 @@ enum lm_status lm_password_hash(const char *password, char out[LM_PASSWORD_HASH_
                                 struct lm_error *err) LM_MUST_USE;
 /* hash NULL: takes as long and is false, so that nobody learns which names exist. */
 bool lm_password_matches(const char *hash, const char *password);
+/* Tells one password hash of an account from the next; never 0. */
+uint64_t lm_account_mark(const char *hash);
 /* For how long an account is locked after its n-th failure in a row: nothing before the
  * LM_LOCKOUT_FAILURES-th, then 1 min, doubling up to LM_LOCKOUT_MS_MAX. */
 int64_t lm_lockout_ms(unsigned failures);
@@ -43,6 +45,7 @@ struct lm_session {
     char user[LM_SESSION_NAME_BYTES];
     char role[16];
     int64_t used_ms;  /* mono */
+    uint64_t account; /* lm_account_mark when it began; 0 = nobody compares */
     bool locked;      /* idle or by hand: the same person's password opens it */
     bool must_change; /* nothing but another password until there is one */
     bool open;        /* slot in use */

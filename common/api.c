@@ -102,13 +102,18 @@ static bool let_in(struct lm_api_call *call, enum lm_api_who who)
                                         [LM_API_SIGNER] = "leader admin"};
     const char *path = strstr(call->request->path, LM_API_V); /* below whatever it hangs */
     /* What a page asks by itself is no sign that somebody sits there. */
-    bool by_itself = path && (strcmp(path, LM_API_V "status") == 0 ||
-                              strcmp(path, LM_API_V "session") == 0 ||
-                              strcmp(path, LM_API_V "events") == 0);
+    bool by_itself =
+        path && (strcmp(path, LM_API_V "status") == 0 || strcmp(path, LM_API_V "session") == 0 ||
+                 strcmp(path, LM_API_V "events") == 0);
 
     call->session =
         lm_session_find(call->door->sessions, call->request->header(call->request, "Cookie"),
                         call->door->cookie, lm_clock_mono_ms(), !by_itself);
+    if (call->session && call->session->account != 0 && call->door->still &&
+        !call->door->still(call->api, call->session)) {
+        lm_session_close(call->session);
+        call->session = NULL;
+    }
     if (who == LM_API_ANYONE) {
         return true;
     }

@@ -55,6 +55,9 @@ struct lm_api_door {
     struct lm_api *api;
     struct lm_sessions *sessions;
     const char *cookie; /* its name */
+    /* Whether the account is as it was when the session began: another process may have closed it,
+     * or changed its password. False ends the session. NULL = nobody else changes accounts. */
+    bool (*still)(struct lm_api *api, const struct lm_session *session);
     /* Before each handler; NULL = nothing to do. */
     enum lm_status (*before)(struct lm_api *api, struct lm_error *err);
 };

@@ -84,6 +84,21 @@ static enum lm_status refresh(struct lm_api *api, struct lm_error *err)
     return st;
 }
 
+/* An account that `user` closed by command, or that a restored database does not know. */
+static bool still(struct lm_api *api, const struct lm_session *session)
+{
+    struct lm_user user;
+    struct lm_error ignored = {0};
+    char hash[LM_PASSWORD_HASH_BYTES];
+    enum lm_status st = refresh(api, &ignored);
+
+    if (st == LM_OK) {
+        st = lm_store_user_get(api->store, session->user, &user, hash, &ignored);
+    }
+    return st == LM_OK ? !user.disabled && lm_account_mark(hash) == session->account
+                       : st != LM_ERR_NOT_FOUND; /* what cannot be read says so by itself */
+}
+
 enum lm_status lm_town_open(struct lm_server *server, struct lm_api **out, struct lm_error *err)
 {
     struct lm_api *api = calloc(1, sizeof *api);
@@ -95,8 +110,11 @@ enum lm_status lm_town_open(struct lm_server *server, struct lm_api **out, struc
     }
     api->server = server;
     lm_sessions_init(&api->sessions, LM_TOWN_IDLE_MS, LM_TOWN_END_MS);
-    api->door = (struct lm_api_door){
-        .api = api, .sessions = &api->sessions, .cookie = LM_TOWN_COOKIE, .before = refresh};
+    api->door = (struct lm_api_door){.api = api,
+                                     .sessions = &api->sessions,
+                                     .cookie = LM_TOWN_COOKIE,
+                                     .before = refresh,
+                                     .still = still};
     st = lm_audit_open(&server->hub->dir, &api->audit, err);
     if (st == LM_OK) {
         st = refresh(api, err);

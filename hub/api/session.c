@@ -59,6 +59,18 @@ static enum lm_status try_password(struct lm_api_call *call, const char *name, c
 
 /* ---- sessions ---- */
 
+/* 1: it cannot be read, and fits no account. */
+static uint64_t mark_of(struct lm_api *api, const char *name)
+{
+    struct lm_user user;
+    struct lm_error ignored = {0};
+    char hash[LM_PASSWORD_HASH_BYTES];
+
+    return lm_store_user_get(api->store, name, &user, hash, &ignored) == LM_OK
+               ? lm_account_mark(hash)
+               : 1;
+}
+
 static enum lm_status answer_session(struct lm_api_call *call, const struct lm_session *s)
 {
     const struct lm_town *town = lm_store_town(call->api->store);
@@ -97,6 +109,7 @@ enum lm_status lm_town_login(struct lm_api_call *call)
     lm_session_close(call->session); /* a new login, a new token */
     s = lm_session_open(&call->api->sessions, user.name, user.role, lm_clock_mono_ms(), token);
     s->must_change = user.must_change;
+    s->account = mark_of(call->api, user.name);
     set_cookie(call, token);
     return answer_session(call, s);
 }
@@ -189,6 +202,7 @@ enum lm_status lm_town_password(struct lm_api_call *call)
         lm_sessions_close_user(&call->api->sessions, mine.user);
         *call->session = mine;
         call->session->must_change = false;
+        call->session->account = mark_of(call->api, mine.user);
         st = lm_town_log(call, "password", mine.user, "", "");
     }
     return st;

@@ -62,6 +62,8 @@ enum lm_status lm_api_setup_get(struct lm_api_call *call);
 enum lm_status lm_api_setup(struct lm_api_call *call);
 enum lm_status lm_api_login(struct lm_api_call *call);
 enum lm_status lm_api_session(struct lm_api_call *call);
+/* For lm_api_door.still: `user` in another process may have changed the account. */
+bool lm_api_still(struct lm_api *api, const struct lm_session *session);
 enum lm_status lm_api_logout(struct lm_api_call *call);
 enum lm_status lm_api_lock(struct lm_api_call *call);
 enum lm_status lm_api_unlock(struct lm_api_call *call);

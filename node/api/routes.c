@@ -83,6 +83,7 @@ enum lm_status lm_api_open(struct lm_node *node, struct lm_api **out, struct lm_
     enum lm_status st = lm_api_new(node, LM_API_COOKIE, refresh, out, err);
 
     if (st == LM_OK) {
+        (*out)->door.still = lm_api_still;
         st = lm_nstore_open(&node->dir, node->catalog, false, &(*out)->store, err);
     }
     if (st != LM_OK) {

@@ -113,6 +113,27 @@ static enum lm_status try_password(struct lm_api_call *call, const char *user, c
     return st != LM_OK ? st : right ? LM_OK : wrong_password(call);
 }
 
+/* 1: it cannot be read, and fits no account. */
+static uint64_t mark_of(struct lm_api *api, const char *user)
+{
+    struct lm_account account;
+    struct lm_error ignored;
+
+    return lm_nstore_account(api->store, user, &account, &ignored) == LM_OK
+               ? lm_account_mark(account.hash)
+               : 1;
+}
+
+bool lm_api_still(struct lm_api *api, const struct lm_session *session)
+{
+    struct lm_account account;
+    struct lm_error ignored;
+    enum lm_status st = lm_nstore_account(api->store, session->user, &account, &ignored);
+
+    return st == LM_OK ? !account.disabled && lm_account_mark(account.hash) == session->account
+                       : st != LM_ERR_NOT_FOUND; /* what cannot be read says so by itself */
+}
+
 static enum lm_status answer_session(struct lm_api_call *call, const struct lm_session *s)
 {
     struct lm_me me;
@@ -156,6 +177,7 @@ enum lm_status lm_api_login(struct lm_api_call *call)
     s = lm_session_open(&call->api->sessions, account.name, account.role, lm_clock_mono_ms(),
                         token);
     s->must_change = account.must_change;
+    s->account = lm_account_mark(account.hash);
     set_cookie(call, token);
     return answer_session(call, s);
 }
@@ -235,6 +257,7 @@ enum lm_status lm_api_password(struct lm_api_call *call)
     }
     if (st == LM_OK) {
         mine.must_change = false;
+        mine.account = mark_of(call->api, mine.user);
         lm_sessions_close_user(&call->api->sessions, mine.user);
         *call->session = mine;
     }
@@ -303,6 +326,8 @@ enum lm_status lm_api_user_edit(struct lm_api_call *call)
     }
     if (st == LM_OK && strcmp(name, call->session->user) != 0) {
         lm_sessions_close_user(&call->api->sessions, name);
+    } else if (st == LM_OK) {
+        call->session->account = mark_of(call->api, name);
     }
     return st;
 }
