@@ -19,7 +19,12 @@ struct taking {
     struct lm_replica row;
     struct lm_msg_hello hello;
     struct lm_msg_want want;
-    struct lm_arena kept;  /* of HELLO and WANT */
+    struct lm_msg_past_ask *asks; /* histories that are asked for */
+    size_t n_asks;
+    char given_back[40];   /* up to this id what was offered is kept; "" = nothing was */
+    bool offers_end;       /* no more is taken: too much waits for a person */
+    bool same_history;     /* HELLO knows this journal */
+    struct lm_arena kept;  /* of HELLO, WANT and the asks */
     struct lm_arena arena; /* of one frame or page */
     struct lm_buf frame;
     uint32_t uncommitted;
@@ -31,6 +36,11 @@ static enum lm_status bad_bundle(struct lm_error *err)
 {
     return lm_fail(err, LM_ERR_INVALID, "bad_bundle", "", "数据包的内容不合规则，没有导入。",
                    "The bundle's content breaks the rules; it was not taken.");
+}
+
+static enum lm_status no_memory(struct lm_error *err)
+{
+    return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
 }
 
 /* ---- whose it is ---- */
@@ -67,6 +77,30 @@ static enum lm_status find_replica(struct taking *t)
     t->out->replica = t->row.number;
     (void)snprintf(t->out->station, sizeof t->out->station, "%s", t->row.station);
     return LM_OK;
+}
+
+/* A node proves that this incarnation had told it of entries that the journal lacks: the database
+ * was put back in silence. As over the network the next incarnation begins. */
+static enum lm_status find_rollback(struct taking *t)
+{
+    struct lm_incarnation ours = lm_store_town(t->store)->incarnation;
+    uint64_t common;
+    bool held = true;
+    enum lm_status status = LM_OK;
+
+    if (t->hello.proof.incarnation.counter == ours.counter) {
+        status = lm_store_common(t->store, &t->hello, &common, &held);
+    }
+    if (status == LM_OK && !held) {
+        lm_log(LM_LOG_ERROR, "usb",
+               "replica %" PRIu64 " has seen journal position %" PRIu64
+               " of this incarnation, which is not here though this hub signed it: the database "
+               "was set back",
+               t->row.number, t->hello.proof.mark.position);
+        status = lm_store_new_incarnation(t->store, "", "database was set back", lm_clock_wall_ms(),
+                                          t->err);
+    }
+    return status;
 }
 
 static enum lm_status check_hello(struct taking *t)
@@ -112,6 +146,28 @@ static enum lm_status read_hello(struct taking *t, struct lm_bundle_frames *fram
     }
     t->out->head_seq = t->hello.head.seq;
     return check_hello(t);
+}
+
+/* What the hub holds of what HELLO has seen: cursor and positions of another history mean nothing.
+ */
+static enum lm_status compare_history(struct taking *t)
+{
+    struct lm_incarnation ours;
+    struct lm_mark mark = {0};
+    enum lm_status status = find_rollback(t);
+
+    if (status != LM_OK) {
+        return status;
+    }
+    ours = lm_store_town(t->store)->incarnation;
+    t->same_history = t->hello.proof.incarnation.counter == ours.counter &&
+                      t->hello.proof.incarnation.random == ours.random;
+    if (t->same_history && t->hello.seen.position > 0) {
+        status = lm_store_mark_at(t->store, t->hello.seen.position, &mark);
+        t->same_history =
+            status == LM_OK && memcmp(mark.hash, t->hello.seen.hash, LM_HASH_BYTES) == 0;
+    }
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
 /* ---- what it brings ---- */
@@ -173,6 +229,67 @@ static enum lm_status take_push(struct taking *t, const uint8_t *body, size_t n)
     return t->uncommitted >= COMMIT_CHANGES ? commit(t) : LM_OK;
 }
 
+/* As RECOVER of the network: believed only with this hub's word that the PC knew an earlier
+ * history, and without effect before a person has looked. */
+static enum lm_status take_offer(struct taking *t, const uint8_t *body, size_t n)
+{
+    struct lm_incarnation ours = lm_store_town(t->store)->incarnation;
+    struct lm_msg_offer m;
+    struct lm_error why = {0};
+    char last[40] = "";
+    enum lm_status status;
+
+    lm_arena_reset(&t->arena);
+    if (lm_offer_read(body, n, &t->arena, &m, t->err) != LM_OK) {
+        return bad_bundle(t->err);
+    }
+    if (m.n == 0 || t->offers_end) {
+        return LM_OK;
+    }
+    if (!lm_proof_verifies(&m.proof, t->hub->keys.sign_public) ||
+        m.proof.incarnation.counter >= ours.counter) {
+        lm_log(LM_LOG_INFO, "usb", "RECOVER without a proof of an earlier history");
+        t->offers_end = true;
+        return LM_OK;
+    }
+    status = begin(t);
+    if (status == LM_OK) {
+        status = lm_store_recover(t->store, &t->row, &m, lm_clock_wall_ms(), last, &why);
+    }
+    if (status == LM_ERR_LIMIT) { /* offered again */
+        lm_log(LM_LOG_WARN, "usb", "replica %" PRIu64 ": %s", t->row.number, why.en);
+        t->offers_end = true;
+        return LM_OK;
+    }
+    if (status != LM_OK) {
+        *t->err = why;
+        return status;
+    }
+    memcpy(t->given_back, last, sizeof t->given_back);
+    t->out->n_back += (uint32_t)m.n;
+    t->uncommitted += (uint32_t)m.n;
+    return t->uncommitted >= COMMIT_CHANGES ? commit(t) : LM_OK;
+}
+
+static enum lm_status take_ask(struct taking *t, const uint8_t *body, size_t n)
+{
+    struct lm_msg_past_ask m;
+
+    if (!t->asks) {
+        t->asks = lm_arena_alloc(&t->kept, LM_BUNDLE_PASTS_MAX * sizeof *t->asks);
+    }
+    if (!t->asks) {
+        return no_memory(t->err);
+    }
+    if (lm_past_ask_read(body, n, &t->kept, &m, t->err) != LM_OK) {
+        return bad_bundle(t->err);
+    }
+    if (t->n_asks < LM_BUNDLE_PASTS_MAX) {
+        t->asks[t->n_asks++] = m;
+    }
+    return LM_OK;
+}
+
 static enum lm_status take_frames(struct taking *t, struct lm_bundle_frames frames)
 {
     const uint8_t *body;
@@ -188,6 +305,10 @@ static enum lm_status take_frames(struct taking *t, struct lm_bundle_frames fram
             status = lm_want_read(body, n, &t->kept, &t->want, t->err) == LM_OK
                          ? LM_OK
                          : bad_bundle(t->err);
+        } else if (kind == LM_MSG_RECOVER) {
+            status = take_offer(t, body, n);
+        } else if (kind == LM_MSG_HISTORY) {
+            status = take_ask(t, body, n);
         } else if (kind != LM_MSG_HELLO) {
             lm_log(LM_LOG_INFO, "usb", "a frame of kind %u is passed over", (unsigned)kind);
         }
@@ -222,6 +343,10 @@ static enum lm_status note(struct taking *t)
     if (status == LM_OK) {
         status = lm_store_replica_get(t->store, t->row.number, &now);
     }
+    if (status == LM_OK) {
+        status = lm_store_catalog_seen(t->store, t->row.number, t->hello.catalog,
+                                       t->hello.catalog_hash, t->err);
+    }
     if (status == LM_OK && (t->out->diverged || t->hello.branch < t->row.branch)) {
         status = lm_store_note_back(t->store, t->row.number, t->err);
     }
@@ -244,11 +369,6 @@ static enum lm_status note(struct taking *t)
 static bool add(struct taking *t, struct lm_buf *reply, uint8_t kind)
 {
     return t->frame.status == LM_OK && lm_bundle_add(reply, kind, t->frame.data, t->frame.len);
-}
-
-static enum lm_status no_memory(struct lm_error *err)
-{
-    return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
 }
 
 static enum lm_status add_welcome(struct taking *t, struct lm_buf *reply)
@@ -296,25 +416,76 @@ static enum lm_status add_rolled_back(struct taking *t, struct lm_buf *reply)
     return add(t, reply, LM_MSG_ERROR) ? LM_OK : no_memory(t->err);
 }
 
-/* Where the node's cursor lies in this journal: it begins anew when what it saw is not part of it.
- */
-static struct lm_cursor feed_start(struct taking *t)
+/* The whole of the one in force when the PC has an older one: its records come behind it. */
+static enum lm_status add_catalog(struct taking *t, struct lm_buf *reply)
 {
-    struct lm_incarnation ours = lm_store_town(t->store)->incarnation;
-    struct lm_mark mark = {0};
-    bool holds = t->hello.proof.incarnation.counter == ours.counter &&
-                 t->hello.proof.incarnation.random == ours.random;
+    const struct lm_catalog *c = lm_store_catalog(t->store);
+    struct lm_msg_part part = {.number = c->number, .total = c->packed_len};
 
-    if (holds && t->hello.seen.position > 0) {
-        holds = lm_store_mark_at(t->store, t->hello.seen.position, &mark) == LM_OK &&
-                memcmp(mark.hash, t->hello.seen.hash, LM_HASH_BYTES) == 0;
+    if (c->number <= t->hello.catalog) {
+        return LM_OK; /* WELCOME names it: what is another one is told of there */
     }
-    return holds ? t->hello.cursor : (struct lm_cursor){0};
+    memcpy(part.hash, c->hash, sizeof part.hash);
+    for (; part.offset < part.total; part.offset += part.n) {
+        uint64_t left = part.total - part.offset;
+
+        part.bytes = c->packed + part.offset;
+        part.n = left < LM_CATALOG_PART_BYTES_MAX ? (size_t)left : LM_CATALOG_PART_BYTES_MAX;
+        lm_buf_reset(&t->frame);
+        lm_part_pack(&t->frame, &part);
+        if (!add(t, reply, LM_MSG_CATALOG)) {
+            return no_memory(t->err);
+        }
+    }
+    return LM_OK;
+}
+
+static enum lm_status add_given_back(struct taking *t, struct lm_buf *reply)
+{
+    struct lm_msg_offered m = {0};
+
+    if (!t->given_back[0]) {
+        return LM_OK;
+    }
+    memcpy(m.id, t->given_back, sizeof m.id);
+    lm_buf_reset(&t->frame);
+    lm_offered_pack(&t->frame, &m);
+    return add(t, reply, LM_MSG_RECOVER) ? LM_OK : no_memory(t->err);
+}
+
+/* Each to its end; what does not fit is asked for again. */
+static enum lm_status add_histories(struct taking *t, struct lm_buf *reply)
+{
+    struct lm_msg_past page;
+
+    for (size_t i = 0; i < t->n_asks; i++) {
+        struct lm_msg_past_ask ask = t->asks[i];
+
+        ask.after = t->same_history ? ask.after : 0;
+        do {
+            enum lm_status status;
+
+            lm_arena_reset(&t->arena);
+            status = lm_store_past(t->store, &t->row, &ask, &t->arena, &page, t->err);
+            if (status != LM_OK) {
+                return status;
+            }
+            page.session = 0;
+            lm_buf_reset(&t->frame);
+            lm_past_pack(&t->frame, &page);
+            if (!add(t, reply, LM_MSG_HISTORY)) {
+                return LM_OK;
+            }
+            ask.after = page.n > 0 ? page.items[page.n - 1].position : ask.after;
+        } while (!page.done);
+    }
+    return LM_OK;
 }
 
 static enum lm_status add_feed(struct taking *t, struct lm_buf *reply)
 {
-    struct lm_cursor cursor = feed_start(t);
+    /* From the beginning when what the PC saw is not part of this journal. */
+    struct lm_cursor cursor = t->same_history ? t->hello.cursor : (struct lm_cursor){0};
     struct lm_msg_feed page;
 
     for (;;) {
@@ -387,9 +558,18 @@ static enum lm_status make_reply(struct taking *t, struct lm_buf *reply)
     if (t->out->diverged || t->hello.branch < t->row.branch) {
         status = add_rolled_back(t, reply);
     } else {
-        status = add_feed(t, reply);
+        status = add_catalog(t, reply);
+        if (status == LM_OK) {
+            status = add_given_back(t, reply);
+        }
+        if (status == LM_OK) {
+            status = add_feed(t, reply);
+        }
         if (status == LM_OK) {
             status = add_bodies(t, reply);
+        }
+        if (status == LM_OK) {
+            status = add_histories(t, reply);
         }
     }
     return status == LM_OK ? seal(t, reply, LM_BUNDLE_REPLY) : status;
@@ -503,6 +683,9 @@ static enum lm_status take_up(struct taking *t, uint8_t *data, size_t n, struct 
     }
     if (status == LM_OK) {
         status = read_hello(t, &frames);
+    }
+    if (status == LM_OK) {
+        status = compare_history(t);
     }
     if (status == LM_OK) {
         status = open_branch(t);

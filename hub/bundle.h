@@ -16,6 +16,7 @@ struct lm_hub_bundle {
     uint32_t n_sent; /* changes in the file */
     uint32_t n_new;  /* changes journaled now; the others were here already */
     uint32_t n_told; /* of these, with a verdict other than "applied" */
+    uint32_t n_back; /* records of an earlier history that it gives back: see `recovered` */
     uint64_t acked_seq, head_seq;
     bool gap;      /* an earlier part is missing */
     bool complete; /* everything that the export names is here */

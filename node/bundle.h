@@ -16,6 +16,7 @@
 struct lm_export_done {
     uint64_t number, changes, head_seq;
     uint16_t parts;
+    bool gives_back;      /* of a hub that went back: what it lacks goes along */
     char first[PATH_MAX]; /* the others' names are lm_node_part_name's */
 };
 /* path: a file to be made, or a folder on the stick that gets one named by station and number. A
@@ -30,10 +31,14 @@ bool lm_node_part_name(const char *first, uint16_t part, char *out, size_t n);
 
 struct lm_import_done {
     uint64_t number;
-    bool old;    /* a newer reply, or this one, was taken before: nothing was done */
-    bool stale;  /* the network was faster: only what it acks counted */
-    bool more;   /* the hub had more for this node than fitted: export again */
-    bool forked; /* this PC went back in time: what is unsent goes with the next export */
+    bool old;             /* a newer reply, or this one, was taken before: nothing was done */
+    bool stale;           /* the network was faster: only what it acks counted */
+    bool more;            /* the hub had more for this node than fitted: export again */
+    bool forked;          /* this PC went back in time: what is unsent goes with the next export */
+    bool gives_back;      /* the hub went back: what this PC has of it goes with the next export */
+    uint32_t catalog;     /* number of a catalogue that came into force; 0 = none */
+    bool catalog_refused; /* the town's is not for this PC: lm_nstore_hub_catalog tells why */
+    uint64_t histories;   /* records whose history came */
     uint64_t acked_now, pending; /* changes newly acked; changes still to be acked */
     uint64_t records;            /* entries taken in */
 };

@@ -1,8 +1,9 @@
-/* Export: the outbox from safe_seq on as PUSH frames, cut into files. See bundle.h.
+/* Export: the outbox from safe_seq on as PUSH frames, what a hub that went back is to be given back
+ * as RECOVER frames, and the questions, cut into files. See bundle.h.
  *
- * Every part says how many there are, so the log is gone through twice: once to count, once to
- * write. Head and number are fixed before; the log is only appended to, so both passes cut at the
- * same places. */
+ * Every part says how many there are, so all of it is gone through twice: once to count, once to
+ * write. Head and number are fixed before, and the log is only appended to; what else there is was
+ * gathered before the first pass. So both cut at the same places. */
 #include "node/bundle.h"
 
 #include "common/base/log.h"
@@ -14,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define OFFERS_ARENA_BYTES (4 * 1024 * 1024) /* one RECOVER before it is packed */
+
 struct exporter {
     struct lm_nstore *store;
     const struct lm_node_key *key;
@@ -23,7 +26,10 @@ struct exporter {
     int64_t wall_ms;
     bool writing;
     uint16_t part, parts;
-    uint32_t in_part; /* PUSH frames of the part at hand */
+    uint32_t in_part; /* frames of the part at hand beside HELLO */
+    struct lm_checkpoints checkpoints;
+    /* Bodies of frames, each behind its length: what the hub is offered; asks for histories. */
+    struct lm_buf offers, asks;
     struct lm_buf file, frame, packed;
     struct lm_batch batch;
     struct lm_error *err;
@@ -48,6 +54,7 @@ static enum lm_status memory(struct exporter *x)
 static bool add_hello(struct exporter *x)
 {
     const struct lm_catalog *catalog = lm_nstore_catalog(x->store);
+    struct lm_short_mark checkpoints[LM_CHECKPOINTS_MAX];
     struct lm_msg_hello m = {.protocol_min = LM_PROTOCOL_MIN,
                              .protocol_max = LM_PROTOCOL_MAX,
                              .branch = x->me.branch,
@@ -58,8 +65,16 @@ static bool add_hello(struct exporter *x)
                              .proof = x->me.proof,
                              .catalog = catalog->number,
                              .wall_ms = x->wall_ms,
-                             .program = "lastmile-node " LM_PROGRAM_VERSION};
+                             .program = "lastmile-node " LM_PROGRAM_VERSION,
+                             .checkpoints = checkpoints,
+                             .n_checkpoints = x->checkpoints.n};
 
+    for (size_t i = 0; i < x->checkpoints.n; i++) {
+        const struct lm_mark *mark = &x->checkpoints.items[i].mark;
+
+        checkpoints[i].position = mark->position;
+        memcpy(checkpoints[i].prefix, mark->hash, sizeof checkpoints[i].prefix);
+    }
     memcpy(m.catalog_hash, catalog->hash, sizeof m.catalog_hash);
     lm_buf_reset(&x->frame);
     lm_hello_pack(&x->frame, &m);
@@ -172,6 +187,110 @@ static enum lm_status put_push(struct exporter *x, struct lm_head *before)
     }
 }
 
+/* ---- what is gathered before ---- */
+
+/* x->frame behind its length. False: no more of these this time. */
+static bool gather(struct exporter *x, struct lm_buf *into)
+{
+    uint32_t n = (uint32_t)x->frame.len;
+
+    if (x->frame.status != LM_OK || into->len + sizeof n + n > into->max) {
+        return false;
+    }
+    lm_buf_add(into, &n, sizeof n);
+    lm_buf_add(into, x->frame.data, n);
+    return into->status == LM_OK;
+}
+
+static bool next_gathered(const struct lm_buf *from, size_t *at, const uint8_t **body, uint32_t *n)
+{
+    if (*at >= from->len) {
+        return false;
+    }
+    memcpy(n, from->data + *at, sizeof *n);
+    *body = from->data + *at + sizeof *n;
+    *at += sizeof *n + *n;
+    return true;
+}
+
+/* All that waits to be given back, as far as the hub would have it (LM_RECOVERED_BYTES_MAX). Pages
+ * fit into a small file several times. */
+static enum lm_status gather_offers(struct exporter *x)
+{
+    size_t max_bytes = x->file.max / 4 < LM_OFFER_BYTES_MAX ? x->file.max / 4 : LM_OFFER_BYTES_MAX;
+    struct lm_arena arena;
+    struct lm_msg_offer m = {0};
+    char after[40] = "";
+    enum lm_status st;
+
+    lm_arena_init(&arena, OFFERS_ARENA_BYTES);
+    do {
+        lm_arena_reset(&arena);
+        st = lm_nstore_offers(x->store, after, max_bytes, &arena, &m.proof, &m.items, &m.n, x->err);
+        if (st != LM_OK || m.n == 0) {
+            break;
+        }
+        memcpy(after, m.items[m.n - 1].id, sizeof after);
+        lm_buf_reset(&x->frame);
+        lm_offer_pack(&x->frame, &m);
+    } while (gather(x, &x->offers));
+    lm_arena_free(&arena);
+    return st;
+}
+
+static bool gather_ask(void *arg, const char *id, uint64_t after)
+{
+    struct exporter *x = arg;
+    struct lm_msg_past_ask m = {.after = after, .max_bytes = LM_HISTORY_BYTES_MAX};
+
+    (void)snprintf(m.id, sizeof m.id, "%s", id);
+    lm_buf_reset(&x->frame);
+    lm_past_ask_pack(&x->frame, &m);
+    return gather(x, &x->asks);
+}
+
+/* One unanswered page makes those behind it useless: ids are answered in their order. */
+static enum lm_status put_offers(struct exporter *x)
+{
+    const uint8_t *body;
+    size_t at = 0;
+    uint32_t n;
+
+    while (next_gathered(&x->offers, &at, &body, &n)) {
+        if (!lm_bundle_add(&x->file, LM_MSG_RECOVER, body, n)) {
+            enum lm_status st = x->in_part > 0 ? end_part(x) : LM_OK;
+
+            if (st == LM_OK && x->in_part > 0) {
+                st = begin_part(x);
+            }
+            if (st != LM_OK) {
+                return st;
+            }
+            if (!lm_bundle_add(&x->file, LM_MSG_RECOVER, body, n)) {
+                lm_log(LM_LOG_WARN, "usb",
+                       "a record of %u bytes to be given back needs larger "
+                       "files",
+                       (unsigned)n);
+                break;
+            }
+        }
+        x->in_part++;
+    }
+    return LM_OK;
+}
+
+/* What does not fit is asked for next time. */
+static void put_asks(struct exporter *x)
+{
+    const uint8_t *body;
+    size_t at = 0;
+    uint32_t n;
+
+    while (next_gathered(&x->asks, &at, &body, &n) &&
+           lm_bundle_add(&x->file, LM_MSG_HISTORY, body, n)) {
+    }
+}
+
 /* Ids whose digest differed; what does not fit is asked for next time. */
 static enum lm_status add_want(struct exporter *x)
 {
@@ -222,7 +341,13 @@ static enum lm_status run_pass(struct exporter *x)
         st = put_push(x, &before);
     }
     if (st == LM_OK) {
+        st = put_offers(x);
+    }
+    if (st == LM_OK) {
         st = add_want(x);
+    }
+    if (st == LM_OK) {
+        put_asks(x);
     }
     return st == LM_OK ? end_part(x) : st;
 }
@@ -305,8 +430,16 @@ enum lm_status lm_node_export(struct lm_nstore *store, const struct lm_node_key 
     lm_buf_init(&x.file, max_bytes < LM_BUNDLE_BYTES_MAX ? max_bytes : LM_BUNDLE_BYTES_MAX);
     lm_buf_init(&x.frame, LM_FRAME_BYTES_MAX);
     lm_buf_init(&x.packed, LM_FRAME_BYTES_MAX);
+    lm_buf_init(&x.offers, LM_RECOVERED_BYTES_MAX);
+    lm_buf_init(&x.asks, LM_FRAME_BYTES_MAX);
     lm_batch_init(&x.batch);
-    st = lm_nstore_export_begin(store, &x.me, &x.row, x.wall_ms, err);
+    st = lm_nstore_export_begin(store, &x.me, &x.checkpoints, &x.row, x.wall_ms, err);
+    if (st == LM_OK) {
+        st = gather_offers(&x);
+    }
+    if (st == LM_OK) {
+        st = lm_nstore_past_wanted(store, LM_BUNDLE_PASTS_MAX, gather_ask, &x, err);
+    }
     if (st == LM_OK) {
         st = write_all(&x, path, out);
     }
@@ -315,7 +448,10 @@ enum lm_status lm_node_export(struct lm_nstore *store, const struct lm_node_key 
     out->changes =
         x.me.head.seq - (x.me.safe_seq < x.me.acked.seq ? x.me.safe_seq : x.me.acked.seq);
     out->parts = x.parts;
+    out->gives_back = x.offers.len > 0;
     lm_batch_free(&x.batch);
+    lm_buf_free(&x.asks);
+    lm_buf_free(&x.offers);
     lm_buf_free(&x.packed);
     lm_buf_free(&x.frame);
     lm_buf_free(&x.file);

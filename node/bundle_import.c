@@ -1,11 +1,14 @@
 /* Import: the hub's reply to an export. See bundle.h.
  *
- * Each step is a transaction of its own that may be repeated: WELCOME, then each page, which only
- * counts where the cursor stands at its beginning; last of all the reply is noted as taken. A power
- * cut in between is mended by importing the same file again. */
+ * Each step is a transaction of its own that may be repeated: WELCOME, then the catalogue, whose
+ * number never falls, what was given back, each page, which only counts where the cursor stands at
+ * its beginning, and histories, which only count where the one before ended; last of all the reply
+ * is noted as taken. A power cut in between is mended by importing the same file again. */
 #include "node/bundle.h"
 
 #include "common/base/log.h"
+
+#include "proto/proof.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -14,10 +17,14 @@
 
 struct importer {
     struct lm_nstore *store;
+    const struct lm_node_key *key;
     struct lm_export row;
     struct lm_usb_welcome welcome;
     struct lm_import_done *out;
     uint32_t pages;
+    uint32_t catalog; /* of WELCOME, and its hash */
+    uint8_t catalog_hash[LM_HASH_BYTES];
+    struct lm_buf packed; /* what has come of it */
     struct lm_arena arena;
     struct lm_error *err;
 };
@@ -120,27 +127,125 @@ static enum lm_status take_page(struct importer *im, const uint8_t *body, size_t
                                 &wanted, im->err);
 }
 
+/* ---- catalogue, history, what was given back ---- */
+
+/* Whether what the reply brings beside acks is believed: as its pages. */
+static bool counts(const struct importer *im)
+{
+    return (im->welcome.newest || im->welcome.resumed) && !im->out->forked;
+}
+
+/* The hub has another one than this PC: said in `status`, also when it is not for this PC. */
+static enum lm_status note_catalog(struct importer *im)
+{
+    enum lm_catalog_outcome outcome;
+    uint64_t offset;
+    enum lm_status st;
+
+    if (!counts(im) || im->catalog == 0) {
+        return LM_OK;
+    }
+    st = lm_nstore_catalog_offer(im->store, im->catalog, im->catalog_hash, &outcome, &offset,
+                                 im->err);
+    im->out->catalog_refused = st == LM_OK && outcome == LM_CATALOG_KEPT_OUT;
+    return st;
+}
+
+/* Parts come in order, all in one reply; with the last one it comes into force. */
+static enum lm_status take_catalog(struct importer *im, const uint8_t *body, size_t n)
+{
+    struct lm_msg_part part;
+    enum lm_catalog_outcome outcome;
+    enum lm_status st;
+
+    lm_arena_reset(&im->arena);
+    if (lm_part_read(body, n, &im->arena, &part, im->err) != LM_OK || part.number != im->catalog ||
+        memcmp(part.hash, im->catalog_hash, sizeof part.hash) != 0 ||
+        part.offset != im->packed.len || part.n == 0) {
+        return bad_content(im->err);
+    }
+    lm_buf_add(&im->packed, part.bytes, part.n);
+    if (im->packed.status != LM_OK) {
+        return lm_fail(im->err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
+    }
+    if (im->packed.len < part.total || !counts(im) || im->out->catalog_refused) {
+        return LM_OK;
+    }
+    part.bytes = im->packed.data;
+    part.n = im->packed.len;
+    st = lm_nstore_catalog_whole(im->store, &part, &outcome, im->err);
+    if (st == LM_OK && outcome == LM_CATALOG_IN_FORCE) {
+        im->out->catalog = part.number;
+    } else if (st == LM_OK) {
+        im->out->catalog_refused = true;
+    }
+    return st;
+}
+
+static enum lm_status take_given_back(struct importer *im, const uint8_t *body, size_t n)
+{
+    struct lm_msg_offered m;
+
+    lm_arena_reset(&im->arena);
+    if (lm_offered_read(body, n, &im->arena, &m, im->err) != LM_OK) {
+        return bad_content(im->err);
+    }
+    return counts(im) && im->welcome.answers ? lm_nstore_offers_drop(im->store, m.id, im->err)
+                                             : LM_OK;
+}
+
+static enum lm_status take_history(struct importer *im, const uint8_t *body, size_t n)
+{
+    struct lm_msg_past m;
+    bool taken = false;
+    enum lm_status st;
+
+    lm_arena_reset(&im->arena);
+    if (lm_past_read(body, n, &im->arena, &m, im->err) != LM_OK) {
+        return bad_content(im->err);
+    }
+    if (!counts(im)) {
+        return LM_OK;
+    }
+    st = lm_nstore_past_answer(im->store, &m, im->welcome.me.last_contact_ms, &taken, im->err);
+    im->out->histories += st == LM_OK && taken && m.done;
+    return st;
+}
+
+/* ---- WELCOME, and all of it ---- */
+
 static enum lm_status take_welcome(struct importer *im, const uint8_t *body, size_t n,
                                    const uint8_t hub_id[16])
 {
     struct lm_msg_welcome w;
+    struct lm_proof proof;
     enum lm_status st;
 
     if (lm_welcome_read(body, n, &im->arena, &w, im->err) != LM_OK ||
         memcmp(w.hub_id, hub_id, sizeof w.hub_id) != 0) {
         return bad_content(im->err);
     }
+    proof = lm_proof_of(&w);
+    if (!lm_proof_verifies(&proof, im->key->hub_sign_key)) {
+        return lm_fail(im->err, LM_ERR_DENIED, "bad_proof", "",
+                       "回复文件里镇服务器的签名不对，没有导入。请镇里重新导入并生成回复，"
+                       "再不行请联系技术人员。",
+                       "The hub's signature in this reply is not its own; nothing was taken. Have "
+                       "the town import again and make another; else call the technician.");
+    }
     if (w.protocol < LM_PROTOCOL_MIN || w.protocol > LM_PROTOCOL_MAX) {
         return lm_fail(im->err, LM_ERR_VERSION, "protocol", "",
                        "本机程序与镇服务器的版本不相容，请升级。",
                        "This program and the town's server have no version in common: upgrade.");
     }
+    im->catalog = w.catalog;
+    memcpy(im->catalog_hash, w.catalog_hash, sizeof im->catalog_hash);
     st = lm_nstore_usb_welcome(im->store, &im->row, &w, lm_clock_wall_ms(), &im->welcome, im->err);
     if (st == LM_OK && im->welcome.fork) {
         lm_log(LM_LOG_WARN, "usb", "the hub's log of this PC is another one: forking");
         st = do_fork(im, 0);
     }
-    return st;
+    return st == LM_OK ? note_catalog(im) : st;
 }
 
 static enum lm_status take_frames(struct importer *im, struct lm_bundle_frames frames,
@@ -160,6 +265,12 @@ static enum lm_status take_frames(struct importer *im, struct lm_bundle_frames f
             st = take_page(im, body, n, kind == LM_MSG_BODIES);
         } else if (kind == LM_MSG_ERROR) {
             st = take_error(im, body, n);
+        } else if (kind == LM_MSG_CATALOG) {
+            st = take_catalog(im, body, n);
+        } else if (kind == LM_MSG_RECOVER) {
+            st = take_given_back(im, body, n);
+        } else if (kind == LM_MSG_HISTORY) {
+            st = take_history(im, body, n);
         } else {
             lm_log(LM_LOG_INFO, "usb", "a frame of kind %u is passed over", (unsigned)kind);
         }
@@ -195,6 +306,7 @@ static void tell_pending(struct importer *im)
     struct lm_me me;
     struct lm_error ignored;
 
+    (void)!lm_nstore_has_offers(im->store, &im->out->gives_back, &ignored);
     if (lm_nstore_me(im->store, &me, &ignored) == LM_OK) {
         im->out->pending = me.head.seq - me.acked.seq;
         im->out->acked_now = !im->out->forked && me.acked.seq > im->welcome.acked_before
@@ -206,13 +318,14 @@ static void tell_pending(struct importer *im)
 enum lm_status lm_node_import(struct lm_nstore *store, const struct lm_node_key *key, uint8_t *data,
                               size_t n, struct lm_import_done *out, struct lm_error *err)
 {
-    struct importer im = {.store = store, .out = out, .err = err};
+    struct importer im = {.store = store, .key = key, .out = out, .err = err};
     struct lm_bundle_head head;
     struct lm_bundle_frames frames;
     enum lm_status st = lm_bundle_head_read(data, n, &head, err);
 
     memset(out, 0, sizeof *out);
     lm_arena_init(&im.arena, ARENA_BYTES);
+    lm_buf_init(&im.packed, LM_CATALOG_PACKED_BYTES_MAX);
     if (st == LM_OK) {
         st = check_head(key, &head, err);
     }
@@ -233,6 +346,7 @@ enum lm_status lm_node_import(struct lm_nstore *store, const struct lm_node_key 
         im.welcome.acked_before = out->old ? UINT64_MAX : im.welcome.acked_before;
         tell_pending(&im);
     }
+    lm_buf_free(&im.packed);
     lm_arena_free(&im.arena);
     return st;
 }

@@ -190,7 +190,8 @@ static void do_read_offers(struct lm_link *link)
     size_t n = 0;
 
     lm_arena_reset(&link->offers);
-    if (lm_nstore_offers(link->store, &link->offers, &proof, &items, &n, &err) != LM_OK) {
+    if (lm_nstore_offers(link->store, "", LM_OFFER_BYTES_MAX, &link->offers, &proof, &items, &n,
+                         &err) != LM_OK) {
         lm_link_fail(link, "cannot read what the hub is to be offered", &err);
         return;
     }

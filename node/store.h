@@ -109,12 +109,27 @@ struct lm_restore_done {
     uint64_t repeated;          /* changes made here that the backup lacked: kept */
     bool other_pc;              /* the backup is of another enrolment of this station */
     char aside[LM_STAGED_NAME]; /* the database as it was, in the data directory */
+    bool damaged;               /* it is: `repeated` is what could be read out of it */
+    bool end_known;             /* of a damaged one: lost is all that was lost */
+    uint64_t lost;              /* changes made here that could not be read */
 };
 /* Goes back to what was staged, by who holds the link lock, in one transaction; every change that
  * was made here since is repeated. LM_ERR_DENIED "other_station". */
 enum lm_status lm_nstore_restore(struct lm_nstore *store, const struct lm_datadir *dir,
                                  const char *staged, int64_t now_ms, struct lm_restore_done *done,
                                  struct lm_error *err) LM_MUST_USE;
+
+/* Whether node.db begins like one. False: it is not to be opened, not even to look. */
+bool lm_nstore_header_is_whole(const struct lm_datadir *dir);
+/* SQLite's check of the whole database: LM_ERR_CORRUPT. */
+enum lm_status lm_nstore_check(struct lm_nstore *store, struct lm_error *err) LM_MUST_USE;
+/* A restore over a damaged node.db, which nobody has open, by who holds the link lock
+ * (store/mend.c). embedded: the program's catalogue. replica, station: this PC's, from its key.
+ * known: what the damaged database said of itself when it could still be opened, or NULL. */
+enum lm_status lm_nstore_mend(const struct lm_datadir *dir, const struct lm_catalog *embedded,
+                              const char *staged, uint64_t replica, const char *station,
+                              const struct lm_me *known, int64_t now_ms,
+                              struct lm_restore_done *done, struct lm_error *err) LM_MUST_USE;
 
 /* ---- the outbox (store/outbox.c) ---- */
 
@@ -196,10 +211,12 @@ enum lm_status lm_nstore_put_kit_record(struct lm_nstore *store, const uint8_t *
 
 /* ---- what a hub that went back is offered (store/offers.c) ---- */
 
-/* The first of them, in order of id, as many as fit one message, with the proof that they need.
- * Everything is in arena. *n_out 0: nothing is left. */
-enum lm_status lm_nstore_offers(struct lm_nstore *store, struct lm_arena *arena,
-                                struct lm_proof *proof, struct lm_offer **out, size_t *n_out,
+/* Those behind this id ("" = from the first on), in order of id, as many as fit one message and
+ * max_bytes (≤ LM_OFFER_BYTES_MAX; one always), with the proof that they need. Everything is in
+ * arena. *n_out 0: nothing is left. */
+enum lm_status lm_nstore_offers(struct lm_nstore *store, const char *after, size_t max_bytes,
+                                struct lm_arena *arena, struct lm_proof *proof,
+                                struct lm_offer **out, size_t *n_out,
                                 struct lm_error *err) LM_MUST_USE;
 /* The hub has those up to this id. */
 enum lm_status lm_nstore_offers_drop(struct lm_nstore *store, const char *id,
@@ -220,10 +237,11 @@ struct lm_export {
     struct lm_cursor cursor;
     int taken;
 };
-/* Numbers the next export and commits that. *me is what it speaks of. The last 64 are kept. */
+/* Numbers the next export and commits that. *me and *checkpoints are what it speaks of, as of one
+ * moment. The last 64 are kept. */
 enum lm_status lm_nstore_export_begin(struct lm_nstore *store, struct lm_me *me,
-                                      struct lm_export *out, int64_t now_ms,
-                                      struct lm_error *err) LM_MUST_USE;
+                                      struct lm_checkpoints *checkpoints, struct lm_export *out,
+                                      int64_t now_ms, struct lm_error *err) LM_MUST_USE;
 /* LM_ERR_NOT_FOUND (err untouched): no such export, or too long ago. */
 enum lm_status lm_nstore_export_get(struct lm_nstore *store, uint64_t number, struct lm_export *out,
                                     struct lm_error *err) LM_MUST_USE;
@@ -238,6 +256,8 @@ struct lm_usb_welcome {
     bool newest;    /* nothing was heard of the hub since the export: the reply is its last word */
     bool resumed;   /* this reply was being taken in when the power went */
     bool went_back; /* the hub did: the feed starts over */
+    bool answers;   /* it answers in the history that the export knew: what the export offered the
+                       hub and the answer names is given back */
     bool older_hub; /* it speaks for an incarnation that is over */
     bool fork;      /* the hub's log of this branch is another one, or longer */
     uint64_t acked_before;
@@ -273,6 +293,12 @@ enum lm_status lm_nstore_hub_catalog(struct lm_nstore *store, struct lm_hub_cata
 /* The type of a record that is kept but can't be read yet; false: there is none. */
 bool lm_nstore_later(struct lm_nstore *store, const char *id, char type_out[48]);
 
+/* All of its bytes at once, out of a bundle: outcome is IN_FORCE or KEPT_OUT. What had come of it
+ * otherwise is dropped. */
+enum lm_status lm_nstore_catalog_whole(struct lm_nstore *store, const struct lm_msg_part *whole,
+                                       enum lm_catalog_outcome *outcome,
+                                       struct lm_error *err) LM_MUST_USE;
+
 /* ---- reading (store/read.c) ---- */
 
 /* The type under which an id is known here, or NULL. */
@@ -306,6 +332,14 @@ enum lm_status lm_nstore_past_next(struct lm_nstore *store, char id_out[40], uin
 /* Keeps an answer, in one transaction; contact_ms: hub time. */
 enum lm_status lm_nstore_past_store(struct lm_nstore *store, const struct lm_msg_past *m,
                                     int64_t contact_ms, struct lm_error *err) LM_MUST_USE;
+/* Calls visit with the records to ask for, the longest waiting first, at most max; false stops. */
+enum lm_status lm_nstore_past_wanted(struct lm_nstore *store, size_t max,
+                                     bool (*visit)(void *arg, const char *id, uint64_t after),
+                                     void *arg, struct lm_error *err) LM_MUST_USE;
+/* Keeps an answer out of a bundle if it goes on where what is here ends, and is wanted still. */
+enum lm_status lm_nstore_past_answer(struct lm_nstore *store, const struct lm_msg_past *m,
+                                     int64_t contact_ms, bool *taken_out,
+                                     struct lm_error *err) LM_MUST_USE;
 /* *fetched_ms: hub time when it was told to its end; 0 = never. */
 enum lm_status lm_nstore_past_state(struct lm_nstore *store, const char *id, bool *wanted,
                                     int64_t *fetched_ms, struct lm_error *err) LM_MUST_USE;

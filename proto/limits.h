@@ -17,10 +17,11 @@
 #define LM_FEED_BYTES_MAX (256 * 1024)
 #define LM_FEED_ENTRIES_MAX 1000
 #define LM_WANT_MAX 500
-#define LM_COMPARE_MAX 4000               /* ids of one DIGESTS */
-#define LM_HISTORY_MAX 500                /* entries of one HISTORY */
-#define LM_HISTORY_BYTES_MAX (256 * 1024) /* of the entries of one HISTORY; one entry always fits  \
-                                           */
+#define LM_COMPARE_MAX 4000 /* ids of one DIGESTS */
+#define LM_HISTORY_MAX 500  /* entries of one HISTORY */
+#define LM_HISTORY_BYTES_MAX                                                                       \
+    (256 * 1024) /* of the entries of one HISTORY; one entry always fits                           \
+                  */
 #define LM_OFFER_RECORDS_MAX 500
 #define LM_OFFER_BYTES_MAX (256 * 1024) /* of one RECOVER; a larger record comes by itself */
 #define LM_RECOVERED_MAX 50000          /* undecided at the hub, of one installation */
@@ -29,6 +30,7 @@
 #define LM_CHECKPOINTS_MAX 64 /* places in the hub's journal that a node remembers */
 #define LM_BUNDLE_BYTES_MAX (64 * 1024 * 1024) /* one file on a stick; a long log takes several */
 #define LM_BUNDLE_PARTS_MAX 999                /* files of one export */
+#define LM_BUNDLE_PASTS_MAX 500                /* records whose history one bundle asks for */
 #define LM_CATALOG_BYTES_MAX (4 * 1024 * 1024)
 #define LM_CATALOG_PACKED_BYTES_MAX (LM_CATALOG_BYTES_MAX + 128 * 1024)
 #define LM_CATALOG_FILES_MAX 256

@@ -37,15 +37,15 @@ static json_t *import_json(const struct lm_hub_bundle *b)
     char replica[24];
 
     (void)snprintf(replica, sizeof replica, "%llu", (unsigned long long)b->replica);
-    return json_pack("{s:s,s:s,s:s,s:I,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:b,s:b,s:b,s:b}", "kind",
+    return json_pack("{s:s,s:s,s:s,s:I,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:b,s:b,s:b}", "kind",
                      b->enrolled ? "enrolment" : "bundle", "station", b->station, "replica",
                      replica, "export", (json_int_t)b->head.number, "part", (int)b->head.part,
                      "parts", (int)b->head.parts, "new", (json_int_t)b->n_new, "known",
                      (json_int_t)(b->n_sent > b->n_new ? b->n_sent - b->n_new : 0), "told",
-                     (json_int_t)b->n_told, "acked", (json_int_t)b->acked_seq, "head",
-                     (json_int_t)b->head_seq, "complete", (int)(b->complete || b->enrolled),
-                     "part_missing", (int)b->gap, "diverged", (int)b->diverged, "more",
-                     (int)b->more);
+                     (json_int_t)b->n_told, "given_back", (json_int_t)b->n_back, "acked",
+                     (json_int_t)b->acked_seq, "head", (json_int_t)b->head_seq, "complete",
+                     (int)(b->complete || b->enrolled), "part_missing", (int)b->gap, "diverged",
+                     (int)b->diverged, "more", (int)b->more);
 }
 
 static enum lm_status no_options(struct lm_cli *cli, struct lm_error *err)

@@ -53,9 +53,9 @@ static void print_export(struct lm_cli *cli, const struct lm_export_done *done)
         }
     }
     if (cli->json) {
-        doc = json_pack("{s:I,s:I,s:I,s:O}", "export", (json_int_t)done->number, "parts",
-                        (json_int_t)done->parts, "changes", (json_int_t)done->changes, "files",
-                        files);
+        doc = json_pack("{s:I,s:I,s:I,s:b,s:O}", "export", (json_int_t)done->number, "parts",
+                        (json_int_t)done->parts, "changes", (json_int_t)done->changes, "gives_back",
+                        (int)done->gives_back, "files", files);
         if (doc) {
             lm_json_print(cli->out, doc);
         }
@@ -72,6 +72,10 @@ static void print_export(struct lm_cli *cli, const struct lm_export_done *done)
         json_array_foreach(files, i, file)
         {
             fprintf(cli->out, "  %s\n", json_string_value(file));
+        }
+        if (done->gives_back) {
+            fprintf(cli->out, "其中有镇服务器恢复旧备份后缺少的内容，交还给镇里 / what the town's "
+                              "server lost with its restore goes back with it\n");
         }
     }
     json_decref(files);
@@ -106,12 +110,14 @@ static void print_import(struct lm_cli *cli, const struct lm_import_done *d)
 {
     if (cli->json) {
         json_t *doc = json_pack(
-            "{s:I,s:s,s:b,s:b,s:I,s:I,s:I}", "export", (json_int_t)d->number, "result",
+            "{s:I,s:s,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:I}", "export", (json_int_t)d->number, "result",
             d->old     ? "old"
             : d->stale ? "stale"
                        : "taken",
-            "more", (int)d->more, "forked", (int)d->forked, "acked", (json_int_t)d->acked_now,
-            "pending", (json_int_t)d->pending, "records", (json_int_t)d->records);
+            "more", (int)d->more, "forked", (int)d->forked, "gives_back", (int)d->gives_back,
+            "acked", (json_int_t)d->acked_now, "pending", (json_int_t)d->pending, "records",
+            (json_int_t)d->records, "catalog", (json_int_t)d->catalog, "histories",
+            (json_int_t)d->histories);
 
         if (doc) {
             lm_json_print(cli->out, doc);
@@ -133,6 +139,24 @@ static void print_import(struct lm_cli *cli, const struct lm_import_done *d)
     if (d->stale) {
         fprintf(cli->out, "导出之后本机又与镇里同步过，回复里的记录已经过时，没有采用 / this PC "
                           "has heard from the hub since: the reply's records are out of date\n");
+    }
+    if (d->catalog > 0) {
+        fprintf(cli->out, "业务目录已更新为第 %u 版 / catalogue %u is in force\n", d->catalog,
+                d->catalog);
+    } else if (d->catalog_refused) {
+        fprintf(cli->out, "镇里的业务目录与本机的不同，本机继续使用自己的，原因见 status / the "
+                          "town's catalogue is another and was not taken: see `status`\n");
+    }
+    if (d->histories > 0) {
+        fprintf(cli->out, "%llu 条记录的修改经过已取回 / the history of %llu records came\n",
+                (unsigned long long)d->histories, (unsigned long long)d->histories);
+    }
+    if (d->gives_back) {
+        fprintf(
+            cli->out,
+            "镇服务器恢复过旧备份，备份之后镇里办的，本机还有：请再导出一次带到镇里交还 / the "
+            "town's server went back to a backup; what the town did since is still here: export "
+            "again to give it back\n");
     }
     if (d->forked) {
         fprintf(cli->out, "本机的数据曾退回到旧备份：请再导出一次带到镇里，以补齐 / this PC's data "

@@ -242,14 +242,17 @@ int lm_node_cmd_history(struct lm_node *node, struct lm_cli *cli)
     char id[LM_UUID_TEXT + 1];
     struct lm_error err = {0}, far = {0};
     size_t n = 0;
-    bool from_hub = false;
+    bool from_hub = false, ask = false;
     int code = LM_EXIT_OK;
-    const struct lm_cli_option options[] = {{.name = "--fetch", .flag = &from_hub}};
-    enum lm_status st = take_id_with(cli, options, 1, id, &err), fetched = LM_OK;
+    const struct lm_cli_option options[] = {{.name = "--fetch", .flag = &from_hub},
+                                            {.name = "--ask", .flag = &ask}};
+    enum lm_status st = take_id_with(cli, options, 2, id, &err), fetched = LM_OK;
 
-    if (st == LM_OK && from_hub) {
+    if (st == LM_OK && (from_hub || ask)) {
         if (!lm_nstore_type_of(node->store, id)) {
             st = not_found(&err, id);
+        } else if (!from_hub) { /* for a station on sticks: with the next export */
+            st = lm_nstore_past_want(node->store, id, lm_clock_wall_ms(), &err);
         } else {
             fetched = fetch(node, cli, id, &code, &far);
         }

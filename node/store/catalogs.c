@@ -523,6 +523,38 @@ out:
     return st;
 }
 
+enum lm_status lm_nstore_catalog_whole(struct lm_nstore *store, const struct lm_msg_part *whole,
+                                       enum lm_catalog_outcome *outcome, struct lm_error *err)
+{
+    struct incoming in = {.number = whole->number, .total = whole->total};
+    sqlite3_stmt *q;
+    enum lm_status st = lm_nstore_begin(store, err);
+
+    *outcome = LM_CATALOG_IN_FORCE;
+    memcpy(in.hash, whole->hash, sizeof in.hash);
+    if (st == LM_OK && memcmp(in.hash, store->catalog->hash, LM_HASH_BYTES) == 0) {
+        lm_nstore_rollback(store); /* another process was faster */
+        return LM_OK;
+    }
+    if (st == LM_OK) {
+        st = run(store, NS_IN_DROP, err);
+    }
+    if (st == LM_OK) {
+        q = ns_stmt(store, NS_IN_ADD);
+        ns_bind_u64(q, 1, 0);
+        ns_bind_u64(q, 2, whole->number);
+        ns_bind_blob(q, 3, whole->hash, LM_HASH_BYTES);
+        ns_bind_u64(q, 4, whole->total);
+        ns_bind_blob(q, 5, whole->bytes, whole->n);
+        st = ns_run(store, q, "store the catalogue", err);
+    }
+    if (st == LM_OK) {
+        return try_it(store, &in, outcome, err);
+    }
+    lm_nstore_rollback(store);
+    return st;
+}
+
 enum lm_status lm_nstore_hub_catalog(struct lm_nstore *store, struct lm_hub_catalog *out,
                                      struct lm_error *err)
 {

@@ -240,6 +240,22 @@ enum lm_status lm_nstore_past_next(struct lm_nstore *store, char id_out[40], uin
     return st == LM_ERR_NOT_FOUND ? LM_OK : st;
 }
 
+enum lm_status lm_nstore_past_wanted(struct lm_nstore *store, size_t max,
+                                     bool (*visit)(void *arg, const char *id, uint64_t after),
+                                     void *arg, struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(store, NS_PAST_WANTED);
+    enum lm_status st;
+    bool on = true;
+
+    (void)sqlite3_bind_int64(q, 1, (int64_t)max);
+    while (on && (st = ns_row(store, q, "read whose past is wanted", err)) == LM_OK) {
+        on = visit(arg, (const char *)sqlite3_column_text(q, 0), ns_column_u64(q, 1));
+    }
+    ns_done(q);
+    return on && st != LM_ERR_NOT_FOUND ? st : LM_OK;
+}
+
 static enum lm_status put_entry(struct lm_nstore *s, const char *id, const struct lm_past *e,
                                 struct lm_error *err)
 {
@@ -262,11 +278,12 @@ static enum lm_status put_entry(struct lm_nstore *s, const char *id, const struc
     return ns_run(s, q, "keep a record's past", err);
 }
 
-enum lm_status lm_nstore_past_store(struct lm_nstore *store, const struct lm_msg_past *m,
-                                    int64_t contact_ms, struct lm_error *err)
+/* In the caller's transaction. */
+static enum lm_status store_past(struct lm_nstore *store, const struct lm_msg_past *m,
+                                 int64_t contact_ms, struct lm_error *err)
 {
     sqlite3_stmt *q;
-    enum lm_status st = lm_nstore_begin(store, err);
+    enum lm_status st = LM_OK;
 
     for (size_t i = 0; st == LM_OK && i < m->n; i++) {
         st = put_entry(store, m->id, &m->items[i], err);
@@ -279,9 +296,50 @@ enum lm_status lm_nstore_past_store(struct lm_nstore *store, const struct lm_msg
         (void)sqlite3_bind_int64(q, 4, contact_ms);
         st = ns_run(store, q, "keep a record's past", err);
     }
+    return st;
+}
+
+enum lm_status lm_nstore_past_store(struct lm_nstore *store, const struct lm_msg_past *m,
+                                    int64_t contact_ms, struct lm_error *err)
+{
+    enum lm_status st = lm_nstore_begin(store, err);
+
+    if (st == LM_OK) {
+        st = store_past(store, m, contact_ms, err);
+    }
     if (st == LM_OK) {
         st = lm_nstore_commit(store, err);
     }
+    lm_nstore_rollback(store);
+    return st;
+}
+
+/* Positions are of one history of the hub: an answer to a question that stands no more, because the
+ * hub went back or the network was faster, would leave a gap. */
+enum lm_status lm_nstore_past_answer(struct lm_nstore *store, const struct lm_msg_past *m,
+                                     int64_t contact_ms, bool *taken_out, struct lm_error *err)
+{
+    sqlite3_stmt *q;
+    enum lm_status st = lm_nstore_begin(store, err);
+
+    *taken_out = false;
+    if (st == LM_OK) {
+        q = ns_stmt(store, NS_PAST_STATE);
+        ns_bind_text(q, 1, m->id);
+        st = ns_row(store, q, "look for a record's past", err);
+        if (st == LM_OK) {
+            *taken_out = sqlite3_column_int(q, 0) != 0 && ns_column_u64(q, 2) == m->after;
+            ns_done(q);
+        }
+        st = st == LM_ERR_NOT_FOUND ? LM_OK : st;
+    }
+    if (st == LM_OK && *taken_out) {
+        st = store_past(store, m, contact_ms, err);
+    }
+    if (st == LM_OK) {
+        st = lm_nstore_commit(store, err);
+    }
+    *taken_out = *taken_out && st == LM_OK;
     lm_nstore_rollback(store);
     return st;
 }

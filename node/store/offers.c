@@ -131,9 +131,9 @@ static size_t whole(const struct lm_offer *items, size_t n, const char *next)
     return kept > 0 ? kept : n;
 }
 
-enum lm_status lm_nstore_offers(struct lm_nstore *store, struct lm_arena *arena,
-                                struct lm_proof *proof, struct lm_offer **out, size_t *n_out,
-                                struct lm_error *err)
+enum lm_status lm_nstore_offers(struct lm_nstore *store, const char *after, size_t max_bytes,
+                                struct lm_arena *arena, struct lm_proof *proof,
+                                struct lm_offer **out, size_t *n_out, struct lm_error *err)
 {
     sqlite3_stmt *q;
     size_t bytes = 0, n = 0;
@@ -150,12 +150,13 @@ enum lm_status lm_nstore_offers(struct lm_nstore *store, struct lm_arena *arena,
     }
     q = ns_stmt(store, NS_OFFER_LIST);
     (void)sqlite3_bind_int(q, 1, LM_OFFER_RECORDS_MAX + 1);
+    ns_bind_text(q, 2, after);
     while ((st = ns_row(store, q, "read what is to be offered", err)) == LM_OK) {
         size_t len = (size_t)sqlite3_column_bytes(q, 1);
         uint8_t *copy;
 
         bytes += len + RECORD_BYTES;
-        if (n == LM_OFFER_RECORDS_MAX || (n > 0 && bytes > LM_OFFER_BYTES_MAX)) {
+        if (n == LM_OFFER_RECORDS_MAX || (n > 0 && bytes > max_bytes)) {
             n = whole(*out, n, (const char *)sqlite3_column_text(q, 0));
             break;
         }
@@ -188,6 +189,7 @@ enum lm_status lm_nstore_has_offers(struct lm_nstore *store, bool *out, struct l
     enum lm_status st;
 
     (void)sqlite3_bind_int(q, 1, 1);
+    ns_bind_text(q, 2, "");
     st = ns_row(store, q, "read what is to be offered", err);
     ns_done(q);
     *out = st == LM_OK;

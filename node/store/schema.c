@@ -309,6 +309,8 @@ const char *const ns_sql[NS_COUNT] = {
     [NS_PAST_DROP] = "DELETE FROM past WHERE record = ?1",
     [NS_PAST_DROP_OF] = "DELETE FROM past_of WHERE record = ?1",
     [NS_PAST_NEXT] = "SELECT record, after FROM past_of WHERE wanted = 1 ORDER BY asked_ms LIMIT 1",
+    [NS_PAST_WANTED] =
+        "SELECT record, after FROM past_of WHERE wanted = 1 ORDER BY asked_ms LIMIT ?1",
     [NS_PAST_STATE] = "SELECT wanted, fetched_ms, after FROM past_of WHERE record = ?1",
     [NS_PAST_PUT] =
         "INSERT OR REPLACE INTO past(record, pos, of, replica, hlc, station, user, op, "
@@ -441,7 +443,8 @@ const char *const ns_sql[NS_COUNT] = {
     [NS_OFFER_PUT] = "INSERT INTO offers(id, n, body, sent) SELECT ?1, count(*), ?2, 0 FROM offers"
                      " WHERE id = ?1 HAVING count(*) < ?3 AND NOT EXISTS"
                      " (SELECT 1 FROM offers WHERE id = ?1 AND body = ?2)",
-    [NS_OFFER_LIST] = "SELECT id, body FROM offers WHERE sent = 0 ORDER BY id, n LIMIT ?1",
+    [NS_OFFER_LIST] =
+        "SELECT id, body FROM offers WHERE sent = 0 AND id > ?2 ORDER BY id, n LIMIT ?1",
     [NS_OFFER_SENT] = "UPDATE offers SET sent = 1 WHERE id <= ?1 AND sent = 0",
     [NS_OFFER_AGAIN] = "UPDATE offers SET sent = 0 WHERE sent = 1",
     [NS_OFFER_LATER] =

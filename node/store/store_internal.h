@@ -41,6 +41,7 @@ enum ns_query {
     NS_PAST_DROP,
     NS_PAST_DROP_OF,
     NS_PAST_NEXT,
+    NS_PAST_WANTED,
     NS_PAST_STATE,
     NS_PAST_PUT,
     NS_PAST_TOLD,
@@ -152,6 +153,8 @@ uint64_t ns_column_u64(sqlite3_stmt *stmt, int at);
 /* Remembers where the journal and the cursor stand, inside a transaction (sync.c). */
 enum lm_status ns_checkpoint_add(struct lm_nstore *s, const struct lm_mark *mark,
                                  const struct lm_cursor *cursor, struct lm_error *err);
+/* Forgets those above position (sync.c). */
+enum lm_status ns_checkpoints_cut(struct lm_nstore *s, uint64_t position, struct lm_error *err);
 enum lm_status ns_wanted_count(struct lm_nstore *s, uint64_t *out, struct lm_error *err);
 
 /* What changed here behind this position is asked for by name (sync.c). */
@@ -175,6 +178,21 @@ enum lm_status ns_carry_closed(struct lm_nstore *s, struct lm_me *me,
                                struct lm_error *err) LM_MUST_USE;
 enum lm_status ns_offers_keep(struct lm_nstore *s, uint64_t common, const struct lm_me *me,
                               struct lm_error *err) LM_MUST_USE;
+
+/* ---- backup and restore (backup.c) ---- */
+
+/* Each branch's chain of hashes, over all of the outbox: LM_ERR_CORRUPT "chain_broken". */
+enum lm_status ns_check_outbox(struct lm_nstore *s, struct lm_error *err) LM_MUST_USE;
+/* A backup as this PC's: of the same station, under this PC's number. LM_ERR_DENIED
+ * "other_station". */
+enum lm_status ns_make_ours(struct lm_nstore *old, uint64_t replica, const char *station,
+                            struct lm_restore_done *done, struct lm_error *err) LM_MUST_USE;
+/* What must not go back although the rest does: as it was before. Inside a transaction. */
+enum lm_status ns_keep_highest(struct lm_nstore *s, const struct lm_me *before,
+                               struct lm_error *err) LM_MUST_USE;
+/* Repeats the changes in temp.since(hlc, body), in their order. Inside a transaction. */
+enum lm_status ns_repeat_since(struct lm_nstore *s, struct lm_restore_done *done,
+                               struct lm_error *err) LM_MUST_USE;
 
 /* ---- catalogues (catalogs.c) ---- */
 

@@ -76,6 +76,11 @@ enum lm_status ns_checkpoint_add(struct lm_nstore *s, const struct lm_mark *mark
     return st == LM_OK && dropped > 0 ? run_at(s, NS_CHECK_DROP, dropped, err) : st;
 }
 
+enum lm_status ns_checkpoints_cut(struct lm_nstore *s, uint64_t position, struct lm_error *err)
+{
+    return run_at(s, NS_CHECK_CUT, position, err);
+}
+
 /* The feed from the checkpoint on tells of what changed behind it in the history that stands now,
  * but not of what changed only in the one that is gone: the hub is asked for those by name. */
 enum lm_status ns_want_newer(struct lm_nstore *s, uint64_t position, struct lm_error *err)
@@ -127,7 +132,7 @@ static enum lm_status go_back(struct lm_nstore *s, uint64_t common, struct lm_me
         me->cursor = (struct lm_cursor){0};
         common = 0;
     }
-    return st == LM_OK ? run_at(s, NS_CHECK_CUT, common, err) : st;
+    return st == LM_OK ? ns_checkpoints_cut(s, common, err) : st;
 }
 
 /* ---- WELCOME and ACK ---- */

@@ -43,13 +43,17 @@ static enum lm_status one_export(struct lm_nstore *store, sqlite3_stmt *q, struc
 }
 
 enum lm_status lm_nstore_export_begin(struct lm_nstore *store, struct lm_me *me,
-                                      struct lm_export *out, int64_t now_ms, struct lm_error *err)
+                                      struct lm_checkpoints *checkpoints, struct lm_export *out,
+                                      int64_t now_ms, struct lm_error *err)
 {
     sqlite3_stmt *q;
     enum lm_status st = lm_nstore_begin(store, err);
 
     if (st == LM_OK) {
         st = lm_nstore_me(store, me, err);
+    }
+    if (st == LM_OK) {
+        st = lm_nstore_checkpoints(store, checkpoints, err);
     }
     if (st == LM_OK) {
         st = one_export(store, ns_stmt(store, NS_EXPORT_LAST), out, err);
@@ -169,6 +173,30 @@ static void learn_clock(struct lm_me *me, int64_t hub_time_ms, int64_t wall_ms)
     me->last_contact_ms = hub_time_ms > me->last_contact_ms ? hub_time_ms : me->last_contact_ms;
 }
 
+/* What a WELCOME of another history asks for, as in lm_nstore_welcome, but for the cursor: the hub
+ * sends its feed from the beginning then. */
+static enum lm_status other_history(struct lm_nstore *store, const struct lm_msg_welcome *w,
+                                    bool went_back, struct lm_me *me, struct lm_error *err)
+{
+    enum lm_status st;
+
+    if (!went_back) { /* what waits there for a person is not in its journal */
+        st = ns_run(store, ns_stmt(store, NS_OFFER_AGAIN), "offer again", err);
+        return st == LM_OK ? ns_carry_closed(store, me, err) : st;
+    }
+    st = ns_offers_keep(store, w->common, me, err);
+    if (st == LM_OK) {
+        st = ns_want_newer(store, w->common, err);
+    }
+    if (st == LM_OK) {
+        st = ns_checkpoints_cut(store, w->common, err);
+    }
+    if (st == LM_OK) {
+        st = ns_carry_closed(store, me, err);
+    }
+    return st == LM_OK ? ns_past_forget(store, err) : st;
+}
+
 enum lm_status lm_nstore_usb_welcome(struct lm_nstore *store, const struct lm_export *e,
                                      const struct lm_msg_welcome *w, int64_t wall_ms,
                                      struct lm_usb_welcome *out, struct lm_error *err)
@@ -198,23 +226,13 @@ enum lm_status lm_nstore_usb_welcome(struct lm_nstore *store, const struct lm_ex
     out->acked_before = me.acked.seq;
     newest = newest && !out->older_hub;
     out->fork = newest && w->branch == me.branch && !fits;
-    went_back =
-        newest &&
-        ((me.incarnation.counter != 0 && !same_incarnation(me.incarnation, w->incarnation)) ||
-         w->head.position < me.seen.position ||
-         (w->head.position == me.seen.position &&
-          memcmp(w->head.hash, me.seen.hash, LM_HASH_BYTES) != 0));
-    if (went_back) {
-        st = ns_offers_keep(store, w->common, &me, err);
-        if (st == LM_OK) {
-            st = ns_want_newer(store, w->common, err);
-        }
-        if (st == LM_OK) {
-            st = ns_carry_closed(store, &me, err);
-        }
-        if (st == LM_OK) {
-            st = ns_past_forget(store, err);
-        }
+    /* Judged by what the hub holds of what was seen: its journal may have grown past it since. */
+    went_back = newest && w->common < e->seen.position;
+    out->answers = (newest || out->resumed) && same_incarnation(e->incarnation, w->incarnation) &&
+                   w->common >= e->seen.position;
+    if (went_back || (newest && me.incarnation.counter != 0 &&
+                      w->incarnation.counter > me.incarnation.counter)) {
+        st = other_history(store, w, went_back, &me, err);
         if (st != LM_OK) {
             goto out;
         }

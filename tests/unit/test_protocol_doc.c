@@ -716,6 +716,7 @@ static void the_limits_are_those_of_the_code(void **state)
         {"nodes", LM_NODES_MAX},
         {"bundle", LM_BUNDLE_BYTES_MAX},
         {"bundle parts", LM_BUNDLE_PARTS_MAX},
+        {"bundle histories", LM_BUNDLE_PASTS_MAX},
         {"skew", LM_SKEW_MS},
         {"pull again", LM_PULL_AGAIN_MS},
         {"catalogue", LM_CATALOG_BYTES_MAX},

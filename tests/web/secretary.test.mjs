@@ -1,7 +1,7 @@
 // A secretary's day in a real browser against a real node and a real hub: the first account, entering, checking, drafts through
 // kill -9, working without the town, correcting what came back, two windows on one record, the lock.
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import axe from 'axe-core';
@@ -447,6 +447,33 @@ test('the stick: to the town and back, a backup and going back to it', async () 
   await page.reload();
   await page.click('button:has-text("收下回复")');
   await page.waitForSelector('text=全部都到镇里了。');
+  // The town's server goes back to a backup: what it did since is given back with the next stick, and the page says so.
+  const trip = async () => {
+    for (const f of readdirSync(stick)) if (f.endsWith('.lmb')) rmSync(join(stick, f));
+    await page.reload();
+    await page.click('button:has-text("写到U盘")');
+    await page.waitForSelector('text=/已写到U盘/');
+    town.hub.run(['bundle', 'import', join(stick, readdirSync(stick).find((f) => f.endsWith('.lmb'))), '--reply', stick]);
+    await page.reload();
+    await page.click('button:has-text("收下回复")');
+    await page.waitForSelector('text=全部都到镇里了。');
+  };
+  const old = join(town.work, 'hub-before');
+  town.hub.run(['backup', old]);
+  town.hub.add([{ type: 'notice', fields: { title: '备份之后的通知', body: '请上报', published_on: '2025-01-01' } }]);
+  await trip();
+  assert.equal(await page.locator('text=交还').count(), 0);
+  town.hub.run(['restore', old]);
+  await trip();
+  await page.waitForSelector('text=/镇里的服务器退回过旧备份.*交还/');
+  if (process.env.LASTMILE_SHOTS) await page.screenshot({ path: join(process.env.LASTMILE_SHOTS, '1024-usb-gives-back.png'), fullPage: true });
+  await trip();
+  assert.equal(await page.locator('text=交还').count(), 0);
+  assert.equal(town.hub.rows(['recovered', 'list']).length, 1);
+  town.hub.run(['recovered', 'accept', '--all']);
+  await trip();
+  assert.ok(rows('notice').some((r) => r.fields.title === '备份之后的通知'));
+  for (const f of readdirSync(stick)) if (f.endsWith('.lmb')) rmSync(join(stick, f));
   await page.click('button:has-text("备份到U盘")');
   await page.waitForSelector('text=/已备份并核对/');
   const [since] = node.add([{ type: 'consultation', fields: { on: '2025-03-02', channel: 'phone', topic: 'policy', item_count: 6 } }]);

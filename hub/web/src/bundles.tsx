@@ -16,6 +16,7 @@ interface Bundle {
   new: number;
   known: number;
   told: number;
+  given_back: number;
   complete: boolean;
   part_missing: boolean;
   diverged: boolean;
@@ -68,6 +69,7 @@ function Result(props: { line: Line; station: string }) {
       </p>
       {b.told > 0 && <p>{w('bundleTold', b.told)}</p>}
       {b.diverged ? <p>{w('bundleDiverged')}</p> : !b.complete && <p>{w('bundlePart', b.parts)}</p>}
+      {b.given_back > 0 && <p>{w('bundleBack', b.given_back)}</p>}
       {b.more && <p>{w('bundleMore')}</p>}
       {b.reply && (
         <p>

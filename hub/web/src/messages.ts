@@ -223,6 +223,7 @@ const words = {
   bundleTold: ['其中 {0} 条没有直接采用（退回、等待或有冲突），见待办。', '{0} of these were not simply applied (returned, held or in conflict): see the inbox.'],
   bundlePart: ['还缺这次导出的其他文件（共 {0} 个），请一起导入。', 'Other files of this export ({0} in all) are missing: bring them too.'],
   bundleDiverged: ['这台电脑的数据与已收到的不一致（退回过旧备份，或有两台在用）：请把回复带回去，再导出一次。', 'Its log is another than what is here (it went back in time, or there are two of it): take the answer back and export again.'],
+  bundleBack: ['交还了服务器恢复备份后缺少的 {0} 条记录，等人确认，见待办。', 'It gave back {0} records that this server lost with its restore: they wait for confirmation in the inbox.'],
   bundleMore: ['回复一次装不下全部内容，请下次再带一回。', 'The answer did not hold everything: bring another bundle next time.'],
   bundleReply: ['下载回复文件', 'Download the answer'],
   bundleRefused: ['{0} 没有收：{1}', '{0} was refused: {1}'],

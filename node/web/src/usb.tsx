@@ -44,10 +44,13 @@ export function UsbPage() {
     run(async () => {
       const lines: string[] = [];
       for (const file of stick!.replies) {
-        const done = await api<{ result: string; acked: number; pending: number; records: number; more: boolean; forked: boolean }>('POST', 'usb/import', { stick: stick!.path, file });
+        const done = await api<{ result: string; acked: number; pending: number; records: number; more: boolean; forked: boolean; gives_back: boolean; catalog: number; histories: number }>('POST', 'usb/import', { stick: stick!.path, file });
         if (done.result === 'old') lines.push(t('usbOld', file));
         else lines.push(t('usbTaken', done.acked, done.records), done.pending ? t('usbLeft', done.pending) : t('usbNoneLeft'));
-        if (done.more || done.forked) lines.push(t('usbAgain'));
+        if (done.catalog) lines.push(t('usbCatalog', done.catalog));
+        if (done.histories) lines.push(t('usbHistories', done.histories));
+        if (done.gives_back) lines.push(t('usbGivesBack'));
+        else if (done.more || done.forked) lines.push(t('usbAgain'));
       }
       return lines;
     });
