@@ -22,8 +22,9 @@ const struct lm_node_command lm_node_commands[] = {
     {"get", LM_NODE_NEEDS_STORE, "get ID", "one record", lm_node_cmd_get},
     {"list", LM_NODE_NEEDS_STORE, "list TYPE [--where FIELD=VALUE]…", "records as NDJSON",
      lm_node_cmd_list},
-    {"history", LM_NODE_NEEDS_STORE, "history ID [--fetch]",
-     "every change of one record made here, with its outcome; --fetch: others' too, from the hub",
+    {"history", LM_NODE_NEEDS_STORE, "history ID [--fetch|--ask]",
+     "every change of one record made here, with its outcome; --fetch: others' too, from the hub; "
+     "--ask: with the next contact or bundle",
      lm_node_cmd_history},
     {"returned", LM_NODE_NEEDS_STORE, "returned", "what needs correcting, with the reason",
      lm_node_cmd_returned},
@@ -36,8 +37,9 @@ const struct lm_node_command lm_node_commands[] = {
      "what a USB stick carries to the town, and the town's reply", lm_node_cmd_bundle},
     {"backup", LM_NODE_NEEDS_STORE, "backup FILE",
      "a checked copy of this PC's data, while it runs", lm_node_cmd_backup},
-    {"restore", LM_NODE_NEEDS_STORE, "restore FILE",
-     "goes back to a backup and keeps what was entered since", lm_node_cmd_restore},
+    {"restore", LM_NODE_NEEDS_KEY, "restore FILE",
+     "goes back to a backup and keeps what was entered since; also when the database is damaged",
+     lm_node_cmd_restore},
     {"user", LM_NODE_NEEDS_STORE,
      "user add NAME [-] [--role secretary|admin] [--must-change] | password NAME [-] "
      "[--must-change] "

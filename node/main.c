@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static void print_help(FILE *out)
 {
@@ -20,12 +21,30 @@ static void print_help(FILE *out)
     }
 }
 
+/* SQLite takes a file without a byte for a new database, and throws away the log beside it: the
+ * last changes may be in there, and `restore` reads them. */
+static enum lm_status not_emptied(const struct lm_datadir *dir, struct lm_error *err)
+{
+    char path[PATH_MAX];
+    struct stat info;
+
+    if (lm_datadir_path(dir, "node.db", path, sizeof path) != LM_OK || stat(path, &info) != 0 ||
+        info.st_size > 0) {
+        return LM_OK;
+    }
+    return lm_fail(err, LM_ERR_CORRUPT, "corrupt", "",
+                   "数据库文件 %s 是空的，已损坏。请从备份恢复：lastmile-node restore 备份文件",
+                   "The database file %s is empty: it is damaged. Restore a backup: lastmile-node "
+                   "restore FILE",
+                   path);
+}
+
 static int run(struct lm_node *node, const struct lm_node_command *command, struct lm_cli *cli)
 {
     struct lm_error err = {0};
     enum lm_status st = lm_catalog_load_embedded(&node->catalog, &err);
 
-    if (st == LM_OK && command->needs == LM_NODE_NEEDS_STORE) {
+    if (st == LM_OK && command->needs != LM_NODE_NEEDS_NOTHING) {
         struct lm_node_key key;
 
         st = lm_datadir_open(cli->data, true, &node->dir, &err);
@@ -33,7 +52,10 @@ static int run(struct lm_node *node, const struct lm_node_command *command, stru
             st = lm_node_key_enrolled(&node->dir, &key, &err);
             lm_node_key_wipe(&key);
         }
-        if (st == LM_OK) {
+        if (st == LM_OK && command->needs == LM_NODE_NEEDS_STORE) {
+            st = not_emptied(&node->dir, &err);
+        }
+        if (st == LM_OK && command->needs == LM_NODE_NEEDS_STORE) {
             st = lm_nstore_open(&node->dir, node->catalog, false, &node->store, &err);
         }
     }

@@ -17,7 +17,8 @@ struct lm_node {
     struct lm_nstore *store; /* for commands that need it */
 };
 
-enum lm_node_needs { LM_NODE_NEEDS_NOTHING, LM_NODE_NEEDS_STORE };
+/* KEY: an enrolled data directory, whose database may not open. */
+enum lm_node_needs { LM_NODE_NEEDS_NOTHING, LM_NODE_NEEDS_KEY, LM_NODE_NEEDS_STORE };
 struct lm_node_command {
     const char *name;
     enum lm_node_needs needs;

@@ -40,6 +40,38 @@ int lm_node_cmd_backup(struct lm_node *node, struct lm_cli *cli)
     return LM_EXIT_OK;
 }
 
+/* What was read out of a damaged database, and what was not. */
+static void print_mended(struct lm_cli *cli, const struct lm_restore_done *done)
+{
+    if (done->aside[0]) {
+        fprintf(cli->out,
+                "数据库已损坏，原文件改名为 %s，没有动里面的内容 / the database is damaged; "
+                "the file is kept as %s\n",
+                done->aside, done->aside);
+    } else {
+        fprintf(cli->out, "数据库文件不见了 / the database file was missing\n");
+    }
+    fprintf(
+        cli->out,
+        "已恢复到备份，从损坏的文件里找回备份之后在本机录入的 %llu 条改动 / restored; %llu changes "
+        "entered here since the backup were read out of the damaged file\n",
+        (unsigned long long)done->repeated, (unsigned long long)done->repeated);
+    if (done->lost > 0) {
+        fprintf(
+            cli->out,
+            "有 %llu 条改动找不回来：已报到镇里的会自动再发下来，没报的要重新录入 / %llu changes "
+            "could not be read: what the town has comes again by itself, the rest has to be "
+            "entered anew\n",
+            (unsigned long long)done->lost, (unsigned long long)done->lost);
+    }
+    if (!done->end_known) {
+        fprintf(
+            cli->out,
+            "文件损坏得看不出最后录到哪里：请对照纸质登记，核对最近录入的有没有缺 / how far the "
+            "entries went cannot be told any more: compare the latest with your paper notes\n");
+    }
+}
+
 /* By who holds the link lock. */
 int lm_node_restore_adopt(struct lm_node *node, const char *staged, struct lm_cli *cli)
 {
@@ -48,6 +80,15 @@ int lm_node_restore_adopt(struct lm_node *node, const char *staged, struct lm_cl
 
     if (lm_nstore_restore(node->store, &node->dir, staged, lm_clock_wall_ms(), &done, &err) !=
         LM_OK) {
+        if (done.damaged) { /* its file cannot be changed while the programs have it open */
+            (void)lm_fail(
+                &err, LM_ERR_CORRUPT, "damaged", "",
+                "本机数据库已损坏。请先停止 lastmile-node 程序，再运行 lastmile-node restore "
+                "备份文件："
+                "能读出来的都会保留。",
+                "This PC's database is damaged. Stop lastmile-node first, then run `lastmile-node "
+                "restore FILE`: what can be read is kept.");
+        }
         return lm_cli_fail(cli, LM_NODE_NAME, &err);
     }
     if (cli->json) {
@@ -87,6 +128,75 @@ static int ask_server(struct lm_node *node, struct lm_cli *cli, char *staged,
     return st == LM_OK ? code : lm_node_fail(cli, st == LM_ERR_NOT_FOUND ? busy : &err);
 }
 
+/* Whether the database opens and is whole; *known: what it says of this PC all the same. */
+static enum lm_status look(struct lm_node *node, struct lm_me *known, bool *told,
+                           struct lm_error *err)
+{
+    struct lm_error ignored;
+    enum lm_status st;
+
+    *told = false;
+    if (!lm_nstore_header_is_whole(&node->dir)) {
+        return lm_fail(err, LM_ERR_CORRUPT, "corrupt", "", "本机数据库已损坏。",
+                       "This PC's database is damaged.");
+    }
+    st = lm_nstore_open(&node->dir, node->catalog, false, &node->store, err);
+    if (st == LM_OK) {
+        *told = lm_nstore_me(node->store, known, &ignored) == LM_OK;
+        st = lm_nstore_check(node->store, err);
+    }
+    return st;
+}
+
+static int mend(struct lm_node *node, const char *staged, const struct lm_me *known,
+                struct lm_cli *cli)
+{
+    struct lm_restore_done done;
+    struct lm_node_key key;
+    struct lm_error err = {0};
+    enum lm_status st = lm_node_key_enrolled(&node->dir, &key, &err);
+
+    lm_nstore_close(&node->store);
+    if (st == LM_OK) {
+        st = lm_nstore_mend(&node->dir, node->catalog, staged, key.replica, key.station, known,
+                            lm_clock_wall_ms(), &done, &err);
+    }
+    lm_node_key_wipe(&key);
+    if (st != LM_OK) {
+        return lm_node_fail(cli, &err);
+    }
+    if (cli->json) {
+        json_t *doc = json_pack("{s:b,s:I,s:b,s:s,s:b,s:I,s:b}", "restored", 1, "repeated",
+                                (json_int_t)done.repeated, "other_pc", (int)done.other_pc, "aside",
+                                done.aside, "damaged", 1, "lost", (json_int_t)done.lost,
+                                "end_known", (int)done.end_known);
+
+        lm_json_print(cli->out, doc);
+        json_decref(doc);
+    } else {
+        print_mended(cli, &done);
+    }
+    return LM_EXIT_OK;
+}
+
+/* With the lock: as it is, or over what is damaged. A newer program's database is not damaged. */
+static int restore_here(struct lm_node *node, const char *staged, struct lm_cli *cli)
+{
+    struct lm_error err = {0};
+    struct lm_me known;
+    bool told = false;
+    enum lm_status st = look(node, &known, &told, &err);
+
+    if (st == LM_OK) {
+        return lm_node_restore_adopt(node, staged, cli);
+    }
+    if (st != LM_ERR_CORRUPT && st != LM_ERR_IO) {
+        return lm_node_fail(cli, &err);
+    }
+    fprintf(cli->err, "%s / %s\n", err.zh, err.en);
+    return mend(node, staged, told ? &known : NULL, cli);
+}
+
 int lm_node_cmd_restore(struct lm_node *node, struct lm_cli *cli)
 {
     struct lm_error err = {0};
@@ -100,7 +210,7 @@ int lm_node_cmd_restore(struct lm_node *node, struct lm_cli *cli)
     }
     st = lm_datadir_lock(&node->dir, LM_NODE_LOCK, &err);
     code = st == LM_ERR_BUSY ? ask_server(node, cli, staged, &err)
-           : st == LM_OK     ? lm_node_restore_adopt(node, staged, cli)
+           : st == LM_OK     ? restore_here(node, staged, cli)
                              : lm_node_fail(cli, &err);
     lm_nstore_unstage(&node->dir, staged);
     return code;

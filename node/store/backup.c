@@ -30,7 +30,7 @@
 /* ---- backup ---- */
 
 /* Each branch's chain of hashes, over all of the outbox. */
-static enum lm_status check_outbox(struct lm_nstore *s, struct lm_error *err)
+enum lm_status ns_check_outbox(struct lm_nstore *s, struct lm_error *err)
 {
     sqlite3_stmt *q = NULL;
     struct lm_me me;
@@ -95,7 +95,7 @@ static enum lm_status check_copy(void *arg, const char *path, struct lm_error *e
 enum lm_status lm_nstore_backup(struct lm_nstore *store, const char *path, uint64_t *bytes_out,
                                 struct lm_error *err)
 {
-    enum lm_status st = check_outbox(store, err);
+    enum lm_status st = ns_check_outbox(store, err);
 
     *bytes_out = 0;
     return st == LM_OK ? lm_db_backup(store->db, path, check_copy, NULL, bytes_out, err) : st;
@@ -271,12 +271,11 @@ static enum lm_status replace_all(struct restore *r)
 }
 
 /* What must not go back although the rest does. */
-static enum lm_status keep_highest(struct restore *r)
+enum lm_status ns_keep_highest(struct lm_nstore *s, const struct lm_me *b, struct lm_error *err)
 {
     sqlite3_stmt *q = NULL;
-    const struct lm_me *b = &r->before;
     enum lm_status st =
-        lm_db_prepare(r->s->db,
+        lm_db_prepare(s->db,
                       "UPDATE me SET hlc = max(hlc, ?1), "
                       "seen_hash = CASE WHEN ?2 > seen_pos THEN ?3 ELSE seen_hash END, "
                       "seen_pos = max(seen_pos, ?2), "
@@ -285,7 +284,7 @@ static enum lm_status keep_highest(struct restore *r)
                       "proof_hash = CASE WHEN ?4 > inc_counter THEN ?7 ELSE proof_hash END, "
                       "proof_sig = CASE WHEN ?4 > inc_counter THEN ?8 ELSE proof_sig END, "
                       "inc_counter = max(inc_counter, ?4)",
-                      &q, r->err);
+                      &q, err);
 
     if (st != LM_OK) {
         return st;
@@ -298,7 +297,7 @@ static enum lm_status keep_highest(struct restore *r)
     ns_bind_u64(q, 6, b->proof.mark.position); /* signed for its incarnation only */
     ns_bind_blob(q, 7, b->proof.mark.hash, LM_HASH_BYTES);
     ns_bind_blob(q, 8, b->proof.signature, sizeof b->proof.signature);
-    st = ns_run(r->s, q, "keep what was seen", r->err);
+    st = ns_run(s, q, "keep what was seen", err);
     (void)sqlite3_finalize(q);
     return st;
 }
@@ -376,6 +375,14 @@ static enum lm_status repeat_all(struct restore *r)
     return st == LM_ERR_NOT_FOUND ? LM_OK : st;
 }
 
+enum lm_status ns_repeat_since(struct lm_nstore *s, struct lm_restore_done *done,
+                               struct lm_error *err)
+{
+    struct restore r = {.s = s, .done = done, .err = err};
+
+    return repeat_all(&r);
+}
+
 /* What is in the log here and not in the backup's, each change once. */
 static const char since[] =
     "DROP TABLE IF EXISTS temp.since;"
@@ -398,7 +405,7 @@ static enum lm_status swap(struct restore *r)
         st = replace_all(r);
     }
     if (st == LM_OK) {
-        st = keep_highest(r);
+        st = ns_keep_highest(r->s, &r->before, r->err);
     }
     if (st == LM_OK) {
         st = ns_catalog_refresh(r->s, r->err);
@@ -442,33 +449,41 @@ static enum lm_status set_aside(struct lm_nstore *store, const struct lm_datadir
                    "There is no free name for the old database.");
 }
 
-/* The backup as this PC's: of the same station, under this PC's number. */
+enum lm_status ns_make_ours(struct lm_nstore *old, uint64_t replica, const char *station,
+                            struct lm_restore_done *done, struct lm_error *err)
+{
+    struct lm_me there;
+    uint64_t carried = 0;
+    enum lm_status st = ns_check_outbox(old, err);
+
+    if (st == LM_OK) {
+        st = lm_nstore_me(old, &there, err);
+    }
+    if (st == LM_OK && strcmp(station, there.station) != 0) {
+        st =
+            lm_fail(err, LM_ERR_DENIED, "other_station", "",
+                    "这份备份是 %s（%s）的，本机是 %s，不能恢复到本机。",
+                    "The backup is of %s (%s); this PC is %s.", there.name, there.station, station);
+    }
+    if (st == LM_OK && replica != there.replica) {
+        done->other_pc = true;
+        st = lm_nstore_renew(old, replica, &carried, err);
+    }
+    return st;
+}
+
 static enum lm_status make_ours(struct lm_nstore *store, const char *directory,
                                 struct lm_restore_done *done, struct lm_error *err)
 {
     struct lm_nstore *old = NULL;
-    struct lm_me here, there;
-    uint64_t carried = 0;
+    struct lm_me here;
     enum lm_status st = lm_nstore_me(store, &here, err);
 
     if (st == LM_OK) {
         st = open_beside(store, directory, &old, err);
     }
     if (st == LM_OK) {
-        st = check_outbox(old, err);
-    }
-    if (st == LM_OK) {
-        st = lm_nstore_me(old, &there, err);
-    }
-    if (st == LM_OK && strcmp(here.station, there.station) != 0) {
-        st = lm_fail(err, LM_ERR_DENIED, "other_station", "",
-                     "这份备份是 %s（%s）的，本机是 %s，不能恢复到本机。",
-                     "The backup is of %s (%s); this PC is %s.", there.name, there.station,
-                     here.station);
-    }
-    if (st == LM_OK && here.replica != there.replica) {
-        done->other_pc = true;
-        st = lm_nstore_renew(old, here.replica, &carried, err);
+        st = ns_make_ours(old, here.replica, here.station, done, err);
     }
     lm_nstore_close(&old);
     return st;
@@ -492,6 +507,7 @@ enum lm_status lm_nstore_restore(struct lm_nstore *store, const struct lm_datadi
     st = make_ours(store, directory, done, err);
     if (st == LM_OK) {
         st = set_aside(store, dir, now_ms, done->aside, err);
+        done->damaged = st == LM_ERR_CORRUPT; /* no whole copy of it can be made */
     }
     if (st != LM_OK) {
         return st;
