@@ -1,7 +1,7 @@
 /* The audit log of the town's page: who logged in, saw what is sensitive, changed, printed or took
  * away what, and why. A database of its own beside the hub's ("audit.db"), written by the HTTP
- * thread alone: reading a person's card must not wait for the writer, and a restored hub keeps what
- * was seen since. Each row's hash covers the row and the hash before it, so that a row that was
+ * thread and by the commands that keep accounts: reading a person's card must not wait for the
+ * writer, and a restored hub keeps what was seen since. Each row's hash covers the row and the hash before it, so that a row that was
  * changed or taken out shows. Nothing is ever deleted (a town writes a few MB a year).
  *
  * It also keeps how often a password was wrong in a row, for the lock-out must hold over a restart.

@@ -151,13 +151,21 @@ enum lm_status lm_audit_add(struct lm_audit *audit, const struct lm_audit_entry 
     sqlite3_stmt *stmt = NULL;
     enum lm_status status;
 
-    if (!row_hash(audit->hash, audit->last + 1, e->at_ms, texts, hash)) {
-        return lm_fail(err, LM_ERR_INVALID, "bad_text", "", "里面有不能用的字符。",
-                       "It has characters that cannot be used.");
+    /* A command may have written since: the chain goes on behind the newest row. */
+    status = lm_db_begin(audit->db, err);
+    if (status == LM_OK) {
+        status = read_last(audit, err);
     }
-    status = lm_db_prepare(audit->db, "INSERT INTO audit VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)", &stmt,
-                           err);
+    if (status == LM_OK && !row_hash(audit->hash, audit->last + 1, e->at_ms, texts, hash)) {
+        status = lm_fail(err, LM_ERR_INVALID, "bad_text", "", "里面有不能用的字符。",
+                         "It has characters that cannot be used.");
+    }
+    if (status == LM_OK) {
+        status = lm_db_prepare(audit->db, "INSERT INTO audit VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
+                               &stmt, err);
+    }
     if (status != LM_OK) {
+        lm_db_rollback(audit->db);
         return status;
     }
     (void)sqlite3_bind_int64(stmt, 1, audit->last + 1);
@@ -168,9 +176,9 @@ enum lm_status lm_audit_add(struct lm_audit *audit, const struct lm_audit_entry 
     (void)sqlite3_bind_blob(stmt, 9, hash, sizeof hash, SQLITE_STATIC);
     status = run(audit, stmt, err);
     if (status == LM_OK) {
-        audit->last++;
-        memcpy(audit->hash, hash, sizeof hash);
+        status = lm_db_commit(audit->db, err);
     }
+    lm_db_rollback(audit->db);
     return status;
 }
 

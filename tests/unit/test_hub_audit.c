@@ -76,6 +76,21 @@ static void tamper(const char *sql)
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+/* The server and a command may both have it open. */
+static void test_two_writers_make_one_chain(void **state)
+{
+    struct lm_audit *second = NULL;
+
+    add(*state, 1, "甲", "login", "");
+    assert_int_equal(lm_audit_open(&dir, &second, &err), LM_OK);
+    add(*state, 2, "甲", "logout", "");
+    add(second, 3, "技术员", "account_add", "");
+    add(*state, 4, "甲", "login", "");
+    assert_int_equal(first_bad(*state), 0);
+    assert_int_equal(first_bad(second), 0);
+    lm_audit_close(&second);
+}
+
 static void test_a_row_that_was_changed_or_taken_out_shows(void **state)
 {
     struct lm_audit *audit = *state;
@@ -167,6 +182,7 @@ static void test_wrong_passwords_hold_over_a_restart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_two_writers_make_one_chain, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_row_that_was_changed_or_taken_out_shows, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_goes_on_after_a_restart, setup, teardown),
