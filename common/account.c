@@ -3,12 +3,28 @@
 #include "common/account.h"
 
 #include "common/base/util.h"
+#include "proto/limits.h"
 
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
 /* ---- passwords ---- */
+
+enum lm_status lm_account_name_check(const char *name, struct lm_error *err)
+{
+    size_t n = strlen(name), chars = 0;
+
+    return n > 0 && lm_utf8_valid(name, n, &chars) && chars <= LM_USER_CHARS_MAX &&
+                   !lm_utf8_has_control(name, n) && !strpbrk(name, "\n\t/") && name[0] != ' ' &&
+                   name[n - 1] != ' '
+               ? LM_OK
+               : lm_fail(err, LM_ERR_INVALID, "bad_text", "user",
+                         "账号名应为 1 至 %d 个字，前后没有空格，不含斜线。",
+                         "An account's name has 1 to %d characters, no space at its ends and no "
+                         "slash.",
+                         LM_USER_CHARS_MAX);
+}
 
 static bool one_repeated(const char *text)
 {
@@ -68,6 +84,21 @@ enum lm_status lm_password_hash(const char *password, char out[LM_PASSWORD_HASH_
                        "Not enough memory for the password.");
     }
     return LM_OK;
+}
+
+bool lm_password_hash_usable(const char *hash)
+{
+    return strlen(hash) < crypto_pwhash_STRBYTES &&
+           crypto_pwhash_str_needs_rehash(hash, crypto_pwhash_OPSLIMIT_INTERACTIVE,
+                                          crypto_pwhash_MEMLIMIT_INTERACTIVE) == 0;
+}
+
+void lm_password_make(const char *name, char out[LM_PASSWORD_MADE_BYTES])
+{
+    do {
+        (void)snprintf(out, LM_PASSWORD_MADE_BYTES, "%08u",
+                       (unsigned)randombytes_uniform(100000000));
+    } while (lm_password_check(name, out, LM_PASSWORD_CHARS_MIN, NULL) != LM_OK);
 }
 
 bool lm_password_matches(const char *hash, const char *password)

@@ -14,6 +14,7 @@ enum {
     LM_PASSWORD_BYTES_MAX = 256,
     LM_PIN_CHARS_MIN = 6,      /* a PIN of a shared PC */
     LM_PASSWORD_CHARS_MIN = 8, /* whoever may come over a network */
+    LM_PASSWORD_MADE_BYTES = 9,
     LM_LOCKOUT_FAILURES = 5,
     LM_LOCKOUT_MS_MAX = 15 * 60 * 1000,
     LM_SESSIONS_MAX = 64,
@@ -21,6 +22,9 @@ enum {
     LM_SESSION_NAME_BYTES = 4 * 64 + 1,
 };
 
+/* Whether it may be an account's name: 1 to LM_USER_CHARS_MAX characters, none that names break at
+ * in lists and addresses, no space at its ends. LM_ERR_INVALID "bad_text", field "user". */
+enum lm_status lm_account_name_check(const char *name, struct lm_error *err) LM_MUST_USE;
 /* Whether it may be a password: chars_min or more characters, not one character repeated, not a run
  * of digits up or down ("123456"), not the account's name. LM_ERR_INVALID "password_short",
  * "password_simple", "password_long", "bad_text"; field "password". */
@@ -28,6 +32,12 @@ enum lm_status lm_password_check(const char *name, const char *password, size_t 
                                  struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_password_hash(const char *password, char out[LM_PASSWORD_HASH_BYTES],
                                 struct lm_error *err) LM_MUST_USE;
+/* Whether a hash that came from elsewhere is one that lm_password_hash makes: another could ask for
+ * any time and memory when a password is tried. */
+bool lm_password_hash_usable(const char *hash);
+/* Makes a password that people can copy from a screen: eight digits, none that
+ * lm_password_check refuses. */
+void lm_password_make(const char *name, char out[LM_PASSWORD_MADE_BYTES]);
 /* hash NULL: takes as long and is false, so that nobody learns which names exist. */
 bool lm_password_matches(const char *hash, const char *password);
 /* Tells one password hash of an account from the next; never 0. */

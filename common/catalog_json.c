@@ -170,6 +170,9 @@ json_t *lm_catalog_json(const struct lm_catalog *catalog, enum lm_author by)
     json_t *types = json_array(), *lists = json_object();
 
     for (size_t i = 0; i < catalog->n_types; i++) {
+        if (!lm_type_shown(&catalog->types[i])) {
+            continue;
+        }
         (void)json_array_append_new(types, type_json(&catalog->types[i], by));
     }
     for (size_t i = 0; i < catalog->n_lists; i++) {

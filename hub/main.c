@@ -92,6 +92,10 @@ static enum lm_status open_input(const struct lm_hub_command *command, struct lm
     cli->in = stdin;
     int words = strchr(command->name, ' ') ? 2 : 1;
     int last = cli->argc - 1;
+    if (strncmp(command->name, "account ", 8) == 0) { /* a first password, from "-" alone */
+        cli->in = last >= words && strcmp(cli->argv[last], "-") == 0 ? stdin : NULL;
+        return LM_OK;
+    }
     bool is_user_add = strcmp(command->name, "user add") == 0;
     int first = is_user_add ? words + 1 : words;
     if (last < first || cli->argv[last][0] == '-' ||

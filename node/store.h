@@ -376,7 +376,8 @@ enum lm_status lm_nstore_version(struct lm_nstore *store, uint64_t *out,
 
 /* ---- accounts of this PC (store/accounts.c) ---- */
 
-#define LM_ACCOUNTS_MAX 50
+#define LM_ACCOUNTS_MAX 50     /* made here */
+#define LM_ACCOUNTS_LISTED 100 /* those and the town's */
 
 struct lm_account {
     char name[LM_USER_CHARS_MAX * 4 + 1];
@@ -384,9 +385,11 @@ struct lm_account {
     char hash[128]; /* argon2id */
     int64_t created_ms;
     bool disabled;
-    unsigned failures; /* wrong passwords in a row */
-    int64_t failed_ms; /* wall clock of the last */
-    bool must_change;  /* the password is somebody else's: first another, then anything else */
+    unsigned failures;      /* wrong passwords in a row */
+    int64_t failed_ms;      /* wall clock of the last */
+    bool must_change;       /* the password is somebody else's: first another, then anything else */
+    bool of_town;           /* made by the town: it disables and hands over */
+    char shown[4 * 40 + 1]; /* a town's: the person's name; "" else */
 };
 /* LM_ERR_EXISTS "user_exists", LM_ERR_INVALID (name, role), LM_ERR_LIMIT. The password was checked
  * and hashed by the caller. Each in a transaction of its own. */
@@ -398,10 +401,10 @@ enum lm_status lm_nstore_account_add(struct lm_nstore *store, const char *name, 
 enum lm_status lm_nstore_account_succeed(struct lm_nstore *store, const char *old, const char *name,
                                          const char *hash, bool must_change, int64_t now_ms,
                                          struct lm_error *err) LM_MUST_USE;
-/* LM_ERR_NOT_FOUND "no_user". */
+/* LM_ERR_NOT_FOUND "no_user". What the town decides about its own: LM_ERR_DENIED "town_account". */
 enum lm_status lm_nstore_account(struct lm_nstore *store, const char *name, struct lm_account *out,
                                  struct lm_error *err) LM_MUST_USE;
-/* Up to LM_ACCOUNTS_MAX, by name. */
+/* Up to LM_ACCOUNTS_LISTED, by name. */
 enum lm_status lm_nstore_accounts(struct lm_nstore *store, struct lm_account *out, size_t *n_out,
                                   struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_nstore_account_password(struct lm_nstore *store, const char *name,

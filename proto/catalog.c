@@ -69,6 +69,18 @@ const struct lm_type *lm_catalog_type(const struct lm_catalog *catalog, const ch
     return i < 0 ? NULL : &catalog->types[i];
 }
 
+bool lm_type_shown(const struct lm_type *type)
+{
+    return type && type->sensitivity_max < LM_SENSITIVITY_SECRET;
+}
+
+const struct lm_type *lm_catalog_shown(const struct lm_catalog *catalog, const char *name)
+{
+    const struct lm_type *type = lm_catalog_type(catalog, name);
+
+    return lm_type_shown(type) ? type : NULL;
+}
+
 const struct lm_list *lm_catalog_list(const struct lm_catalog *catalog, const char *name)
 {
     int i = name ? find(catalog->lists, sizeof(*catalog->lists), catalog->n_lists,

@@ -38,6 +38,11 @@ enum lm_ftype {
     LM_F_MAP, /* only as an element: has members */
 };
 
+/* A field that no person reads: it has a value for programs only (a password's verifier).
+ * lm_field_to_json covers it, so that no answer, row or file holds it, and a type that has one is
+ * shown and entered by its own routes alone (lm_catalog_shown). */
+#define LM_SENSITIVITY_SECRET 3
+
 /* Where a system field's value comes from. A change may carry LM_FILL_USER and LM_FILL_PROGRAM
  * fields. */
 enum lm_fill {
@@ -98,7 +103,7 @@ struct lm_field {
     struct lm_condition *conditions;
     size_t n_conditions;
     struct lm_value preset; /* default when absent at creation; LM_NULL = none */
-    int sensitivity;        /* 0, 1, 2 */
+    int sensitivity;        /* 0, 1, 2; LM_SENSITIVITY_SECRET */
     unsigned edit_by;       /* mask of enum lm_author */
     enum lm_fill fill;
     const char *compute; /* LM_FILL_COMPUTED: name of the rule, e.g. "petition.accept_due" */
@@ -302,6 +307,10 @@ size_t lm_catalog_compare(const struct lm_catalog *now, const struct lm_catalog 
 
 /* Look-ups: NULL or -1 when there is none. O(log n) or better. */
 const struct lm_type *lm_catalog_type(const struct lm_catalog *catalog, const char *name);
+/* The same for what a person or a page named: types that have a secret field are not there. */
+const struct lm_type *lm_catalog_shown(const struct lm_catalog *catalog, const char *name);
+/* Whether lists, cards, histories and forms may be about it; false for NULL. */
+bool lm_type_shown(const struct lm_type *type);
 const struct lm_list *lm_catalog_list(const struct lm_catalog *catalog, const char *name);
 const struct lm_indicator *lm_catalog_indicator(const struct lm_catalog *catalog, const char *id);
 const struct lm_code *lm_list_code(const struct lm_list *list, const char *code);

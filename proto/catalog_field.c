@@ -391,7 +391,7 @@ void cat_read_field(struct cat_loader *l, const struct lm_type *type, const json
     read_value_kind(l, type, obj, out);
     read_items(l, obj, out);
     out->required = cat_flag(l, obj, "required", false) ? LM_REQUIRED : LM_OPTIONAL;
-    out->sensitivity = (int)cat_int(l, obj, "sensitivity", 0, 2, -1);
+    out->sensitivity = (int)cat_int(l, obj, "sensitivity", 0, LM_SENSITIVITY_SECRET, -1);
     if (l->status == LM_OK && out->sensitivity < 0) {
         cat_bad(l, "缺少项目", "a key is missing", "sensitivity");
     }

@@ -174,6 +174,11 @@ static int *read_columns(struct cat_loader *l, const struct lm_type *type, const
             cat_bad(l, "没有这个字段", "there is no such field", names[i]);
             return NULL;
         }
+        if (f->sensitivity >= LM_SENSITIVITY_SECRET) {
+            cat_bad(l, "保密字段不能列出，也不能作标识",
+                    "a secret field is neither listed nor a key", names[i]);
+            return NULL;
+        }
         out[i] = f->index;
     }
     *n_out = out ? n : 0;

@@ -315,6 +315,9 @@ static json_t *element_to_json(const struct lm_field *field, const struct lm_val
 
 json_t *lm_field_to_json(const struct lm_field *field, const struct lm_value *v)
 {
+    if (field->sensitivity >= LM_SENSITIVITY_SECRET) {
+        return lm_value_is_null(v) ? json_null() : json_string("＊＊＊");
+    }
     if (!field->is_list || v->kind != LM_LIST) {
         return element_to_json(field, v);
     }

@@ -70,6 +70,7 @@ uint64_t lm_record_seen(const struct lm_record *rec);
 /* {"id","type","village_code","state","fields":{…}} plus "invalid":{code,field,zh,en} when set; new
  * reference or NULL. Fields that are null are left out; computed fields are in. */
 json_t *lm_record_to_json(const struct lm_record *rec);
+/* A secret field's value is covered. */
 json_t *lm_field_to_json(const struct lm_field *field, const struct lm_value *v);
 
 #endif

@@ -85,6 +85,12 @@ enum lm_status lm_town_password(struct lm_api_call *call);
 enum lm_status lm_town_users(struct lm_api_call *call);
 enum lm_status lm_town_user_add(struct lm_api_call *call);
 enum lm_status lm_town_user_edit(struct lm_api_call *call);
+/* accounts.c: those of the stations */
+enum lm_status lm_town_accounts(struct lm_api_call *call);
+enum lm_status lm_town_account_add(struct lm_api_call *call);
+enum lm_status lm_town_account_edit(struct lm_api_call *call);
+enum lm_status lm_town_account_password(struct lm_api_call *call);
+enum lm_status lm_town_account_succeed(struct lm_api_call *call);
 enum lm_status lm_town_audit(struct lm_api_call *call);
 
 enum lm_status lm_town_audit_export(struct lm_api_call *call);

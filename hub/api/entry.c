@@ -179,7 +179,7 @@ enum lm_status lm_town_create(struct lm_api_call *call)
         st = lm_api_text(call, "station", false, &s.act.station);
     }
     s.act.fields = json_object_get(call->body, "fields");
-    if (st == LM_OK && !lm_catalog_type(lm_store_catalog(call->api->store), s.act.type)) {
+    if (st == LM_OK && !lm_catalog_shown(lm_store_catalog(call->api->store), s.act.type)) {
         st = lm_fail(&call->err, LM_ERR_NOT_FOUND, "unknown_type", "type", "没有记录类型 %.40s。",
                      "There is no record type %.40s.", s.act.type);
     }
@@ -208,7 +208,13 @@ enum lm_status lm_town_edit(struct lm_api_call *call)
         st = lm_api_text(call, "delete_reason", false, &reason);
     }
     if (st == LM_OK) {
-        st = own_routes(call, lm_store_type_of(call->api->store, id));
+        const char *type = lm_store_type_of(call->api->store, id);
+
+        st = own_routes(call, type);
+        if (st == LM_OK && type && !lm_catalog_shown(lm_store_catalog(call->api->store), type)) {
+            st = lm_fail(&call->err, LM_ERR_NOT_FOUND, "not_found", "id", "没有这条记录。",
+                         "There is no such record.");
+        }
     }
     s.act.fields = json_object_get(call->body, "fields");
     if (reason) {

@@ -144,7 +144,7 @@ enum lm_status lm_town_list(struct lm_api_call *call)
 {
     const struct lm_http_request *request = call->request;
     const struct lm_type *type =
-        lm_catalog_type(lm_store_catalog(call->api->store), request->params[0]);
+        lm_catalog_shown(lm_store_catalog(call->api->store), request->params[0]);
     struct listing l = {.labels = {.api = call->api, .sight = lm_town_sight(call)},
                         .filter = request->query(request, "q")};
     struct lm_where where[WHERE_MAX];
@@ -236,7 +236,9 @@ static enum lm_status find(struct lm_api_call *call, struct lm_arena *arena, str
         return st;
     }
     type = lm_store_type_of(call->api->store, id);
-    st = type ? lm_store_get(call->api->store, arena, type, id, out) : LM_ERR_NOT_FOUND;
+    st = lm_catalog_shown(lm_store_catalog(call->api->store), type)
+             ? lm_store_get(call->api->store, arena, type, id, out)
+             : LM_ERR_NOT_FOUND;
     return st == LM_ERR_NOT_FOUND ? lm_fail(&call->err, st, "not_found", "id", "没有这条记录。",
                                             "There is no such record.")
                                   : st;
@@ -329,6 +331,12 @@ enum lm_status lm_town_history(struct lm_api_call *call)
 
     if (st == LM_OK) {
         p.type = lm_store_type_of(call->api->store, id);
+    }
+    if (st == LM_OK && p.type && !lm_catalog_shown(p.catalog, p.type)) {
+        st = lm_fail(&call->err, LM_ERR_NOT_FOUND, "not_found", "id", "没有这条记录。",
+                     "There is no such record.");
+    }
+    if (st == LM_OK) {
         st = lm_store_history(call->api->store, id, add_change, &p, &call->err);
     }
     call->answer = json_pack("{s:o}", "changes", p.rows);

@@ -134,7 +134,7 @@ enum lm_status lm_town_approve(struct lm_api_call *call)
     enum lm_status st = lm_api_text(call, "type", true, &name);
 
     if (st == LM_OK) {
-        type = lm_catalog_type(lm_store_catalog(call->api->store), name);
+        type = lm_catalog_shown(lm_store_catalog(call->api->store), name);
         a.state = type ? lm_approved_state(type) : NULL;
     }
     if (st == LM_OK && !a.state) {

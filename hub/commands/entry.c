@@ -196,7 +196,7 @@ int lm_cmd_approve(struct lm_hub *hub, struct lm_cli *cli)
         status =
             lm_fail(&err, LM_ERR_INVALID, "usage", "", "缺少记录类型", "a record type is missing");
     }
-    if (status == LM_OK && !(type = lm_catalog_type(lm_store_catalog(hub->store), positional[0]))) {
+    if (status == LM_OK && !(type = lm_catalog_shown(lm_store_catalog(hub->store), positional[0]))) {
         status = lm_fail(&err, LM_ERR_INVALID, "unknown_type", "type", "没有记录类型 %.40s",
                          "no record type %.40s", positional[0]);
     }

@@ -65,7 +65,7 @@ int lm_cmd_records(struct lm_hub *hub, struct lm_cli *cli)
         *equals = '\0';
         where[i] = (struct lm_where){.field = storage[i], .value = equals + 1};
     }
-    if (status == LM_OK && !lm_catalog_type(lm_store_catalog(hub->store), positional[0])) {
+    if (status == LM_OK && !lm_catalog_shown(lm_store_catalog(hub->store), positional[0])) {
         status = lm_fail(&err, LM_ERR_INVALID, "unknown_type", "type", "没有记录类型 %.40s",
                          "no record type %.40s", positional[0]);
     }

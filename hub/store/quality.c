@@ -157,7 +157,7 @@ enum lm_status lm_store_quality(struct lm_store *store, int64_t now_ms, lm_row_v
     for (size_t i = 0; st == LM_OK && i < catalog->n_types; i++) {
         const struct lm_type *type = &catalog->types[i];
 
-        for (size_t k = 0; st == LM_OK && k < type->n_fields; k++) {
+        for (size_t k = 0; lm_type_shown(type) && st == LM_OK && k < type->n_fields; k++) {
             st = tell(store, "missing", type, type->fields[k].name, now_ms, visit, arg, err);
             if (st == LM_OK) {
                 st = tell(store, "dangling", type, type->fields[k].name, now_ms, visit, arg, err);
@@ -175,7 +175,7 @@ enum lm_status lm_store_quality_rows(struct lm_store *store, struct lm_arena *ar
                                      bool (*visit)(void *arg, const struct lm_record *rec),
                                      void *arg, size_t *total_out, struct lm_error *err)
 {
-    const struct lm_type *found = lm_catalog_type(store->catalog, type);
+    const struct lm_type *found = lm_catalog_shown(store->catalog, type);
     struct sqlite3_stmt *stmt = NULL;
     char where[SQL_MAX], paged[SQL_MAX + 96];
     int64_t n = 0;

@@ -385,7 +385,8 @@ static void set(json_t *row, const char *name, json_t *value)
     (void)json_object_set_new(row, name, value);
 }
 
-static json_t *row_json(struct sqlite3_stmt *stmt, struct lm_arena *arena)
+static json_t *row_json(const struct lm_catalog *catalog, struct sqlite3_stmt *stmt,
+                        struct lm_arena *arena)
 {
     static const char *const ops[] = {"create", "edit", "delete", "undelete"};
     struct lm_change change;
@@ -407,8 +408,7 @@ static json_t *row_json(struct sqlite3_stmt *stmt, struct lm_arena *arena)
         lm_time_format(lm_hlc_ms(change.hlc), at);
         set(row, "at", json_string(at));
         set(row, "op", json_string(ops[change.op & 3]));
-        set(row, "fields",
-            change.fields.kind == LM_MAP ? lm_value_to_json(&change.fields) : json_object());
+        set(row, "fields", lm_row_fields(lm_catalog_type(catalog, change.type), &change.fields));
     }
     lm_time_format(sqlite3_column_int64(stmt, 10), at);
     set(row, "received", json_string(at));
@@ -440,7 +440,7 @@ enum lm_status lm_store_recovered(struct lm_store *store, lm_row_visit visit, vo
         json_t *row;
 
         lm_arena_reset(&arena);
-        row = row_json(stmt, &arena);
+        row = row_json(store->catalog, stmt, &arena);
         more = visit(arg, row);
         json_decref(row);
     }

@@ -84,7 +84,8 @@ static void set(json_t *row, const char *name, json_t *value)
     (void)json_object_set_new(row, name, value);
 }
 
-static json_t *row_json(struct sqlite3_stmt *stmt, struct lm_arena *arena)
+static json_t *row_json(const struct lm_catalog *catalog, struct sqlite3_stmt *stmt,
+                        struct lm_arena *arena)
 {
     struct lm_change change;
     char at[LM_TIME_TEXT + 8], id[40];
@@ -103,7 +104,7 @@ static json_t *row_json(struct sqlite3_stmt *stmt, struct lm_arena *arena)
         static const char *const ops[] = {"create", "edit", "delete", "undelete"};
 
         set(row, "op", json_string(ops[change.op & 3]));
-        set(row, "fields", lm_value_to_json(&change.fields));
+        set(row, "fields", lm_row_fields(lm_catalog_type(catalog, change.type), &change.fields));
     }
     return row;
 }
@@ -125,7 +126,7 @@ enum lm_status lm_store_salvaged(struct lm_store *store, lm_row_visit visit, voi
         json_t *row;
 
         lm_arena_reset(&arena);
-        row = row_json(stmt, &arena);
+        row = row_json(store->catalog, stmt, &arena);
         more = visit(arg, row);
         json_decref(row);
     }

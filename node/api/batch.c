@@ -12,7 +12,7 @@
 
 #define KEY_CHARS_MAX 64 /* leaves room for "/n" within LM_KEY_CHARS_MAX */
 #define ARENA_BYTES (16 * 1024 * 1024)
-#define FAULTS_MAX 50    /* rows that are explained; the rest are counted */
+#define FAULTS_MAX 50 /* rows that are explained; the rest are counted */
 
 struct batch {
     struct lm_api_call *call;

@@ -210,7 +210,7 @@ static enum lm_status take_where(struct lm_api_call *call, const struct lm_type 
 
 static enum lm_status find_type(struct lm_api_call *call, const struct lm_type **out)
 {
-    *out = lm_catalog_type(lm_nstore_catalog(call->api->store), call->request->params[0]);
+    *out = lm_catalog_shown(lm_nstore_catalog(call->api->store), call->request->params[0]);
     return *out ? LM_OK
                 : lm_fail(&call->err, LM_ERR_NOT_FOUND, "unknown_type", "type",
                           "没有记录类型“%.40s”。", "No record type \"%.40s\".",
@@ -345,14 +345,15 @@ enum lm_status lm_api_related(struct lm_api_call *call)
     const struct lm_type *of = NULL;
     enum lm_status st = lm_api_id(call, 0, id);
 
-    if (st == LM_OK && !(of = lm_nstore_type_of(call->api->store, id))) {
+    if (st == LM_OK && !lm_type_shown(of = lm_nstore_type_of(call->api->store, id))) {
         st = lm_fail(&call->err, LM_ERR_NOT_FOUND, "not_found", "id", "没有这条记录。",
                      "There is no such record.");
     }
     for (size_t t = 0; st == LM_OK && t < catalog->n_types; t++) {
         const struct lm_type *type = &catalog->types[t];
 
-        for (size_t i = LM_C_COUNT; st == LM_OK && i < type->n_fields; i++) {
+        for (size_t i = lm_type_shown(type) ? LM_C_COUNT : type->n_fields;
+             st == LM_OK && i < type->n_fields; i++) {
             const struct lm_field *f = &type->fields[i];
 
             if (f->ftype == LM_F_UUID && f->ref && strcmp(f->ref, of->name) == 0) {

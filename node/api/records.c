@@ -98,7 +98,7 @@ static enum lm_status read_record(struct lm_api_call *call, const char *id, stru
     const struct lm_type *type = lm_nstore_type_of(call->api->store, id);
     enum lm_status st;
 
-    if (!type) {
+    if (!lm_type_shown(type)) {
         return not_found(call);
     }
     st = lm_tables_get(lm_nstore_tables(call->api->store), arena, type, id, out);
@@ -361,7 +361,7 @@ enum lm_status lm_api_history(struct lm_api_call *call)
     int64_t fetched_ms = 0;
     enum lm_status st = lm_api_id(call, 0, id);
 
-    if (st == LM_OK && !lm_nstore_type_of(call->api->store, id)) {
+    if (st == LM_OK && !lm_type_shown(lm_nstore_type_of(call->api->store, id))) {
         st = not_found(call);
     }
     if (st == LM_OK) {
@@ -383,7 +383,7 @@ enum lm_status lm_api_history_fetch(struct lm_api_call *call)
     char id[LM_UUID_TEXT + 1];
     enum lm_status st = lm_api_id(call, 0, id);
 
-    if (st == LM_OK && !lm_nstore_type_of(call->api->store, id)) {
+    if (st == LM_OK && !lm_type_shown(lm_nstore_type_of(call->api->store, id))) {
         st = not_found(call);
     }
     if (st == LM_OK) {

@@ -9,7 +9,7 @@
 
 static enum lm_status count_accounts(struct lm_api_call *call, size_t *out)
 {
-    static _Thread_local struct lm_account accounts[LM_ACCOUNTS_MAX];
+    static _Thread_local struct lm_account accounts[LM_ACCOUNTS_LISTED];
 
     return lm_nstore_accounts(call->api->store, accounts, out, &call->err);
 }
@@ -137,15 +137,19 @@ bool lm_api_still(struct lm_api *api, const struct lm_session *session)
 static enum lm_status answer_session(struct lm_api_call *call, const struct lm_session *s)
 {
     struct lm_me me;
+    struct lm_account account = {0};
+    struct lm_error ignored;
     enum lm_status st = lm_nstore_me(call->api->store, &me, &call->err);
 
     if (st != LM_OK) {
         return st;
     }
-    call->answer = json_pack("{s:s,s:s,s:b,s:b,s:s,s:s,s:s,s:I}", "user", s->user, "role", s->role,
-                             "locked", (int)s->locked, "must_change", (int)s->must_change,
-                             "station", me.station, "station_name", me.name, "level", me.level,
-                             "idle_ms", (json_int_t)call->api->sessions.idle_ms);
+    (void)!lm_nstore_account(call->api->store, s->user, &account, &ignored);
+    call->answer = json_pack("{s:s,s:s,s:s,s:b,s:b,s:s,s:s,s:s,s:I}", "user", s->user, "shown",
+                             account.shown[0] ? account.shown : s->user, "role", s->role, "locked",
+                             (int)s->locked, "must_change", (int)s->must_change, "station",
+                             me.station, "station_name", me.name, "level", me.level, "idle_ms",
+                             (json_int_t)call->api->sessions.idle_ms);
     return call->answer ? LM_OK : lm_api_no_memory(call);
 }
 
@@ -266,7 +270,7 @@ enum lm_status lm_api_password(struct lm_api_call *call)
 
 enum lm_status lm_api_users(struct lm_api_call *call)
 {
-    static _Thread_local struct lm_account accounts[LM_ACCOUNTS_MAX];
+    static _Thread_local struct lm_account accounts[LM_ACCOUNTS_LISTED];
     size_t n = 0;
     json_t *rows = json_array();
     enum lm_status st = lm_nstore_accounts(call->api->store, accounts, &n, &call->err);
@@ -275,10 +279,10 @@ enum lm_status lm_api_users(struct lm_api_call *call)
         const struct lm_account *a = &accounts[i];
         bool locked = lm_lockout_left_ms(a->failures, a->failed_ms, lm_clock_wall_ms()) > 0;
 
-        (void)json_array_append_new(rows,
-                                    json_pack("{s:s,s:s,s:b,s:b,s:b}", "name", a->name, "role",
-                                              a->role, "disabled", (int)a->disabled, "locked",
-                                              (int)locked, "must_change", (int)a->must_change));
+        (void)json_array_append_new(
+            rows, json_pack("{s:s,s:s,s:b,s:b,s:b,s:b,s:s}", "name", a->name, "role", a->role,
+                            "disabled", (int)a->disabled, "locked", (int)locked, "must_change",
+                            (int)a->must_change, "of_town", (int)a->of_town, "shown", a->shown));
     }
     call->answer = json_pack("{s:o}", "users", rows);
     return st != LM_OK || call->answer ? st : lm_api_no_memory(call);

@@ -94,7 +94,7 @@ int lm_node_cmd_get(struct lm_node *node, struct lm_cli *cli)
     if (st == LM_OK) {
         st = lm_nstore_me(node->store, &me, &err);
     }
-    if (st == LM_OK && !(type = lm_nstore_type_of(node->store, id))) {
+    if (st == LM_OK && !lm_type_shown(type = lm_nstore_type_of(node->store, id))) {
         row = later_row(node->store, id);
         st = row ? LM_OK : not_found(&err, id);
     }
@@ -182,7 +182,7 @@ int lm_node_cmd_list(struct lm_node *node, struct lm_cli *cli)
     if (st == LM_OK && n != 1) {
         st = lm_node_usage(&err, "缺少记录类型", "a record type is missing");
     }
-    if (st == LM_OK && !(type = lm_catalog_type(lm_nstore_catalog(node->store), positional[0]))) {
+    if (st == LM_OK && !(type = lm_catalog_shown(lm_nstore_catalog(node->store), positional[0]))) {
         st = lm_fail(&err, LM_ERR_INVALID, "unknown_type", "type", "没有记录类型“%.40s”。",
                      "No record type \"%.40s\".", positional[0]);
     }
@@ -260,7 +260,7 @@ int lm_node_cmd_history(struct lm_node *node, struct lm_cli *cli)
     if (st == LM_OK) {
         st = lm_nstore_history(node->store, id, print_row, cli, &n, &err);
     }
-    if (st == LM_OK && n == 0 && !lm_nstore_type_of(node->store, id)) {
+    if (st == LM_OK && n == 0 && !lm_type_shown(lm_nstore_type_of(node->store, id))) {
         st = not_found(&err, id);
     }
     if (st == LM_OK && fetched != LM_OK) { /* the rows that are here were shown all the same */

@@ -11,9 +11,7 @@ static enum lm_status take_password(struct lm_cli *cli, const char *name, bool f
                                     char *out, size_t n, struct lm_error *err)
 {
     if (!from_stdin) {
-        do {
-            (void)snprintf(out, n, "%08u", (unsigned)randombytes_uniform(100000000));
-        } while (lm_password_check(name, out, LM_PIN_CHARS_MIN, NULL) != LM_OK);
+        lm_password_make(name, out);
         return LM_OK;
     }
     if (!fgets(out, (int)n, cli->in)) {
@@ -77,13 +75,14 @@ static enum lm_status give_password(struct lm_node *node, struct lm_cli *cli,
 
 static enum lm_status list_accounts(struct lm_node *node, struct lm_cli *cli, struct lm_error *err)
 {
-    static struct lm_account accounts[LM_ACCOUNTS_MAX];
+    static struct lm_account accounts[LM_ACCOUNTS_LISTED];
     size_t n = 0;
     enum lm_status st = lm_nstore_accounts(node->store, accounts, &n, err);
 
     for (size_t i = 0; st == LM_OK && i < n; i++) {
-        json_t *row = json_pack("{s:s,s:s,s:b}", "name", accounts[i].name, "role", accounts[i].role,
-                                "disabled", (int)accounts[i].disabled);
+        json_t *row = json_pack("{s:s,s:s,s:b,s:b,s:s}", "name", accounts[i].name, "role",
+                                accounts[i].role, "disabled", (int)accounts[i].disabled, "of_town",
+                                (int)accounts[i].of_town, "shown", accounts[i].shown);
 
         lm_cli_row(cli, row);
         json_decref(row);

@@ -1,7 +1,9 @@
-/* Accounts of this PC: who may use its pages. They are local: a stolen copy of the hub's database
- * says nothing about them, nor they about it. */
+/* Accounts of this PC: who may use its pages. Local ones are made here and never leave it; the
+ * town's come with the feed (town_accounts.c). Both live in one table, so that lock-out, first
+ * password and drafts are the same for both: `record` tells them apart. */
 #include "node/store/store_internal.h"
 
+#include "common/account.h"
 #include "common/base/util.h"
 
 #include <string.h>
@@ -9,19 +11,12 @@
 static enum lm_status check_account(struct lm_nstore *store, const char *name, const char *role,
                                     struct lm_error *err)
 {
-    size_t n = strlen(name), chars = 0;
     sqlite3_stmt *q;
     uint64_t count = 0;
-    enum lm_status st;
+    enum lm_status st = lm_account_name_check(name, err);
 
-    if (n == 0 || !lm_utf8_valid(name, n, &chars) || chars > LM_USER_CHARS_MAX ||
-        lm_utf8_has_control(name, n) || strpbrk(name, "\n\t/") || name[0] == ' ' ||
-        name[n - 1] == ' ') {
-        return lm_fail(err, LM_ERR_INVALID, "bad_text", "user",
-                       "账号名应为 1 至 %d 个字，前后没有空格，不含斜线。",
-                       "An account's name has 1 to %d characters, no space at its ends and no "
-                       "slash.",
-                       LM_USER_CHARS_MAX);
+    if (st != LM_OK) {
+        return st;
     }
     if (strcmp(role, "secretary") != 0 && strcmp(role, "admin") != 0) {
         return lm_fail(err, LM_ERR_INVALID, "bad_code", "role",
@@ -39,6 +34,21 @@ static enum lm_status check_account(struct lm_nstore *store, const char *name, c
                        "This PC has at most %d accounts.", LM_ACCOUNTS_MAX);
     }
     return st;
+}
+
+/* What the town decides about its accounts is not decided here. */
+static enum lm_status of_town(struct lm_nstore *store, const char *name, struct lm_error *err)
+{
+    struct lm_account account;
+    enum lm_status st = lm_nstore_account(store, name, &account, err);
+
+    return st == LM_OK && account.of_town
+               ? lm_fail(err, LM_ERR_DENIED, "town_account", "user",
+                         "账号“%.80s”由镇里管理，停用、启用和交接请联系镇里。",
+                         "The town keeps the account \"%.80s\": ask the town to disable, enable or "
+                         "hand it over.",
+                         name)
+               : st;
 }
 
 static enum lm_status no_such(struct lm_error *err, const char *name)
@@ -149,7 +159,10 @@ enum lm_status lm_nstore_account_succeed(struct lm_nstore *store, const char *ol
     if (st != LM_OK) {
         return st;
     }
-    st = lm_nstore_account(store, old, &account, err);
+    st = of_town(store, old, err);
+    if (st == LM_OK) {
+        st = lm_nstore_account(store, old, &account, err);
+    }
     if (st == LM_OK) {
         st = insert(store, name, account.role, hash, now_ms, err);
     }
@@ -173,6 +186,8 @@ static void take_row(sqlite3_stmt *q, struct lm_account *out)
     out->failures = (unsigned)sqlite3_column_int64(q, 5);
     out->failed_ms = sqlite3_column_int64(q, 6);
     out->must_change = sqlite3_column_int(q, 7) != 0;
+    out->of_town = sqlite3_column_type(q, 8) != SQLITE_NULL;
+    ns_column_text(q, 9, out->shown, sizeof out->shown);
 }
 
 enum lm_status lm_nstore_account(struct lm_nstore *store, const char *name, struct lm_account *out,
@@ -197,7 +212,8 @@ enum lm_status lm_nstore_accounts(struct lm_nstore *store, struct lm_account *ou
     enum lm_status st;
 
     *n_out = 0;
-    while ((st = ns_row(store, q, "list the accounts", err)) == LM_OK && *n_out < LM_ACCOUNTS_MAX) {
+    while ((st = ns_row(store, q, "list the accounts", err)) == LM_OK &&
+           *n_out < LM_ACCOUNTS_LISTED) {
         take_row(q, &out[(*n_out)++]);
     }
     ns_done(q);
@@ -231,8 +247,13 @@ enum lm_status lm_nstore_account_password(struct lm_nstore *store, const char *n
 enum lm_status lm_nstore_account_disable(struct lm_nstore *store, const char *name, bool disabled,
                                          struct lm_error *err)
 {
-    sqlite3_stmt *q = ns_stmt(store, NS_ACCOUNT_DISABLE);
+    sqlite3_stmt *q;
+    enum lm_status st = of_town(store, name, err);
 
+    if (st != LM_OK) {
+        return st;
+    }
+    q = ns_stmt(store, NS_ACCOUNT_DISABLE);
     (void)sqlite3_bind_int(q, 2, disabled);
     return update(store, q, name, "disable an account", err);
 }

@@ -411,6 +411,9 @@ static enum lm_status swap(struct restore *r)
         st = ns_catalog_refresh(r->s, r->err);
     }
     if (st == LM_OK) {
+        st = ns_town_accounts_all(r->s, r->err);
+    }
+    if (st == LM_OK) {
         st = repeat_all(r);
     }
     if (st == LM_OK) {

@@ -98,6 +98,9 @@ static enum lm_status take_body(struct page *p, const struct lm_feed_entry *e)
         ns_bind_text(q, 1, e->id);
         st = ns_run(p->s, q, "note a record that came back", p->err);
     }
+    if (st == LM_OK) {
+        st = ns_town_account_take(p->s, rec, p->err);
+    }
     return st == LM_OK ? want(p, e->id, false) : st;
 }
 
@@ -167,6 +170,7 @@ static enum lm_status take_gone(struct page *p, const struct lm_feed_entry *e)
         return want(p, e->id, true);
     }
     st = type ? delete_row(p, type, e->id) : LM_OK;
+    st = st == LM_OK ? ns_town_account_end(p->s, e->id, p->err) : st;
     st = st == LM_OK ? ns_later_drop(p->s, e->id, p->err) : st;
     st = st == LM_OK ? note_gone(p, e) : st;
     return st == LM_OK ? want(p, e->id, false) : st;

@@ -85,7 +85,7 @@ static const char first[] =
     ") STRICT, WITHOUT ROWID;";
 
 static const char pages[] =
-    /* Who may use this PC's pages. Never leaves it. */
+    /* Who may use this PC's pages. Its passwords never leave it. */
     "CREATE TABLE accounts("
     "  name TEXT PRIMARY KEY,"
     "  role TEXT NOT NULL," /* secretary, admin */
@@ -216,11 +216,23 @@ static const char gone[] =
     "  position INTEGER NOT NULL" /* in the hub's journal */
     ") STRICT, WITHOUT ROWID;";
 
+/* Accounts that the town made (record type station_account) stand among the local ones. */
+static const char town_accounts[] =
+    "ALTER TABLE accounts ADD COLUMN record TEXT;" /* the town's; null = made here */
+    "ALTER TABLE accounts ADD COLUMN given TEXT;"  /* the town's verifier that hash was taken from
+                                                      or chosen after */
+    "ALTER TABLE accounts ADD COLUMN shown TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE accounts ADD COLUMN said INTEGER NOT NULL DEFAULT 0;"; /* HLC of the town's last
+                                                                           word on it */
+
 const struct lm_migration ns_migrations[] = {
-    {.sql = first},      {.sql = pages},           {.sql = usb},
-    {.sql = catalogues}, {.sql = offers},          {.sql = own_branches},
-    {.sql = past},       {.sql = first_passwords}, {.sql = gone}};
+    {.sql = first},  {.sql = pages},        {.sql = usb},  {.sql = catalogues},
+    {.sql = offers}, {.sql = own_branches}, {.sql = past}, {.sql = first_passwords},
+    {.sql = gone},   {.sql = town_accounts}};
 const int ns_n_migrations = sizeof ns_migrations / sizeof *ns_migrations;
+
+#define ACCOUNT_COLUMNS                                                                            \
+    "name, role, hash, created_ms, disabled, failures, failed_ms, must_change, record, shown"
 
 #define EXPORT_COLUMNS                                                                             \
     "number, branch, lease_counter, lease_random, inc_counter, inc_random, seen_pos, seen_hash, "  \
@@ -388,16 +400,29 @@ const char *const ns_sql[NS_COUNT] = {
                        "?1 AND seq > ?2 GROUP BY record ORDER BY max(seq) DESC LIMIT ?3",
     [NS_ACCOUNT_ADD] = "INSERT INTO accounts(name, role, hash, created_ms, disabled, failures, "
                        "failed_ms) VALUES(?1, ?2, ?3, ?4, 0, 0, 0) ON CONFLICT(name) DO NOTHING",
-    [NS_ACCOUNT_GET] = "SELECT name, role, hash, created_ms, disabled, failures, failed_ms, "
-                       "must_change FROM accounts WHERE name = ?1",
-    [NS_ACCOUNT_LIST] = "SELECT name, role, hash, created_ms, disabled, failures, failed_ms, "
-                        "must_change FROM accounts ORDER BY name",
-    [NS_ACCOUNT_COUNT] = "SELECT count(*) FROM accounts",
+    [NS_ACCOUNT_GET] = "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE name = ?1",
+    [NS_ACCOUNT_LIST] = "SELECT " ACCOUNT_COLUMNS " FROM accounts ORDER BY name",
+    [NS_ACCOUNT_COUNT] = "SELECT count(*) FROM accounts WHERE record IS NULL",
     [NS_ACCOUNT_PASSWORD] = "UPDATE accounts SET hash = ?2, failures = 0, must_change = ?3 WHERE "
                             "name = ?1",
-    [NS_ACCOUNT_DISABLE] = "UPDATE accounts SET disabled = ?2, failures = 0 WHERE name = ?1",
+    [NS_ACCOUNT_DISABLE] = "UPDATE accounts SET disabled = ?2, failures = 0 "
+                           "WHERE name = ?1",
     [NS_ACCOUNT_FAILURES] = "UPDATE accounts SET failures = ?2, failed_ms = ?3 WHERE name = ?1",
     [NS_ACCOUNT_MUST] = "UPDATE accounts SET must_change = 1 WHERE name = ?1",
+    /* Taken over with its local password as long as the town gives no other. A local account of the
+     * same name becomes the town's: the town's word on who may log in stands. An older word changes
+     * nothing. */
+    [NS_TOWN_ACCOUNT_PUT] =
+        "INSERT INTO accounts(name, role, hash, created_ms, disabled, failures, failed_ms, "
+        "must_change, record, given, shown, said) VALUES(?1, ?2, ?3, ?4, ?5, 0, 0, 1, ?6, ?3, ?7, "
+        "?8) ON CONFLICT(name) DO UPDATE SET role = excluded.role, record = excluded.record, shown "
+        "= excluded.shown, disabled = excluded.disabled, given = excluded.given, said = "
+        "excluded.said, hash = CASE WHEN given IS excluded.given THEN hash ELSE excluded.hash END, "
+        "must_change = CASE WHEN given IS excluded.given THEN must_change ELSE 1 END, failures = "
+        "CASE WHEN given IS excluded.given THEN failures ELSE 0 END WHERE "
+        "excluded.said > accounts.said",
+    [NS_TOWN_ACCOUNT_END] = "UPDATE accounts SET disabled = 1, said = "
+                            "said - 1 WHERE record = ?1 AND disabled = 0",
     [NS_DRAFT_TAKE] = "UPDATE OR IGNORE drafts SET user = ?2 WHERE user = ?1",
     [NS_DRAFT_PUT] = "INSERT INTO drafts(user, key, body, saved_ms) VALUES(?1, ?2, ?3, ?4) "
                      "ON CONFLICT(user, key) DO UPDATE SET body = excluded.body, saved_ms = "

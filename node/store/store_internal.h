@@ -82,6 +82,8 @@ enum ns_query {
     NS_ACCOUNT_DISABLE,
     NS_ACCOUNT_FAILURES,
     NS_ACCOUNT_MUST,
+    NS_TOWN_ACCOUNT_PUT,
+    NS_TOWN_ACCOUNT_END,
     NS_DRAFT_TAKE,
     NS_DRAFT_PUT,
     NS_DRAFT_GET,
@@ -193,6 +195,19 @@ enum lm_status ns_keep_highest(struct lm_nstore *s, const struct lm_me *before,
 /* Repeats the changes in temp.since(hlc, body), in their order. Inside a transaction. */
 enum lm_status ns_repeat_since(struct lm_nstore *s, struct lm_restore_done *done,
                                struct lm_error *err) LM_MUST_USE;
+/* ---- the town's accounts (town_accounts.c) ---- */
+
+/* The record is a station's account as it stands now: the table of accounts follows, in the same
+ * transaction, unless the town has said something newer about it before (a hub that went back says
+ * older things again: who was shut out stays out, who has an account keeps it). Other types:
+ * nothing to do. */
+enum lm_status ns_town_account_take(struct lm_nstore *s, const struct lm_record *rec,
+                                    struct lm_error *err) LM_MUST_USE;
+/* The record left this station. */
+enum lm_status ns_town_account_end(struct lm_nstore *s, const char *id,
+                                   struct lm_error *err) LM_MUST_USE;
+/* All that are stored: after a restore, whose feed may go on behind them. */
+enum lm_status ns_town_accounts_all(struct lm_nstore *s, struct lm_error *err) LM_MUST_USE;
 
 /* ---- catalogues (catalogs.c) ---- */
 

@@ -58,9 +58,9 @@ static void test_counts(void **state)
 
     (void)state;
     assert_int_equal(cat->number, 1);
-    assert_int_equal(cat->n_types, 40);
+    assert_int_equal(cat->n_types, 41);
     assert_int_equal(cat->n_indicators, 71);
-    assert_int_equal(cat->n_lists, 65);
+    assert_int_equal(cat->n_lists, 66);
     for (size_t i = 0; i < cat->n_types; i++) {
         const struct lm_type *type = &cat->types[i];
 
@@ -69,7 +69,7 @@ static void test_counts(void **state)
             lines += (size_t)__builtin_popcount(type->transitions[k].by);
         }
     }
-    assert_int_equal(lines, 584); /* one per from, to and author */
+    assert_int_equal(lines, 586); /* one per from, to and author */
     for (size_t i = 0; i < cat->n_lists; i++) {
         codes += cat->lists[i].n_codes;
     }
@@ -135,6 +135,29 @@ static void test_labels_everywhere(void **state)
 
         assert_labels(ind->id, ind->zh, ind->en, true);
         assert_true(ind->unit && ind->unit[0]);
+    }
+}
+
+/* A verifier is for programs: where values become JSON it is covered, and its type has no page. */
+static void test_what_is_secret(void **state)
+{
+    const struct lm_field *f = field_of("station_account", "verifier");
+    const struct lm_value v = lm_value_text("$argon2id$secret");
+    json_t *json = lm_field_to_json(f, &v);
+
+    (void)state;
+    assert_int_equal(f->sensitivity, LM_SENSITIVITY_SECRET);
+    assert_string_equal(json_string_value(json), "＊＊＊");
+    json_decref(json);
+    assert_null(lm_catalog_shown(cat, "station_account"));
+    assert_non_null(lm_catalog_type(cat, "station_account"));
+    assert_null(lm_catalog_shown(cat, NULL));
+    assert_false(lm_type_shown(NULL));
+    for (size_t i = 0; i < cat->n_types; i++) {
+        const struct lm_type *type = &cat->types[i];
+
+        assert_int_equal(lm_catalog_shown(cat, type->name) == type,
+                         strcmp(type->name, "station_account") != 0);
     }
 }
 
@@ -451,10 +474,11 @@ static void test_rules(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts),      cmocka_unit_test(test_labels_everywhere),
-        cmocka_unit_test(test_structure),   cmocka_unit_test(test_person),
-        cmocka_unit_test(test_other_types), cmocka_unit_test(test_indicators),
-        cmocka_unit_test(test_lookups),     cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_counts),         cmocka_unit_test(test_labels_everywhere),
+        cmocka_unit_test(test_what_is_secret), cmocka_unit_test(test_structure),
+        cmocka_unit_test(test_person),         cmocka_unit_test(test_other_types),
+        cmocka_unit_test(test_indicators),     cmocka_unit_test(test_lookups),
+        cmocka_unit_test(test_rules),
     };
 
     return cmocka_run_group_tests(tests, load_once, unload);

@@ -305,6 +305,8 @@ export const messages = {
   firstPassword: ['初始密码', 'First password'],
   firstPasswordHint: ['您设的是初始密码：本人第一次登录时必须换成自己的。', 'The owner has to change it at the first login.'],
   notYetChanged: ['还没换初始密码', 'first password not changed yet'],
+  accountOfTown: ['镇里管理', 'kept by the town'],
+  accountOfTownHint: ['写着“镇里管理”的账号由镇里开设，停用、换人接手请联系镇里；忘记密码也可以在下面重设。', 'The town made those that say "kept by the town": it disables them and hands them over. A forgotten password can be set anew below.'],
   succeed: ['换人接手', 'Hand over'],
   succeedTitle: ['{0}的工作换人接手', 'Somebody takes over from {0}'],
   succeedText: ['给接手的人新建一个账号；“{0}”的账号停用，没填完的表转给接手的人，以前录的仍然写着“{0}”。', 'A new account is made for who takes over; the account of {0} is closed, its unfinished forms go to the new one, and what was entered stays under the old name.'],

@@ -8,9 +8,12 @@ import { useModel } from './model';
 import { isWord, w, type Word } from './messages';
 import { Choice } from './overview';
 import { Ask } from './records';
+import { StationAccounts } from './station_accounts';
 
-export const ROLES: [string, Word][] = [['clerk', 'rClerk'], ['leader', 'rLeader'], ['admin', 'rAdmin'], ['security', 'rSecurity'], ['auditor', 'rAuditor'], ['secretary', 'rSecretary']];
-export const roleText = (role: string): string => w(ROLES.find(([r]) => r === role)?.[1] ?? 'role');
+/** What an account of the town may be. */
+const ROLES: [string, Word][] = [['clerk', 'rClerk'], ['leader', 'rLeader'], ['admin', 'rAdmin'], ['security', 'rSecurity'], ['auditor', 'rAuditor']];
+const ALL_ROLES: [string, Word][] = [...ROLES, ['secretary', 'rSecretary'], ['command', 'rCommand']];
+export const roleText = (role: string): string => w(ALL_ROLES.find(([r]) => r === role)?.[1] ?? 'role');
 
 interface User {
   name: string;
@@ -48,6 +51,8 @@ export function AccountsPage() {
   return (
     <>
       <h1>{w('accounts')}</h1>
+      <StationAccounts />
+      <h2>{w('townAccounts')}</h2>
       <div class="scroll" tabIndex={0}>
         <table>
           <thead>
@@ -118,7 +123,7 @@ interface Entry {
 export function AuditPage() {
   const { catalog } = useModel();
   /** The program's own words: a type, a role, a number. */
-  const detailText = (text: string): string => (typeOf(catalog, text) ? label(typeOf(catalog, text)) : ROLES.some(([r]) => r === text) ? roleText(text) : text);
+  const detailText = (text: string): string => (typeOf(catalog, text) ? label(typeOf(catalog, text)) : ALL_ROLES.some(([r]) => r === text) ? roleText(text) : text);
   const [before, setBefore] = useState(0);
   const [checked, setChecked] = useState<{ entries: number; first_bad: number | null } | null>(null);
   const log = useData(() => get<{ rows: Entry[] }>(`audit?limit=100&before=${before}`), [before]);

@@ -407,7 +407,7 @@ export function ReviewPage(props: { kind: string }) {
         <ul class="plain-list">
           {rows.map((row, i) => (
             <li key={`${row.id}.${i}`}>
-              <b>{row.label ? <a href={`#/record/${row.id}`}>{row.label}</a> : label(typeOf(catalog, row.type))}</b> {stations.find((s) => s.code === (row.village_code ?? row.station))?.name ?? ''} {row.user ?? ''}{' '}
+              <b>{row.label && typeOf(catalog, row.type) ? <a href={`#/record/${row.record ?? row.id}`}>{row.label}</a> : row.label || label(typeOf(catalog, row.type), row.type === 'station_account' ? w('accountName') : '')}</b> {stations.find((s) => s.code === (row.village_code ?? row.station))?.name ?? ''} {row.user ?? ''}{' '}
               {row.at && <span class="quiet">{timeText(row.at)}</span>}
               {row.text && <div>{row.text}</div>}
               {row.waits_for && <div class="quiet">{w('waitsFor', row.waits_for)}</div>}

@@ -216,7 +216,7 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
         <strong>{props.session.station_name}</strong>
         <StatusLine status={status} gone={props.gone} />
         <span class="spread" />
-        <span class="quiet">{props.session.user}</span>
+        <span class="quiet">{props.session.shown}</span>
         <button type="button" class="button plain" onClick={() => api('POST', 'session/lock').then(props.onLock, () => undefined)}>
           {t('lock')}
         </button>
@@ -279,7 +279,7 @@ export function App() {
       ) : null}
       {session?.must_change ? (
         <FirstPassword
-          user={session.user}
+          user={session.shown}
           given={given}
           onDone={() => {
             setGiven('');

@@ -5,6 +5,7 @@ import type { Catalog } from '@common/catalog';
 
 export interface Session {
   user: string;
+  shown: string; // the person's name, where one is known
   role: 'secretary' | 'admin';
   locked: boolean;
   must_change: boolean; // the password is somebody else's

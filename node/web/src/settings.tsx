@@ -115,6 +115,8 @@ interface User {
   role: string;
   disabled: boolean;
   must_change: boolean;
+  of_town: boolean; // made by the town, which disables it and hands it over
+  shown: string;
 }
 
 /** A new secretary takes over from the old. */
@@ -177,13 +179,20 @@ function Accounts() {
       <ul class="plain-list">
         {users.data?.users.map((u) => (
           <li key={u.name}>
-            <b>{u.name}</b> {u.role === 'admin' ? t('roleAdmin') : t('roleSecretary')} {u.disabled && <span class="tag">{t('disabled')}</span>}{' '}
+            <b>{u.name}</b> {u.shown && u.shown !== u.name && `（${u.shown}）`} {u.role === 'admin' ? t('roleAdmin') : t('roleSecretary')} {u.disabled && <span class="tag">{t('disabled')}</span>}{' '}
             {u.must_change && !u.disabled && <span class="tag wait">{t('notYetChanged')}</span>}{' '}
-            {!u.disabled && u.name !== session.user && <Button onClick={() => setLeaving(u.name)}>{t('succeed')}</Button>}{' '}
-            <Button onClick={() => void act(api('PATCH', `users/${encodeURIComponent(u.name)}`, { disabled: !u.disabled }))}>{u.disabled ? t('enable') : t('disable')}</Button>
+            {u.of_town ? (
+              <span class="tag">{t('accountOfTown')}</span>
+            ) : (
+              <>
+                {!u.disabled && u.name !== session.user && <Button onClick={() => setLeaving(u.name)}>{t('succeed')}</Button>}{' '}
+                <Button onClick={() => void act(api('PATCH', `users/${encodeURIComponent(u.name)}`, { disabled: !u.disabled }))}>{u.disabled ? t('enable') : t('disable')}</Button>
+              </>
+            )}
           </li>
         ))}
       </ul>
+      {users.data?.users.some((u) => u.of_town) && <p class="quiet">{t('accountOfTownHint')}</p>}
       {leaving && <Successor old={leaving} onClose={() => setLeaving('')} onDone={() => (setLeaving(''), users.reload())} />}
       <form
         class="form"
