@@ -99,7 +99,8 @@ static bool let_in(struct lm_api_call *call, enum lm_api_who who)
                                         [LM_API_FIGURES] = "clerk leader admin",
                                         [LM_API_AUDITOR] = "auditor security",
                                         [LM_API_SECURITY] = "security admin",
-                                        [LM_API_SIGNER] = "leader admin"};
+                                        [LM_API_SIGNER] = "leader admin",
+                                        [LM_API_CLERK] = "clerk"};
     const char *path = strstr(call->request->path, LM_API_V); /* below whatever it hangs */
     /* What a page asks by itself is no sign that somebody sits there. */
     bool by_itself =

@@ -27,7 +27,8 @@ enum lm_api_who {
     LM_API_FIGURES,  /* clerk, leader, admin */
     LM_API_AUDITOR,  /* auditor, security */
     LM_API_SECURITY, /* security, admin: accounts */
-    LM_API_SIGNER    /* leader, admin: signs what clerks made */
+    LM_API_SIGNER,   /* leader, admin: signs what clerks made */
+    LM_API_CLERK     /* clerk alone: files with whole ID numbers */
 };
 
 /* One request at work. */

@@ -103,6 +103,9 @@ enum lm_status lm_town_counts(struct lm_api_call *call);
 enum lm_status lm_town_count_rows(struct lm_api_call *call);
 enum lm_status lm_town_table(struct lm_api_call *call);
 enum lm_status lm_town_note(struct lm_api_call *call);
+/* national.c */
+enum lm_status lm_town_national(struct lm_api_call *call);
+enum lm_status lm_town_national_file(struct lm_api_call *call);
 enum lm_status lm_town_summary(struct lm_api_call *call);
 enum lm_status lm_town_snapshots(struct lm_api_call *call);
 enum lm_status lm_town_snapshot(struct lm_api_call *call);

@@ -32,6 +32,8 @@ const struct lm_api_route lm_town_routes[] = {
     {"GET", V "quality", LM_API_STAFF, lm_town_quality},
     {"GET", V "quality/{check}/rows", LM_API_STAFF, lm_town_quality_rows},
     {"GET", V "months", LM_API_STAFF, lm_town_months},
+    {"GET", V "national/{file}", LM_API_CLERK, lm_town_national},
+    {"POST", V "national/{file}", LM_API_CLERK, lm_town_national_file},
     {"GET", V "summary", LM_API_FIGURES, lm_town_summary},
     {"GET", V "summaries", LM_API_FIGURES, lm_town_snapshots},
     {"POST", V "summaries", LM_API_STAFF, lm_town_snapshot_make},

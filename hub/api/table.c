@@ -151,7 +151,7 @@ static enum lm_status table(struct lm_api_call *call, bool xlsx)
         json_t *rows = table_of(counts);
 
         if (xlsx) {
-            lm_xlsx(rows, &call->response->body);
+            lm_xlsx("指标", rows, &call->response->body);
             call->response->content_type =
                 "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
         } else {

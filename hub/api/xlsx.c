@@ -141,7 +141,7 @@ static void put_sheet(struct lm_buf *out, const json_t *rows)
     lm_buf_text(out, "</sheetData></worksheet>");
 }
 
-void lm_xlsx(const json_t *rows, struct lm_buf *out)
+void lm_xlsx(const char *name, const json_t *rows, struct lm_buf *out)
 {
     static const char types[] =
         "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n<Types "
@@ -162,22 +162,24 @@ void lm_xlsx(const json_t *rows, struct lm_buf *out)
         "Id=\"rId1\" "
         "Type=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
         "officeDocument\" Target=\"xl/workbook.xml\"/></Relationships>";
-    static const char book[] =
+    static const char book_text[] =
         "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n<workbook "
         "xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\" "
         "xmlns:r=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships\"><sheets>"
-        "<sheet name=\"指标\" sheetId=\"1\" r:id=\"rId1\"/></sheets></workbook>";
+        "<sheet name=\"%.60s\" sheetId=\"1\" r:id=\"rId1\"/></sheets></workbook>";
     static const char book_rels[] =
         "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n<Relationships "
         "xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\"><Relationship "
         "Id=\"rId1\" "
         "Type=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet\" "
         "Target=\"worksheets/sheet1.xml\"/></Relationships>";
+    char book[sizeof book_text + 60];
+    const int book_n = snprintf(book, sizeof book, book_text, name);
     struct lm_buf sheet;
     struct part parts[PARTS] = {
         {.name = "[Content_Types].xml", .data = types, .n = sizeof types - 1},
         {.name = "_rels/.rels", .data = rels, .n = sizeof rels - 1},
-        {.name = "xl/workbook.xml", .data = book, .n = sizeof book - 1},
+        {.name = "xl/workbook.xml", .data = book, .n = (size_t)book_n},
         {.name = "xl/_rels/workbook.xml.rels", .data = book_rels, .n = sizeof book_rels - 1},
         {.name = "xl/worksheets/sheet1.xml"}};
 

@@ -7,8 +7,8 @@
 #include <jansson.h>
 
 /* rows: arrays of texts and numbers, at most 64 MiB as XML; out gets LM_ERR_LIMIT beyond. Texts
- * stay texts, whatever they begin with. */
-void lm_xlsx(const json_t *rows, struct lm_buf *out);
+ * stay texts, whatever they begin with. sheet: its name, the program's own word. */
+void lm_xlsx(const char *sheet, const json_t *rows, struct lm_buf *out);
 /* RFC 4180 in UTF-8 with a mark, as Excel wants it; what a spreadsheet would take for a formula
  * gets a quote mark. table.c */
 void lm_csv(const json_t *rows, struct lm_buf *out);

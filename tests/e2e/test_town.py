@@ -85,7 +85,7 @@ class Page(WithTown):
     def test_each_role_on_every_route(self):
         """P11: a table of who may use what; and nobody without a session"""
         staff, figures = {"clerk", "admin"}, {"clerk", "leader", "admin"}
-        may = {"post types": staff, "summaries": figures, "post summaries": staff, "patch summaries": staff, "targets": figures, "search": staff, "quality": staff, "months": staff, "bundles": staff, "audit/export": {"auditor", "security"}, "audit/note": figures, "users": {"security", "admin"}, "accounts": {"security", "admin"}, "audit": {"auditor", "security"}, "counts": figures, "summary": figures, "stations": figures, "post stations": {"admin"}, "types": staff,
+        may = {"post types": staff, "summaries": figures, "post summaries": staff, "patch summaries": staff, "targets": figures, "search": staff, "quality": staff, "months": staff, "bundles": staff, "audit/export": {"auditor", "security"}, "audit/note": figures, "users": {"security", "admin"}, "accounts": {"security", "admin"}, "national": {"clerk"}, "audit": {"auditor", "security"}, "counts": figures, "summary": figures, "stations": figures, "post stations": {"admin"}, "types": staff,
                "review": staff, "records": staff}
         stranger = Api(self.address)
         for path, methods in stranger.document["paths"].items():
@@ -93,7 +93,7 @@ class Page(WithTown):
                 if operation.get("security") == [] or "/session" in path:
                     continue
                 name = path.removeprefix("/api/v1/").replace("{type}", "person").replace("{id}", uuid7()).replace("{indicator}", "I12")
-                name = name.replace("{check}", "age_100").replace("{kind}", "held").replace("{name}", "x").replace("{position}", "1").replace("{code}", village_code(1)).replace("{upload}", uuid7())
+                name = name.replace("{check}", "age_100").replace("{kind}", "held").replace("{name}", "x").replace("{position}", "1").replace("{code}", village_code(1)).replace("{upload}", uuid7()).replace("{file}", "aid")
                 body = None if method == "get" else {}
                 self.assertEqual(stranger(method.upper(), name, body).status, 401, path)
                 first = name.split("/")[0]

@@ -7,6 +7,8 @@ import { LockScreen } from '@common/lock';
 import { useHash } from '@common/route';
 import { Note, Toasts, Waiting } from '@common/ui';
 import { AccountsPage, AuditPage, roleText } from './accounts';
+import { AssessmentsPage } from './assessments';
+import { NationalPage } from './national';
 import { Door, PasswordForm } from './door';
 import { FigurePage } from './figure';
 import { InboxPage, ReviewPage, VerifyPage } from './inbox';
@@ -38,6 +40,8 @@ function Menu(props: { session: Session; here: string; waits: number }) {
         {isStaff(s) && link('inbox', props.waits ? `${w('inbox')} (${props.waits})` : w('inbox'))}
         {isStaff(s) && link('list', w('registers'))}
         {isStaff(s) && link('months', w('months'))}
+        {isStaff(s) && link('assessments', w('five'))}
+        {s.role === 'clerk' && link('national', w('national'))}
         {isStaff(s) && link('quality', w('quality'))}
         {seesFigures(s) && link('stations', w('stations'))}
         {(s.role === 'security' || s.role === 'admin') && link('accounts', w('accounts'))}
@@ -62,6 +66,10 @@ function Page(props: { parts: string[]; session: Session }) {
       return a ? <QualityRowsPage check={a} key={location.hash} /> : <QualityPage />;
     case 'months':
       return <MonthsPage key={location.hash} />;
+    case 'assessments':
+      return <AssessmentsPage key={location.hash} />;
+    case 'national':
+      return <NationalPage />;
     case 'enter':
       return <EnterPage type={a ?? 'person'} key={a} />;
     case 'change':
