@@ -421,6 +421,7 @@ const char *const ns_sql[NS_COUNT] = {
         "must_change = CASE WHEN given IS excluded.given THEN must_change ELSE 1 END, failures = "
         "CASE WHEN given IS excluded.given THEN failures ELSE 0 END WHERE "
         "excluded.said > accounts.said",
+    /* A hub that goes back to before the record left may say the same word once more. */
     [NS_TOWN_ACCOUNT_END] = "UPDATE accounts SET disabled = 1, said = "
                             "said - 1 WHERE record = ?1 AND disabled = 0",
     [NS_DRAFT_TAKE] = "UPDATE OR IGNORE drafts SET user = ?2 WHERE user = ?1",
