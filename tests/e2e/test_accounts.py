@@ -212,6 +212,7 @@ class Accounts(Case):
         backup = self.work / "hub.backup"
         self.hub.run("backup", backup)
         made = self.make()
+        made["password"] = self.admin("POST", f"accounts/{made['id']}/password", {}, status=200).json["password"]
         self.admin("PATCH", f"accounts/{old['id']}", {"disabled": True}, status=200)
         self.t.sync_all()
         self.enter(self.one, "李秘书", made["password"])
