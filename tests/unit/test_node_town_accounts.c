@@ -129,6 +129,21 @@ static void test_another_stations_account_is_none(void **state)
     assert_false(is_there(w));
 }
 
+/* What the town said goes nowhere: the log holds what was entered here, and nothing else. */
+static void test_nothing_is_sent_back(void **state)
+{
+    struct nw *w = *state;
+    char id[40];
+
+    hear(w, word(w, NW_STATION, 10, first, false));
+    choose(w, "own-one-1");
+    nw_create(w, "consultation",
+              "{'on':'2026-01-05','channel':'phone','topic':'policy','item_count':1}", id);
+    assert_string_equal(nw_text(nw_get(w, "consultation", id), "topic"), "policy");
+    assert_int_equal(nw_me(w).head.seq, 1);
+    nw_check_chain(w);
+}
+
 /* A local account of the same name is the town's from then on; others stay as they are. */
 static void test_a_local_account_of_the_name(void **state)
 {
@@ -196,6 +211,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_older_word_changes_nothing, nw_setup, nw_teardown),
         cmocka_unit_test_setup_teardown(test_another_stations_account_is_none, nw_setup,
                                         nw_teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_is_sent_back, nw_setup, nw_teardown),
         cmocka_unit_test_setup_teardown(test_a_local_account_of_the_name, nw_setup, nw_teardown),
         cmocka_unit_test_setup_teardown(test_a_strange_verifier_opens_nothing, nw_setup,
                                         nw_teardown),

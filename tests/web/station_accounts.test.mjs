@@ -171,5 +171,5 @@ test('disabled, and opened again; the PC shows whose it is', async () => {
   await row('赵秘书').locator('text=正常').waitFor();
   node.run(['sync']);
   await login(village, '赵秘书', OWN);
-  await village.waitForSelector('.cards');
+  await village.waitForSelector('header.top:has-text("赵小红")');
 });
