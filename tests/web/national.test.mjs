@@ -76,7 +76,7 @@ test('five haves: all villages at once, one lacks something, saved, kept, taken 
   await shot('five-set');
   await page.click('text=保存 3 个村');
   await page.waitForSelector('.toast.shown:has-text("已保存 3 个村")');
-  await page.waitForSelector('.five-save button:has-text("保存 0 个村")');
+  await page.waitForSelector('.five-save', { state: 'detached' });
   const rows = town.hub.rows(['records', 'station_assessment']);
   assert.deepEqual(rows.map((r) => [r.village_code, r.fields.has_org, r.fields.has_budget]).sort(), [
     [town.code(1), true, true],
@@ -92,11 +92,13 @@ test('five haves: all villages at once, one lacks something, saved, kept, taken 
   await page.click('text=保存 1 个村');
   await page.waitForSelector('text=五项齐全 3 个');
   assert.equal(town.hub.rows(['records', 'station_assessment']).filter((r) => r.fields.has_budget).length, 3);
-  await page.waitForSelector('.five-save button:has-text("保存 0 个村")');
+  await page.waitForSelector('.five-save', { state: 'detached' });
   const book = await saved(() => page.click('text=存成 Excel'));
   assert.match(book, /示例村2[^]*有经费|有经费[^]*示例村2/);
   await shot('five-saved');
   await page.emulateMedia({ media: 'print' });
+  assert.equal(await page.locator('table.five .on-paper:visible').count(), 15); // what stands, without its buttons
+  assert.equal(await page.locator('table.five .button:visible').count(), 0);
   await shot('five-print');
   await page.emulateMedia({ media: 'screen' });
   await page.setViewportSize({ width: 390, height: 844 });

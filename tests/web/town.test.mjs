@@ -169,7 +169,7 @@ test('accounts are made, disabled and given new passwords', async () => {
   await page.fill('#name', '新书记');
   await page.fill('#first', FIRST);
   await page.selectOption('[name=role]', 'leader');
-  await page.click('text=建立');
+  await page.locator('.card', { has: page.locator('#first') }).locator('button[type=submit]').click();
   await page.waitForSelector('th:has-text("新书记")');
   await page.locator('tr', { hasText: '新书记' }).locator('button', { hasText: '停用' }).click();
   await page.waitForSelector('tr:has-text("新书记") .tag.bad');
@@ -341,7 +341,7 @@ test('a clerk enters for a village, sets a target and takes a step', async () =>
 test('every page reads at three sizes, with no fault that axe-core knows', async () => {
   const pages = {
     leader1: ['', 'figure/I12?p=all', 'figure/I10', 'summary', 'summary?year=2025', 'stations', `record/${people[0]}`, 'password'],
-    clerk1: [`record/${notice}`, 'months?type=visit', 'quality', 'quality/no_plaque?type=person', 'enter/visit', `change/${people[0]}`, 'list/report_snapshot', 'inbox', 'verify/person', 'list/person', 'review/duplicates', 'review/returned', `record/${people[0]}`],
+    clerk1: [`record/${notice}`, 'months?type=visit', 'assessments', 'national', 'quality', 'quality/no_plaque?type=person', 'enter/visit', `change/${people[0]}`, 'list/report_snapshot', 'inbox', 'verify/person', 'list/person', 'review/duplicates', 'review/returned', `record/${people[0]}`],
     auditor1: ['audit'],
     admin1: ['accounts', 'stations'],
   };

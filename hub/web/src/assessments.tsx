@@ -18,6 +18,7 @@ const resultsOf = (record: RecordRow | undefined): Results =>
   Object.fromEntries(ITEMS.filter((i) => typeof record?.fields[i] === 'boolean').map((i) => [i, record?.fields[i] as boolean]));
 const whole = (r: Results): boolean => ITEMS.every((i) => typeof r[i] === 'boolean');
 const textOf = (value: boolean | undefined): string => (value === undefined ? w('fiveOpen') : w(value ? 'fiveYes' : 'fiveNo'));
+const markOf = (value: boolean | undefined): string => (value === undefined ? '—' : `${value ? '✓' : '✕'} ${textOf(value)}`);
 const NEXT = (value: boolean | undefined): boolean => !value; // open → has it → has it not → has it
 
 export function AssessmentsPage() {
@@ -202,8 +203,11 @@ export function AssessmentsPage() {
                         aria-label={`${v.name}，${fieldLabel(fieldOf(type, i)!)}：${textOf(r[i])}`}
                         onClick={() => set([v.code], { [i]: NEXT(r[i]) })}
                       >
-                        {r[i] === undefined ? '—' : `${r[i] ? '✓' : '✕'} ${textOf(r[i])}`}
+                        {markOf(r[i])}
                       </button>
+                      <span class="on-paper" aria-hidden="true">
+                        {markOf(r[i])}
+                      </span>
                     </td>
                   ))}
                   <td>{!whole(r) ? <span class="quiet">{w('fiveOpen')}</span> : <span class={`tag ${ITEMS.every((i) => r[i]) ? 'good' : 'bad'}`}>{w(ITEMS.every((i) => r[i]) ? 'fiveYes5' : 'fiveNo5')}</span>}</td>
@@ -214,16 +218,18 @@ export function AssessmentsPage() {
           </tbody>
         </table>
       </div>
-      <div class="five-save no-print">
-        <label class="pick">
-          <span>{fieldLabel(fieldOf(type, 'assessed_on')!)}</span>
-          <input type="date" name="assessed-on" value={on} max={today()} onInput={(e) => setOn((e.target as HTMLInputElement).value)} />
-        </label>
-        <Button kind="main" disabled={waiting.length === 0 || busy || !on} onClick={() => void save()}>
-          {w('fiveSave', waiting.length)}
-        </Button>
-        {waiting.length > 0 && <Button onClick={() => (setChanged({}), setFailed({}))}>{w('fiveDrop')}</Button>}
-      </div>
+      {waiting.length > 0 && (
+        <div class="five-save no-print">
+          <label class="pick">
+            <span>{fieldLabel(fieldOf(type, 'assessed_on')!)}</span>
+            <input type="date" name="assessed-on" value={on} max={today()} onInput={(e) => setOn((e.target as HTMLInputElement).value)} />
+          </label>
+          <Button kind="main" disabled={busy || !on} onClick={() => void save()}>
+            {w('fiveSave', waiting.length)}
+          </Button>
+          <Button onClick={() => (setChanged({}), setFailed({}))}>{w('fiveDrop')}</Button>
+        </div>
+      )}
     </>
   );
 }

@@ -296,6 +296,7 @@ const words = {
   rCommand: ['命令行', 'command'],
   rStaff: ['村级人员', 'village staff'],
   rPc: ['管理本机', 'manages the PC'],
+  newVillageAccount: ['给村里新建账号', 'New account of a village'],
   townAccounts: ['镇里的账号', "The town's accounts"],
   stationAccounts: ['各村的账号', "The villages' accounts"],
   stationAccountsText: ['在这里给各村开账号。村里电脑下次和镇里交换数据（联网或U盘）以后生效，之后没有网络也能登录。', "Make the villages' accounts here. They are valid at the village's PC after its next exchange with the town (network or USB), and then without a network."],

@@ -59,7 +59,7 @@ function Add(props: { stations: Answer['stations']; station: string; done: (made
   };
   return (
     <section class="card no-print">
-      <h3>{w('newAccount')}</h3>
+      <h3>{w('newVillageAccount')}</h3>
       <form class="form" onSubmit={submit} onKeyDown={enterGoesOn}>
         <Choice text={t('station')} name="account-station" value={station} options={[['', t('choose')], ...props.stations.map((s): [string, string] => [s.code, s.name])]} onChange={setStation} />
         <Text id="account-shown" text={w('shownName')} value={shown} onInput={setShown} />
