@@ -38,6 +38,7 @@ struct lm_http_response {
     bool immutable;        /* the address bears a hash: may be kept for a year */
     char cookie[256];      /* a whole Set-Cookie value, or "" */
     char disposition[256]; /* a whole Content-Disposition value, or "" */
+    char location[160];    /* a whole Location value (of a 302), or "" */
     bool stream;           /* Server-Sent Events: body is ignored, see lm_http_publish */
 };
 typedef void (*lm_http_handler)(void *arg, const struct lm_http_request *request,

@@ -88,6 +88,7 @@ static enum MHD_Result answer(struct MHD_Connection *connection, struct lm_http_
     add_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, r->encoding);
     add_header(response, MHD_HTTP_HEADER_SET_COOKIE, r->cookie);
     add_header(response, MHD_HTTP_HEADER_CONTENT_DISPOSITION, r->disposition);
+    add_header(response, MHD_HTTP_HEADER_LOCATION, r->location);
     rc = MHD_queue_response(connection, (unsigned)r->status, response);
     MHD_destroy_response(response);
     return rc;
