@@ -13,6 +13,13 @@
 
 #define LM_NODE_WAITERS_MAX 16
 #define LM_SYNC_TIMEOUT_S_DEFAULT 60
+/* The page of all villages of this PC (node/villages) introduces itself to each: its port, and the
+ * mark (1 … LM_VILLAGES_MAX) by which its pages tell this village from the others; 0 = there is no
+ * such page, or no other village. */
+#define LM_VILLAGES_MAX 8
+#define LM_FRONT(port, mark) ((mark) ? (port) << 4 | (mark) : 0)
+#define LM_FRONT_PORT(front) ((front) >> 4)
+#define LM_FRONT_MARK(front) ((front)&15)
 #define LM_SYNC_TIMEOUT_S_MAX 86400
 
 /* A `sync` that waits for the server to be in step. */
@@ -41,6 +48,7 @@ struct lm_node_server {
     char *told;         /* and what */
     int64_t started_ms;
     bool stop;
+    atomic_int front; /* LM_FRONT */
     struct lm_node_waiter waiters[LM_NODE_WAITERS_MAX];
     size_t n_waiters;
     atomic_llong ticked_mono_ms; /* the loop's heart beat */

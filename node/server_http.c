@@ -139,6 +139,8 @@ enum lm_status lm_node_http_start(struct lm_node_server *server, const char *add
     LM_CHECK(n + lm_node_assets_n + lm_api_n_routes + LM_TRAINING_ROUTES_MAX <= ROUTES_MAX);
     server->api->sessions.idle_ms = server->idle_ms;
     lm_training_idle(server->training, server->idle_ms);
+    server->api->front = &server->front;
+    lm_training_front(server->training, &server->front);
     server->api->sync = ask_to_sync;
     server->api->sync_arg = server;
     server->api->sticks = server->sticks;

@@ -317,18 +317,21 @@ enum lm_status lm_api_training_reset(struct lm_api_call *call)
 enum lm_status lm_training_new(struct lm_api *real, struct lm_training **out, struct lm_error *err)
 {
     struct lm_training *t = calloc(1, sizeof *t);
+    struct lm_me me;
     enum lm_status st =
-        t ? LM_OK : lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
+        t ? lm_nstore_me(real->store, &me, err)
+          : lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
 
     *out = t;
     if (st == LM_OK) {
         t->real = real;
         t->node.catalog = real->node->catalog;
         t->node.dir.lock_fd = -1;
-        st = lm_api_new(&t->node, LM_API_TRAINING_COOKIE, ready, &t->api, err);
+        st = lm_api_new(&t->node, ready, &t->api, err);
     }
     if (st == LM_OK) {
         t->api->training = t;
+        lm_api_name_cookie(t->api, LM_API_TRAINING_COOKIE, me.replica);
     } else {
         lm_training_free(out);
     }
@@ -350,6 +353,11 @@ void lm_training_free(struct lm_training **training)
 void lm_training_idle(struct lm_training *training, int64_t idle_ms)
 {
     training->api->sessions.idle_ms = idle_ms;
+}
+
+void lm_training_front(struct lm_training *training, atomic_int *front)
+{
+    training->api->front = front;
 }
 
 /* ---- its door ---- */

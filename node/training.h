@@ -1,6 +1,6 @@
-/* The training copy (练习): people that nobody is, in DIR/training/training.db, behind the same door
- * at /training/, with a cookie of its own. It is made when it is first asked for, and again whenever
- * somebody wants to begin anew.
+/* The training copy (练习): people that nobody is, in DIR/training/training.db, behind the same
+ * door at /training/, with a cookie of its own. It is made when it is first asked for, and again
+ * whenever somebody wants to begin anew.
  *
  * Nothing of it can get into the queue of the real data: the file has an application id of its own
  * (LM_APP_TRAINING), so that no command that sends, exports, backs up or restores opens it, under
@@ -24,6 +24,8 @@ enum lm_status lm_training_new(struct lm_api *real, struct lm_training **out,
 void lm_training_free(struct lm_training **training);
 /* After how long without anybody its page locks itself. */
 void lm_training_idle(struct lm_training *training, int64_t idle_ms);
+/* The same as the real data's. */
+void lm_training_front(struct lm_training *training, atomic_int *front);
 /* Its page and its API: at most LM_TRAINING_ROUTES_MAX, which live as long as it. How many. */
 size_t lm_training_routes(struct lm_training *training, struct lm_http_route *routes);
 

@@ -12,8 +12,12 @@
 #include "node/program.h"
 #include "node/server.h"
 
+/* A browser sends a host's cookies to every port of it, and several villages may live on one PC:
+ * the names end in the installation's replica number, so that logging in to one is nothing to
+ * another. */
 #define LM_API_COOKIE "lm_node"
 #define LM_API_TRAINING_COOKIE "lm_training"
+#define LM_API_COOKIE_NAME 40
 #define LM_API_IDLE_MS (10 * 60 * 1000)
 #define LM_API_END_MS (12 * 60 * 60 * 1000)
 #define LM_API_ROWS_MAX 500
@@ -33,19 +37,23 @@ struct lm_api {
     const char *sticks; /* where sticks appear, or NULL: where systems mount them */
     struct lm_rand rnd;
     struct lm_training *training; /* whose API it is; NULL: the real data's */
+    char cookie[LM_API_COOKIE_NAME];
+    atomic_int *front; /* LM_FRONT of who introduced itself (server.h), or NULL */
 };
 
 extern const struct lm_api_route lm_api_routes[];
 extern const size_t lm_api_n_routes;
 
-/* One without a store, for who opens it in `before`. */
-enum lm_status lm_api_new(struct lm_node *node, const char *cookie,
+/* One without a store, for who opens it in `before`, and without a cookie's name. */
+enum lm_status lm_api_new(struct lm_node *node,
                           enum lm_status (*before)(struct lm_api *api, struct lm_error *err),
                           struct lm_api **out, struct lm_error *err) LM_MUST_USE;
 /* Opens the API's own store. */
 enum lm_status lm_api_open(struct lm_node *node, struct lm_api **out,
                            struct lm_error *err) LM_MUST_USE;
 void lm_api_close(struct lm_api **api);
+/* Before the first request. prefix: LM_API_COOKIE or LM_API_TRAINING_COOKIE. */
+void lm_api_name_cookie(struct lm_api *api, const char *prefix, uint64_t replica);
 /* The status document: `status --json` and what the page shows. New reference, NULL: no memory. */
 enum lm_status lm_api_status_json(struct lm_nstore *store, json_t **out,
                                   struct lm_error *err) LM_MUST_USE;

@@ -60,7 +60,7 @@ static enum lm_status refresh(struct lm_api *api, struct lm_error *err)
     return lm_nstore_refresh(api->store, err);
 }
 
-enum lm_status lm_api_new(struct lm_node *node, const char *cookie,
+enum lm_status lm_api_new(struct lm_node *node,
                           enum lm_status (*before)(struct lm_api *api, struct lm_error *err),
                           struct lm_api **out, struct lm_error *err)
 {
@@ -74,17 +74,29 @@ enum lm_status lm_api_new(struct lm_node *node, const char *cookie,
     lm_rand_seed_system(&api->rnd);
     lm_sessions_init(&api->sessions, LM_API_IDLE_MS, LM_API_END_MS);
     api->door = (struct lm_api_door){
-        .api = api, .sessions = &api->sessions, .cookie = cookie, .before = before};
+        .api = api, .sessions = &api->sessions, .cookie = api->cookie, .before = before};
     return LM_OK;
+}
+
+void lm_api_name_cookie(struct lm_api *api, const char *prefix, uint64_t replica)
+{
+    (void)snprintf(api->cookie, sizeof api->cookie, "%s_%llu", prefix, (unsigned long long)replica);
 }
 
 enum lm_status lm_api_open(struct lm_node *node, struct lm_api **out, struct lm_error *err)
 {
-    enum lm_status st = lm_api_new(node, LM_API_COOKIE, refresh, out, err);
+    struct lm_me me;
+    enum lm_status st = lm_api_new(node, refresh, out, err);
 
     if (st == LM_OK) {
         (*out)->door.still = lm_api_still;
         st = lm_nstore_open(&node->dir, node->catalog, false, &(*out)->store, err);
+    }
+    if (st == LM_OK) {
+        st = lm_nstore_me((*out)->store, &me, err);
+    }
+    if (st == LM_OK) {
+        lm_api_name_cookie(*out, LM_API_COOKIE, me.replica);
     }
     if (st != LM_OK) {
         lm_api_close(out);

@@ -5,6 +5,17 @@
 #include <sodium.h>
 #include <string.h>
 
+/* Which of several villages on this PC it is, and where the page of all of them is; null where
+ * there is no other. New reference. */
+static json_t *front_json(const struct lm_api *api)
+{
+    int front = api->front ? atomic_load(api->front) : 0;
+
+    return front
+               ? json_pack("{s:i,s:i}", "port", LM_FRONT_PORT(front), "mark", LM_FRONT_MARK(front))
+               : json_null();
+}
+
 /* ---- the first account ---- */
 
 static enum lm_status count_accounts(struct lm_api_call *call, size_t *out)
@@ -24,8 +35,8 @@ enum lm_status lm_api_setup_get(struct lm_api_call *call)
         st = lm_nstore_me(call->api->store, &me, &call->err);
     }
     if (st == LM_OK) {
-        call->answer =
-            json_pack("{s:b,s:s,s:s}", "needed", n == 0, "station", me.station, "name", me.name);
+        call->answer = json_pack("{s:b,s:s,s:s,s:o}", "needed", n == 0, "station", me.station,
+                                 "name", me.name, "front", front_json(call->api));
         st = call->answer ? LM_OK : lm_api_no_memory(call);
     }
     return st;
@@ -145,11 +156,12 @@ static enum lm_status answer_session(struct lm_api_call *call, const struct lm_s
         return st;
     }
     (void)!lm_nstore_account(call->api->store, s->user, &account, &ignored);
-    call->answer = json_pack("{s:s,s:s,s:s,s:b,s:b,s:s,s:s,s:s,s:I}", "user", s->user, "shown",
-                             account.shown[0] ? account.shown : s->user, "role", s->role, "locked",
-                             (int)s->locked, "must_change", (int)s->must_change, "station",
-                             me.station, "station_name", me.name, "level", me.level, "idle_ms",
-                             (json_int_t)call->api->sessions.idle_ms);
+    call->answer =
+        json_pack("{s:s,s:s,s:s,s:b,s:b,s:s,s:s,s:s,s:I,s:o}", "user", s->user, "shown",
+                  account.shown[0] ? account.shown : s->user, "role", s->role, "locked",
+                  (int)s->locked, "must_change", (int)s->must_change, "station", me.station,
+                  "station_name", me.name, "level", me.level, "idle_ms",
+                  (json_int_t)call->api->sessions.idle_ms, "front", front_json(call->api));
     return call->answer ? LM_OK : lm_api_no_memory(call);
 }
 

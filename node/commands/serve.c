@@ -76,6 +76,45 @@ static void begin_sync(struct lm_node_server *server, struct lm_control_request 
     lm_link_hurry(&server->link);
 }
 
+/* A whole number of at most max; -1 when it is none. */
+static int read_number(const char *text, int max)
+{
+    char *end = NULL;
+    long n = text && text[0] >= '0' && text[0] <= '9' ? strtol(text, &end, 10) : -1;
+
+    return end && !*end && n <= max ? (int)n : -1;
+}
+
+/* introduce: the page of all villages of this PC says where it is, and is told how this one is. */
+static void be_introduced(struct lm_node_server *server, struct lm_control_request *request,
+                          struct lm_cli *cli)
+{
+    const char *port = NULL, *mark = NULL, *positional[1];
+    const struct lm_cli_option options[] = {{.name = "--port", .value = &port},
+                                            {.name = "--mark", .value = &mark}};
+    struct lm_error err = {0};
+    json_t *doc = NULL;
+    size_t n = 0;
+    enum lm_status st = lm_cli_options(cli, options, 2, positional, 0, &n, &err);
+    int p = read_number(port, 65535), m = read_number(mark, LM_VILLAGES_MAX);
+
+    if (st == LM_OK && (p < 0 || m < 0)) {
+        st = lm_node_usage(&err, "--port 和 --mark 应为数字", "--port and --mark take numbers");
+    }
+    if (st == LM_OK) {
+        st = lm_api_status_json(server->node->store, &doc, &err);
+    }
+    if (st != LM_OK) {
+        finish_failed(request, &err);
+        return;
+    }
+    atomic_store(&server->front, LM_FRONT(p, m));
+    (void)json_object_set_new(doc, "http", json_string(lm_http_address(server->http)));
+    lm_json_print(request->out, doc);
+    json_decref(doc);
+    lm_control_finish(request, LM_EXIT_OK);
+}
+
 static void take_request(struct lm_node_server *server, struct lm_control_request *request)
 {
     struct lm_error err = {0};
@@ -90,6 +129,8 @@ static void take_request(struct lm_node_server *server, struct lm_control_reques
     } else if (cli.argc > 0 && strcmp(cli.argv[0], "changed") == 0) {
         lm_control_finish(request, LM_EXIT_OK);
         lm_link_poke(&server->link);
+    } else if (cli.argc > 0 && strcmp(cli.argv[0], "introduce") == 0) {
+        be_introduced(server, request, &cli);
     } else if (cli.argc > 0 && strcmp(cli.argv[0], "sync") == 0) {
         begin_sync(server, request, &cli);
     } else if (cli.argc > 1 && strcmp(cli.argv[0], "bundle") == 0 &&

@@ -41,7 +41,7 @@ class Training(WithPage):
         self.here.cookie = None
         self.error(self.here("POST", "session", {"user": "王秘书", "password": "135792"}, status=403), "wrong_password")
         self.here.login(*TRAINEE)
-        self.assertTrue(self.here.cookie.startswith("lm_training="))
+        self.assertTrue(self.here.cookie.startswith("lm_training_"))
         self.api.cookie, kept = self.here.cookie, self.api.cookie
         self.error(self.api("GET", "status", status=401), "no_session")
         self.api.cookie = kept

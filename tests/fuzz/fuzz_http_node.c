@@ -142,8 +142,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     lm_sessions_init(&api->sessions, LM_API_IDLE_MS, LM_API_END_MS);
     lm_api_search_free(&api->search); /* of a database that was put back */
     world.n_cookies = 0;
-    hw_session(&world, &api->sessions, LM_API_COOKIE, "王秘书", "secretary");
-    hw_session(&world, &api->sessions, LM_API_COOKIE, "管理员", "admin");
+    hw_session(&world, &api->sessions, api->cookie, "王秘书", "secretary");
+    hw_session(&world, &api->sessions, api->cookie, "管理员", "admin");
     hw_requests(&world, data, size);
     LM_CHECK(!lm_db_in_transaction(api->store->db));
     LM_CHECK(lm_nstore_me(api->store, &me, &err) == LM_OK);
