@@ -80,25 +80,35 @@ static bool ends_with(const char *text, const char *end)
     return n >= k && strcmp(text + n - k, end) == 0;
 }
 
-static bool is_reply(const char *name)
+/* name = prefix station "-" … : one stick may carry what is of several villages. */
+static bool is_of(const char *name, const char *prefix, const char *station)
 {
-    return strncmp(name, "lm-", 3) == 0 && strstr(name, "-reply-") && ends_with(name, ".lmb");
+    size_t n = strlen(prefix), k = strlen(station);
+
+    return strncmp(name, prefix, n) == 0 && strncmp(name + n, station, k) == 0 &&
+           name[n + k] == '-';
 }
 
-static bool is_backup(const char *name)
+static bool is_reply(const char *name, const char *station)
 {
-    return strncmp(name, BACKUP_PREFIX, sizeof BACKUP_PREFIX - 1) == 0 && ends_with(name, ".db");
+    return is_of(name, "lm-", station) && strstr(name, "-reply-") && ends_with(name, ".lmb");
+}
+
+static bool is_backup(const char *name, const char *station)
+{
+    return is_of(name, BACKUP_PREFIX, station) && ends_with(name, ".db");
 }
 
 /* Newest name last: names bear numbers and dates. */
-static json_t *files_of(const char *path, bool (*wanted)(const char *name))
+static json_t *files_of(const char *path, const char *station,
+                        bool (*wanted)(const char *name, const char *station))
 {
     json_t *out = json_array();
     struct dirent **list = NULL;
     int n = scandir(path, &list, NULL, alphasort);
 
     for (int i = 0; i < n; i++) {
-        if (wanted(list[i]->d_name) && json_array_size(out) < FILES_MAX) {
+        if (wanted(list[i]->d_name, station) && json_array_size(out) < FILES_MAX) {
             (void)json_array_append_new(out, json_string(list[i]->d_name));
         }
         free(list[i]);
@@ -110,17 +120,23 @@ static json_t *files_of(const char *path, bool (*wanted)(const char *name))
 enum lm_status lm_api_usb(struct lm_api_call *call)
 {
     static _Thread_local struct sticks s;
-    json_t *list = json_array();
+    json_t *list;
+    struct lm_me me;
+    enum lm_status st = lm_nstore_me(call->api->store, &me, &call->err);
 
+    if (st != LM_OK) {
+        return st;
+    }
+    list = json_array();
     find_sticks(call->api, &s);
     for (size_t i = 0; i < s.n; i++) {
         const char *name = strrchr(s.paths[i], '/');
 
-        (void)json_array_append_new(list, json_pack("{s:s,s:s,s:I,s:o,s:o}", "path", s.paths[i],
-                                                    "name", name + 1, "free_bytes",
-                                                    (json_int_t)lm_free_bytes(s.paths[i]),
-                                                    "replies", files_of(s.paths[i], is_reply),
-                                                    "backups", files_of(s.paths[i], is_backup)));
+        (void)json_array_append_new(
+            list, json_pack("{s:s,s:s,s:I,s:o,s:o}", "path", s.paths[i], "name", name + 1,
+                            "free_bytes", (json_int_t)lm_free_bytes(s.paths[i]), "replies",
+                            files_of(s.paths[i], me.station, is_reply), "backups",
+                            files_of(s.paths[i], me.station, is_backup)));
     }
     call->answer = json_pack("{s:o}", "sticks", list);
     return call->answer ? LM_OK : lm_api_no_memory(call);
@@ -149,16 +165,21 @@ static enum lm_status take_stick(struct lm_api_call *call, const char **out)
                    "That stick is not there; it may have been pulled out.");
 }
 
-static enum lm_status take_file(struct lm_api_call *call, bool (*wanted)(const char *name),
+static enum lm_status take_file(struct lm_api_call *call,
+                                bool (*wanted)(const char *name, const char *station),
                                 char out[PATH_MAX])
 {
     const char *stick, *file;
+    struct lm_me me;
     enum lm_status st = take_stick(call, &stick);
 
     if (st == LM_OK) {
         st = lm_api_text(call, "file", true, &file);
     }
-    if (st == LM_OK && (!wanted(file) || strchr(file, '/') ||
+    if (st == LM_OK) {
+        st = lm_nstore_me(call->api->store, &me, &call->err);
+    }
+    if (st == LM_OK && (!wanted(file, me.station) || strchr(file, '/') ||
                         (size_t)snprintf(out, PATH_MAX, "%s/%s", stick, file) >= PATH_MAX)) {
         st = lm_fail(&call->err, LM_ERR_INVALID, "bad_file", "file", "不能用这个文件：%.100s",
                      "This file cannot be used: %.100s", file);
