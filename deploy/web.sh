@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds one program's page into .build/web/SIDE: deploy/web.sh node. Installs what package-lock.json names (npm ci) when that has
+# Builds one page into .build/web/SIDE: deploy/web.sh node, hub or node/villages. Installs what package-lock.json names (npm ci) when that has
 # changed, checks types, bundles, and writes assets.c and assets.S for the program.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,4 +15,4 @@ if ! cmp -s package-lock.json node_modules/.lastmile-lock; then
 fi
 npx tsc --noEmit -p tsconfig.json
 LASTMILE_WEB_OUT=$out/dist npx vite build --mode "$side" --logLevel warn
-node embed.mjs "$out/dist" "$out" "lm_${side}_assets"
+node embed.mjs "$out/dist" "$out" "lm_${side//\//_}_assets"

@@ -17,6 +17,11 @@ const struct lm_node_command lm_node_commands[] = {
      "synchronises in the background and serves the page; USB sticks are looked for in DIR, or "
      "where systems mount them; the page locks after S seconds without anybody (600)",
      lm_node_cmd_serve},
+    {"villages", LM_NODE_NEEDS_NOTHING, "villages [--http ADDR:PORT] [--sticks DIR] [--idle S]",
+     "several villages on one PC: --data is a folder that holds a data directory for each (at most "
+     "8); runs serve for each of them, on the ports behind PORT, and serves the page that lists "
+     "them",
+     lm_node_cmd_villages},
     {"add", LM_NODE_NEEDS_STORE, "add [FILE|-]",
      "records, edits and deletions, one JSON object a line", lm_node_cmd_add},
     {"get", LM_NODE_NEEDS_STORE, "get ID", "one record", lm_node_cmd_get},

@@ -42,6 +42,7 @@ json_t *lm_node_status_json(const struct lm_me *me, size_t returned, size_t held
 
 int lm_node_cmd_enrol(struct lm_node *node, struct lm_cli *cli);
 int lm_node_cmd_serve(struct lm_node *node, struct lm_cli *cli);
+int lm_node_cmd_villages(struct lm_node *node, struct lm_cli *cli);
 int lm_node_cmd_sync(struct lm_node *node, struct lm_cli *cli);
 int lm_node_cmd_add(struct lm_node *node, struct lm_cli *cli);
 int lm_node_cmd_get(struct lm_node *node, struct lm_cli *cli);

@@ -1,4 +1,4 @@
-// Builds one program's page: vite build --mode node|hub. The page is in ../../<program>/web; what both share is here in src/.
+// Builds one page: vite build --mode node|hub|node/villages. The page is in ../../<mode>/web; what both share is here in src/.
 // LASTMILE_WEB_OUT is where the files go.
 import { resolve } from 'node:path';
 import { defineConfig } from 'vite';

@@ -1,5 +1,5 @@
 # lm_web(SIDE VAR): builds SIDE/web with what it shares in common/web (npm, vite), and gives the two sources that hold it: symbol
-# lm_SIDE_assets. One build serves every preset: it goes to .build/web, under a lock, and only when a source has changed.
+# lm_SIDE_assets, with _ for a slash. One build serves every preset: it goes to .build/web, under a lock, and only when a source has changed.
 function(lm_web side var)
   set(out ${CMAKE_SOURCE_DIR}/.build/web/${side})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${side}/web/* ${CMAKE_SOURCE_DIR}/common/web/src/*)

@@ -1,7 +1,7 @@
 // A real hub and real nodes for tests of the pages, on loopback ports of their own and in a temporary directory. Processes die with
 // the test (PR_SET_PDEATHSIG through setpriv) and are stopped by their id. Nothing waits a fixed time.
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -11,6 +11,20 @@ export const BIN = resolve(process.env.LASTMILE_BIN ?? '.build/release');
 const SLOW = Number(process.env.LASTMILE_SLOW ?? 1);
 const ENV = { ...process.env, ASAN_OPTIONS: 'detect_leaks=0' }; // leaks of commands: tests/e2e/harness.py
 export const TIMEOUT_MS = 20000 * SLOW;
+
+/** A port with `more` free ones behind it. */
+async function freeBase(more) {
+  for (;;) {
+    const base = 12000 + Math.floor(Math.random() * 18000);
+    const open = (port) => new Promise((done) => {
+      const server = createServer();
+      server.once('error', () => done(false));
+      server.listen(port, '127.0.0.1', () => server.close(() => done(true)));
+    });
+    const free = await Promise.all(Array.from({ length: more + 1 }, (_, i) => open(base + i)));
+    if (free.every(Boolean)) return base;
+  }
+}
 
 const freePort = () =>
   new Promise((done, failed) => {
@@ -58,9 +72,9 @@ class Program {
       .map((line) => JSON.parse(line).id);
   }
 
-  async serve(args) {
+  async serve(args, command = 'serve') {
     const log = openSync(this.log, 'a');
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', this.bin, 'serve', '--data', this.dir, ...args], { stdio: ['ignore', 'pipe', log] });
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', this.bin, command, '--data', this.dir, ...args], { stdio: ['ignore', 'pipe', log] });
     this.server = child;
     let text = '';
     child.stdout.setEncoding('utf8');
@@ -150,11 +164,27 @@ export class Town {
     return `http://127.0.0.1:${node.port}/`;
   }
 
+  /** All villages on one PC, in one folder. The front page's address. */
+  async serveVillages() {
+    if (!this.pc) {
+      this.pc = new Program(this, 'lastmile-node', join(this.work, 'pc'));
+      this.pc.port = await freeBase(8);
+      mkdirSync(this.pc.dir);
+      this.nodes.forEach((node, i) => {
+        renameSync(node.dir, join(this.pc.dir, `村${i + 1}`));
+        node.dir = join(this.pc.dir, `村${i + 1}`);
+      });
+    }
+    await this.pc.serve(['--http', `127.0.0.1:${this.pc.port}`, '--sticks', join(this.work, 'sticks')], 'villages');
+    return `http://127.0.0.1:${this.pc.port}/`;
+  }
+
   /** Ends everything and says what a sanitizer said. */
   async close() {
+    await this.pc?.stop();
     for (const node of this.nodes) await node.stop();
     await this.hub.stop();
-    const logs = [this.hub, ...this.nodes].map((p) => (existsSync(p.log) ? readFileSync(p.log, 'utf8') : '')).join('');
+    const logs = [this.hub, this.pc, ...this.nodes].filter(Boolean).map((p) => (existsSync(p.log) ? readFileSync(p.log, 'utf8') : '')).join('');
     rmSync(this.work, { recursive: true, force: true });
     const report = /(ERROR: \w*Sanitizer|runtime error:|check failed:)[^]{0,3000}/.exec(logs);
     if (report) throw new Error(report[0]);

@@ -1,18 +1,10 @@
 // The language of the page: Chinese unless the person chose English on this PC.
+import { keep, kept } from './kept';
 import { messages, type MessageKey } from './messages';
 
 export type Language = 'zh' | 'en';
-const KEY = 'lastmile.language';
 
-function stored(): Language {
-  try {
-    return localStorage.getItem(KEY) === 'en' ? 'en' : 'zh';
-  } catch {
-    return 'zh'; // storage forbidden: the page works all the same
-  }
-}
-
-let language: Language = stored();
+let language: Language = kept('language') === 'en' ? 'en' : 'zh';
 
 export function lang(): Language {
   return language;
@@ -21,11 +13,7 @@ export function lang(): Language {
 export function setLang(to: Language): void {
   language = to;
   document.documentElement.lang = to === 'zh' ? 'zh-CN' : 'en';
-  try {
-    localStorage.setItem(KEY, to);
-  } catch {
-    /* for this visit only */
-  }
+  keep('language', to);
 }
 
 export function t(key: MessageKey, ...values: (string | number)[]): string {

@@ -164,6 +164,8 @@ export const messages = {
   failed: ['没有成功', 'Not done'],
   retry: ['重试', 'Try again'],
   loading: ['正在读取……', 'Loading…'],
+  thisVillage: ['现在办理的村', 'The village at work'],
+  otherVillages: ['换村', 'Other villages'],
   notFound: ['没有这一页。', 'There is no such page.'],
   age: ['{0} 岁', 'aged {0}'],
   station: ['服务站', 'Station'],

@@ -12,9 +12,10 @@ import { Guide } from './guide';
 import { Home } from './home';
 import { ConflictsPage } from './conflicts';
 import { BinPage, ListPage, PendingPage, ReturnedPage } from './lists';
-import { DAILY, ModelContext, type Session, type Status } from './model';
+import { DAILY, type Front, ModelContext, type Session, type Status } from './model';
 import { EditPage, NewPage, RecordPage } from './record';
 import { HelpPage, SettingsPage } from './settings';
+import { VillageBand } from './village';
 
 const LOOK_MS = 15000;
 
@@ -205,15 +206,12 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
   if (!catalog) return <Waiting error={error} reload={() => again((n) => n + 1)} />;
   return (
     <ModelContext.Provider value={{ session: props.session, catalog, status, refresh }}>
-      <a class="skip" href="#content" onClick={(e) => (e.preventDefault(), document.getElementById('content')?.focus())}>
-        ↓
-      </a>
       {TRAINING && <TrainingMark inside />}
       <header class="top">
         <button class="burger" type="button" aria-expanded={menu} aria-label={t('appName')} onClick={() => setMenu(!menu)}>
           ☰
         </button>
-        <strong>{props.session.station_name}</strong>
+        {!(props.session.front && !TRAINING) && <strong>{props.session.station_name}</strong>}
         <StatusLine status={status} gone={props.gone} />
         <span class="spread" />
         <span class="quiet">{props.session.shown}</span>
@@ -240,6 +238,11 @@ export function App() {
   const [locked, setLocked] = useState(false);
   const [gone, setGone] = useState(false);
   const [given, setGiven] = useState(''); // a first password, as it was typed at the door
+  const [village, setVillage] = useState<{ name: string; front: Front | null }>({ name: '', front: null });
+  const enter = (s: Session) => {
+    setSession(s);
+    setVillage({ name: s.station_name, front: s.front });
+  };
   useEffect(() => {
     onSession((what) => {
       if (what === 'out') setSession(null);
@@ -250,7 +253,7 @@ export function App() {
     });
     get<Session>('session').then(
       (s) => {
-        setSession(s);
+        enter(s);
         setLocked(s.locked);
       },
       () => setSession((now) => (now === undefined ? null : now)),
@@ -259,19 +262,37 @@ export function App() {
   // Nobody there: the program locks the session, and what is on the screen is covered without anybody asking for anything.
   useEffect(() => {
     if (!session || locked) return undefined;
-    const look = () => get<Session>('session').then((s) => s.locked && (toast(''), setLocked(true)), () => undefined);
+    const look = () =>
+      get<Session>('session').then(
+        (s) => {
+          if (s.locked) {
+            toast('');
+            setLocked(true);
+          }
+          // The first neighbour came, or the last one left.
+          if (s.front?.mark !== session.front?.mark || s.front?.port !== session.front?.port) enter(s);
+        },
+        () => undefined,
+      );
     const timer = setInterval(look, Math.min(LOOK_MS, session.idle_ms / 4));
     return () => clearInterval(timer);
   }, [session, locked]);
   return (
     <>
+      {session && !session.must_change && (
+        <a class="skip" href="#content" onClick={(e) => (e.preventDefault(), document.getElementById('content')?.focus())}>
+          ↓
+        </a>
+      )}
+      <VillageBand name={village.name} front={village.front} />
       {TRAINING && !session && <TrainingMark inside={false} />}
       {session === undefined ? <p class="quiet">{t('loading')}</p> : null}
       {session === null ? (
         <Door
           gone={gone}
+          onVillage={(name, front) => setVillage({ name, front })}
           onIn={(s, password) => {
-            setSession(s);
+            enter(s);
             setGiven(s.must_change ? password : '');
             setLocked(false);
           }}

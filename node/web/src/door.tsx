@@ -4,11 +4,11 @@ import { api, get, TRAINING } from '@common/api';
 import { t } from '@common/i18n';
 import { Line } from '@common/lock';
 import { Button, enterGoesOn, Note } from '@common/ui';
-import type { Session } from './model';
+import type { Front, Session } from './model';
 
 const TRAINEE = ['练习员', '246810'] as const; // made with the training data; opens nothing else
 
-export function Door(props: { gone: boolean; onIn: (s: Session, password: string) => void }) {
+export function Door(props: { gone: boolean; onVillage: (name: string, front: Front | null) => void; onIn: (s: Session, password: string) => void }) {
   const [setup, setSetup] = useState<{ needed: boolean; name: string } | null>(null);
   const [user, setUser] = useState<string>(TRAINING ? TRAINEE[0] : '');
   const [password, setPassword] = useState<string>(TRAINING ? TRAINEE[1] : '');
@@ -16,7 +16,13 @@ export function Door(props: { gone: boolean; onIn: (s: Session, password: string
   const [error, setError] = useState('');
   const [busy, setBusy] = useState(false);
   useEffect(() => {
-    get<{ needed: boolean; name: string }>('setup').then(setSetup, (e: Error) => setError(e.message));
+    get<{ needed: boolean; name: string; front: Front | null }>('setup').then(
+      (found) => {
+        setSetup(found);
+        props.onVillage(found.name, found.front);
+      },
+      (e: Error) => setError(e.message),
+    );
   }, []);
   const first = setup?.needed ?? false;
   const submit = async (e: Event) => {

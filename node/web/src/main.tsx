@@ -1,9 +1,10 @@
 import { render } from 'preact';
 import { TRAINING } from '@common/api';
 import { lang, setLang, t } from '@common/i18n';
+import { applySize } from '@common/kept';
 import '@common/style.css';
+import '@common/marks.css';
 import { App } from './app';
-import { applySize } from './settings';
 
 setLang(lang());
 if (TRAINING) {

@@ -13,6 +13,13 @@ export interface Session {
   station_name: string;
   level: string;
   idle_ms: number;
+  front: Front | null;
+}
+
+/** The page of all villages of this PC, and the mark by which this one is told from the others. */
+export interface Front {
+  port: number;
+  mark: number;
 }
 
 export interface Status {

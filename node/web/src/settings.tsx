@@ -2,32 +2,11 @@
 import { useState } from 'preact/hooks';
 import { api, get, TRAINING } from '@common/api';
 import { lang, setLang, t } from '@common/i18n';
+import { keepSize, SIZES } from '@common/kept';
 import { Line } from '@common/lock';
 import { Button, Dialog, enterGoesOn, Note, toast, useData, Waiting } from '@common/ui';
 import { openGuide } from './guide';
 import { useModel } from './model';
-
-const SIZES = ['18', '20', '24'] as const;
-const KEY = 'lastmile.size';
-
-export function applySize(): void {
-  let size: string | null = null;
-  try {
-    size = localStorage.getItem(KEY);
-  } catch {
-    /* the standard size */
-  }
-  document.documentElement.style.fontSize = `${SIZES.find((s) => s === size) ?? '18'}px`;
-}
-
-function keepSize(size: string): void {
-  try {
-    localStorage.setItem(KEY, size);
-  } catch {
-    /* for this visit only */
-  }
-  document.documentElement.style.fontSize = `${size}px`;
-}
 
 function Looks() {
   const [, redraw] = useState(0);
