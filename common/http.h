@@ -15,6 +15,7 @@
 #define LM_HTTP_PARAMS_MAX 4
 #define LM_HTTP_STREAMS_MAX 16
 #define LM_HTTP_EVENT_BYTES_MAX 4096
+#define LM_HTTP_ETAG_BYTES 48
 
 struct lm_http;
 struct lm_http_request {
@@ -39,7 +40,10 @@ struct lm_http_response {
     char cookie[256];      /* a whole Set-Cookie value, or "" */
     char disposition[256]; /* a whole Content-Disposition value, or "" */
     char location[160];    /* a whole Location value (of a 302), or "" */
-    bool stream;           /* Server-Sent Events: body is ignored, see lm_http_publish */
+    /* W/"…", or "": a browser may keep the answer and asks each time whether it still holds
+     * (If-None- Match), which the server answers with 304 */
+    char etag[LM_HTTP_ETAG_BYTES];
+    bool stream; /* Server-Sent Events: body is ignored, see lm_http_publish */
 };
 typedef void (*lm_http_handler)(void *arg, const struct lm_http_request *request,
                                 struct lm_http_response *response);

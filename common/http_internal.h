@@ -48,7 +48,9 @@ enum MHD_Result lm_http_handle(void *arg, struct MHD_Connection *connection, con
 void lm_http_finished(void *arg, struct MHD_Connection *connection, void **state,
                       enum MHD_RequestTerminationCode code);
 
-void lm_http_fixed_headers(struct MHD_Response *response, bool immutable);
+/* cache: the value of Cache-Control. */
+void lm_http_fixed_headers(struct MHD_Response *response, const char *cache);
+#define LM_HTTP_NO_STORE "no-store"
 /* Opens a stream on the connection. False: all slots are taken, nothing was queued. */
 bool lm_http_stream_open(struct lm_http *http, struct MHD_Connection *connection,
                          enum MHD_Result *result_out);

@@ -1,8 +1,9 @@
 /* A request on its way: checks of its head, the route that answers it, and the answer.
  *
- * Every answer, errors too, says that nothing may be cached (but what bears a hash in its name),
- * sniffed or framed. Against DNS rebinding a server bound to this machine answers only to a literal
- * address or localhost; against cross-site requests an Origin must be the Host. */
+ * Every answer, errors too, says that nothing may be cached (but what bears a hash in its name, or
+ * an ETag, which is asked for anew each time), sniffed or framed. Against DNS rebinding a server
+ * bound to this machine answers only to a literal address or localhost; against cross-site requests
+ * an Origin must be the Host. */
 #include "common/http_internal.h"
 
 #include "common/base/util.h"
@@ -32,10 +33,9 @@ static const char *const fixed_headers[][2] = {
     {"Cross-Origin-Resource-Policy", "same-origin"},
 };
 
-void lm_http_fixed_headers(struct MHD_Response *response, bool immutable)
+void lm_http_fixed_headers(struct MHD_Response *response, const char *cache)
 {
-    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
-                                  immutable ? "private, max-age=31536000, immutable" : "no-store");
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, cache);
     for (size_t i = 0; i < sizeof(fixed_headers) / sizeof(fixed_headers[0]); i++) {
         (void)MHD_add_response_header(response, fixed_headers[i][0], fixed_headers[i][1]);
     }
@@ -81,7 +81,11 @@ static enum MHD_Result answer(struct MHD_Connection *connection, struct lm_http_
     if (!response) {
         return MHD_NO;
     }
-    lm_http_fixed_headers(response, r->immutable);
+    lm_http_fixed_headers(response, r->immutable ? "private, max-age=31536000, immutable"
+                                    : r->etag[0] ? "private, no-cache"
+                                                 : LM_HTTP_NO_STORE);
+    add_header(response, MHD_HTTP_HEADER_ETAG, r->etag);
+    add_header(response, MHD_HTTP_HEADER_VARY, r->etag[0] ? MHD_HTTP_HEADER_ACCEPT_ENCODING : NULL);
     add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
                r->content_type ? r->content_type : "application/json; charset=utf-8");
     add_header(response, MHD_HTTP_HEADER_ALLOW, allow);
@@ -240,6 +244,15 @@ static const struct lm_http_route *find_route(const struct lm_http *http, const 
     return NULL;
 }
 
+/* RFC 9110 §13.1.2, for one weak tag that we made ourselves: whether it is among those of the list.
+ */
+static bool has_tag(const char *list, const char *etag)
+{
+    const char *bare = strchr(etag, '"'); /* weak comparison: W/ does not matter */
+
+    return list && bare && (strcmp(list, "*") == 0 || strstr(list, bare));
+}
+
 static enum MHD_Result open_stream(struct lm_http *http, struct MHD_Connection *connection)
 {
     enum MHD_Result rc = MHD_NO;
@@ -283,6 +296,13 @@ static enum MHD_Result dispatch(struct lm_http *http, struct MHD_Connection *con
     if (response.stream) {
         lm_buf_free(&response.body);
         return open_stream(http, connection);
+    }
+    if (response.etag[0] && response.status == 200 &&
+        has_tag(look_up_header(&request, MHD_HTTP_HEADER_IF_NONE_MATCH), response.etag)) {
+        lm_buf_free(&response.body);
+        response.fixed = NULL;
+        response.encoding = NULL;
+        response.status = 304;
     }
     return answer(connection, &response, NULL);
 }

@@ -86,7 +86,7 @@ bool lm_http_stream_open(struct lm_http *http, struct MHD_Connection *connection
         *result_out = MHD_NO;
         return true;
     }
-    lm_http_fixed_headers(response, false);
+    lm_http_fixed_headers(response, LM_HTTP_NO_STORE);
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
                                   "text/event-stream; charset=utf-8");
     *result_out = MHD_queue_response(connection, MHD_HTTP_OK, response);

@@ -7,7 +7,7 @@
 set -euo pipefail
 
 build=(gcc libc6-dev make cmake ninja-build pkg-config git ca-certificates
-  libzmq3-dev libsqlite3-dev libsodium-dev libmicrohttpd-dev libjansson-dev libzstd-dev libicu-dev
+  libzmq3-dev libsqlite3-dev libsodium-dev libmicrohttpd-dev libjansson-dev libzstd-dev zlib1g-dev libicu-dev
   python3 iproute2)
 test=(libcmocka-dev python3-zmq python3-msgpack python3-jsonschema chromium fonts-noto-cjk poppler-utils util-linux procps libasan8 libubsan1 libtsan2)
 

@@ -10,6 +10,7 @@
 #define LM_HUB_API_H
 
 #include "common/api.h"
+#include "common/catalog_answer.h"
 #include "hub/audit.h"
 #include "hub/server.h"
 
@@ -28,6 +29,7 @@ struct lm_api {
     struct lm_audit *audit;
     struct lm_sessions sessions;
     struct lm_api_door door;
+    struct lm_catalog_answer catalog;
     struct lm_town_uploads *uploads; /* bundles.c; NULL until the first */
 };
 extern const struct lm_api_route lm_town_routes[];

@@ -295,12 +295,10 @@ enum lm_status lm_town_stations(struct lm_api_call *call)
 
 /* ---- what does not change ---- */
 
-enum lm_status lm_town_catalog(struct lm_api_call *call)
+static json_t *catalog_of_towns(const struct lm_catalog *catalog)
 {
-    const struct lm_catalog *catalog = lm_store_catalog(call->api->store);
-    json_t *indicators = json_array();
+    json_t *indicators = json_array(), *out = lm_catalog_json(catalog, LM_BY_TOWN);
 
-    call->answer = lm_catalog_json(catalog, LM_BY_TOWN);
     for (size_t i = 0; i < catalog->n_indicators; i++) {
         const struct lm_indicator *ind = &catalog->indicators[i];
         json_t *by = json_array();
@@ -313,8 +311,14 @@ enum lm_status lm_town_catalog(struct lm_api_call *call)
                                   "en", ind->en, "unit", ind->unit, "flow", (int)ind->flow, "type",
                                   ind->type ? ind->type->name : NULL, "by", by));
     }
-    (void)json_object_set_new(call->answer, "indicators", indicators);
-    return call->answer ? LM_OK : lm_api_no_memory(call);
+    (void)json_object_set_new(out, "indicators", indicators);
+    return out;
+}
+
+enum lm_status lm_town_catalog(struct lm_api_call *call)
+{
+    return lm_catalog_answer(call, &call->api->catalog, lm_store_catalog(call->api->store),
+                             catalog_of_towns);
 }
 
 enum lm_status lm_town_openapi(struct lm_api_call *call)

@@ -137,6 +137,7 @@ void lm_town_close(struct lm_api **api)
 {
     if (*api) {
         lm_town_uploads_free(&(*api)->uploads);
+        lm_catalog_answer_free(&(*api)->catalog);
         lm_store_close(&(*api)->store);
         lm_audit_close(&(*api)->audit);
         free(*api);

@@ -9,6 +9,7 @@
 #define LM_NODE_API_H
 
 #include "common/api.h"
+#include "common/catalog_answer.h"
 #include "node/program.h"
 #include "node/server.h"
 
@@ -32,7 +33,8 @@ struct lm_api {
     struct lm_sessions sessions;
     struct lm_api_door door;
     struct lm_api_search *search; /* built at the first search */
-    void (*sync)(void *arg);      /* "synchronise now"; any thread */
+    struct lm_catalog_answer catalog;
+    void (*sync)(void *arg); /* "synchronise now"; any thread */
     void *sync_arg;
     const char *sticks; /* where sticks appear, or NULL: where systems mount them */
     struct lm_rand rnd;

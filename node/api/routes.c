@@ -110,6 +110,7 @@ void lm_api_close(struct lm_api **api)
         return;
     }
     lm_api_search_free(&(*api)->search);
+    lm_catalog_answer_free(&(*api)->catalog);
     lm_nstore_close((*api)->store ? &(*api)->store : NULL);
     free(*api);
     *api = NULL;

@@ -48,10 +48,15 @@ enum lm_status lm_api_sync(struct lm_api_call *call)
     return call->answer ? LM_OK : lm_api_no_memory(call);
 }
 
+static json_t *catalog_of_villages(const struct lm_catalog *catalog)
+{
+    return lm_catalog_json(catalog, LM_BY_VILLAGE);
+}
+
 enum lm_status lm_api_catalog(struct lm_api_call *call)
 {
-    call->answer = lm_catalog_json(lm_nstore_catalog(call->api->store), LM_BY_VILLAGE);
-    return call->answer ? LM_OK : lm_api_no_memory(call);
+    return lm_catalog_answer(call, &call->api->catalog, lm_nstore_catalog(call->api->store),
+                             catalog_of_villages);
 }
 
 enum lm_status lm_api_openapi(struct lm_api_call *call)

@@ -1,5 +1,7 @@
 """The node's API as its page and a hostile neighbour use it, over real HTTP: accounts and sessions, records, drafts, search,
 events; every answer is held against openapi.json (api.py)."""
+import gzip
+import http.client
 import json
 import socket
 import threading
@@ -34,6 +36,35 @@ class WithPage(Case):
         if field is not None:
             self.assertIn(field, answer.json["error"]["field"], answer)
         return answer.json
+
+
+class Catalogue(WithPage):
+    def test_packed_and_kept_by_the_browser(self):
+        """Who accepts gzip gets it; who has it is told so, but only while logged in"""
+        def get(**headers):
+            return self.api.raw("GET", "/api/v1/catalog", None, {"Cookie": self.api.cookie, **{name.replace("_", "-"): value for name, value in headers.items()}})
+
+        plain = get()
+        connection = http.client.HTTPConnection(self.api.address, timeout=30 * harness.SLOW)
+        connection.request("GET", "/api/v1/catalog", headers={"Cookie": self.api.cookie, "Accept-Encoding": "gzip, deflate, br"})
+        packed = connection.getresponse()
+        body = packed.read()
+        connection.close()
+        self.assertEqual((plain.status, packed.status, packed.headers["Content-Encoding"], plain.headers.get("Content-Encoding")), (200, 200, "gzip", None))
+        self.assertEqual(gzip.decompress(body), plain.raw)
+        self.assertLess(5 * len(body), len(plain.raw))
+        for accepts in ("identity", "gzip;q=0", "br", "xgzip", ""):
+            self.assertEqual(get(Accept_Encoding=accepts).raw, plain.raw, accepts)
+        tag = plain.headers["ETag"]
+        self.assertEqual((packed.headers["ETag"], plain.headers["Cache-Control"]), (tag, "private, no-cache"))
+        for accepts in ("identity", "gzip"):
+            again = get(Accept_Encoding=accepts, If_None_Match=tag)
+            self.assertEqual((again.status, again.raw, again.headers["ETag"]), (304, b"", tag))
+        self.assertEqual(get(If_None_Match='W/"0123"').raw, plain.raw)
+        stranger = self.api.raw("GET", "/api/v1/catalog", None, {"If-None-Match": tag})
+        self.assertEqual((stranger.status, stranger.headers.get("ETag"), stranger.headers["Cache-Control"]), (401, None, "no-store"))
+        self.api("POST", "session/lock", status=200)
+        self.assertEqual(get(If_None_Match=tag).status, 423)
 
 
 class Sessions(WithPage):

@@ -83,13 +83,33 @@ static void events(void *arg, const struct lm_http_request *request,
     response->stream = true;
 }
 
+static void tagged(void *arg, const struct lm_http_request *request,
+                   struct lm_http_response *response)
+{
+    ++*(_Atomic int *)arg;
+    response->status = request->query(request, "bad") ? 404 : 200;
+    response->encoding = "gzip"; /* of a body that is not sent there is none */
+    (void)snprintf(response->etag, sizeof(response->etag), "W/\"abc\"");
+    lm_buf_text(&response->body, "the whole");
+}
+
+static void elsewhere(void *arg, const struct lm_http_request *request,
+                      struct lm_http_response *response)
+{
+    (void)arg;
+    (void)request;
+    response->status = 302;
+    (void)snprintf(response->location, sizeof(response->location), "//127.0.0.1:1/");
+}
+
 static void start(struct fixture *f, const char *address)
 {
     const struct lm_http_route routes[] = {
-        {"GET", "/hello", hello, &f->calls},  {"POST", "/take", take, NULL},
-        {"GET", "/too-much", too_much, NULL}, {"GET", "/nothing", nothing, NULL},
-        {"GET", "/a/{x}", show, NULL},        {"GET", "/a/{x}/b/{y}", show, NULL},
-        {"GET", "/events", events, NULL},
+        {"GET", "/hello", hello, &f->calls},    {"POST", "/take", take, NULL},
+        {"GET", "/too-much", too_much, NULL},   {"GET", "/nothing", nothing, NULL},
+        {"GET", "/a/{x}", show, NULL},          {"GET", "/a/{x}/b/{y}", show, NULL},
+        {"GET", "/events", events, NULL},       {"GET", "/tagged", tagged, &f->calls},
+        {"GET", "/elsewhere", elsewhere, NULL},
     };
     struct lm_error err;
 
@@ -350,6 +370,50 @@ static void test_params_and_headers(void **state)
     assert_int_equal(exchange(f, "DELETE /a/x HTTP/1.1\r\n" HOST "\r\n"), 405);
 }
 
+/* What a browser has is not sent again, and it asks each time. */
+static void test_etag(void **state)
+{
+    static const char *const same[] = {"W/\"abc\"", "\"abc\"", "\"x\", W/\"abc\"", "*"};
+    static const char *const other[] = {"W/\"abcd\"", "abc", "\"\"", "W/", "\"ABC\""};
+    struct fixture *f = *state;
+    char text[200];
+
+    assert_int_equal(exchange(f, "GET /tagged HTTP/1.1\r\n" HOST "\r\n"), 200);
+    assert_string_equal(body_of(f), "the whole");
+    assert_non_null(strstr(f->reply, "ETag: W/\"abc\"\r\n"));
+    assert_non_null(strstr(f->reply, "Cache-Control: private, no-cache\r\n"));
+    assert_non_null(strstr(f->reply, "Vary: Accept-Encoding\r\n"));
+    for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+        snprintf(text, sizeof(text), "GET /tagged HTTP/1.1\r\n" HOST "If-None-Match: %s\r\n\r\n",
+                 same[i]);
+        assert_int_equal(exchange(f, text), 304);
+        assert_string_equal(body_of(f), "");
+        assert_non_null(strstr(f->reply, "ETag: W/\"abc\"\r\n"));
+        assert_null(strstr(f->reply, "Content-Encoding"));
+        assert_non_null(strstr(f->reply, "Content-Security-Policy: "));
+    }
+    for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++) {
+        snprintf(text, sizeof(text), "GET /tagged HTTP/1.1\r\n" HOST "If-None-Match: %s\r\n\r\n",
+                 other[i]);
+        assert_int_equal(exchange(f, text), 200);
+        assert_string_equal(body_of(f), "the whole");
+    }
+    /* Not of what is no answer, and not of what bears no tag. */
+    assert_int_equal(exchange(f, "GET /tagged?bad=1 HTTP/1.1\r\n" HOST "If-None-Match: *\r\n\r\n"),
+                     404);
+    assert_int_equal(exchange(f, "GET /hello HTTP/1.1\r\n" HOST "If-None-Match: *\r\n\r\n"), 200);
+    assert_non_null(strstr(f->reply, "Cache-Control: no-store\r\n"));
+}
+
+static void test_location(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(exchange(f, "GET /elsewhere HTTP/1.1\r\n" HOST "\r\n"), 302);
+    assert_non_null(strstr(f->reply, "Location: //127.0.0.1:1/\r\n"));
+    assert_string_equal(body_of(f), "");
+}
+
 /* Reads on until the stream has said `wanted`; false when it ends before. */
 static bool hears(int fd, char *said, size_t size, const char *wanted)
 {
@@ -480,6 +544,8 @@ int main(void)
         T(test_rubbish),
         T(test_connection_limit),
         T(test_params_and_headers),
+        T(test_etag),
+        T(test_location),
         T(test_events),
         T(test_too_many_streams),
         T(test_addresses),
