@@ -7,7 +7,7 @@ function(lm_web side var)
   add_custom_command(OUTPUT ${out}/assets.c ${out}/assets.S
     COMMAND ${CMAKE_SOURCE_DIR}/deploy/web.sh ${side}
     DEPENDS ${sources} ${shared}/package-lock.json ${shared}/package.json ${shared}/vite.config.ts ${shared}/tsconfig.json
-      ${shared}/embed.mjs ${CMAKE_SOURCE_DIR}/deploy/web.sh
+      ${shared}/embed.mjs ${shared}/early.js ${CMAKE_SOURCE_DIR}/deploy/web.sh
     COMMENT "Building the page of ${side}" VERBATIM)
   set_source_files_properties(${out}/assets.S PROPERTIES OBJECT_DEPENDS ${out}/assets.c)
   set(${var} ${out}/assets.c ${out}/assets.S PARENT_SCOPE)

@@ -66,6 +66,23 @@ export function onSession(heard: Listener): void {
   listener = heard;
 }
 
+/** early.js has asked for what every page begins with. An answer counts once, while it is fresh, and only when it is the data: who was not
+ * logged in at the time asks again. */
+const EARLY_MS = 10000;
+declare global {
+  interface Window {
+    lastmileEarly?: Record<string, Promise<Response>>;
+  }
+}
+window.lastmileEarly ??= {};
+async function askedEarly(path: string): Promise<Response | null> {
+  const waiting = window.lastmileEarly?.[path];
+  if (!waiting) return null;
+  delete window.lastmileEarly![path];
+  const reply = performance.now() < EARLY_MS ? await waiting.catch(() => null) : null;
+  return reply?.ok || (reply?.status === 401 && path === 'session') ? reply : null;
+}
+
 async function failure(reply: Response): Promise<ApiError> {
   const document = await reply.json().catch(() => null);
   const error = document?.error ?? { code: 'http', field: '', text: `${t('failed')} (${reply.status})` };
@@ -77,13 +94,16 @@ export async function api<T>(method: string, path: string, body?: unknown, keepa
   let reply: Response;
   try {
     const sent = method === 'GET' ? undefined : JSON.stringify(body ?? {});
-    reply = await fetch(`${BASE}${path}`, {
-      method,
-      keepalive: keepalive && (sent?.length ?? 0) < 16384, // at most 3 bytes a character, and others may be on their way
-      credentials: 'same-origin',
-      headers: method === 'GET' ? {} : { 'Content-Type': 'application/json' },
-      body: sent,
-    });
+    const there = method === 'GET' ? await askedEarly(path) : null;
+    reply =
+      there ??
+      (await fetch(`${BASE}${path}`, {
+        method,
+        keepalive: keepalive && (sent?.length ?? 0) < 16384, // at most 3 bytes a character, and others may be on their way
+        credentials: 'same-origin',
+        headers: method === 'GET' ? {} : { 'Content-Type': 'application/json' },
+        body: sent,
+      }));
   } catch {
     gone = true;
     listener('gone');

@@ -1,5 +1,5 @@
 // The town's page: who is logged in, the line that is always there, the menu of their role, and the page asked for.
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { api, get, onSession } from '@common/api';
 import { areas } from '@common/catalog';
 import { lang, setLang, t } from '@common/i18n';
@@ -122,7 +122,7 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
   const [menu, setMenu] = useState(false);
   const [round, again] = useState(0);
   const figures = seesFigures(props.session);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const board = figures ? get<{ stations: Station[]; coverage: Coverage }>('stations') : Promise.resolve({ stations: [] });
     Promise.all([get<TownCatalog>('catalog'), board]).then(([found, { stations: all }]) => {
       for (const s of all) {
@@ -189,7 +189,7 @@ export function App() {
     setSession(s);
     setLocked(s.locked);
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
     onSession((what) => {
       if (what === 'out') setSession(null);
       if (what === 'locked') setLocked(true);

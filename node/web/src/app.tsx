@@ -1,6 +1,6 @@
 // The frame: who is logged in, the menu, which page the address names, the line to the town.
 import type { ComponentType } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { api, get, onSession, TRAINING } from '@common/api';
 import { areas, type Catalog } from '@common/catalog';
 import { label, t } from '@common/i18n';
@@ -168,17 +168,26 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
   const [status, setStatus] = useState<Status | null>(null);
   const [menu, setMenu] = useState(false);
   const [round, again] = useState(0);
+  const [, named] = useState(0);
 
-  useEffect(() => {
-    const names = get<{ records: { fields: Record<string, string> }[] }>('types/area_unit/records?limit=500').then((page) => {
-      for (const r of page.records) if (r.fields['code']) areas[r.fields['code']] = r.fields['name'] ?? r.fields['code'];
-    });
-    Promise.all([get<Catalog>('catalog'), names.catch(() => undefined)]).then(([found]) => setCatalog(found), setError);
+  // All at once; the page is drawn with the first two, and names of villages come into it. Not in an effect that waits for a picture of a page
+  // that has nothing on it yet: on a slow PC each picture takes a tenth of a second.
+  useLayoutEffect(() => {
+    Promise.all([get<Catalog>('catalog'), get<Status>('status').catch(() => null)]).then(([found, now]) => {
+      setStatus(now);
+      setCatalog(found);
+    }, setError);
+    get<{ records: { fields: Record<string, string> }[] }>('types/area_unit/records?limit=500').then(
+      (page) => {
+        for (const r of page.records) if (r.fields['code']) areas[r.fields['code']] = r.fields['name'] ?? r.fields['code'];
+        named((n) => n + 1);
+      },
+      () => undefined,
+    );
   }, [round]);
   const refresh = () => {
     get<Status>('status').then(setStatus, () => undefined);
   };
-  useEffect(refresh, []);
   // The stream costs one of the browser's six connections, so only the page that is looked at has it.
   useEffect(() => {
     if (TRAINING) {
@@ -243,7 +252,7 @@ export function App() {
     setSession(s);
     setVillage({ name: s.station_name, front: s.front });
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
     onSession((what) => {
       if (what === 'out') setSession(null);
       if (what === 'locked') setLocked(true);

@@ -1,5 +1,5 @@
 // The first page: one search box, what to record, what to do, and where this PC stands with the town.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { api, get, TRAINING } from '@common/api';
 import { stateText, typeOf } from '@common/catalog';
 import { label, lang, t, timeText } from '@common/i18n';
@@ -35,7 +35,7 @@ function Search() {
   const [found, setFound] = useState<{ hits: Hit[]; total: number; of: string } | null>(null);
   const [error, setError] = useState('');
   const box = useRef<HTMLInputElement>(null);
-  useEffect(() => box.current?.focus(), []);
+  useLayoutEffect(() => box.current?.focus(), []); // she may type before the rest has come
   useEffect(() => {
     if (!text.trim()) {
       setFound(null);
