@@ -1,12 +1,13 @@
 // The oldest browser in use is Chrome 109 (the last for Windows 7). What both programs serve is read here, by a parser and against MDN's
 // compatibility data: no syntax, no built-in, no interface of the browser and no CSS that came later. Chromium itself would never tell.
 import assert from 'node:assert/strict';
+import { get } from 'node:http';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { parse } from 'acorn';
 import { full } from 'acorn-walk';
 import postcss from 'postcss';
-import { Town } from './town.mjs';
+import { Town, waitFor } from './town.mjs';
 
 const bcd = createRequire(import.meta.url)('@mdn/browser-compat-data');
 const OLDEST = 109;
@@ -94,8 +95,16 @@ export function lateInStyle(text) {
 }
 
 let town;
+let urls;
 before(async () => {
-  town = await Town.make(1);
+  town = await Town.make(2);
+  await town.hub.stop();
+  const { http } = await town.serveHub();
+  urls = { hub: `http://${http}/`, villages: await town.serveVillages() };
+  urls.node = await waitFor(async () => {
+    const { villages } = await (await fetch(`${urls.villages}api/v1/villages`)).json();
+    return villages.length === 2 && villages[0].port && `http://127.0.0.1:${villages[0].port}/`;
+  }, 'the villages');
 });
 after(() => town?.close());
 
@@ -117,13 +126,27 @@ async function filesOf(url) {
 }
 
 test('what both programs serve runs in Chrome 109', async () => {
-  const node = await town.serveNode(town.nodes[0]);
-  await town.hub.stop();
-  const { http } = await town.serveHub();
-  for (const url of [node, `http://${http}/`]) {
+  for (const [page, url] of Object.entries(urls)) {
     const files = await filesOf(url);
-    assert.ok([...files.keys()].filter((f) => f.endsWith('.js')).length >= 2 && [...files.keys()].some((f) => f.endsWith('.css')), [...files.keys()].join());
+    assert.ok([...files.keys()].filter((f) => f.endsWith('.js')).length >= (page === 'villages' ? 1 : 2) && [...files.keys()].some((f) => f.endsWith('.css')), [...files.keys()].join());
     for (const [name, text] of files) assert.deepEqual(name.endsWith('.css') ? lateInStyle(text) : lateInScript(text), [], name);
+  }
+});
+
+test('the first page is below 60 KB, as it is sent', async () => {
+  const bytes = (at) =>
+    new Promise((done, failed) =>
+      get(at, (reply) => {
+        let n = 0;
+        reply.on('data', (piece) => (n += piece.length)).on('end', () => done(n));
+      }).on('error', failed),
+    );
+  for (const [name, url] of Object.entries(urls)) {
+    const html = await (await fetch(url)).text();
+    const first = [...html.matchAll(/(?:src|href)="\.\/([^"]+)"/g)].map((m) => url + m[1]);
+    assert.ok(first.length >= 2, html);
+    const sizes = await Promise.all([url, ...first].map(bytes));
+    assert.ok(sizes.reduce((sum, n) => sum + n, 0) < 60 * 1024, `${name}: ${sizes.join(' + ')}`);
   }
 });
 

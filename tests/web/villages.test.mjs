@@ -240,13 +240,13 @@ test('free of what axe-core finds, at three sizes; by keyboard from one village 
     }
   }
   await pages[1].setViewportSize({ width: 1024, height: 768 });
-  await pages[1].reload();
+  await pages[1].goto(`${new URL(pages[1].url()).origin}/#/`);
   await pages[1].waitForSelector('.cards');
   await pages[1].focus('.village a');
   await pages[1].keyboard.press('Enter');
   await pages[1].waitForSelector('.village-card a');
   await pages[1].keyboard.press('Tab'); // the language
-  await pages[1].keyboard.press('Tab');
+  await pages[1].keyboard.press('Tab'); // the first village
   await pages[1].keyboard.press('Tab');
   await pages[1].keyboard.press('Enter');
   await pages[1].waitForSelector('.cards');
