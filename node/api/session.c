@@ -141,7 +141,8 @@ bool lm_api_still(struct lm_api *api, const struct lm_session *session)
     struct lm_error ignored;
     enum lm_status st = lm_nstore_account(api->store, session->user, &account, &ignored);
 
-    return st == LM_OK ? !account.disabled && lm_account_mark(account.hash) == session->account
+    return st == LM_OK ? !account.disabled && lm_account_mark(account.hash) == session->account &&
+                             strcmp(account.role, session->role) == 0
                        : st != LM_ERR_NOT_FOUND; /* what cannot be read says so by itself */
 }
 
