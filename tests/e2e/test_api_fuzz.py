@@ -127,7 +127,7 @@ class Sender:
             who = None
         elif kind == 1:
             who = None
-            headers[1] = ("Cookie", rng.choice([cookie[:-1] + ("A" if cookie[-1] != "A" else "B"), "lm_node=; lm_hub=", "x" * 8000, cookie.replace("=", " = "), "lm_node=" + "A" * 43 + "; lm_hub=" + "A" * 43, "\xff\xfe"]))
+            headers[1] = ("Cookie", rng.choice([cookie[:-1] + ("A" if cookie[-1] != "A" else "B"), cookie.split("=")[0] + "=", "x" * 8000, cookie.replace("=", " = "), cookie.split("=")[0] + "=" + "A" * 43, "\xff\xfe"]))
         elif kind == 2:
             headers[0] = ("Host", rng.choice(["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[::1", "", "localhost:1@evil", "\xff"]))
         elif kind == 3:
