@@ -390,14 +390,17 @@ class Page(WithTown):
         stations = {s["code"]: s for s in self.leader("GET", "stations", status=200).json["stations"]}
         self.assertEqual(len(stations[village_code(1)]["replicas"]), 1)
         backup = self.work / "backup"
+        clerk = self.clerk  # who has an account in that backup; others are out with the restore
         self.hub.run("backup", backup)
+        late = self.role("auditor")
         self.node.add_ids([consultation()])
         self.node.sync()
-        self.assertEqual(self.clerk("GET", "types/consultation/records", status=200).json["total"], 1)
+        self.assertEqual(clerk("GET", "types/consultation/records", status=200).json["total"], 1)
         self.hub.run("restore", backup)
-        self.assertEqual(self.clerk("GET", "types/consultation/records", status=200).json["total"], 0)
+        late("GET", "audit", status=401)
+        self.assertEqual(clerk("GET", "types/consultation/records", status=200).json["total"], 0)
         self.node.sync()
-        self.assertEqual(self.clerk("GET", "types/consultation/records", status=200).json["total"], 1)
+        self.assertEqual(clerk("GET", "types/consultation/records", status=200).json["total"], 1)
 
     def test_stations_are_added_enrolled_and_revoked(self):
         """P11: a kit from the page enrols a PC once; a revoked one is out at once; no argument becomes an option"""
