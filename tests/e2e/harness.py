@@ -30,8 +30,8 @@ import uuid
 
 BIN = pathlib.Path(os.environ.get("LASTMILE_BIN", ".build/dev"))
 RELEASE = pathlib.Path(os.environ.get("LASTMILE_RELEASE", ".build/release"))
-READERS = {"approve", "conflicts", "count", "get", "held", "history", "list", "records", "returned", "send-back", "station", "status", "summary",
-           "sync", "verify"}
+LIGHT = {"approve", "conflicts", "count", "get", "held", "history", "init", "list", "records", "returned", "send-back", "station", "status", "summary",
+         "sync", "verify"}
 SLOW = float(os.environ.get("LASTMILE_SLOW", "1"))  # deadlines are multiplied by this
 SEED = int(os.environ.get("LASTMILE_SEED", "1"))
 
@@ -129,7 +129,8 @@ def lighten(argv, stdin):
     if _shapes[shape] <= 3 or _shapes[shape] % 10 == 0:
         return argv, ENV
     light = RELEASE / pathlib.Path(argv[0]).name
-    if BIN.name == "dev" and pathlib.Path(argv[0]).parent == BIN and not stdin and argv[1] in READERS and light.exists():
+    if BIN.name == "dev" and pathlib.Path(argv[0]).parent == BIN and not stdin and light.exists() and (
+            argv[1] in LIGHT or (argv[1] == "enrol" and light.name == "lastmile-hub")):
         return [str(light), *argv[1:]], ENV
     return argv, dict(ENV, ASAN_OPTIONS=ENV["ASAN_OPTIONS"] + ":detect_leaks=0")
 
