@@ -1,5 +1,5 @@
 // Small parts that every page is made of.
-import type { ComponentChildren, JSX } from 'preact';
+import type { ComponentChildren, ComponentType, JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { t } from './i18n';
 
@@ -178,4 +178,11 @@ export function enterGoesOn(e: KeyboardEvent): void {
   const name = (target as HTMLInputElement).type === 'radio' ? (target as HTMLInputElement).name : '';
   const next = all.slice(at + 1).find((el) => !name || (el as HTMLInputElement).name !== name);
   next?.focus();
+}
+
+/** A page whose code is fetched when it is opened. */
+export function Later(props: { load: () => Promise<ComponentType> }) {
+  const found = useData(props.load, []);
+  const Found = found.data;
+  return Found ? <Found /> : <Waiting error={found.error} reload={found.reload} />;
 }

@@ -5,10 +5,8 @@ import { areas } from '@common/catalog';
 import { lang, setLang, t } from '@common/i18n';
 import { LockScreen } from '@common/lock';
 import { useHash } from '@common/route';
-import { Note, Toasts, Waiting } from '@common/ui';
+import { Later, Note, Toasts, Waiting } from '@common/ui';
 import { AccountsPage, AuditPage, roleText } from './accounts';
-import { AssessmentsPage } from './assessments';
-import { NationalPage } from './national';
 import { Door, PasswordForm } from './door';
 import { FigurePage } from './figure';
 import { InboxPage, ReviewPage, VerifyPage } from './inbox';
@@ -17,10 +15,8 @@ import { w } from './messages';
 import { coverageText, Overview } from './overview';
 import { QualityPage, QualityRowsPage } from './quality';
 import { RecordPage, RegistersPage } from './records';
-import { MonthsPage } from './months';
 import { StationsPage } from './stations';
 import { SummaryPage } from './summary';
-import { VersionPage } from './versions';
 import { ChangePage, EnterPage } from './enter';
 
 function Menu(props: { session: Session; here: string; waits: number }) {
@@ -61,15 +57,15 @@ function Page(props: { parts: string[]; session: Session }) {
     case 'figure':
       return <FigurePage id={a ?? ''} key={a} />;
     case 'summary':
-      return a ? <VersionPage id={a} key={a} /> : <SummaryPage />;
+      return a ? <Later key={a} load={() => import('./versions').then((m) => () => <m.VersionPage id={a} />)} /> : <SummaryPage />;
     case 'quality':
       return a ? <QualityRowsPage check={a} key={location.hash} /> : <QualityPage />;
     case 'months':
-      return <MonthsPage key={location.hash} />;
+      return <Later key={location.hash} load={() => import('./months').then((m) => m.MonthsPage)} />;
     case 'assessments':
-      return <AssessmentsPage key={location.hash} />;
+      return <Later key={location.hash} load={() => import('./assessments').then((m) => m.AssessmentsPage)} />;
     case 'national':
-      return <NationalPage />;
+      return <Later key="national" load={() => import('./national').then((m) => m.NationalPage)} />;
     case 'enter':
       return <EnterPage type={a ?? 'person'} key={a} />;
     case 'change':

@@ -1,11 +1,10 @@
 // The frame: who is logged in, the menu, which page the address names, the line to the town.
-import type { ComponentType } from 'preact';
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { api, get, onSession, TRAINING } from '@common/api';
 import { areas, type Catalog } from '@common/catalog';
 import { label, t } from '@common/i18n';
 import { useHash } from '@common/route';
-import { Button, Dialog, Note, somethingChanged, toast, Toasts, useData, Waiting } from '@common/ui';
+import { Button, Dialog, Later, Note, somethingChanged, toast, Toasts, Waiting } from '@common/ui';
 import { LockScreen } from '@common/lock';
 import { Door, FirstPassword } from './door';
 import { Guide } from './guide';
@@ -110,13 +109,6 @@ function TrainingMark(props: { inside: boolean }) {
       )}
     </div>
   );
-}
-
-/** A page whose code is fetched when it is opened. */
-function Later(props: { load: () => Promise<ComponentType> }) {
-  const found = useData(props.load, []);
-  const Found = found.data;
-  return Found ? <Found /> : <Waiting error={found.error} reload={found.reload} />;
 }
 
 function Page(props: { parts: string[] }) {
