@@ -86,7 +86,7 @@ run_e2e() {
     [ -s "$work/list" ] || return
     pattern="^($(sed 's/[.]/[.]/g' "$work/list" | paste -sd'|'))$"
   fi
-  env "$@" "$python" tests/e2e/run.py --bin "$bin" --release .build/release --jobs "$jobs" --seed "$seed" --only "$pattern" 2>&1 | tee "$work/e2e" | sed -u '$d'
+  env "$@" "$python" tests/e2e/run.py --bin "$bin" --release .build/release --jobs $((jobs + 1)) --seed "$seed" --only "$pattern" 2>&1 | tee "$work/e2e" | sed -u '$d'
   read -r p f s < <(tail -1 "$work/e2e" | sed -nE 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$/\1 \2 0\4/p')
   if [ -z "${p:-}" ]; then
     tail -1 "$work/e2e"
@@ -157,7 +157,7 @@ if wants pages; then
   (cd tests/web && { cmp -s package-lock.json node_modules/.lastmile-lock || { npm ci --no-audit --no-fund --loglevel=error && cp package-lock.json node_modules/.lastmile-lock; }; }) >"$work/npm" 2>&1 ||
     cat "$work/npm"
   [ -d "$work/town" ] && export LASTMILE_TOWN=$work/town
-  LASTMILE_BIN=.build/dev node --test --test-reporter=tap tests/web/ >"$work/pages" 2>&1
+  LASTMILE_BIN=.build/dev node --test --test-concurrency=2 --test-reporter=tap tests/web/ >"$work/pages" 2>&1
   read -r p f < <(sed -nE 's/^# (pass|fail) ([0-9]+)$/\2/p' "$work/pages" | paste -sd' ')
   if [ "${f:-1}" -ne 0 ]; then cat "$work/pages"; fi
   group "pages (Chromium)" "${p:-0}" "${f:-1}" 0 $((SECONDS - start))

@@ -36,7 +36,8 @@ SLOW = float(os.environ.get("LASTMILE_SLOW", "1"))  # deadlines are multiplied b
 SEED = int(os.environ.get("LASTMILE_SEED", "1"))
 
 TOWN_CODE = "999999101000"
-ENV = dict(os.environ, LC_ALL="C.UTF-8", ASAN_OPTIONS="exitcode=99:detect_leaks=1:allocator_may_return_null=1",
+# What was freed waits 8 MiB long to be seen when it is used again (256 by default: a server then touches new memory all the time).
+ENV = dict(os.environ, LC_ALL="C.UTF-8", ASAN_OPTIONS="exitcode=99:detect_leaks=1:allocator_may_return_null=1:quarantine_size_mb=8",
            UBSAN_OPTIONS="exitcode=99:print_stacktrace=1", TSAN_OPTIONS="exitcode=99:second_deadlock_stack=1")
 ENV.pop("LASTMILE_DATA", None)
 _shapes = collections.Counter()  # commands of one program with the same words and options

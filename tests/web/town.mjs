@@ -9,7 +9,7 @@ import { once } from 'node:events';
 
 export const BIN = resolve(process.env.LASTMILE_BIN ?? '.build/release');
 const SLOW = Number(process.env.LASTMILE_SLOW ?? 1);
-const ENV = { ...process.env, ASAN_OPTIONS: 'detect_leaks=0' }; // leaks of commands: tests/e2e/harness.py
+const ENV = { ...process.env, ASAN_OPTIONS: 'detect_leaks=0:quarantine_size_mb=8' }; // leaks of commands, and why 8: tests/e2e/harness.py
 export const TIMEOUT_MS = 20000 * SLOW;
 
 /** A port with `more` free ones behind it. */
