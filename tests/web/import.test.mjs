@@ -95,8 +95,11 @@ after(async () => {
 
 test('stopped while it is checked: nothing is there', async () => {
   await open();
-  await page.setInputFiles('#file', join(town.work, 'many.xlsx'));
+  // A worker reads, so that the page stays at hand; it ends with the file.
+  const [worker] = await Promise.all([page.waitForEvent('worker'), page.setInputFiles('#file', join(town.work, 'many.xlsx'))]);
+  const ended = new Promise((done) => worker.on('close', done));
   await page.waitForSelector(`text=核对列名（共 ${ROWS} 行）`);
+  await ended;
   await page.click('text=/^检查$/');
   await page.click('.progress button:has-text("停下")');
   await page.waitForSelector('text=已停下，什么都没有存。');
