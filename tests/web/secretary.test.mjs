@@ -537,6 +537,12 @@ test('steps: where it stands, what comes next, and who does it', async () => {
   await page.goto(`${url}#/record/${personId}`);
   await page.waitForFunction(() => document.querySelector('.steps .now')?.textContent?.includes('在册'));
   assert.match(await page.textContent('.steps'), /已经办到头/);
+  // What the town took up is not a village's to delete: said before she writes a reason.
+  await page.click('button:has-text("删除")');
+  await page.waitForSelector('.dialog:has-text("请联系镇服务站")');
+  assert.equal(await page.locator('.dialog input').count(), 0);
+  await page.click('.dialog button:has-text("关闭")');
+  await page.waitForSelector('.dialog', { state: 'detached' });
 });
 
 test('training: entered from the menu, marked on each page and on paper, nothing of it is real, begun anew, left again', async () => {

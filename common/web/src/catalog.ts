@@ -48,6 +48,11 @@ export interface RecordType {
   edits_in?: string[];
 }
 
+/** A village deletes what the town has not taken up yet (proto/validate.c, village_deletes). */
+export function deletable(type: RecordType, state: string | null | undefined): boolean {
+  return type.kept && (!state || state === 'draft' || state === 'returned' || type.transitions.some((x) => x.from === null && x.to === state && x.village));
+}
+
 export interface Catalog {
   number: number;
   types: RecordType[];

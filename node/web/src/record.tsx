@@ -1,7 +1,7 @@
 // One record: its card, its form, what belongs to it, its history.
 import { useState } from 'preact/hooks';
 import { api, get, type RecordRow } from '@common/api';
-import { codeText, fieldLabel, fieldOf, stateText, typeOf, valueText, type Field, type RecordType } from '@common/catalog';
+import { codeText, deletable, fieldLabel, fieldOf, stateText, typeOf, valueText, type Field, type RecordType } from '@common/catalog';
 import { shownValue } from '@common/fields';
 import { RecordForm } from '@common/form';
 import { label, t, timeText } from '@common/i18n';
@@ -174,6 +174,18 @@ function Related(props: { record: RecordRow }) {
   );
 }
 
+/** The button stays where she looks for it; why it cannot be done is said before she writes a reason. */
+function RemoveNot(props: { onClose: () => void }) {
+  return (
+    <Dialog title={t('removeTitle')} onClose={props.onClose}>
+      <p>{t('removeNot')}</p>
+      <div class="actions">
+        <Button onClick={props.onClose}>{t('close')}</Button>
+      </div>
+    </Dialog>
+  );
+}
+
 function Remove(props: { record: RecordRow; onDone: (deleted: RecordRow) => void; onClose: () => void }) {
   const [reason, setReason] = useState('');
   const [error, setError] = useState('');
@@ -288,7 +300,8 @@ export function RecordPage(props: { id: string }) {
         <h2>{t('history')}</h2>
         <History type={type} id={record.id} rev={record.rev} />
       </section>
-      {removing && (
+      {removing && !deletable(type, record.state) && <RemoveNot onClose={() => setRemoving(false)} />}
+      {removing && deletable(type, record.state) && (
         <Remove
           record={record}
           onClose={() => setRemoving(false)}
