@@ -1,10 +1,10 @@
-// Fuzzes what reads tables in the page (common/web/src/sheet.ts: XLSX and CSV), led by the blocks of code that V8 says were run.
+// Fuzzes what reads tables in the page (common/web/src/table.ts: XLSX and CSV), led by the blocks of code that V8 says were run.
 //
 //   node tests/fuzz/sheet.mjs FILE|FOLDER…                              each input once (ctest)
 //   node tests/fuzz/sheet.mjs --seconds N [--found FOLDER] FOLDER…     looks for more
 //   node tests/fuzz/sheet.mjs --minimise FOLDER FILE|FOLDER…           those of them into FOLDER that reach all that they reach
 //
-// What must hold: a table within its bounds, all cells texts, or an error in words (SheetError); within seconds; memory bounded; and what the
+// What must hold: a table within its bounds, all cells texts, or a fault that the page has words for (TableError); within seconds; memory bounded; and what the
 // page writes as CSV or XLSX reads back the same. Prints the seed; --seed N runs it again.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -28,21 +28,23 @@ const work = mkdtempSync(join(tmpdir(), 'lm-sheet.'));
 process.on('exit', () => rmSync(work, { recursive: true, force: true }));
 const bundle = join(work, 'sheet.mjs');
 const { build } = await library('esbuild/lib/main.js');
-await build({ entryPoints: [join(web, 'src/sheet.ts')], bundle: true, format: 'esm', platform: 'neutral', mainFields: ['module', 'main'], outfile: bundle, logLevel: 'error' });
-const { readTable, SheetError, ROWS_MAX, COLUMNS_MAX, csv, xlsx } = await import(pathToFileURL(bundle));
+// What the page's worker runs (table.ts), and what writes (sheet.ts).
+const contents = "export { tableOf, TableError, ROWS_MAX, COLUMNS_MAX } from './table'; export { csv, xlsx } from './sheet';";
+await build({ stdin: { contents, resolveDir: join(web, 'src'), loader: 'ts' }, bundle: true, format: 'esm', platform: 'neutral', mainFields: ['module', 'main'], outfile: bundle, logLevel: 'error' });
+const { tableOf, TableError, ROWS_MAX, COLUMNS_MAX, csv, xlsx } = await import(pathToFileURL(bundle));
 const { unzipSync, zipSync } = await library('fflate/esm/index.mjs');
 
 // ---- what must hold ----
 
-/** The rows, or the sentence of the error. */
+/** The rows, or the fault. */
 async function read(bytes) {
   const start = Date.now();
   let result;
   try {
-    result = await readTable(new Blob([bytes]));
+    result = await tableOf(new Blob([bytes]));
   } catch (why) {
-    if (!(why instanceof SheetError) || !why.message) throw why;
-    result = why.message;
+    if (!(why instanceof TableError)) throw why;
+    result = why.fault;
   }
   assert.ok(Date.now() - start < RUN_MS_MAX, `took ${Date.now() - start} ms`);
   assert.ok(process.memoryUsage().heapUsed < HEAP_MAX, 'memory');
