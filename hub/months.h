@@ -6,8 +6,9 @@
 #include "hub/store.h"
 
 /* The document of GET months: {"type","year","due_days","months":["2026-01",…],"villages":[{"code",
- * "name","months":[{"status","rows","first","nil"}…]}]} (new reference in *out). A month is due
- * due_days (setting report_days, else 5) after its end. status: "reported" or "nil", by that day;
+ * "name","months":[{"status","rows","nil"}…]}]} (new reference in *out). A month is due
+ * due_days (setting report_days, else 5) after its end. status: "reported" or "nil", by that day
+ * (what was entered of a month before the town used the program is reported: nobody was late);
  * "late" or "nil_late", after it (by created_at and reported_on, as the villages' clocks had it);
  * "missing", due and neither; "open", not due yet; "none": nobody asks, because the town did not
  * use the program yet or the station was closed. Months to come are left out.

@@ -1,5 +1,6 @@
-/* Months and villages: see months.h. Two statements fill a table of what was entered; the rest is
- * days held against each other. */
+/* Months and villages: see months.h. Rows are counted through the index that figures use, without a
+ * look at the rows themselves; when they were entered is only in those, and is asked for a cell of
+ * the table at a time, which the first row in time answers. */
 #include "hub/months.h"
 
 #include "hub/store/counts_internal.h"
@@ -19,11 +20,16 @@ struct months {
     const struct lm_field *date;
     char from[16], to[16], today[16], begun[16]; /* begun: when the hub's journal began */
     int64_t due_days;
-    json_t *cells;  /* "CODE MONTH" → {"rows","first","nil","nil_on"} */
+    json_t *cells;  /* "CODE MONTH" → {"rows","nil","nil_on"} */
     json_t *closed; /* CODE → day */
     json_t *names, *villages;
+    sqlite3_stmt *in_time; /* was a row of this place and month entered by its due day? */
     bool failed;
 };
+
+#define LIVE                                                                                       \
+    "t.deleted_at IS NULL AND t._invalid=0 AND t.state NOT IN "                                    \
+    "('draft','returned','cancelled','merged')"
 
 static enum lm_status each(struct months *m, const char *sql, bool of_type,
                            void (*take)(struct months *m, sqlite3_stmt *stmt))
@@ -69,14 +75,6 @@ static json_t *cell(struct months *m, const char *code, const char *month)
     return found;
 }
 
-static void take_rows(struct months *m, sqlite3_stmt *stmt)
-{
-    json_t *c = cell(m, lm_column_str(stmt, 0), lm_column_str(stmt, 1));
-
-    (void)json_object_set_new(c, "rows", json_integer(sqlite3_column_int64(stmt, 2)));
-    (void)json_object_set_new(c, "first", json_string(lm_column_str(stmt, 3)));
-}
-
 static void take_nil(struct months *m, sqlite3_stmt *stmt)
 {
     json_t *c = cell(m, lm_column_str(stmt, 0), lm_column_str(stmt, 1));
@@ -96,6 +94,42 @@ static void take_begun(struct months *m, sqlite3_stmt *stmt)
     lm_date_format(lm_day_utc8(sqlite3_column_int64(stmt, 0)), m->begun);
 }
 
+/* "CODE MONTH" and how many rows, of villages. */
+static enum lm_status count_rows(struct months *m, const char *day)
+{
+    struct lm_count_groups groups = {0};
+    char sql[SQL_MAX];
+    sqlite3_stmt *stmt = NULL;
+    int rc;
+    enum lm_status status;
+
+    (void)snprintf(sql, sizeof sql,
+                   "SELECT lm_tally(:groups,s.code||' '||substr(%s,1,7),1) FROM stations s CROSS "
+                   "JOIN \"r_%s\" t ON t.village_code=s.code WHERE s.level='village' AND "
+                   "t.\"%s\">=date(:from,'-1 day') AND t.\"%s\"<date(:to,'+1 day') AND %s BETWEEN "
+                   ":from AND :to AND " LIVE,
+                   day, m->type->name, m->date->name, m->date->name, day);
+    status = lm_db_prepare(m->store->db, sql, &stmt, m->err);
+    if (status == LM_OK) {
+        lm_count_tally_bind(stmt, &groups);
+        (void)sqlite3_bind_text(stmt, sqlite3_bind_parameter_index(stmt, ":from"), m->from, -1,
+                                SQLITE_STATIC);
+        (void)sqlite3_bind_text(stmt, sqlite3_bind_parameter_index(stmt, ":to"), m->to, -1,
+                                SQLITE_STATIC);
+        rc = sqlite3_step(stmt);
+        status = lm_db_status(m->store->db, rc, "count the months", m->err);
+    }
+    (void)sqlite3_finalize(stmt);
+    for (size_t i = 0; i < groups.n && status == LM_OK; i++) {
+        const char *key = groups.items[i].key;
+
+        (void)json_object_set_new(cell(m, key, strchr(key, ' ') + 1), "rows",
+                                  json_integer(groups.items[i].value.num));
+    }
+    lm_count_groups_free(&groups);
+    return status;
+}
+
 static enum lm_status read_entered(struct months *m)
 {
     bool time = m->date->ftype == LM_F_DATETIME;
@@ -103,15 +137,15 @@ static enum lm_status read_entered(struct months *m)
     enum lm_status status;
 
     (void)snprintf(day, sizeof day, time ? "date(t.\"%s\",'+8 hours')" : "t.\"%s\"", m->date->name);
-    (void)snprintf(sql, sizeof sql,
-                   "SELECT s.code,substr(%s,1,7),count(*),min(date(t.created_at,'+8 hours')) FROM "
-                   "stations s CROSS JOIN \"r_%s\" t ON t.village_code=s.code WHERE "
-                   "s.level='village' AND t.\"%s\">=date(:from,'-1 day') AND "
-                   "t.\"%s\"<date(:to,'+1 day') AND %s BETWEEN :from AND :to AND t.deleted_at IS "
-                   "NULL AND t._invalid=0 AND t.state NOT IN "
-                   "('draft','returned','cancelled','merged') GROUP BY 1,2",
-                   day, m->type->name, m->date->name, m->date->name, day);
-    status = each(m, sql, false, take_rows);
+    status = count_rows(m, day);
+    if (status == LM_OK) {
+        (void)snprintf(sql, sizeof sql,
+                       "SELECT 1 FROM \"r_%s\" t WHERE t.village_code=?1 AND t.\"%s\">=date(?2,'-1 "
+                       "day') AND t.\"%s\"<date(?3,'+1 day') AND %s BETWEEN ?2 AND ?3 AND " LIVE
+                       " AND date(t.created_at,'+8 hours')<=?4 LIMIT 1",
+                       m->type->name, m->date->name, m->date->name, day);
+        status = lm_db_prepare(m->store->db, sql, &m->in_time, m->err);
+    }
     if (status == LM_OK) {
         status = each(m,
                       "SELECT village_code,month,id,min(reported_on) FROM r_nil_report WHERE "
@@ -153,17 +187,39 @@ static void due_of(const struct months *m, const char *last, char due[16])
     lm_date_format(day + m->due_days, due);
 }
 
-static const char *judge(const struct months *m, const char *code, const char *month, json_t *c)
+static bool entered_in_time(struct months *m, const char *code, const char *month, const char *last,
+                            const char *due)
 {
-    const char *first = json_string_value(json_object_get(c, "first")),
-               *nil = json_string_value(json_object_get(c, "nil_on")),
+    char first[16];
+    int rc;
+
+    (void)snprintf(first, sizeof first, "%.7s-01", month);
+    (void)sqlite3_reset(m->in_time);
+    (void)sqlite3_bind_text(m->in_time, 1, code, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_text(m->in_time, 2, first, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_text(m->in_time, 3, last, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_text(m->in_time, 4, due, -1, SQLITE_STATIC);
+    rc = sqlite3_step(m->in_time);
+    (void)sqlite3_reset(m->in_time);
+    m->failed = m->failed || (rc != SQLITE_ROW && rc != SQLITE_DONE);
+    return rc == SQLITE_ROW;
+}
+
+static const char *judge(struct months *m, const char *code, const char *month, json_t *c)
+{
+    const char *nil = json_string_value(json_object_get(c, "nil_on")),
                *closed = json_string_value(json_object_get(m->closed, code));
     char last[16], due[16];
 
     month_ends(month, last);
     due_of(m, last, due);
-    if (first && (!nil || strcmp(nil, due) > 0 || strcmp(first, due) <= 0)) {
-        return strcmp(first, due) > 0 ? "late" : "reported";
+    if (json_object_get(c, "rows")) {
+        if (strcmp(last, m->begun) < 0 || entered_in_time(m, code, month, last, due)) {
+            return "reported";
+        }
+        if (!nil || strcmp(nil, due) > 0) {
+            return "late";
+        }
     }
     if (nil) {
         return strcmp(nil, due) > 0 ? "nil_late" : "nil";
@@ -194,9 +250,6 @@ static bool add_village(void *arg, const struct lm_station *station)
         c = json_object_get(m->cells, key);
         row = json_pack("{s:s,s:I}", "status", judge(m, station->code, month, c), "rows",
                         (json_int_t)json_integer_value(json_object_get(c, "rows")));
-        if (json_object_get(c, "first")) {
-            (void)json_object_set(row, "first", json_object_get(c, "first"));
-        }
         if (json_object_get(c, "nil")) {
             (void)json_object_set(row, "nil", json_object_get(c, "nil"));
         }
@@ -266,6 +319,7 @@ enum lm_status lm_store_months(struct lm_store *store, const char *type, int yea
         *out = json_pack("{s:s,s:i,s:I,s:O,s:O}", "type", m.type->name, "year", year, "due_days",
                          (json_int_t)m.due_days, "months", m.names, "villages", m.villages);
     }
+    (void)sqlite3_finalize(m.in_time);
     json_decref(m.cells);
     json_decref(m.closed);
     json_decref(m.names);

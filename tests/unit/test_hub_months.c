@@ -78,12 +78,12 @@ static void test_months(void **state)
                 "missing missing missing missing missing missing missing missing open");
     says_months(w, "consultation", 2026, V1,
                 "missing missing missing missing nil missing missing missing open");
-    /* before the town began: nobody asks, but what is there is shown */
+    /* before the town began: nobody asks and nobody was late; what is there is shown */
     row(w, "visit", V3,
         "visit_on=2024-02-01;occasion=daily;persons=p1;created_at=2024-05-01T00:00:00.000Z");
-    says_months(
-        w, "visit", 2024, V3,
-        "none late=1 none missing missing missing missing missing missing missing missing missing");
+    says_months(w, "visit", 2024, V3,
+                "none reported=1 none missing missing missing missing missing missing missing "
+                "missing missing");
     says_months(w, "visit", 2027, V3, "");
     row(w, "station", V3, "area_code=" V3 ";level=village;closed_on=2026-03-15");
     says_months(w, "visit", 2026, V3, "missing missing missing none none none none none none");

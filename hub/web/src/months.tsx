@@ -13,7 +13,6 @@ type Status = 'reported' | 'late' | 'nil' | 'nil_late' | 'missing' | 'open' | 'n
 interface Month {
   status: Status;
   rows: number;
-  first?: string;
   nil?: string;
 }
 interface Village {
