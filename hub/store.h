@@ -57,6 +57,11 @@ void lm_store_checkpoint(struct lm_store *store);
 /* Reads through one snapshot until lm_store_read_end: what a report or a feed page needs. */
 enum lm_status lm_store_read_begin(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
 void lm_store_read_end(struct lm_store *store);
+/* From now on what this connection counted is kept while nothing that it was counted from changes:
+ * at most 256 figures (store/kept_figures.c). LM_ERR_MEMORY: none are kept. */
+enum lm_status lm_store_keep_figures(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
+/* How many figures were given that were counted before. */
+uint64_t lm_store_figures_kept(const struct lm_store *store);
 
 struct lm_town {
     char name[200], code[16];

@@ -80,6 +80,7 @@ static enum lm_status refresh(struct lm_api *api, struct lm_error *err)
         lm_store_close(&api->store);
         st = lm_store_open(&api->server->hub->dir, api->server->hub->catalog, LM_STORE_READ,
                            &api->store, err);
+        st = st == LM_OK ? lm_store_keep_figures(api->store, err) : st;
         api->generation = generation;
     }
     if (st == LM_OK) {

@@ -121,6 +121,18 @@ const struct lm_field *lm_count_since(const struct lm_indicator *ind);
 enum lm_status lm_count_tally_register(struct sqlite3 *db) LM_MUST_USE;
 void lm_count_tally_bind(struct sqlite3_stmt *stmt, struct lm_count_groups *groups);
 
+/* ---- figures that are kept (kept_figures.c) ---- */
+
+/* Fills *out with the figure as it was counted before, when nothing that it was counted from has
+ * changed since; its groups are the caller's. */
+bool lm_kept_figures_find(struct lm_store *store, const struct lm_indicator *ind,
+                          const struct lm_count_scope *scope, struct lm_counted *out);
+/* Around the counting of one figure: which tables its statements read, and keeping it; counted NULL
+ * when it failed. */
+void lm_kept_figures_listen(struct lm_store *store);
+void lm_kept_figures_keep(struct lm_store *store, const struct lm_indicator *ind,
+                          const struct lm_count_scope *scope, const struct lm_counted *counted);
+
 /* ---- look-ups (counts_query.c) ---- */
 
 /* Value of a setting record, or fallback when there is none or it is no number ≥ 1. */

@@ -565,9 +565,9 @@ enum lm_status lm_count_query_rows(struct lm_store *store, const struct lm_indic
     return status;
 }
 
-enum lm_status lm_count_query_run(struct lm_store *store, const struct lm_indicator *indicator,
-                                  const struct lm_count_scope *scope, struct lm_counted *out,
-                                  struct lm_error *err)
+static enum lm_status run_now(struct lm_store *store, const struct lm_indicator *indicator,
+                              const struct lm_count_scope *scope, struct lm_counted *out,
+                              struct lm_error *err)
 {
     struct lm_count_scope total = *scope;
     struct lm_count_sql in = {.ind = indicator, .scope = &total};
@@ -597,5 +597,20 @@ enum lm_status lm_count_query_run(struct lm_store *store, const struct lm_indica
     if (status == LM_OK && scope->by != LM_BY_NOTHING) {
         label_groups(store, indicator, scope, &out->groups);
     }
+    return status;
+}
+
+enum lm_status lm_count_query_run(struct lm_store *store, const struct lm_indicator *indicator,
+                                  const struct lm_count_scope *scope, struct lm_counted *out,
+                                  struct lm_error *err)
+{
+    enum lm_status status;
+
+    if (lm_kept_figures_find(store, indicator, scope, out)) {
+        return LM_OK;
+    }
+    lm_kept_figures_listen(store);
+    status = run_now(store, indicator, scope, out, err);
+    lm_kept_figures_keep(store, indicator, scope, status == LM_OK ? out : NULL);
     return status;
 }

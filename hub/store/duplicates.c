@@ -57,6 +57,7 @@ static bool pair_with(struct pairing *p, const char *other)
     struct sqlite3_stmt *stmt = lm_query(p->store, LM_Q_DUPLICATE_PUT, p->err);
     bool first = strcmp(p->rec->id, other) < 0;
 
+    lm_changes_note(p->store, "duplicates");
     if (!stmt) {
         p->status = LM_ERR_IO;
         return false;
@@ -137,6 +138,7 @@ static enum lm_status close_pairs(struct lm_store *store, const char *id, struct
     if (store->state.n_duplicates == 0) {
         return LM_OK;
     }
+    lm_changes_note(store, "duplicates");
     stmt = lm_query(store, LM_Q_DUPLICATE_CLOSE, err);
     if (!stmt) {
         return LM_ERR_IO;

@@ -186,6 +186,7 @@ enum lm_status lm_judge_dismiss(struct lm_store *store, const char *user, const 
     struct lm_jentry e = {.received_ms = now_ms, .by = LM_BY_TOWN};
     enum lm_status status;
 
+    lm_changes_note(store, "duplicates");
     if (!stmt) {
         return LM_ERR_IO;
     }

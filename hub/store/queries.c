@@ -146,6 +146,8 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
         "UPDATE duplicates SET open = 2 WHERE a = ?1 AND b = ?2 AND open = 1",
     [LM_Q_DUPLICATE_LIST] =
         "SELECT a, b, type, pos FROM duplicates WHERE open = 1 ORDER BY pos, a, b",
+    [LM_Q_CHANGED] = "INSERT INTO changed(name, number) VALUES(?1, 1)"
+                     " ON CONFLICT(name) DO UPDATE SET number = number + 1",
     [LM_Q_DUPLICATE_CLOSE] = "UPDATE duplicates SET open = 0 WHERE (a = ?1 OR b = ?1) AND open = 1",
     [LM_Q_DUPLICATE_PERSON] =
         "SELECT id FROM r_person WHERE dup_key = ?1 AND id <> ?2 AND deleted_at IS NULL"

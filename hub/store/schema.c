@@ -295,6 +295,12 @@ static const char sums[] =
     "  n INTEGER NOT NULL,"            /* records */
     "  sum INTEGER NOT NULL) STRICT;"; /* of their digests, modulo 2^64 */
 
-const struct lm_migration lm_store_migrations[] = {{journal}, {registry},  {catalogues}, {usb},
-                                                   {doors},   {recovered}, {tokens},     {sums}};
+static const char changed[] =
+    /* How often a table changed, by commits: figures are kept while what they read has not. */
+    "CREATE TABLE changed("
+    "  name TEXT PRIMARY KEY,"
+    "  number INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
+
+const struct lm_migration lm_store_migrations[] = {
+    {journal}, {registry}, {catalogues}, {usb}, {doors}, {recovered}, {tokens}, {sums}, {changed}};
 const int lm_store_n_migrations = (int)(sizeof lm_store_migrations / sizeof lm_store_migrations[0]);

@@ -129,6 +129,9 @@ enum lm_status lm_store_open_file(const char *path, const struct lm_catalog *cat
         lm_store_close(&store);
         return status;
     }
+    if (!read_only) {
+        lm_changes_watch(store);
+    }
     store->lookup = lm_tables_lookup(store->tables);
     *out = store;
     return LM_OK;
@@ -310,6 +313,7 @@ void lm_store_close(struct lm_store **store)
     if (s->db) {
         lm_db_rollback(s->db);
     }
+    lm_kept_figures_free(s);
     lm_tables_close(&s->tables);
     lm_catalogs_close(s);
     lm_db_close(&s->db);
@@ -353,8 +357,13 @@ enum lm_status lm_store_begin(struct lm_store *store, struct lm_error *err)
 
 enum lm_status lm_store_commit(struct lm_store *store, struct lm_error *err)
 {
-    enum lm_status status = lm_db_commit(store->db, err);
+    enum lm_status status = lm_changes_flush(store, err);
 
+    if (status == LM_OK) {
+        status = lm_db_commit(store->db, err);
+    } else {
+        lm_db_rollback(store->db);
+    }
     if (status == LM_OK) {
         store->committed = store->state;
         lm_catalogs_committed(store);
@@ -398,6 +407,7 @@ void lm_store_read_end(struct lm_store *store)
 {
     lm_read_leave(store, store->reading);
     store->reading = false;
+    lm_kept_figures_moved(store);
 }
 
 enum lm_status lm_read_enter(struct lm_store *store, bool *own_out, struct lm_error *err)

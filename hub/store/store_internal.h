@@ -78,6 +78,7 @@ enum lm_query {
     LM_Q_SIBLING_NEXT,
     LM_Q_DUPLICATE_PUT,
     LM_Q_DUPLICATE_CLOSE,
+    LM_Q_CHANGED,
     LM_Q_DUPLICATE_PERSON,
     LM_Q_DUPLICATE_DISMISS,
     LM_Q_DUPLICATE_LIST,
@@ -162,6 +163,18 @@ struct lm_touched {
 };
 #define LM_TOUCHED_MAX 256
 
+/* Tables that changed, with a number each (kept_figures.c). */
+#define LM_CHANGED_MAX 64
+struct lm_changed {
+    char table[48];
+    int64_t number;
+};
+struct lm_changed_list {
+    struct lm_changed items[LM_CHANGED_MAX];
+    size_t n;
+    bool more; /* there were others */
+};
+
 struct lm_store {
     struct lm_db *db;
     struct sqlite3 *sql; /* lm_db_handle(db) */
@@ -195,6 +208,8 @@ struct lm_store {
     bool reading;             /* inside lm_store_read_begin */
     struct lm_touched touched[LM_TOUCHED_MAX]; /* since lm_store_news_clear */
     size_t n_touched;                          /* beyond the maximum: every scope */
+    struct lm_changed_list changes;            /* of this transaction */
+    struct lm_kept_figures *kept;              /* NULL: none are kept */
     struct sqlite3_stmt *stmt[LM_Q_COUNT];
 };
 
@@ -440,6 +455,18 @@ struct lm_scopes {
     size_t n;
 };
 void lm_scopes_of(const struct lm_record *rec, struct lm_scopes *out); /* adds to out */
+/* ---- what changed (kept_figures.c) ---- */
+
+/* From now on the tables that this connection changes are noted. */
+void lm_changes_watch(struct lm_store *store);
+/* Notes a table that SQLite's hook is silent about; a name that lives as long as the program. */
+void lm_changes_note(struct lm_store *store, const char *table);
+/* Before a COMMIT: raises the numbers of what changed in this transaction. */
+enum lm_status lm_changes_flush(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
+void lm_kept_figures_free(struct lm_store *store);
+/* A read transaction ended: what the next one sees may be newer. */
+void lm_kept_figures_moved(struct lm_store *store);
+
 /* The scopes' sums follow a record that is stored (digests.c). before NULL: new. */
 enum lm_status lm_scope_sums_move(struct lm_store *store, const struct lm_record *before,
                                   const struct lm_record *after, struct lm_error *err) LM_MUST_USE;
