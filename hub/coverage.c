@@ -4,12 +4,17 @@
  * since. A station is as complete as its least complete replica. It is not complete, whatever its
  * time, while a change of it is held, or a replica's branch or lease is in doubt. Revoked replicas
  * no longer hold a station back; what they may have kept is a possible gap, shown until a person
- * closes it. */
+ * closes it.
+ *
+ * A village that was merged (撤并) is waited for through its last day only: once its PCs have
+ * handed in all that they named then, or are revoked without a gap, it is none of the villages
+ * counted. A period that ends before counts it like any other. */
 #include "hub/counts.h"
 #include "hub/store/counts_internal.h"
 
 #include "common/base/util.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define DAY_MS 86400000LL
@@ -54,6 +59,9 @@ struct coverage_run {
     enum lm_status status;
     int64_t now_ms, needed_ms, fresh_ms;
     json_t *held_stations, *stale, *never, *gaps, *by_clock, *villages;
+    const struct lm_merger *mergers;
+    size_t n_mergers;
+    bool of_period;                             /* asked for a day, not for now */
     int64_t n_villages, n_complete, through_ms; /* through_ms 0: nobody yet */
     bool town_complete;
     int64_t town_through_ms;
@@ -77,6 +85,26 @@ static void take_town(struct coverage_run *run, const struct station_state *s, b
     run->town_complete = !held && !s->in_doubt && run->town_through_ms >= run->needed_ms;
 }
 
+/* *needed_ms: through when a merged village's data have to be there. True: nothing of it is awaited
+ * any more. */
+static bool is_over(const struct coverage_run *run, const struct lm_station *station,
+                    const struct station_state *s, bool held, int64_t *needed_ms)
+{
+    const struct lm_merger *m = lm_merger_find(run->mergers, run->n_mergers, station->code);
+    int64_t day, end_ms;
+    bool in_use = s->complete_ms != INT64_MAX;
+
+    if (!m || !lm_date_parse(m->on, strlen(m->on), &day)) {
+        return false;
+    }
+    end_ms = (day + 1) * DAY_MS - 8 * 3600000LL;
+    if (end_ms >= (run->of_period ? run->needed_ms : run->now_ms)) {
+        return false; /* it was a village then */
+    }
+    *needed_ms = end_ms;
+    return !held && !s->in_doubt && !s->gap && (!in_use || s->complete_ms >= end_ms);
+}
+
 static bool take_station(void *arg, const struct lm_station *station)
 {
     struct coverage_run *run = arg;
@@ -92,6 +120,10 @@ static bool take_station(void *arg, const struct lm_station *station)
     }
     int64_t through = s.complete_ms == INT64_MAX ? s.revoked_ms_best : s.complete_ms;
     bool sound = through > 0 && !held && !s.in_doubt;
+    int64_t needed_ms = run->needed_ms;
+    if (is_over(run, station, &s, held, &needed_ms)) {
+        return true;
+    }
     run->n_villages++;
     if (s.by_clock) {
         json_array_append_new(run->by_clock, json_string(station->code));
@@ -108,7 +140,7 @@ static bool take_station(void *arg, const struct lm_station *station)
     if (through > 0 && (run->through_ms == 0 || through < run->through_ms)) {
         run->through_ms = through;
     }
-    if (sound && through >= run->needed_ms) {
+    if (sound && through >= needed_ms) {
         run->n_complete++;
     } else {
         json_array_append_new(run->stale, json_string(station->code));
@@ -141,15 +173,23 @@ enum lm_status lm_coverage_villages(struct lm_store *store, const char *to, int6
                                .town_complete = true,
                                .town_through_ms = now_ms};
     struct lm_store_totals totals;
+    struct lm_merger *mergers = calloc(LM_MERGERS_MAX, sizeof *mergers);
     int64_t day, days_ms = lm_count_setting(store, "complete_days", 7) * DAY_MS;
     memset(&totals, 0, sizeof totals);
     run.needed_ms = now_ms - days_ms;
     run.fresh_ms = now_ms - 7 * DAY_MS;
     if (to && lm_date_parse(to, strlen(to), &day)) {
+        run.of_period = true;
         run.needed_ms = (day + 1) * DAY_MS - 8 * 3600000LL; /* the end of that day in UTC+8 */
         run.fresh_ms = run.needed_ms < now_ms ? run.needed_ms - 7 * DAY_MS : run.fresh_ms;
     }
-    enum lm_status status = lm_store_held(store, take_held, run.held_stations, err);
+    run.mergers = mergers;
+    enum lm_status status =
+        mergers ? lm_store_mergers(store, mergers, LM_MERGERS_MAX, &run.n_mergers, err)
+                : LM_ERR_MEMORY;
+    if (status == LM_OK) {
+        status = lm_store_held(store, take_held, run.held_stations, err);
+    }
     if (status == LM_OK) {
         status = lm_store_stations(store, take_station, &run, err);
     }
@@ -171,6 +211,7 @@ enum lm_status lm_coverage_villages(struct lm_store *store, const char *to, int6
         *villages_out = json_incref(run.villages);
         status = *out ? LM_OK : LM_ERR_MEMORY;
     }
+    free(mergers);
     json_decref(run.held_stations);
     json_decref(run.stale);
     json_decref(run.never);

@@ -69,6 +69,7 @@ int lm_cmd_station_import(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_station_list(struct lm_hub *hub, struct lm_cli *cli);
 json_t *lm_alarm_json(const struct lm_alarm *alarm); /* for station list and status; or NULL */
 int lm_cmd_station_settle(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_station_merge(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_station_revoke(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_enrol(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_add(struct lm_hub *hub, struct lm_cli *cli);

@@ -161,6 +161,35 @@ enum lm_status lm_store_stations(struct lm_store *store,
                                  bool (*visit)(void *arg, const struct lm_station *station),
                                  void *arg, struct lm_error *err) LM_MUST_USE;
 
+/* Villages merged (撤并): see store/mergers.c. A town has at most 999 villages. */
+#define LM_MERGERS_MAX 1024
+struct lm_merger {
+    char code[16], into[16], on[16]; /* the village, what it was merged into, its last day */
+};
+/* All that are recorded and in force, in no order; at most max. */
+enum lm_status lm_store_mergers(struct lm_store *store, struct lm_merger *out, size_t max,
+                                size_t *n_out, struct lm_error *err) LM_MUST_USE;
+/* NULL: that village is not merged. */
+const struct lm_merger *lm_merger_find(const struct lm_merger *all, size_t n, const char *code);
+struct lm_merge_villages {
+    const char *user, *code, *into;
+    const char *on;     /* YYYY-MM-DD, the village's last day; not to come */
+    const char *reason; /* 1 … 200 characters; not for a preview */
+};
+/* What merging would do, in numbers: {"code","name","into","into_name","on","moves":[{"type","zh",
+ * "en","n"}],"posts","renumbered","left":[],"waits":{"pcs","pending","last_contact","held",
+ * "returned"},"stays"}. Writes nothing. */
+enum lm_status lm_store_merge_villages_preview(struct lm_store *store,
+                                               const struct lm_merge_villages *act, int64_t now_ms,
+                                               json_t **out, struct lm_error *err) LM_MUST_USE;
+/* Does it, inside the caller's transaction: the area's row, its station, its open posts, and all
+ * that lives on; who, why and when are in the journal. Undone by nothing but the caller's rollback:
+ * which numbers were whose is not known afterwards. LM_ERR_INVALID "not_moved": a row does not let
+ * itself be moved, and the caller rolls back. out as the preview's, without waits and stays. */
+enum lm_status lm_store_merge_villages(struct lm_store *store, const struct lm_merge_villages *act,
+                                       int64_t now_ms, json_t **out,
+                                       struct lm_error *err) LM_MUST_USE;
+
 struct lm_replica {
     uint64_t number;
     char station[16];

@@ -3,6 +3,7 @@
 #include "hub/summary.h"
 
 #include "common/base/util.h"
+#include "hub/store/counts_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -197,11 +198,13 @@ static bool has(const json_t *codes, const char *code)
 static bool add_village(void *arg, const struct lm_station *station)
 {
     struct villages *v = arg;
+    char name[256];
     json_t *values;
 
     if (strcmp(station->level, "village") != 0) {
         return true;
     }
+    lm_count_area_label(v->s->store, station->code, name, sizeof name);
     values = json_array();
     for (size_t c = 0; c < N_COLUMNS; c++) {
         const json_t *figure =
@@ -226,9 +229,9 @@ static bool add_village(void *arg, const struct lm_station *station)
     }
     return json_array_append_new(
                v->rows,
-               json_pack("{s:s,s:s,s:b,s:o}", "code", station->code, "name", station->name,
-                         "complete", !has(v->stale, station->code) && !has(v->never, station->code),
-                         "values", values)) == 0;
+               json_pack("{s:s,s:s,s:b,s:o}", "code", station->code, "name", name, "complete",
+                         !has(v->stale, station->code) && !has(v->never, station->code), "values",
+                         values)) == 0;
 }
 
 static enum lm_status add_villages(struct summary *s, const json_t *by_village, json_t *doc)

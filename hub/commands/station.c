@@ -468,3 +468,61 @@ int lm_cmd_station_settle(struct lm_hub *hub, struct lm_cli *cli)
     }
     return LM_EXIT_OK;
 }
+
+/* With --preview it writes nothing and says what would move. */
+int lm_cmd_station_merge(struct lm_hub *hub, struct lm_cli *cli)
+{
+    struct lm_merge_villages act = {.user = cli->user};
+    const char *positional[1];
+    bool preview = false;
+    const struct lm_cli_option options[] = {{.name = "--into", .value = &act.into},
+                                            {.name = "--on", .value = &act.on},
+                                            {.name = "--reason", .value = &act.reason},
+                                            {.name = "--preview", .flag = &preview}};
+    struct lm_error err = {0};
+    json_t *doc = NULL, *row;
+    size_t n = 0, i;
+    int64_t now_ms = lm_clock_wall_ms();
+    enum lm_status status = lm_hub_options(cli, options, 4, positional, 1, &n, &err);
+    if (status == LM_OK && (n != 1 || !act.into || !act.on)) {
+        status =
+            lm_fail(&err, LM_ERR_INVALID, "usage", "", "要写撤销的村、--into 并入的村和 --on 日期",
+                    "needs the village, --into the one it is merged into, and --on the day");
+    }
+    if (status == LM_OK) {
+        act.code = positional[0];
+        status = lm_store_begin(hub->store, &err);
+    }
+    if (status != LM_OK) {
+        return lm_hub_fail(cli, &err);
+    }
+    status = preview ? lm_store_merge_villages_preview(hub->store, &act, now_ms, &doc, &err)
+                     : lm_store_merge_villages(hub->store, &act, now_ms, &doc, &err);
+    if (status == LM_OK && !preview) {
+        status = lm_store_commit(hub->store, &err);
+    }
+    if (status != LM_OK || preview) {
+        lm_store_rollback(hub->store);
+    }
+    if (status != LM_OK) {
+        json_decref(doc);
+        return lm_hub_fail(cli, &err);
+    }
+    hub->registry_changed = hub->registry_changed || !preview;
+    if (cli->json) {
+        lm_json_print(cli->out, doc);
+    } else {
+        fprintf(cli->out, "%s → %s (%s)\n", json_string_value(json_object_get(doc, "name")),
+                json_string_value(json_object_get(doc, "into_name")), act.on);
+        json_array_foreach(json_object_get(doc, "moves"), i, row)
+        {
+            fprintf(cli->out, "  %s: %lld\n", json_string_value(json_object_get(row, "zh")),
+                    (long long)json_integer_value(json_object_get(row, "n")));
+        }
+        fprintf(cli->out, "%s\n",
+                preview ? "只是预览,没有写入 / a preview; nothing was written"
+                        : "已登记撤并 / the merger is recorded");
+    }
+    json_decref(doc);
+    return LM_EXIT_OK;
+}

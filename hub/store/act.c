@@ -398,6 +398,7 @@ static enum lm_status act_whole(struct lm_store *store, const struct lm_act *act
         return lm_query_do(store, LM_Q_RELEASE_ACT, err);
     }
     store->state = state;
+    store->mergers_known = false;
     if (lm_query_do(store, LM_Q_BACK_ACT, NULL) != LM_OK ||
         lm_query_do(store, LM_Q_RELEASE_ACT, NULL) != LM_OK) {
         return lm_is_fatal(status) ? status : LM_ERR_IO;

@@ -325,9 +325,13 @@ static void one_text(struct lm_store *store, const char *sql, const char *a, con
 void lm_count_area_label(struct lm_store *store, const char *code, char *out, size_t n)
 {
     snprintf(out, n, "%s", code);
+    /* What a merged village has from before stays its own, and is shown as such. */
     one_text(store,
-             "SELECT name FROM r_area_unit WHERE code=?1 AND deleted_at IS NULL ORDER BY "
-             "valid_from DESC LIMIT 1",
+             "SELECT CASE WHEN a.end_kind='merged' AND a.successor_code IS NOT NULL THEN "
+             "substr(a.name,1,25)||'（已并入'||substr(coalesce((SELECT b.name FROM r_area_unit b "
+             "WHERE b.code=a.successor_code AND b.deleted_at IS NULL ORDER BY b.valid_from DESC "
+             "LIMIT 1),a.successor_code),1,25)||'）' ELSE a.name END FROM r_area_unit a WHERE "
+             "a.code=?1 AND a.deleted_at IS NULL ORDER BY a.valid_from DESC LIMIT 1",
              code, NULL, out, n);
 }
 

@@ -302,6 +302,9 @@ static enum lm_status finish(struct lm_store *store, struct lm_jentry *e, uint64
     if (status == LM_OK && merge->record) {
         status = lm_scope_sums_move(store, s->current, merge->record, err);
     }
+    if (status == LM_OK && merge->record) {
+        status = lm_mergers_note(store, merge->record, e->received_ms, err);
+    }
     if (status == LM_OK) {
         effect.target = target ? target : e->pos;
         status = lm_effect_apply(store, &effect, err);

@@ -337,6 +337,7 @@ enum lm_status lm_own_change(struct lm_store *store, const struct lm_own *own,
     }
     store->state = state;
     store->n_redrive = 0;
+    store->mergers_known = false;
     if (lm_query_do(store, LM_Q_BACK_PUSH, NULL) != LM_OK ||
         lm_query_do(store, LM_Q_RELEASE_PUSH, NULL) != LM_OK) {
         return lm_is_fatal(status) ? status : LM_ERR_IO;

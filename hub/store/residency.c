@@ -94,9 +94,10 @@ static enum lm_status children_of(struct follow *f, const char *type_name, struc
 }
 
 /* What goes with the file. Visits, receptions and the like stay where they happened. */
-static const char *const file_types[] = {"person_identity", "service_history", "family_member",
-                                         "contact_plan",    "benefit",         "pref_card",
-                                         "annual_confirm"};
+const char *const lm_file_types[] = {"person_identity", "service_history", "family_member",
+                                     "contact_plan",    "benefit",         "pref_card",
+                                     "annual_confirm"};
+const size_t lm_n_file_types = sizeof lm_file_types / sizeof lm_file_types[0];
 
 static bool aid_is_over(const char *state)
 {
@@ -128,8 +129,8 @@ static enum lm_status move_file(struct follow *f)
 {
     enum lm_status status = LM_OK;
 
-    for (size_t i = 0; status == LM_OK && i < sizeof file_types / sizeof file_types[0]; i++) {
-        status = move_rows(f, file_types[i]);
+    for (size_t i = 0; status == LM_OK && i < lm_n_file_types; i++) {
+        status = move_rows(f, lm_file_types[i]);
     }
     return status == LM_OK ? move_rows(f, "aid_case") : status;
 }
@@ -226,7 +227,14 @@ static enum lm_status transfer(struct follow *f)
                       "The person has left or died: enter a restoration first");
     }
     if (strcmp(village, f->to) != 0) {
-        if (strcmp(village, lm_text_of(f->event, "from_village")) != 0) {
+        /* The village that the event names may have been merged since it was entered. */
+        char from[16];
+
+        status = lm_merger_now(f->store, lm_text_of(f->event, "from_village"), from, f->err);
+        if (status != LM_OK) {
+            return status;
+        }
+        if (strcmp(village, from) != 0) {
             return refuse(f, "other_village", "from_village", "转出村不是该对象现在所属的村",
                           "The village left is not the person's present one");
         }
@@ -308,19 +316,22 @@ enum lm_status lm_residency_follow(struct lm_store *store, const char *user, con
             lm_tables_get(store->tables, &arena, persons, lm_text_of(event, "person_id"), &person);
     }
     if (status == LM_OK) {
+        char to[16] = "";
         struct follow f = {.store = store,
                            .user = user,
                            .event = event,
                            .person = person,
                            .kind = lm_text_of(event, "kind"),
                            .on = lm_text_of(event, "event_on"),
-                           .to = lm_text_of(event, "to_village"),
+                           .to = to,
                            .now_ms = now_ms,
                            .arena = &arena,
                            .out = out,
                            .err = err};
 
-        status = lm_record_deleted(person)
+        status = lm_merger_now(store, lm_text_of(event, "to_village"), to, err);
+        status = status != LM_OK ? status
+                 : lm_record_deleted(person)
                      ? refuse(&f, "deleted", "person_id", "该对象的档案已删除",
                               "The person's file is deleted")
                      : follow(&f);

@@ -255,7 +255,7 @@ enum lm_status lm_store_station_add(struct lm_store *store, const char *user,
                                     struct lm_error *err)
 {
     struct work w = {.store = store, .user = user ? user : "", .now_ms = now_ms, .err = err};
-    struct lm_station old, s = *station;
+    struct lm_station old = {.name = ""}, s = *station;
     enum lm_status status = check(store, &s, err);
 
     if (status != LM_OK) {
@@ -267,6 +267,16 @@ enum lm_status lm_store_station_add(struct lm_store *store, const char *user,
         return LM_OK;
     }
     if (status != LM_OK && status != LM_ERR_NOT_FOUND) {
+        return status;
+    }
+    char now[16];
+
+    status = lm_merger_now(store, s.code, now, err);
+    if (status == LM_OK && strcmp(now, s.code) != 0) {
+        status = lm_fail(err, LM_ERR_DENIED, "merged", "code", "%s已撤并，不能再登记或改名",
+                         "%s was merged: it can't be added or renamed", old.name);
+    }
+    if (status != LM_OK) {
         return status;
     }
     lm_arena_init(&w.arena, ROW_ARENA_MAX);

@@ -357,8 +357,11 @@ enum lm_status lm_store_begin(struct lm_store *store, struct lm_error *err)
 
 enum lm_status lm_store_commit(struct lm_store *store, struct lm_error *err)
 {
-    enum lm_status status = lm_changes_flush(store, err);
+    enum lm_status status = lm_mergers_settle(store, err);
 
+    if (status == LM_OK) {
+        status = lm_changes_flush(store, err);
+    }
     if (status == LM_OK) {
         status = lm_db_commit(store->db, err);
     } else {
@@ -383,6 +386,7 @@ void lm_store_rollback(struct lm_store *store)
 {
     lm_db_rollback(store->db);
     lm_catalogs_rolled_back(store);
+    lm_mergers_forget(store);
     store->state = store->committed;
     store->n_redrive = 0;
 }

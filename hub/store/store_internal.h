@@ -210,6 +210,13 @@ struct lm_store {
     size_t n_touched;                          /* beyond the maximum: every scope */
     struct lm_changed_list changes;            /* of this transaction */
     struct lm_kept_figures *kept;              /* NULL: none are kept */
+    struct lm_merger mergers[LM_MERGERS_MAX];  /* the writer's; as of the open transaction */
+    size_t n_mergers;
+    bool mergers_known;
+    char strays[LM_MERGERS_MAX]
+               [16]; /* merged villages for which something was stored since BEGIN */
+    size_t n_strays;
+    int64_t stray_ms; /* receipt of the newest */
     struct sqlite3_stmt *stmt[LM_Q_COUNT];
 };
 
@@ -321,6 +328,7 @@ enum lm_later {
     LM_LATER_DIFFERENT = 10,  /* a pair of possible doubles is none: user, a, b */
     LM_LATER_LOOKED = 9,      /* a person looked into a station's alarms: user, station, why */
     LM_LATER_READMIT = 13,    /* position: the replica; a: its station */
+    LM_LATER_MERGED = 14,     /* villages merged: user, a = "from into day", b = why */
     LM_LATER_INCARNATION = 12 /* position: the counter that begins, or the rival seen; a: why */
 };
 
@@ -550,6 +558,26 @@ enum lm_status lm_recovered_file(struct lm_store *store, const char *id, uint64_
 enum lm_status lm_residency_follow(struct lm_store *store, const char *user, const char *id,
                                    int64_t now_ms, struct lm_act_result *out,
                                    struct lm_error *err) LM_MUST_USE;
+
+/* What goes with a person's file, whoever moves it; visits and the like stay where they happened.
+ */
+extern const char *const lm_file_types[];
+extern const size_t lm_n_file_types;
+
+/* ---- villages merged (mergers.c) ---- */
+
+/* The village that code is today, having been merged or not; code itself when it is none. */
+enum lm_status lm_merger_now(struct lm_store *store, const char *code, char out[16],
+                             struct lm_error *err) LM_MUST_USE;
+/* After a record was stored: whether it says that villages merged, or is a merged village's and has
+ * to move. */
+enum lm_status lm_mergers_note(struct lm_store *store, const struct lm_record *rec, int64_t now_ms,
+                               struct lm_error *err) LM_MUST_USE;
+/* Before COMMIT: moves what was stored for merged villages. What a rule keeps there stays until
+ * something of that village is stored again; only what ends a commit fails. */
+enum lm_status lm_mergers_settle(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
+/* After something was rolled back. */
+void lm_mergers_forget(struct lm_store *store);
 
 /* ---- the hub's own changes (own.c) ---- */
 

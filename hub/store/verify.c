@@ -281,6 +281,7 @@ static enum lm_status replay_later(struct verify *v, const struct lm_jentry *old
     case LM_LATER_LOOKED:
     case LM_LATER_INCARNATION:
     case LM_LATER_READMIT:
+    case LM_LATER_MERGED:
         return lm_journal_append(v->replay, &copy, v->err);
     case LM_LATER_CATALOG:
         status = lm_catalogs_replay(v->replay, v->store, pos, a, old->pos, v->err);
