@@ -121,6 +121,8 @@ enum lm_status lm_town_stations(struct lm_api_call *call);
 enum lm_status lm_town_station_add(struct lm_api_call *call);
 enum lm_status lm_town_station_kit(struct lm_api_call *call);
 enum lm_status lm_town_station_revoke(struct lm_api_call *call);
+enum lm_status lm_town_merger(struct lm_api_call *call);
+enum lm_status lm_town_merger_make(struct lm_api_call *call);
 enum lm_status lm_town_catalog(struct lm_api_call *call);
 enum lm_status lm_town_openapi(struct lm_api_call *call);
 

@@ -4,6 +4,7 @@
 #include "hub/counts.h"
 #include "hub/summary.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define INDICATORS_MAX 64
@@ -217,6 +218,8 @@ enum lm_status lm_town_status(struct lm_api_call *call)
 
 struct board {
     struct lm_store *store;
+    struct lm_merger *mergers;
+    size_t n_mergers;
     json_t *stations, *by_code;
     bool failed;
 };
@@ -224,9 +227,11 @@ struct board {
 static bool add_station(void *arg, const struct lm_station *s)
 {
     struct board *board = arg;
-    json_t *row = json_pack("{s:s,s:s,s:s,s:s,s:s,s:[],s:[]}", "code", s->code, "name", s->name,
+    const struct lm_merger *m = lm_merger_find(board->mergers, board->n_mergers, s->code);
+    json_t *merged = m ? json_pack("{s:s,s:s}", "into", m->into, "on", m->on) : json_null();
+    json_t *row = json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:[],s:[]}", "code", s->code, "name", s->name,
                             "level", s->level, "office", s->office_code, "office_name",
-                            s->office_name, "replicas", "alarms");
+                            s->office_name, "merged", merged, "replicas", "alarms");
 
     board->failed = board->failed || !row || json_object_set(board->by_code, s->code, row) != 0 ||
                     json_array_append_new(board->stations, row) != 0;
@@ -273,8 +278,16 @@ enum lm_status lm_town_stations(struct lm_api_call *call)
     struct lm_store *store = call->api->store;
     struct board board = {.store = store, .stations = json_array(), .by_code = json_object()};
     json_t *coverage = NULL;
-    enum lm_status st = lm_store_stations(store, add_station, &board, &call->err);
+    enum lm_status st;
 
+    board.mergers = calloc(LM_MERGERS_MAX, sizeof *board.mergers);
+    st = board.mergers
+             ? lm_store_mergers(store, board.mergers, LM_MERGERS_MAX, &board.n_mergers, &call->err)
+             : lm_api_no_memory(call);
+    if (st == LM_OK) {
+        st = lm_store_stations(store, add_station, &board, &call->err);
+    }
+    free(board.mergers);
     if (st == LM_OK) {
         st = lm_store_replicas(store, NULL, add_replica, &board, &call->err);
     }

@@ -46,6 +46,8 @@ const struct lm_api_route lm_town_routes[] = {
     {"POST", V "stations", LM_API_ADMIN, lm_town_station_add},
     {"POST", V "stations/{code}/kit", LM_API_ADMIN, lm_town_station_kit},
     {"POST", V "stations/{code}/revoke", LM_API_ADMIN, lm_town_station_revoke},
+    {"GET", V "stations/{code}/merger", LM_API_ADMIN, lm_town_merger},
+    {"POST", V "stations/{code}/merger", LM_API_ADMIN, lm_town_merger_make},
     {"POST", V "bundles/parts", LM_API_STAFF, lm_town_bundle_part},
     {"POST", V "bundles", LM_API_STAFF, lm_town_bundle_take},
     {"GET", V "bundles/{upload}/reply", LM_API_STAFF, lm_town_bundle_reply},

@@ -141,3 +141,51 @@ enum lm_status lm_town_station_revoke(struct lm_api_call *call)
     }
     return st == LM_OK ? lm_town_log(call, "revoke", code, "", replica) : st;
 }
+
+/* GET stations/{code}/merger?into=…&on=…: what merging would do, in numbers; nothing is written. */
+enum lm_status lm_town_merger(struct lm_api_call *call)
+{
+    const struct lm_merge_villages act = {.code = call->request->params[0],
+                                          .into = call->request->query(call->request, "into"),
+                                          .on = call->request->query(call->request, "on")};
+
+    if (!act.into || !act.on) {
+        return lm_fail(&call->err, LM_ERR_INVALID, "required", act.into ? "on" : "into",
+                       "请选并入哪个村和撤并日期。",
+                       "Name the village that it is merged into, and the day.");
+    }
+    return lm_store_merge_villages_preview(call->api->store, &act, lm_clock_wall_ms(),
+                                           &call->answer, &call->err);
+}
+
+/* POST stations/{code}/merger {"into","on","reason"} */
+enum lm_status lm_town_merger_make(struct lm_api_call *call)
+{
+    static char station[] = "station", merge[] = "merge";
+    char code[ARGUMENT_BYTES], into[ARGUMENT_BYTES], on[ARGUMENT_BYTES], reason[ARGUMENT_BYTES];
+    char option[3][ARGUMENT_BYTES + 16], detail[2 * ARGUMENT_BYTES + 16];
+    char *argv[16] = {station, merge, code, option[0], option[1], option[2]};
+    enum lm_status st = take_code(call, call->request->params[0], code);
+
+    if (st == LM_OK) {
+        st = take(call, "into", true, into);
+    }
+    if (st == LM_OK) {
+        st = take_code(call, json_string_value(json_object_get(call->body, "into")), into);
+    }
+    if (st == LM_OK) {
+        st = take(call, "on", true, on);
+    }
+    if (st == LM_OK) {
+        st = take(call, "reason", true, reason);
+    }
+    if (st != LM_OK) {
+        return st;
+    }
+    (void)snprintf(option[0], sizeof option[0], "--into=%s", into);
+    (void)snprintf(option[1], sizeof option[1], "--on=%s", on);
+    (void)snprintf(option[2], sizeof option[2], "--reason=%s", reason);
+    (void)snprintf(detail, sizeof detail, "%s %s", into, on);
+    st = answer(call, 6, argv);
+    return st == LM_OK ? lm_town_log(call, "station_merge", code, reason, detail) : st;
+}

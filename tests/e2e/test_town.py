@@ -100,6 +100,7 @@ class Page(WithTown):
                 allowed = may.get(f"{method} {first}", may.get(name, may.get(first, set(ROLES))))
                 allowed = figures if (method, path) == ("get", "/api/v1/records/{id}") else allowed
                 allowed = {"leader", "admin"} if path.endswith("/sign") else allowed
+                allowed = {"admin"} if path.endswith("/merger") else allowed
                 for role in ROLES:
                     answer = self.role(role)(method.upper(), name, body)
                     if role in allowed:

@@ -141,7 +141,7 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
   if (!catalog) return <Waiting error={error} reload={() => again((n) => n + 1)} />;
   const waits = status ? status.conflicts + status.duplicates + status.held + status.salvaged + status.recovered : 0;
   return (
-    <ModelContext.Provider value={{ session: props.session, catalog, stations, status, refresh }}>
+    <ModelContext.Provider value={{ session: props.session, catalog, stations, status, refresh, reload: () => again((n) => n + 1) }}>
       <a class="skip" href="#content" onClick={(e) => (e.preventDefault(), document.getElementById('content')?.focus())}>
         ↓
       </a>

@@ -6,7 +6,7 @@ import { fieldLabel, fieldOf, typeOf } from '@common/catalog';
 import { hashQuery } from '@common/route';
 import { Button, Note, toast, useData, Waiting } from '@common/ui';
 import { note } from './export';
-import { go, query, type Rows, today, useModel } from './model';
+import { go, isVillage, query, type Rows, today, useModel } from './model';
 import { w } from './messages';
 import { Choice } from './overview';
 
@@ -38,7 +38,7 @@ export function AssessmentsPage() {
   if (!found.data || !type) return <Waiting error={found.error} reload={found.reload} />;
   const records = found.data.records.filter((r) => !r.deleted && r.state !== 'returned');
   const recordOf = (code: string): RecordRow | undefined => records.find((r) => r.village_code === code);
-  const villages = stations.filter((s) => s.level === 'village');
+  const villages = stations.filter((s) => isVillage(s, `${year}-01-01`));
   const standing = (code: string): Results => ({ ...resultsOf(recordOf(code)), ...changed[code] });
   const locked = (code: string): boolean => recordOf(code)?.state === 'locked';
   const shown = villages.filter((v) => (only === 'open' ? !whole(standing(v.code)) : only === 'lacks' ? ITEMS.some((i) => standing(v.code)[i] === false) : true));

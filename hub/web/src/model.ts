@@ -79,6 +79,8 @@ export interface Station {
   level: string;
   office: string;
   office_name: string;
+  /** Villages merged (撤并): what it is part of now, and its last day. */
+  merged: { into: string; on: string } | null;
   replicas: Replica[];
   alarms: { kind: string; at: string }[];
 }
@@ -95,6 +97,8 @@ export interface Model {
   stations: Station[];
   status: TownStatus | null;
   refresh: () => void;
+  /** The stations anew, after one was added or merged. */
+  reload: () => void;
 }
 export const ModelContext = createContext<Model | null>(null);
 export function useModel(): Model {
@@ -102,6 +106,9 @@ export function useModel(): Model {
   if (!model) throw new Error('no model');
   return model;
 }
+
+/** A village on that day (today unless said otherwise). */
+export const isVillage = (s: Station, on?: string): boolean => s.level === 'village' && !(s.merged && s.merged.on < (on ?? today()));
 
 export const isStaff = (s: Session): boolean => s.role === 'clerk' || s.role === 'admin';
 export const seesFigures = (s: Session): boolean => isStaff(s) || s.role === 'leader';

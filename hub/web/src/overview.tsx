@@ -92,7 +92,11 @@ function Large(props: { indicator: Indicator; figure: Figure; then?: Figure; com
   );
 }
 
-export function tileOf(station: Station, c: Coverage): ['good' | 'wait' | 'bad', string, string] {
+export function tileOf(station: Station, c: Coverage): ['good' | 'wait' | 'bad' | 'past', string, string] {
+  if (station.merged && !c.possible_gap.includes(station.code)) {
+    const waits = c.never.includes(station.code) || c.stale.includes(station.code);
+    return waits ? ['wait', '○', w('tMergedWaits')] : ['past', '⊘', w('tMerged')];
+  }
   if (c.never.includes(station.code)) return ['bad', '✕', w('tNever')];
   if (c.possible_gap.includes(station.code)) return ['bad', '!', w('tGap')];
   if (c.stale.includes(station.code)) return ['wait', '○', w('tStale')];
@@ -109,7 +113,7 @@ function Tiles(props: { coverage: Coverage }) {
           .filter((s) => s.level === 'village')
           .map((s) => {
             const [kind, mark, text] = tileOf(s, props.coverage);
-            const newest = s.replicas.reduce<string>((at, r) => (r.complete_through && r.complete_through > at ? r.complete_through : at), '');
+            const newest = kind === 'past' ? s.merged!.on : s.replicas.reduce<string>((at, r) => (r.complete_through && r.complete_through > at ? r.complete_through : at), '');
             return (
               <li key={s.code}>
                 <a class={`tile ${kind}`} href={`#/station/${s.code}`}>

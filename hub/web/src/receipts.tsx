@@ -5,7 +5,7 @@ import { typeOf } from '@common/catalog';
 import { t } from '@common/i18n';
 import { Button, Dialog, Note, toast, useData, Waiting } from '@common/ui';
 import { note } from './export';
-import { query, type Rows, type Station, today, useModel } from './model';
+import { isVillage, query, type Rows, type Station, today, useModel } from './model';
 import { w } from './messages';
 
 const MOST = 500; // receipts of one notice, and notices in force: a town has some hundred villages
@@ -24,7 +24,7 @@ async function receiptsOf(id: string): Promise<Record<string, RecordRow>> {
   return out;
 }
 
-const villagesOf = (stations: Station[]): Station[] => stations.filter((s) => s.level === 'village');
+const villagesOf = (stations: Station[]): Station[] => stations.filter((s) => isVillage(s));
 
 /** Notices that want a receipt and are in force, with how many villages have confirmed. */
 export function OpenNotices() {

@@ -4,7 +4,8 @@ import { api, get } from '@common/api';
 import { timeText } from '@common/i18n';
 import { Button, Dialog, Note, toast, useData, Waiting } from '@common/ui';
 import { Bundles } from './bundles';
-import { type Coverage, isStaff, type Station, useModel } from './model';
+import { type Coverage, isStaff, isVillage, type Station, useModel } from './model';
+import { MergerForm } from './merger';
 import { w, type Word } from './messages';
 import { CoverageLine, tileOf } from './overview';
 
@@ -18,9 +19,9 @@ async function kit(code: string, endpoint: string): Promise<void> {
   save(await reply.blob(), `${code}.kit`);
 }
 
-function Act(props: { station: Station; done: () => void }) {
+function Act(props: { station: Station; all: Station[]; done: () => void }) {
   const [endpoint, setEndpoint] = useState(`tcp://${location.hostname}:5800`);
-  const [open, setOpen] = useState<'' | 'kit' | 'revoke'>('');
+  const [open, setOpen] = useState<'' | 'kit' | 'revoke' | 'merge'>('');
   const [error, setError] = useState('');
   const pcs = props.station.replicas.filter((r) => !r.revoked);
   const run = (work: () => Promise<unknown>, said: Word) =>
@@ -40,6 +41,12 @@ function Act(props: { station: Station; done: () => void }) {
           {w('revoke')}
         </Button>
       )}
+      {isVillage(props.station) && !props.station.merged && (
+        <Button kind="danger" onClick={() => setOpen('merge')}>
+          {w('mergeVillage')}
+        </Button>
+      )}
+      {open === 'merge' && <MergerForm station={props.station} all={props.all} onClose={() => setOpen('')} done={props.done} />}
       {open === 'kit' && (
         <Dialog title={`${w('kit')}：${props.station.name}`} onClose={() => setOpen('')}>
           <p>{w('kitText')}</p>
@@ -127,7 +134,7 @@ function clockText(ms: number | null): string {
 }
 
 export function StationsPage(props: { only?: string }) {
-  const { stations: known, session } = useModel();
+  const { stations: known, session, refresh, reload } = useModel();
   const board = useData(() => get<{ stations: Station[]; coverage: Coverage }>('stations'), []);
   if (!board.data) return <Waiting error={board.error} reload={board.reload} />;
   const { coverage } = board.data;
@@ -159,6 +166,12 @@ export function StationsPage(props: { only?: string }) {
                       <br />
                       <small class="quiet">
                         {s.code} {s.office_name}
+                        {s.merged && (
+                          <>
+                            <br />
+                            {w('mergedInto', board.data!.stations.find((other) => other.code === s.merged!.into)?.name ?? s.merged.into, s.merged.on)}
+                          </>
+                        )}
                       </small>
                     </th>
                   )}
@@ -181,7 +194,7 @@ export function StationsPage(props: { only?: string }) {
                   )}
                   {i === 0 && (
                     <td rowSpan={pcs.length}>
-                      {session.role === 'admin' && <Act station={s} done={board.reload} />}
+                      {session.role === 'admin' && <Act station={s} all={board.data!.stations} done={() => (board.reload(), reload(), refresh())} />}
                       {s.alarms.map((a) => (
                         <div key={a.at}>
                           <span class="tag bad">! {w(ALARMS[a.kind] ?? 'tGap')}</span> {timeText(a.at)}
