@@ -90,6 +90,8 @@ int lm_cmd_catalog_list(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_catalog_check(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_catalog_import(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_catalog_export(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_transfers(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_transfers_confirm(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_duplicates(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_duplicates_merge(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_duplicates_unmerge(struct lm_hub *hub, struct lm_cli *cli);

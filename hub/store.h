@@ -555,6 +555,11 @@ enum lm_status lm_store_salvaged(struct lm_store *store, lm_row_visit visit, voi
 enum lm_status lm_store_resolve(struct lm_store *store, const char *user, const char *id, int keep,
                                 int64_t now_ms, struct lm_act_result *out,
                                 struct lm_error *err) LM_MUST_USE;
+/* Moves between villages that wait for the town, releases and claims: {"id","type","fields",…,
+ * "claim": bool, "records": [the files that are or may be meant: {"id","name","village_code",
+ * "state","same_number","same_name"}]}. */
+enum lm_status lm_store_transfers(struct lm_store *store, lm_row_visit visit, void *arg,
+                                  struct lm_error *err) LM_MUST_USE;
 /* Open pairs of possible doubles:
  * {"type","position","records":[{"id","village_code","state","name"}]}.
  */

@@ -65,7 +65,8 @@ static bool add_row(void *arg, const json_t *row)
     return !r->failed && json_array_size(r->rows) < LM_TOWN_ROWS_MAX;
 }
 
-/* GET review/returned|held|conflicts|duplicates|salvaged|recovered, at most LM_TOWN_ROWS_MAX rows.
+/* GET review/returned|held|conflicts|duplicates|transfers|salvaged|recovered, at most
+ * LM_TOWN_ROWS_MAX rows.
  */
 enum lm_status lm_town_review(struct lm_api_call *call)
 {
@@ -83,6 +84,8 @@ enum lm_status lm_town_review(struct lm_api_call *call)
         st = lm_store_held(store, add_row, &r, err);
     } else if (strcmp(kind, "conflicts") == 0) {
         st = lm_store_conflicts(store, add_row, &r, err);
+    } else if (strcmp(kind, "transfers") == 0) {
+        st = lm_store_transfers(store, add_row, &r, err);
     } else if (strcmp(kind, "duplicates") == 0) {
         st = lm_store_duplicates(store, add_row, &r, err);
     } else if (strcmp(kind, "salvaged") == 0) {

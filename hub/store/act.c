@@ -105,29 +105,6 @@ static enum lm_status fill_visit(struct lm_store *store, const struct lm_type *t
     return status;
 }
 
-/* Who verifies a change of residence is who confirms it. */
-static enum lm_status fill_confirmed(struct lm_store *store, const struct lm_act *act,
-                                     const struct lm_type *type, const struct lm_record *before,
-                                     struct lm_fieldset *set, struct lm_arena *arena)
-{
-    const struct lm_field *field = lm_type_field(type, "confirmed_by");
-    const struct lm_value *state = lm_fieldset_get(set, LM_C_STATE);
-    char *id;
-
-    if (strcmp(type->name, "residency_event") != 0 || !field || !state || state->kind != LM_TEXT ||
-        strcmp(state->text, "verified") != 0 || lm_fieldset_get(set, field->index) ||
-        (before && !lm_value_is_null(&before->fields[field->index]))) {
-        return LM_OK;
-    }
-    id = lm_arena_alloc(arena, LM_UUID_TEXT + 1);
-    if (!id) {
-        return LM_ERR_MEMORY;
-    }
-    lm_user_id(store->town.code, act->user ? act->user : "", id);
-    lm_fieldset_put(set, field->index, lm_value_text(id));
-    return LM_OK;
-}
-
 static enum lm_status first_refusal(const struct lm_act_result *out, struct lm_error *err)
 {
     const struct lm_error *why = lm_issues_first_refusal(&out->issues);
@@ -238,7 +215,7 @@ static enum lm_status create(struct lm_store *store, const struct lm_act *act, i
         status = fill_visit(store, type, &set, arena);
     }
     if (status == LM_OK) {
-        status = fill_confirmed(store, act, type, NULL, &set, arena);
+        status = lm_residency_fill(store, act, type, NULL, &set, arena, out, err);
     }
     if (status == LM_OK && !lm_fieldset_get(&set, LM_C_STATE) && type->default_state) {
         lm_fieldset_put(&set, LM_C_STATE, lm_value_text(type->default_state));
@@ -300,7 +277,7 @@ static enum lm_status change_record(struct lm_store *store, const struct lm_act 
     if (status == LM_OK && act->op == LM_OP_EDIT) {
         status = fill_visit(store, type, &set, arena);
         if (status == LM_OK) {
-            status = fill_confirmed(store, act, type, before, &set, arena);
+            status = lm_residency_fill(store, act, type, before, &set, arena, out, err);
         }
         drop_unchanged(before, &set);
     }
@@ -340,36 +317,18 @@ static bool is_event(struct lm_store *store, const struct lm_act *act)
     return type && strcmp(type, "residency_event") == 0;
 }
 
-static enum lm_status in_force(struct lm_store *store, const char *id, bool *out)
-{
-    const struct lm_type *type = lm_catalog_type(store->catalog, "residency_event");
-    struct lm_record *rec = NULL;
-    struct lm_arena arena;
-    enum lm_status status;
-
-    *out = false;
-    lm_arena_init(&arena, ACT_ARENA_MAX);
-    status = lm_tables_get(store->tables, &arena, type, id, &rec);
-    if (status == LM_OK) {
-        const char *state = lm_record_text(rec, LM_C_STATE);
-
-        *out = strcmp(state, "verified") == 0 || strcmp(state, "locked") == 0;
-    }
-    lm_arena_free(&arena);
-    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
-}
-
 static enum lm_status act_on_event(struct lm_store *store, const struct lm_act *act, int64_t now_ms,
                                    struct lm_act_result *out, struct lm_error *err)
 {
     bool before = false, after = false;
-    enum lm_status status = act->op == LM_OP_EDIT ? in_force(store, act->id, &before) : LM_OK;
+    enum lm_status status =
+        act->op == LM_OP_EDIT ? lm_residency_in_force(store, act->id, &before) : LM_OK;
 
     if (status == LM_OK) {
         status = do_act(store, act, now_ms, out, err);
     }
     if (status == LM_OK && !out->repeated) {
-        status = in_force(store, out->id, &after);
+        status = lm_residency_in_force(store, out->id, &after);
     }
     if (status == LM_OK && !before && after) {
         status = lm_residency_follow(store, act->user ? act->user : "", out->id, now_ms, out, err);

@@ -39,11 +39,6 @@ static void add_scope(struct lm_scopes *scopes, const char *code)
     }
 }
 
-static bool is_residency(const struct lm_record *rec)
-{
-    return strcmp(rec->type->name, "residency_event") == 0;
-}
-
 void lm_scopes_of(const struct lm_record *rec, struct lm_scopes *out)
 {
     switch (rec->type->feed) {
@@ -54,10 +49,12 @@ void lm_scopes_of(const struct lm_record *rec, struct lm_scopes *out)
         break;
     case LM_FEED_OWN:
         add_scope(out, lm_record_text(rec, LM_C_VILLAGE_CODE));
-        if (is_residency(rec)) {
+        if (lm_is_residency(rec)) {
             add_scope(out, lm_record_text(rec, LM_C_STATION));
-            add_scope(out, lm_text_of(rec, "from_village"));
-            add_scope(out, lm_text_of(rec, "to_village"));
+            if (!lm_residency_is_open_claim(rec)) { /* what a village guesses is not told around */
+                add_scope(out, lm_text_of(rec, "from_village"));
+                add_scope(out, lm_text_of(rec, "to_village"));
+            }
         }
         break;
     case LM_FEED_HUB:
@@ -76,9 +73,10 @@ bool lm_in_scope(const struct lm_record *rec, const char *station)
         break;
     }
     return strcmp(lm_record_text(rec, LM_C_VILLAGE_CODE), station) == 0 ||
-           (is_residency(rec) && (strcmp(lm_record_text(rec, LM_C_STATION), station) == 0 ||
-                                  strcmp(lm_text_of(rec, "from_village"), station) == 0 ||
-                                  strcmp(lm_text_of(rec, "to_village"), station) == 0));
+           (lm_is_residency(rec) && (strcmp(lm_record_text(rec, LM_C_STATION), station) == 0 ||
+                                     (!lm_residency_is_open_claim(rec) &&
+                                      (strcmp(lm_text_of(rec, "from_village"), station) == 0 ||
+                                       strcmp(lm_text_of(rec, "to_village"), station) == 0))));
 }
 
 static void note_touched(struct lm_store *store, int64_t scope, uint64_t replica)
@@ -372,6 +370,9 @@ enum lm_status lm_effect_apply(struct lm_store *store, const struct lm_effect *f
     }
     if (status == LM_OK) {
         status = lm_effect_duplicates(store, f, err);
+    }
+    if (status == LM_OK) {
+        status = lm_moves_note(store, f);
     }
     return status == LM_OK && verdict != LM_V_HELD && !LM_BREAK(NO_REDRIVE)
                ? note_available(store, e)

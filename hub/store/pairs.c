@@ -31,8 +31,7 @@ enum lm_status lm_store_duplicates(struct lm_store *store, lm_row_visit visit, v
     struct sqlite3_stmt *stmt = NULL;
     struct lm_arena arena;
     bool more = true;
-    enum lm_status status =
-        lm_db_prepare(store->db, lm_query_sql[LM_Q_DUPLICATE_LIST], &stmt, err);
+    enum lm_status status = lm_db_prepare(store->db, lm_query_sql[LM_Q_DUPLICATE_LIST], &stmt, err);
 
     if (status != LM_OK) {
         return status;
@@ -69,10 +68,10 @@ static enum lm_status person(struct lm_store *store, struct lm_arena *arena, con
                                 ? lm_store_get(store, arena, "person", id, out)
                                 : LM_ERR_NOT_FOUND;
 
-    return status == LM_ERR_NOT_FOUND ? lm_fail(err, status, "no_such_record", "id",
-                                                "没有这份服务对象档案:%.40s",
-                                                "There is no such person: %.40s", id)
-                                      : status;
+    return status == LM_ERR_NOT_FOUND
+               ? lm_fail(err, status, "no_such_record", "id", "没有这份服务对象档案:%.40s",
+                         "There is no such person: %.40s", id)
+               : status;
 }
 
 static enum lm_status system_edit(struct lm_store *store, const char *user, const char *id,
@@ -104,10 +103,14 @@ enum lm_status lm_store_merge(struct lm_store *store, const char *user, const ch
     }
     if (status == LM_OK && lm_text_of(rec, "merged_into")[0] &&
         strcmp(lm_text_of(rec, "merged_into"), target->id) != 0) {
-        status = lm_fail(err, LM_ERR_INVALID, "merged_already", "id",
-                         "这份档案已并入 %.40s,请先用 unmerge 撤销",
-                         "It was merged into %.40s: unmerge it first",
-                         lm_text_of(rec, "merged_into"));
+        status = lm_fail(
+            err, LM_ERR_INVALID, "merged_already", "id", "这份档案已并入 %.40s,请先用 unmerge 撤销",
+            "It was merged into %.40s: unmerge it first", lm_text_of(rec, "merged_into"));
+    }
+    if (status == LM_OK && strcmp(lm_record_text(rec, LM_C_STATE), "transferring") == 0) {
+        status = lm_fail(err, LM_ERR_INVALID, "moving", "id",
+                         "这份档案正在转移，请先核定或退回这次转移，再合并",
+                         "This file is being moved: decide on the move first, then merge");
     }
     if (status == LM_OK && (lm_record_deleted(rec) || lm_record_deleted(target))) {
         status = lm_fail(err, LM_ERR_INVALID, "deleted", "id", "档案已删除,不能合并",
@@ -120,9 +123,9 @@ enum lm_status lm_store_merge(struct lm_store *store, const char *user, const ch
                          "The record to keep is itself merged or cancelled: name the one that is");
     }
     if (status == LM_OK) {
-        status = system_edit(
-            store, user, rec->id,
-            json_pack("{s:s,s:s}", "state", "merged", "merged_into", target->id), now_ms, out, err);
+        status = system_edit(store, user, rec->id,
+                             json_pack("{s:s,s:s}", "state", "merged", "merged_into", target->id),
+                             now_ms, out, err);
     }
     lm_arena_free(&arena);
     return status;

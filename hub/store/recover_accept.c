@@ -241,6 +241,24 @@ static enum lm_status journal_row(struct deciding *d, const struct row *row,
     return lm_branch_add(store, &add, d->err);
 }
 
+/* What the town's verification of a change of residence led to may not be given back with it: a
+ * file that moved is not seen by the village that it has left here, and the one that has it now is
+ * another's here. So it is made again, now, as far as it is not there already. */
+static enum lm_status follow(struct deciding *d, const struct row *row, bool before,
+                             struct lm_error *why)
+{
+    bool after = false;
+    enum lm_status status = lm_residency_in_force(d->store, row->record, &after);
+
+    if (status == LM_OK && !before && after) {
+        status = lm_judge_redrive(d->store, d->now_ms, d->err); /* its list is each change's own */
+        status = status == LM_OK
+                     ? lm_residency_recovered(d->store, d->user, row->record, d->now_ms, why)
+                     : status;
+    }
+    return status;
+}
+
 /* In a SAVEPOINT: what cannot be taken over leaves nothing but its reason. */
 static enum lm_status accept_change(struct deciding *d, const struct row *row,
                                     const struct lm_change *change)
@@ -251,15 +269,23 @@ static enum lm_status accept_change(struct deciding *d, const struct row *row,
     struct lm_judge_out judged = {0};
     struct lm_error why = {0};
     struct lm_buf body;
-    bool taken = false;
+    bool taken = false, before = false, residency = strcmp(change->type, "residency_event") == 0;
     enum lm_status status = lm_query_do(store, LM_Q_SAVEPOINT_ONE, d->err);
 
+    if (status == LM_OK && residency) {
+        status = lm_residency_in_force(store, row->record, &before);
+    }
     lm_buf_init(&body, LM_CHANGE_BYTES_MAX);
     if (status == LM_OK) {
         lm_change_pack(&body, change);
         status = body.status == LM_OK ? journal_row(d, row, &body, &judged) : body.status;
         taken = status == LM_OK && judged.verdict != LM_V_HELD && judged.verdict != LM_V_REFUSED;
         why = judged.reason;
+        if (taken && residency) {
+            status = follow(d, row, before, &why);
+            taken = status == LM_OK;
+            status = lm_is_fatal(status) ? status : LM_OK; /* why says what is against it */
+        }
         if (status != LM_OK && !lm_is_fatal(status)) {
             (void)lm_fail(&why, status, "internal", "", "处理时出错", "It could not be worked on");
         }

@@ -221,6 +221,14 @@ static enum lm_status transfer(struct follow *f)
     if (!known_village(f)) {
         return no_village(f);
     }
+    if (person_in(f, "merged")) {
+        return refuse(f, "merged", "person_id", "这份档案已并入另一份，请按保留的那一份办理",
+                      "This file was merged into another: the one that is kept is moved");
+    }
+    if (person_in(f, "cancelled")) {
+        return refuse(f, "not_on_register", "person_id", "该对象的档案已注销，不能转移",
+                      "The person's file was cancelled: it is not moved");
+    }
     if (gone(f)) {
         return refuse(f, "not_on_register", "person_id",
                       "该对象已迁出或去世，不能转移；请先登记“恢复”",
@@ -340,5 +348,174 @@ enum lm_status lm_residency_follow(struct lm_store *store, const char *user, con
                          "There is no such person");
     }
     lm_arena_free(&arena);
+    return status;
+}
+
+/* ---- verified again after the hub went back ---- */
+
+struct later {
+    const struct lm_record *event;
+    bool found;
+};
+
+static bool is_later(void *arg, const struct lm_record *other)
+{
+    struct later *l = arg;
+    const char *state = lm_record_text(other, LM_C_STATE);
+    uint64_t mine = l->event->stamps[LM_GROUP_STATE].version.hlc,
+             theirs = other->stamps[LM_GROUP_STATE].version.hlc;
+
+    l->found = strcmp(other->id, l->event->id) != 0 && theirs > mine &&
+               (strcmp(state, "verified") == 0 || strcmp(state, "locked") == 0);
+    return !l->found;
+}
+
+enum lm_status lm_residency_recovered(struct lm_store *store, const char *user, const char *id,
+                                      int64_t now_ms, struct lm_error *err)
+{
+    const struct lm_type *type = lm_catalog_type(store->catalog, "residency_event");
+    struct later later = {.found = false};
+    struct lm_record *event = NULL;
+    struct lm_act_result out;
+    struct lm_arena arena;
+    enum lm_status status;
+
+    memset(&out, 0, sizeof out);
+    lm_issues_init(&out.issues);
+    lm_arena_init(&arena, FOLLOW_ARENA_MAX);
+    status = lm_tables_get(store->tables, &arena, type, id, &event);
+    if (status == LM_OK) {
+        const struct lm_where where = {.field = "person_id",
+                                       .value = lm_text_of(event, "person_id")};
+
+        later.event = event;
+        status = lm_tables_list(store->tables, NULL, type, NULL, &where, 1, false, is_later, &later,
+                                err);
+    }
+    if (status == LM_OK && !later.found) {
+        status = lm_residency_follow(store, user, id, now_ms, &out, err);
+    }
+    lm_arena_free(&arena);
+    return status;
+}
+
+/* ---- what a verification says without words ---- */
+
+enum lm_status lm_residency_in_force(struct lm_store *store, const char *id, bool *out)
+{
+    const struct lm_type *type = lm_catalog_type(store->catalog, "residency_event");
+    struct lm_record *rec = NULL;
+    struct lm_arena arena;
+    enum lm_status status;
+
+    *out = false;
+    lm_arena_init(&arena, FOLLOW_ARENA_MAX);
+    status = lm_tables_get(store->tables, &arena, type, id, &rec);
+    if (status == LM_OK) {
+        const char *state = lm_record_text(rec, LM_C_STATE);
+
+        *out = strcmp(state, "verified") == 0 || strcmp(state, "locked") == 0;
+    }
+    lm_arena_free(&arena);
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
+struct filling {
+    struct lm_store *store;
+    const struct lm_type *type;
+    const struct lm_record *before; /* NULL: a creation */
+    struct lm_fieldset *set;
+    struct lm_arena *arena;
+};
+
+/* The value as the act leaves it, "" for none. */
+static const char *becomes(const struct filling *f, const char *name)
+{
+    const struct lm_field *field = lm_type_field(f->type, name);
+    const struct lm_value *value = field ? lm_fieldset_get(f->set, field->index) : NULL;
+
+    if (value) {
+        return value->kind == LM_TEXT ? value->text : "";
+    }
+    return f->before ? lm_text_of(f->before, name) : "";
+}
+
+static enum lm_status put(struct filling *f, const char *name, const char *text)
+{
+    const struct lm_field *field = lm_type_field(f->type, name);
+    char *kept = field ? lm_arena_text(f->arena, text, strlen(text)) : NULL;
+
+    if (!kept) {
+        return field ? LM_ERR_MEMORY : LM_OK;
+    }
+    lm_fieldset_put(f->set, field->index, lm_value_text(kept));
+    return LM_OK;
+}
+
+/* Whom a claim means: the file that the clerk chose, or the one that fits; and where that file is
+ * now, whatever the claim said. */
+static enum lm_status fill_claim(struct filling *f, struct lm_act_result *out, struct lm_error *err)
+{
+    const struct lm_type *persons = lm_catalog_type(f->store->catalog, "person");
+    const char *to = becomes(f, "to_village"), *village;
+    struct lm_record *person = NULL;
+    struct lm_error why = {0};
+    char id[40];
+    enum lm_status status = LM_OK;
+
+    (void)snprintf(id, sizeof id, "%s", becomes(f, "person_id"));
+    if (!id[0]) {
+        status = lm_moves_match(f->store, becomes(f, "claim_name"), becomes(f, "claim_id_no"), to,
+                                id, &why, err);
+        status = status == LM_OK ? put(f, "person_id", id) : status;
+    }
+    if (status == LM_OK) {
+        status = lm_tables_get(f->store->tables, f->arena, persons, id, &person);
+        if (status == LM_ERR_NOT_FOUND) {
+            return LM_OK; /* the merge says that there is no such person */
+        }
+    }
+    if (status == LM_OK) {
+        village = lm_record_text(person, LM_C_VILLAGE_CODE);
+        if (strcmp(village, to) == 0 && !(f->before && lm_text_of(f->before, "person_id")[0])) {
+            status = lm_fail(&why, LM_ERR_NOT_FOUND, "already_here", "person_id",
+                             "该对象已在转入村，请退回这份申请",
+                             "The person is in that village already: send the claim back");
+        } else if (strcmp(village, to) != 0) {
+            status = put(f, "from_village", village);
+        }
+    }
+    if (status == LM_ERR_NOT_FOUND) {
+        lm_issue_add(&out->issues, LM_REFUSE, why.code, why.field, why.zh, why.en);
+        if (err) {
+            *err = why;
+        }
+        return LM_ERR_INVALID;
+    }
+    return status;
+}
+
+enum lm_status lm_residency_fill(struct lm_store *store, const struct lm_act *act,
+                                 const struct lm_type *type, const struct lm_record *before,
+                                 struct lm_fieldset *set, struct lm_arena *arena,
+                                 struct lm_act_result *out, struct lm_error *err)
+{
+    struct filling f = {.store = store, .type = type, .before = before, .set = set, .arena = arena};
+    const struct lm_value *state = lm_fieldset_get(set, LM_C_STATE);
+    char id[LM_UUID_TEXT + 1];
+    enum lm_status status = LM_OK;
+
+    if (strcmp(type->name, "residency_event") != 0 || act->by_system || !state ||
+        state->kind != LM_TEXT || strcmp(state->text, "verified") != 0 ||
+        (before && lm_record_deleted(before))) {
+        return LM_OK;
+    }
+    if (becomes(&f, "claim_name")[0]) {
+        status = fill_claim(&f, out, err);
+    }
+    if (status == LM_OK && !becomes(&f, "confirmed_by")[0]) {
+        lm_user_id(store->town.code, act->user ? act->user : "", id);
+        status = put(&f, "confirmed_by", id);
+    }
     return status;
 }

@@ -320,6 +320,7 @@ void lm_store_close(struct lm_store **store)
     lm_arena_free(&s->arena);
     lm_arena_free(&s->push_arena);
     free(s->redrive);
+    free(s->moves);
     free(s->codes);
     sodium_memzero(s->dup_key, sizeof s->dup_key);
     free(s);
@@ -351,6 +352,7 @@ enum lm_status lm_store_begin(struct lm_store *store, struct lm_error *err)
     if (status == LM_OK) {
         store->state = store->committed;
         store->n_redrive = 0;
+        lm_moves_forget(store);
     }
     return status;
 }
@@ -359,6 +361,9 @@ enum lm_status lm_store_commit(struct lm_store *store, struct lm_error *err)
 {
     enum lm_status status = lm_mergers_settle(store, err);
 
+    if (status == LM_OK) { /* whose state follows from where those files are now */
+        status = lm_moves_settle(store, err);
+    }
     if (status == LM_OK) {
         status = lm_changes_flush(store, err);
     }
@@ -389,6 +394,7 @@ void lm_store_rollback(struct lm_store *store)
     lm_mergers_forget(store);
     store->state = store->committed;
     store->n_redrive = 0;
+    lm_moves_forget(store);
 }
 
 enum lm_status lm_store_read_begin(struct lm_store *store, struct lm_error *err)

@@ -198,6 +198,9 @@ struct lm_store {
     struct lm_rand rnd;
     char (*redrive)[96]; /* what became available in this batch, as waits_for keys */
     size_t n_redrive, size_redrive;
+    char (*moves)[48]; /* files whose moves are to be looked at before COMMIT (moves.c) */
+    size_t n_moves, size_moves;
+    int64_t moves_ms;           /* when the newest change behind them was received */
     struct lm_arena push_arena; /* one PUSH: its unpacked changes */
     char (*codes)[32]; /* verdict codes told so far: they outlive the push that told them */
     size_t n_codes;
@@ -551,7 +554,37 @@ enum lm_status lm_recovered_file(struct lm_store *store, const char *id, uint64_
                                  const char *station, const uint8_t *body, size_t n, int64_t now_ms,
                                  size_t *added_out, struct lm_error *err) LM_MUST_USE;
 
+/* ---- moves that wait for the town (moves.c) ---- */
+
+bool lm_is_residency(const struct lm_record *rec);
+/* A claim that names nobody's file yet: its own village's, and the town's to see. */
+bool lm_residency_is_open_claim(const struct lm_record *rec);
+/* Notes the files whose state may follow from this effect. */
+enum lm_status lm_moves_note(struct lm_store *store, const struct lm_effect *f) LM_MUST_USE;
+void lm_moves_forget(struct lm_store *store);
+/* Makes the noted files active or transferring, as changes of the program. Before COMMIT. */
+enum lm_status lm_moves_settle(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
+/* The one file with this name and ID number outside the village that claims. LM_ERR_NOT_FOUND: not
+ * exactly one; why says what then. */
+enum lm_status lm_moves_match(struct lm_store *store, const char *name, const char *id_no,
+                              const char *to, char id[40], struct lm_error *why,
+                              struct lm_error *err) LM_MUST_USE;
+
 /* ---- what a verified change of residence does (residency.c) ---- */
+
+/* Whether the event is verified or locked. */
+enum lm_status lm_residency_in_force(struct lm_store *store, const char *id, bool *out) LM_MUST_USE;
+/* Puts into set what the town's verification of an event says without words: who confirms it, and
+ * for a claim whose file is meant and where it is. before: NULL for a creation. LM_ERR_INVALID: it
+ * is a claim and nobody can be put in; why is in out's issues and err. */
+enum lm_status lm_residency_fill(struct lm_store *store, const struct lm_act *act,
+                                 const struct lm_type *type, const struct lm_record *before,
+                                 struct lm_fieldset *set, struct lm_arena *arena,
+                                 struct lm_act_result *out, struct lm_error *err) LM_MUST_USE;
+/* The consequences of an event that is in force again because a person accepted what nodes gave
+ * back, unless a later event of that person is in force as well. Inside the caller's SAVEPOINT. */
+enum lm_status lm_residency_recovered(struct lm_store *store, const char *user, const char *id,
+                                      int64_t now_ms, struct lm_error *err) LM_MUST_USE;
 
 /* Makes the consequences of the event, which has just become verified. Inside the SAVEPOINT of that
  * act, which the caller undoes when this fails; why is in out's issues and err. */
