@@ -29,6 +29,9 @@ export interface FormProps {
   record?: RecordRow; // an edit of it; else a new one
   labels: Record<string, string>;
   given?: Record<string, unknown>; // filled in from the start
+  draft?: string; // where it is kept; else by its type
+  hide?: string[]; // fields that this way of entering it has no use for
+  first?: string[]; // optional ones that stand with those that must be filled in
   step?: string; // of an edit: the state that saving it brings the record to
   today: string;
   /** before: what the save replaced, of an edit; null when it cannot simply be put back (a step of the life cycle). */
@@ -87,7 +90,7 @@ function Conflict(props: { catalog: Catalog; type: RecordType; present: RecordRo
 
 export function RecordForm(props: FormProps) {
   const { catalog, type, record } = props;
-  const key = record ? `edit-${record.id}` : `new-${type.name}`;
+  const key = record ? `edit-${record.id}` : (props.draft ?? `new-${type.name}`);
   const [id, setId] = useState(() => record?.id ?? uuid7());
   const [was, setWas] = useState<Record<string, unknown>>(record?.fields ?? {});
   const [fields, setFields] = useState<Record<string, unknown>>(() => (record ? { ...record.fields } : startOf(type, props.given ?? {}, props.today)));
@@ -106,8 +109,8 @@ export function RecordForm(props: FormProps) {
 
   const entered = useMemo(
     () =>
-      type.fields.filter((f) => f.entered && f.name !== 'state' && !['delete_reason', 'correction_of', 'close_note', 'return_note', 'village_code'].includes(f.name) && f.type !== 'file' && f.type !== 'hex'),
-    [type],
+      type.fields.filter((f) => f.entered && f.name !== 'state' && !['delete_reason', 'correction_of', 'close_note', 'return_note', 'village_code'].includes(f.name) && f.type !== 'file' && f.type !== 'hex' && !props.hide?.includes(f.name)),
+    [type, props.hide],
   );
   const frozen = (f: Field) => !!record?.state && !!f.frozen_in?.includes(record.state);
 
@@ -175,8 +178,9 @@ export function RecordForm(props: FormProps) {
   };
   const missing = new Set((checked?.issues ?? []).filter((i) => i.code === 'required' && i.level === 'refuse').map((i) => nameOf(i.field)));
   const isMust = (f: Field) => f.required || missing.has(f.name) || type.natural_key.includes(f.name);
-  const must = entered.filter(isMust);
-  const may = entered.filter((f) => !isMust(f));
+  const isFirst = (f: Field) => isMust(f) || !!props.first?.includes(f.name);
+  const must = entered.filter(isFirst);
+  const may = entered.filter((f) => !isFirst(f));
   const nowhere = (checked?.issues ?? []).filter((i) => tried && !entered.some((f) => f.name === nameOf(i.field)));
 
   const focusFirst = (issues: Issue[]) => {

@@ -66,6 +66,8 @@ function Page(props: { parts: string[]; session: Session }) {
       return <Later key={location.hash} load={() => import('./assessments').then((m) => m.AssessmentsPage)} />;
     case 'national':
       return <Later key="national" load={() => import('./national').then((m) => m.NationalPage)} />;
+    case 'transfers':
+      return <Later key="transfers" load={() => import('./transfers').then((m) => m.TransfersPage)} />;
     case 'enter':
       return <EnterPage type={a ?? 'person'} key={a} />;
     case 'change':

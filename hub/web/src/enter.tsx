@@ -169,6 +169,11 @@ export function ChangePage(props: { id: string }) {
   );
 }
 
+/** A change of residence is verified on a paper, which stays in the office: who verifies it says that it was seen. */
+function proofDue(r: RecordRow, to: string): boolean {
+  return r.type === 'residency_event' && to === 'verified' && !r.fields.proof && ['out', 'transfer', 'death'].includes(String(r.fields.kind));
+}
+
 /** The steps that the town may take from where a record stands. */
 export function Steps(props: { record: RecordRow; type: RecordType; done: () => void }) {
   const { catalog } = useModel();
@@ -176,7 +181,8 @@ export function Steps(props: { record: RecordRow; type: RecordType; done: () => 
   const steps = props.type.transitions.filter((x) => x.from === r.state && x.town && x.to !== 'returned' && x.to !== 'merged');
   const step = (to: string) =>
     (!LAST.includes(to) || window.confirm(w('stepSure', stateText(catalog, props.type, to)))) &&
-    api('PATCH', `records/${r.id}`, { fields: { state: to }, was: { state: r.state } }).then(
+    (!proofDue(r, to) || window.confirm(w('proofSeen'))) &&
+    api('PATCH', `records/${r.id}`, { fields: { state: to, ...(proofDue(r, to) ? { proof: uuid7() } : {}) }, was: { state: r.state } }).then(
       () => {
         toast(w('stepDone', stateText(catalog, props.type, to)));
         props.done();

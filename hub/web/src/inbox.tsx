@@ -66,6 +66,19 @@ function Petitions() {
   );
 }
 
+/** Moves between villages: both sides on a page of their own. */
+function Transfers() {
+  const found = useData(() => get<{ rows: unknown[] }>('review/transfers'), []);
+  if (!found.data?.rows.length) return null;
+  return (
+    <li>
+      <a href="#/transfers">
+        {w('transfers')} {w('items', found.data.rows.length)}
+      </a>
+    </li>
+  );
+}
+
 export function InboxPage() {
   const { catalog, status } = useModel();
   const approvable = catalog.types.filter((t) => t.transitions.some((x) => x.from === 'submitted' && (x.to === 'verified' || x.to === 'active') && x.town));
@@ -84,6 +97,7 @@ export function InboxPage() {
           <h2>{w('waitVerify')}</h2>
           {some.length === 0 && <p class="quiet">{w('nothing')}</p>}
           <ul class="todo">
+            <Transfers />
             {some.map(([name, n]) => (
               <li key={name}>
                 <a href={`#/verify/${name}`}>
@@ -156,6 +170,7 @@ export function VerifyPage(props: { type: string }) {
     }
   };
   const only = chosen.size === 1 ? [...chosen][0]! : null;
+  const moves = props.type === 'residency_event';
   return (
     <>
       <h1>
@@ -181,6 +196,11 @@ export function VerifyPage(props: { type: string }) {
           {w('sendBack')}
         </Button>
       </div>
+      {moves && (
+        <p>
+          <a href="#/transfers">{w('transfers')}</a> <span class="quiet">{w('transfersHelp')}</span>
+        </p>
+      )}
       {error && <Note kind="bad">{error}</Note>}
       {left.length > 0 && (
         <Note kind="bad">

@@ -4,6 +4,7 @@ import { api, get, TRAINING } from '@common/api';
 import { stateText, typeOf } from '@common/catalog';
 import { label, lang, t, timeText } from '@common/i18n';
 import { Button, Note, useData } from '@common/ui';
+import { CLAIM_AT, CLAIM_DRAFT } from './claims';
 import { DAILY, go, useModel } from './model';
 import { type InForce, Notices, useNotices } from './notices';
 
@@ -72,7 +73,11 @@ function Search() {
       </form>
       {error && <Note kind="bad">{error}</Note>}
       <div aria-live="polite">
-        {found && found.hits.length === 0 && <p>{t('noHits', found.of)}</p>}
+        {found && found.hits.length === 0 && (
+          <p>
+            {t('noHits', found.of)} <a href={`#${CLAIM_AT}${/[0-9]/.test(found.of) ? '' : `&claim_name=${encodeURIComponent(found.of.trim())}`}`}>{t('claim')}</a>
+          </p>
+        )}
         {found && households(found.hits, found.of).map(([no, n]) => (
           <p key={no}>
             <a class="button plain" href={`#/household/${encodeURIComponent(no)}`}>
@@ -186,13 +191,15 @@ function DraftLine(props: { draft: { key: string; saved_at: string; body: { fiel
   const { catalog } = useModel();
   const { key, saved_at, body } = props.draft;
   const batch = key === 'batch-visit';
+  const claim = key === CLAIM_DRAFT;
   const type = key.startsWith('new-') ? typeOf(catalog, key.slice(4)) : undefined;
-  const to = batch ? '#/batch/visit' : key.startsWith('new-') ? `#/new/${key.slice(4)}` : `#/edit/${key.slice(5)}`;
-  const name = typeof body?.fields?.['name'] === 'string' ? body.fields['name'] : '';
+  const to = batch ? '#/batch/visit' : claim ? `#${CLAIM_AT}` : key.startsWith('new-') ? `#/new/${key.slice(4)}` : `#/edit/${key.slice(5)}`;
+  const called = body?.fields?.[claim ? 'claim_name' : 'name'];
+  const name = typeof called === 'string' ? called : '';
   return (
     <li>
       <a href={to}>
-        {t('draftItems', 1)}: {batch ? t('manyVisits') : label(type)} {name}
+        {t('draftItems', 1)}: {batch ? t('manyVisits') : claim ? t('claim') : label(type)} {name}
       </a>{' '}
       <span class="quiet">{timeText(saved_at)}</span>
     </li>

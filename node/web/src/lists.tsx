@@ -5,6 +5,7 @@ import { fieldLabel, fieldOf, stateText, typeOf, valueText, type Catalog, type R
 import { shownValue } from '@common/fields';
 import { label, t, timeText } from '@common/i18n';
 import { Button, Note, toast, useData, Waiting } from '@common/ui';
+import { CLAIM_AT } from './claims';
 import { maskId } from './home';
 import { go, useModel } from './model';
 import { toldRestored } from './undo';
@@ -104,6 +105,11 @@ export function ListPage(props: { type: string }) {
           {type.name === 'visit' && (
             <a class="button plain" href="#/batch/visit">
               {t('manyVisits')}
+            </a>
+          )}
+          {(type.name === 'residency_event' || type.name === 'person') && (
+            <a class="button plain" href={`#${CLAIM_AT}`}>
+              {t('claim')}
             </a>
           )}
           <a class="button plain" href={`#/import/${type.name}`}>

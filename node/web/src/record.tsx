@@ -1,5 +1,5 @@
 // One record: its card, its form, what belongs to it, its history.
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { api, get, type RecordRow } from '@common/api';
 import { codeText, deletable, fieldLabel, fieldOf, stateText, typeOf, valueText, type Field, type RecordType } from '@common/catalog';
 import { shownValue } from '@common/fields';
@@ -10,6 +10,7 @@ import { hashQuery } from '@common/route';
 import { maskId } from './home';
 import { Mark, RecordTable } from './lists';
 import { Conflicts } from './conflicts';
+import { CLAIM, CLAIM_DRAFT, claimForm, isClaim } from './claims';
 import { Household } from './household';
 import { go, today, useModel } from './model';
 import { Receipt } from './notices';
@@ -147,13 +148,14 @@ function Related(props: { record: RecordRow }) {
   const { catalog } = useModel();
   const related = useData(() => get<{ groups: Group[]; labels: Record<string, string> }>(`records/${props.record.id}/related`), [props.record.id]);
   if (!related.data) return <Waiting error={related.error} reload={related.reload} />;
-  const addable = catalog.types.filter((type) => type.kept && type.name !== 'notice_receipt' && type.fields.some((f) => f.entered && f.ref === props.record.type && f.required));
+  const owns = (type: RecordType) => type.fields.find((f) => f.entered && f.ref === props.record.type && (f.required || type.natural_key[0] === f.name));
+  const addable = catalog.types.filter((type) => type.kept && type.name !== 'notice_receipt' && owns(type));
   return (
     <>
       {addable.length > 0 && (
         <div class="quick">
           {addable.map((type) => (
-            <a class="button plain" key={type.name} href={`#/new/${type.name}?${type.fields.find((f) => f.entered && f.ref === props.record.type && f.required)!.name}=${props.record.id}`}>
+            <a class="button plain" key={type.name} href={`#/new/${type.name}?${owns(type)!.name}=${props.record.id}`}>
               + {label(type)}
             </a>
           ))}
@@ -286,6 +288,8 @@ export function RecordPage(props: { id: string }) {
           {t('townNote')}: {record.fields['return_note']}
         </Note>
       )}
+      {record.state === 'transferring' && <Note kind="info">{t('moving')}</Note>}
+      {isClaim(record) && record.state === 'submitted' && !record.deleted && <Note kind="info">{t('claimWaits')}</Note>}
       <section class="card">
         {!record.deleted && type.name !== 'notice' && <Steps type={type} record={record} />}
         <Values type={type} record={record} labels={data.data.labels} />
@@ -331,7 +335,7 @@ export function EditPage(props: { id: string }) {
         {step ? `${t('stepDo', stateText(catalog, type, step))} · ` : `${t('edit')}: `}
         {label(type)} {first.record.label}
       </h1>
-      <RecordForm catalog={catalog} type={type} record={first.record} step={step} labels={first.labels} today={today(status)} onSaved={(r, before) => (toldSaved(r, before, false), go(`/record/${r.id}`))} onCancel={() => go(`/record/${props.id}`)} />
+      <RecordForm catalog={catalog} type={type} record={first.record} step={step} {...claimForm(type.name, isClaim(first.record))} labels={first.labels} today={today(status)} onSaved={(r, before) => (toldSaved(r, before, false), go(`/record/${r.id}`))} onCancel={() => go(`/record/${props.id}`)} />
     </>
   );
 }
@@ -343,6 +347,9 @@ export function NewPage(props: { type: string }) {
   const given: Record<string, unknown> = {};
   // Most people live where they are registered: the own village, until somebody says otherwise.
   if (type?.fields.some((f) => f.name === 'household_village')) given['household_village'] = session.station;
+  const claim = props.type === 'residency_event' && hashQuery().get(CLAIM) === '1';
+  if (claim) Object.assign(given, { kind: 'transfer', to_village: session.station });
+  const form = useMemo(() => claimForm(props.type, claim), [props.type, claim]);
   const ids: string[] = [];
   hashQuery().forEach((value, name) => {
     const field = type ? fieldOf(type, name) : undefined;
@@ -360,9 +367,10 @@ export function NewPage(props: { type: string }) {
   return (
     <>
       <h1>
-        {t('add')}: {label(type)}
+        {claim ? t('claim') : `${t('add')}: ${label(type)}`}
       </h1>
-      <RecordForm catalog={catalog} type={type} labels={labels.data} given={given} today={today(status)} onSaved={(r) => (toldSaved(r, null, true), go(`/record/${r.id}`))} onCancel={() => go(`/list/${type.name}`)} />
+      {claim && <p>{t('claimHelp')}</p>}
+      <RecordForm catalog={catalog} type={type} {...form} draft={claim ? CLAIM_DRAFT : undefined} labels={labels.data} given={given} today={today(status)} onSaved={(r) => (toldSaved(r, null, true), go(`/record/${r.id}`))} onCancel={() => go(`/list/${type.name}`)} />
     </>
   );
 }

@@ -1,0 +1,22 @@
+// A claim (申请转入): somebody has moved here from another village of the town, whose file is not on this PC. She names the person; the
+// town finds the file. It is a residency event whose form asks for other fields.
+import type { RecordRow } from '@common/api';
+
+export const CLAIM = 'claim';
+/** What is not finished of a claim is no draft of another change of residence. */
+export const CLAIM_DRAFT = 'claim-residency_event';
+export const CLAIM_AT = '/new/residency_event?claim=1';
+
+const HIDE_FOR_CLAIM = ['person_id', 'kind', 'to_village', 'outside_text'];
+const HIDE_ELSE = ['claim_name', 'claim_id_no'];
+const FIRST = ['claim_name', 'claim_id_no', 'from_village'];
+
+export function isClaim(record: RecordRow | undefined): boolean {
+  return record?.type === 'residency_event' && !!record.fields['claim_name'];
+}
+
+/** Which fields the form of a residency event shows. */
+export function claimForm(type: string, claim: boolean): { hide?: string[]; first?: string[] } {
+  if (type !== 'residency_event') return {};
+  return claim ? { hide: HIDE_FOR_CLAIM, first: FIRST } : { hide: HIDE_ELSE };
+}
