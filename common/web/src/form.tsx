@@ -31,6 +31,7 @@ export interface FormProps {
   given?: Record<string, unknown>; // filled in from the start
   draft?: string; // where it is kept; else by its type
   hide?: string[]; // fields that this way of entering it has no use for
+  must?: string[]; // needed in this way of entering it, whatever the catalogue asks of others
   first?: string[]; // optional ones that stand with those that must be filled in
   step?: string; // of an edit: the state that saving it brings the record to
   today: string;
@@ -177,7 +178,7 @@ export function RecordForm(props: FormProps) {
     return all.filter((i) => nameOf(i.field) === name && (tried || touched[name] || (i.code !== 'required' && hand[name])));
   };
   const missing = new Set((checked?.issues ?? []).filter((i) => i.code === 'required' && i.level === 'refuse').map((i) => nameOf(i.field)));
-  const isMust = (f: Field) => f.required || missing.has(f.name) || type.natural_key.includes(f.name);
+  const isMust = (f: Field) => f.required || missing.has(f.name) || type.natural_key.includes(f.name) || !!props.must?.includes(f.name);
   const isFirst = (f: Field) => isMust(f) || !!props.first?.includes(f.name);
   const must = entered.filter(isFirst);
   const may = entered.filter((f) => !isFirst(f));
