@@ -6,9 +6,10 @@
  * no longer hold a station back; what they may have kept is a possible gap, shown until a person
  * closes it.
  *
- * A village that was merged (撤并) is waited for through its last day only: once its PCs have
- * handed in all that they named then, or are revoked without a gap, it is none of the villages
- * counted. A period that ends before counts it like any other. */
+ * A village that was merged (撤并) is waited for through its last day, or the day on which that was
+ * entered when it is later: once its PCs have handed in all that they named then, or are revoked
+ * without a gap, it is none of the villages counted. A period that ends before counts it like any
+ * other. */
 #include "hub/counts.h"
 #include "hub/store/counts_internal.h"
 
@@ -98,6 +99,8 @@ static bool is_over(const struct coverage_run *run, const struct lm_station *sta
         return false;
     }
     end_ms = (day + 1) * DAY_MS - 8 * 3600000LL;
+    /* What its PCs had saved by then is known once they were heard of after it was entered. */
+    end_ms = m->entered_ms > end_ms ? m->entered_ms : end_ms;
     if (end_ms >= (run->of_period ? run->needed_ms : run->now_ms)) {
         return false; /* it was a village then */
     }

@@ -165,6 +165,7 @@ enum lm_status lm_store_stations(struct lm_store *store,
 #define LM_MERGERS_MAX 1024
 struct lm_merger {
     char code[16], into[16], on[16]; /* the village, what it was merged into, its last day */
+    int64_t entered_ms;              /* when that was entered */
 };
 /* All that are recorded and in force, in no order; at most max. */
 enum lm_status lm_store_mergers(struct lm_store *store, struct lm_merger *out, size_t max,
@@ -379,6 +380,7 @@ struct lm_act {
     const json_t *fields;
     enum lm_op op;
     bool by_system; /* a transition that only the program may make */
+    bool merging;   /* part of lm_store_merge_villages */
 };
 struct lm_act_result {
     char id[40];

@@ -169,6 +169,36 @@ static enum lm_status new_id(struct lm_store *store, const struct lm_act *act, i
                 : LM_OK;
 }
 
+/* Merging villages has a preview, a reason and consequences that are checked: it is not one more
+ * field that anybody sets who may edit an area. Taking it out again is. */
+static enum lm_status check_merger(const struct lm_act *act, const struct lm_type *type,
+                                   const struct lm_record *before, const struct lm_fieldset *set,
+                                   struct lm_error *err)
+{
+    static const char *const ending[] = {"end_kind", "valid_to", "successor_code"};
+    const struct lm_field *kind = lm_type_field(type, "end_kind");
+    const struct lm_value *value;
+    bool touched = false, merged;
+
+    if (act->merging || strcmp(type->name, "area_unit") != 0 || !kind) {
+        return LM_OK;
+    }
+    for (size_t i = 0; i < sizeof ending / sizeof *ending; i++) {
+        const struct lm_field *field = lm_type_field(type, ending[i]);
+
+        touched = touched || (field && lm_fieldset_get(set, field->index));
+    }
+    value = lm_fieldset_get(set, kind->index);
+    merged = value ? lm_value_is(value, "merged")
+                   : before && strcmp(lm_text_of(before, "end_kind"), "merged") == 0;
+    return touched && merged
+               ? lm_fail(err, LM_ERR_DENIED, "use_merger", "end_kind",
+                         "撤并请由管理员在“村站”里办理（或用 station merge），不能直接改这几项",
+                         "Villages are merged by an administrator on the stations' page (or by "
+                         "station merge), not by editing these fields")
+               : LM_OK;
+}
+
 static enum lm_status create(struct lm_store *store, const struct lm_act *act, int64_t now_ms,
                              struct lm_arena *arena, struct lm_act_result *out,
                              struct lm_error *err)
@@ -195,6 +225,9 @@ static enum lm_status create(struct lm_store *store, const struct lm_act *act, i
                        "No such station: %.40s", station);
     }
     status = read_fields(store, act, type, arena, &set, out, err);
+    if (status == LM_OK) {
+        status = check_merger(act, type, NULL, &set, err);
+    }
     if (status == LM_OK) {
         status = content_hash(type, station, &set, hash);
     }
@@ -280,6 +313,7 @@ static enum lm_status change_record(struct lm_store *store, const struct lm_act 
             status = lm_residency_fill(store, act, type, before, &set, arena, out, err);
         }
         drop_unchanged(before, &set);
+        status = status == LM_OK ? check_merger(act, type, before, &set, err) : status;
     }
     if (status != LM_OK) {
         return status;

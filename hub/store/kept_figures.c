@@ -18,6 +18,7 @@
 #define FIGURES_MAX 256     /* the longest unused goes */
 #define GROUPS_KEPT_MAX 512 /* of one figure: 64 villages, some years of months */
 #define KEY_CHARS 256
+#define ALL "*" /* its number counts for every table */
 
 /* ---- what changed ---- */
 
@@ -80,7 +81,8 @@ enum lm_status lm_changes_flush(struct lm_store *store, struct lm_error *err)
     enum lm_status status = LM_OK;
 
     if (store->changes.more) { /* which it was is not known */
-        status = lm_db_exec(store->db, "UPDATE changed SET number=number+1", err);
+        store->changes.n = 0;
+        add(&store->changes, ALL, 0);
     }
     for (size_t i = 0; i < store->changes.n && status == LM_OK; i++) {
         struct sqlite3_stmt *stmt = lm_query(store, LM_Q_CHANGED, err);
@@ -168,9 +170,9 @@ static bool read_changed(struct lm_store *store)
 /* A table that never changed since numbers are kept has 0. */
 static int64_t number_of(struct lm_kept_figures *kept, const char *table)
 {
-    const struct lm_changed *found = find(&kept->now, table);
+    const struct lm_changed *found = find(&kept->now, table), *all = find(&kept->now, ALL);
 
-    return found ? found->number : 0;
+    return (found ? found->number : 0) + (all ? all->number : 0);
 }
 
 static bool put_key(const struct lm_store *store, const struct lm_indicator *ind,

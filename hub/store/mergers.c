@@ -4,7 +4,9 @@
  * from it, each consequence a change of the hub like any other: A's station row closes, its open
  * posts end, and what lives on becomes B's, with its history: the files of persons (as a transfer
  * takes them along, residency.c), plaques, facilities, and what is not settled yet. What has taken
- * place (visits, paid aid, receptions …) stays A's, so that figures of periods past do not move.
+ * place (visits, paid aid, receptions …) stays A's, so that figures of periods past do not move;
+ * service items too, which count from the day on which they were begun: one moved would be counted
+ * beside A's opening balance that holds it.
  *
  * A's PCs stay enrolled until a person revokes them: what they had not sent may come weeks later.
  * Whatever is stored for a merged village (pushed, brought by a stick, salvaged, released, entered
@@ -42,7 +44,6 @@ static const struct kind kinds[] = {
     {.type = "petition",
      .settled = "resolved_on",
      .over = {"not_accepted", "transferred", "resolved", "withdrawn", "archived", "final"}},
-    {.type = "service_item", .settled = "closed_on", .over = {"closed"}},
     {.type = "change_request", .over = {"verified"}},
 };
 enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
@@ -110,6 +111,8 @@ static bool take_unit(void *arg, const struct lm_record *rec)
         (void)snprintf(m->code, sizeof m->code, "%.12s", lm_text_of(rec, "code"));
         (void)snprintf(m->into, sizeof m->into, "%.12s", lm_text_of(rec, "successor_code"));
         (void)snprintf(m->on, sizeof m->on, "%.10s", lm_text_of(rec, "valid_to"));
+        m->entered_ms =
+            lm_hlc_ms(rec->stamps[lm_type_field(rec->type, "end_kind")->group].version.hlc);
     }
     return r->n < r->max;
 }
@@ -558,7 +561,8 @@ static enum lm_status end_area(struct moving *m, const struct lm_merge_villages 
     char id[40] = "";
     json_t *fields = json_pack("{s:s,s:s,s:s}", "valid_to", a->on, "end_kind", "merged",
                                "successor_code", a->into);
-    const struct lm_act act = {.user = m->user, .id = id, .fields = fields, .op = LM_OP_EDIT};
+    const struct lm_act act = {
+        .user = m->user, .id = id, .fields = fields, .op = LM_OP_EDIT, .merging = true};
     struct lm_act_result out;
     enum lm_status status =
         lm_tables_list(m->store->tables, NULL, type, NULL, &at, 1, false, take_unit_id, id, m->err);

@@ -377,6 +377,8 @@ enum lm_status lm_store_commit(struct lm_store *store, struct lm_error *err)
         lm_catalogs_committed(store);
     } else {
         lm_catalogs_rolled_back(store);
+        lm_mergers_forget(store);
+        lm_moves_forget(store);
     }
     store->broken = store->broken || status == LM_ERR_IO || status == LM_ERR_CORRUPT;
     return status;

@@ -32,7 +32,9 @@ class Merged(Case):
         self.hub.run(*look, "--reason", "民发〔2026〕1号", user="admin")
         self.assertEqual(self.figures()[0], before, "nothing was lost and nothing came twice")
         self.assertEqual(self.hub.json("count", "I01v")["indicators"]["I01v"]["value"], 2)
-        self.assertEqual(self.hub.json("count", "I12")["coverage"]["stations"], 2, "it was heard of since its last day, and had handed in all it named")
+        coverage = self.hub.json("count", "I12")["coverage"]
+        self.assertEqual(coverage["stations"], 3, "what its PC has saved is not known before it is heard of again")
+        self.assertIn(village_code(1), coverage["stale"])
 
         one.sync()
         town.sync_all()

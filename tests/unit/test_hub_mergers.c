@@ -278,6 +278,19 @@ static void test_a_transfer_entered_before(void **state)
     assert_int_equal(verify(w), 0);
 }
 
+/* Fields that say that a village was merged are not set by an edit, whoever makes it. */
+static void by_hand(struct world *w, const char *id, json_t *fields)
+{
+    const struct lm_act act = {.user = "clerk", .id = id, .fields = fields, .op = LM_OP_EDIT};
+    struct lm_act_result out;
+
+    world_begin(w);
+    assert_int_equal(lm_store_act(w->store, &act, w->now, &out, &err_), LM_ERR_DENIED);
+    assert_string_equal(err_.code, "use_merger");
+    lm_store_rollback(w->store);
+    json_decref(fields);
+}
+
 /* There is no undoing; but the village may be made to exist again, and people moved one by one. */
 static void test_the_village_exists_again(void **state)
 {
@@ -294,10 +307,15 @@ static void test_the_village_exists_again(void **state)
     OK(merge(w, VILLAGE_A, VILLAGE_B, DAY_BEFORE, "批复"));
     OK(lm_store_list(w->store, &w->arena, "area_unit", NULL, &at, 1, take_station, &area, &err_));
     act.id = area->id;
+    by_hand(w, area->id, json_pack("{s:s}", "successor_code", VILLAGE_C));
+    by_hand(w, area->id, json_pack("{s:s}", "valid_to", "2026-01-01"));
     world_begin(w);
     OK(lm_store_act(w->store, &act, w->now, &out, &err_));
     world_commit(w);
     json_decref(none);
+    by_hand(w, area->id,
+            json_pack("{s:s,s:s,s:s}", "valid_to", DAY_BEFORE, "end_kind", "merged",
+                      "successor_code", VILLAGE_B));
     (void)pc_person(w, &w->a, "赵大山", 3, late);
     push_all(w, &w->a);
     assert_string_equal(village(w, "person", late), VILLAGE_A);
