@@ -1,6 +1,7 @@
 /* What is not right in the records, for a clerk to mend (store/quality.c). Checks: "missing" (a
  * required field is empty), "dangling" (it names a record that is not there), both with a field of
- * any type; and the town's own: "near_duplicate", "age_100", "no_plaque", "card_late". */
+ * any type; and the town's own: "near_duplicate", "age_100", "no_plaque", "card_late",
+ * "in_merged". */
 #ifndef LM_HUB_QUALITY_H
 #define LM_HUB_QUALITY_H
 

@@ -14,6 +14,12 @@
 #define LIVE "r.deleted_at IS NULL AND r._invalid = 0 AND ifnull(r.state, '') NOT IN (" PAST ")"
 #define PLAIN_ID(column) "lower(hex(" column "))"
 
+/* A merged village's, which the merger could not take along (a number that the other village has
+ * too): nobody else would come upon it. */
+#define IN_MERGED                                                                                  \
+    "r.village_code IN (SELECT code FROM r_area_unit WHERE end_kind = 'merged' AND deleted_at IS " \
+    "NULL AND _invalid = 0)"
+
 /* ?1 = today as YYYY-MM-DD in UTC+8. */
 static const struct {
     const char *check, *type, *where;
@@ -34,6 +40,11 @@ static const struct {
     /* a card has no expiry in the catalogue: what is late is its making */
     {"card_late", "pref_card",
      "r.state <> 'issued' AND substr(r.created_at, 1, 10) < date(?1, '-90 days')"},
+    {"in_merged", "person", IN_MERGED},
+    {"in_merged", "plaque", IN_MERGED},
+    {"in_merged", "facility", IN_MERGED},
+    {"in_merged", "pref_card", IN_MERGED},
+    {"in_merged", "benefit", IN_MERGED},
 };
 
 /* ---- one check as a WHERE ---- */

@@ -2,6 +2,7 @@
  * P5, P6, P10). All of it or nothing, and `verify` finds the journal to say the same. */
 #include "common/tables.h"
 #include "hub/counts.h"
+#include "hub/quality.h"
 #include "tests/unit/hub_store_world.h"
 
 #define VILLAGE_C "999999101203"
@@ -335,6 +336,39 @@ static void test_the_village_exists_again(void **state)
     assert_int_equal(verify(w), 0);
 }
 
+static bool take_check(void *arg, const json_t *row)
+{
+    if (strcmp(json_string_value(json_object_get(row, "check")), "in_merged") == 0) {
+        assert_string_equal(json_string_value(json_object_get(row, "type")), "plaque");
+        *(json_int_t *)arg += json_integer_value(json_object_get(row, "n"));
+    }
+    return true;
+}
+
+/* What comes late and clashes with what the other village has stays, and is found. */
+static void test_what_stays_behind_is_found(void **state)
+{
+    struct world *w = *state;
+    json_int_t n = 0;
+    char theirs[40], late[40];
+
+    town(w, "plaque", VILLAGE_B,
+         json_pack("{s:s,s:s,s:s}", "household_no", "201-12", "hung_on", "2025-01-20", "signed_by",
+                   "乙"),
+         theirs);
+    OK(merge(w, VILLAGE_A, VILLAGE_B, DAY_BEFORE, "批复"));
+    OK(lm_store_quality(w->store, w->now, take_check, &n, &err_));
+    assert_int_equal(n, 0);
+    town(w, "plaque", VILLAGE_A,
+         json_pack("{s:s,s:s,s:s}", "household_no", "12", "hung_on", "2025-01-20", "signed_by",
+                   "甲"),
+         late);
+    assert_string_equal(village(w, "plaque", late), VILLAGE_A);
+    OK(lm_store_quality(w->store, w->now, take_check, &n, &err_));
+    assert_int_equal(n, 1);
+    assert_int_equal(verify(w), 0);
+}
+
 static void refused(struct world *w, enum lm_status expected, const char *code, const char *name,
                     const char *into, const char *on, const char *reason)
 {
@@ -413,6 +447,8 @@ int main(void)
                                         world_teardown),
         cmocka_unit_test_setup_teardown(test_the_village_exists_again, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_refused_whole, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_what_stays_behind_is_found, world_setup,
+                                        world_teardown),
         cmocka_unit_test_setup_teardown(test_coverage_waits_for_its_last_day, world_setup,
                                         world_teardown),
     };

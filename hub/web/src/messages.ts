@@ -84,6 +84,7 @@ const words = {
   q_near_duplicate: ['姓名和出生日期都相同', 'Same name and birth date'],
   q_age_100: ['年满 100 岁，请核实健在', 'Aged 100 or more'],
   q_no_plaque: ['家里没有光荣牌', 'No plaque in the household'],
+  q_in_merged: ['还留在已撤并的村', 'Left in a village that was merged'],
   q_card_late: ['优待证办了 90 天还没发', 'Card in the making for 90 days'],
   recovered: ['恢复后各村交还的，待确认', 'Given back after a restore'],
   accept: ['采用', 'Accept'],
