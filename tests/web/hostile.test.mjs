@@ -159,7 +159,7 @@ function fieldsFor(type, attack, i) {
     nil_report: { month: `2025-${String(i + 1).padStart(2, '0')}` },
     petition: { petitioners: [{ name: fields.petitioners?.[0]?.name ?? '甲' }] },
     period_lock: { from_on: `19${80 + i}-01-01`, to_on: `19${80 + i}-01-31` },
-    residency_event: { kind: 'out', from_village: town.code(1) },
+    residency_event: { kind: 'transfer', from_village: town.code(9), to_village: town.code(1), person_id: undefined }, // a claim: it alone has all the texts
     org_group: { members: fields.members?.map(({ name, role, duty }) => ({ name, role, duty })) },
     rights_request: { kind: 'relative' },
   };

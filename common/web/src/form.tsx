@@ -32,7 +32,7 @@ export interface FormProps {
   draft?: string; // where it is kept; else by its type
   hide?: string[]; // fields that this way of entering it has no use for
   must?: string[]; // needed in this way of entering it, whatever the catalogue asks of others
-  first?: string[]; // optional ones that stand with those that must be filled in
+  foremost?: string[]; // optional ones that stand with those that must be filled in
   step?: string; // of an edit: the state that saving it brings the record to
   today: string;
   /** before: what the save replaced, of an edit; null when it cannot simply be put back (a step of the life cycle). */
@@ -179,16 +179,16 @@ export function RecordForm(props: FormProps) {
   };
   const missing = new Set((checked?.issues ?? []).filter((i) => i.code === 'required' && i.level === 'refuse').map((i) => nameOf(i.field)));
   const isMust = (f: Field) => f.required || missing.has(f.name) || type.natural_key.includes(f.name) || !!props.must?.includes(f.name);
-  const isFirst = (f: Field) => isMust(f) || !!props.first?.includes(f.name);
+  const isFirst = (f: Field) => isMust(f) || !!props.foremost?.includes(f.name);
   const must = entered.filter(isFirst);
   const may = entered.filter((f) => !isFirst(f));
   const nowhere = (checked?.issues ?? []).filter((i) => tried && !entered.some((f) => f.name === nameOf(i.field)));
 
   const focusFirst = (issues: Issue[]) => {
-    const first = entered.find((f) => issues.some((i) => i.level === 'refuse' && nameOf(i.field) === f.name));
-    if (first && may.includes(first)) setMore(true);
+    const refused = entered.find((f) => issues.some((i) => i.level === 'refuse' && nameOf(i.field) === f.name));
+    if (refused && may.includes(refused)) setMore(true);
     setTimeout(() => {
-      const box = form.current?.querySelector<HTMLElement>(`[data-field="${first?.name}"]`);
+      const box = form.current?.querySelector<HTMLElement>(`[data-field="${refused?.name}"]`);
       const input = box?.querySelector<HTMLElement>('input, select, textarea');
       (input ?? box)?.focus();
       box?.scrollIntoView({ block: 'center' });

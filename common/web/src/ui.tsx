@@ -180,9 +180,9 @@ export function enterGoesOn(e: KeyboardEvent): void {
   next?.focus();
 }
 
-/** A page whose code is fetched when it is opened. */
-export function Later(props: { load: () => Promise<ComponentType> }) {
+/** A page, or a part of one, whose code is fetched when it is opened. */
+export function Later<P extends object>(props: { load: () => Promise<ComponentType<P>>; given?: P }) {
   const found = useData(props.load, []);
   const Found = found.data;
-  return Found ? <Found /> : <Waiting error={found.error} reload={found.reload} />;
+  return Found ? <Found {...(props.given as P)} /> : <Waiting error={found.error} reload={found.reload} />;
 }

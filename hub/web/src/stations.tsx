@@ -2,10 +2,9 @@
 import { useState } from 'preact/hooks';
 import { api, get } from '@common/api';
 import { timeText } from '@common/i18n';
-import { Button, Dialog, Note, toast, useData, Waiting } from '@common/ui';
+import { Button, Dialog, Later, Note, toast, useData, Waiting } from '@common/ui';
 import { Bundles } from './bundles';
 import { type Coverage, isStaff, isVillage, type Station, useModel } from './model';
-import { MergerForm } from './merger';
 import { w, type Word } from './messages';
 import { CoverageLine, tileOf } from './overview';
 
@@ -46,7 +45,7 @@ function Act(props: { station: Station; all: Station[]; done: () => void }) {
           {w('mergeVillage')}
         </Button>
       )}
-      {open === 'merge' && <MergerForm station={props.station} all={props.all} onClose={() => setOpen('')} done={props.done} />}
+      {open === 'merge' && <Later load={() => import('./merger').then((m) => m.MergerForm)} given={{ station: props.station, all: props.all, onClose: () => setOpen(''), done: props.done }} />}
       {open === 'kit' && (
         <Dialog title={`${w('kit')}：${props.station.name}`} onClose={() => setOpen('')}>
           <p>{w('kitText')}</p>

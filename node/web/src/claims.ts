@@ -10,14 +10,14 @@ export const CLAIM_AT = '/new/residency_event?claim=1';
 const HIDE_FOR_CLAIM = ['person_id', 'kind', 'to_village', 'outside_text'];
 const HIDE_ELSE = ['claim_name', 'claim_id_no'];
 const MUST = ['claim_name'];
-const FIRST = ['claim_id_no', 'from_village'];
+const FOREMOST = ['claim_id_no', 'from_village'];
 
 export function isClaim(record: RecordRow | undefined): boolean {
   return record?.type === 'residency_event' && !!record.fields['claim_name'];
 }
 
 /** Which fields the form of a residency event shows. */
-export function claimForm(type: string, claim: boolean): { hide?: string[]; must?: string[]; first?: string[] } {
+export function claimForm(type: string, claim: boolean): { hide?: string[]; must?: string[]; foremost?: string[] } {
   if (type !== 'residency_event') return {};
-  return claim ? { hide: HIDE_FOR_CLAIM, must: MUST, first: FIRST } : { hide: HIDE_ELSE };
+  return claim ? { hide: HIDE_FOR_CLAIM, must: MUST, foremost: FOREMOST } : { hide: HIDE_ELSE };
 }
