@@ -170,14 +170,18 @@ static enum lm_status new_id(struct lm_store *store, const struct lm_act *act, i
 }
 
 /* Merging villages has a preview, a reason and consequences that are checked: it is not one more
- * field that anybody sets who may edit an area. Taking it out again is. */
-static enum lm_status check_merger(const struct lm_act *act, const struct lm_type *type,
-                                   const struct lm_record *before, const struct lm_fieldset *set,
-                                   struct lm_error *err)
+ * field that anybody sets who may edit an area. Taking it out again is; and a village that has no
+ * station here ended before there was anything to move. */
+static enum lm_status check_merger(struct lm_store *store, const struct lm_act *act,
+                                   const struct lm_type *type, const struct lm_record *before,
+                                   const struct lm_fieldset *set, struct lm_error *err)
 {
     static const char *const ending[] = {"end_kind", "valid_to", "successor_code"};
     const struct lm_field *kind = lm_type_field(type, "end_kind");
+    const struct lm_field *code = lm_type_field(type, "code");
     const struct lm_value *value;
+    struct lm_station station;
+    const char *village;
     bool touched = false, merged;
 
     if (act->merging || strcmp(type->name, "area_unit") != 0 || !kind) {
@@ -191,7 +195,11 @@ static enum lm_status check_merger(const struct lm_act *act, const struct lm_typ
     value = lm_fieldset_get(set, kind->index);
     merged = value ? lm_value_is(value, "merged")
                    : before && strcmp(lm_text_of(before, "end_kind"), "merged") == 0;
-    return touched && merged
+    value = code ? lm_fieldset_get(set, code->index) : NULL;
+    village = value && value->kind == LM_TEXT ? value->text
+              : before                        ? lm_text_of(before, "code")
+                                              : "";
+    return touched && merged && lm_store_station_get(store, village, &station) == LM_OK
                ? lm_fail(err, LM_ERR_DENIED, "use_merger", "end_kind",
                          "撤并请由管理员在“村站”里办理（或用 station merge），不能直接改这几项",
                          "Villages are merged by an administrator on the stations' page (or by "
@@ -226,7 +234,7 @@ static enum lm_status create(struct lm_store *store, const struct lm_act *act, i
     }
     status = read_fields(store, act, type, arena, &set, out, err);
     if (status == LM_OK) {
-        status = check_merger(act, type, NULL, &set, err);
+        status = check_merger(store, act, type, NULL, &set, err);
     }
     if (status == LM_OK) {
         status = content_hash(type, station, &set, hash);
@@ -313,7 +321,7 @@ static enum lm_status change_record(struct lm_store *store, const struct lm_act 
             status = lm_residency_fill(store, act, type, before, &set, arena, out, err);
         }
         drop_unchanged(before, &set);
-        status = status == LM_OK ? check_merger(act, type, before, &set, err) : status;
+        status = status == LM_OK ? check_merger(store, act, type, before, &set, err) : status;
     }
     if (status != LM_OK) {
         return status;
