@@ -176,7 +176,8 @@ static enum lm_status check_merger(struct lm_store *store, const struct lm_act *
                                    const struct lm_type *type, const struct lm_record *before,
                                    const struct lm_fieldset *set, struct lm_error *err)
 {
-    static const char *const ending[] = {"end_kind", "valid_to", "successor_code"};
+    /* with the code, an ended area without a station would become one that has */
+    static const char *const ending[] = {"end_kind", "valid_to", "successor_code", "code"};
     const struct lm_field *kind = lm_type_field(type, "end_kind");
     const struct lm_field *code = lm_type_field(type, "code");
     const struct lm_value *value;

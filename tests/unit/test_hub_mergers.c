@@ -296,7 +296,7 @@ static void by_hand(struct world *w, const char *id, json_t *fields)
 static void test_the_village_exists_again(void **state)
 {
     struct world *w = *state;
-    char person[40], late[40], event[40];
+    char person[40], late[40], event[40], former[40];
     const struct lm_where at = {.field = "code", .value = VILLAGE_A};
     const struct lm_record *area = NULL;
     json_t *none = json_pack("{s:n,s:n,s:n}", "valid_to", "end_kind", "successor_code");
@@ -317,6 +317,13 @@ static void test_the_village_exists_again(void **state)
     by_hand(w, area->id,
             json_pack("{s:s,s:s,s:s}", "valid_to", DAY_BEFORE, "end_kind", "merged",
                       "successor_code", VILLAGE_B));
+    town(w, "area_unit", VILLAGE_B,
+         json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "parent_code", "999999101000", "code",
+                   "999999101299", "name", "从前的村", "level", "village", "valid_from",
+                   "2000-01-01", "valid_to", "2010-12-31", "end_kind", "merged", "successor_code",
+                   VILLAGE_B),
+         former);
+    by_hand(w, former, json_pack("{s:s}", "code", VILLAGE_A));
     (void)pc_person(w, &w->a, "赵大山", 3, late);
     push_all(w, &w->a);
     assert_string_equal(village(w, "person", late), VILLAGE_A);

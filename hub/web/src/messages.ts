@@ -259,7 +259,7 @@ const words = {
   mergeVillage: ['撤并', 'Merge'],
   mergedInto: ['{1} 并入{0}', 'merged into {0} on {1}'],
   mergeTitle: ['把{0}并入另一个村', 'Merge {0} into another village'],
-  mergeText: ['登记后，{0}的档案和没办完的事都转到并入的村；走访、已发放的帮扶等已经发生的仍算{0}的，以前的数字不变。{0}的电脑先不停用，还没上报的照样能交，到了以后自动转过去。', 'The files and the open cases of {0} become the other village\u2019s. What has taken place (visits, paid aid …) stays with {0}, and figures of the past do not change. Its PC stays: what it has not sent yet can still come, and is moved when it does.'],
+  mergeText: ['登记后，{0}的档案和没办完的帮扶、信访都转到并入的村；走访、办件、已发放的帮扶等已经发生的仍算{0}的，以前的数字不变。{0}的电脑先不停用，还没上报的照样能交，到了以后自动转过去。', 'The files and the open aid cases and petitions of {0} become the other village\u2019s. What has taken place (visits, service items, paid aid …) stays with {0}, and figures of the past do not change. Its PC stays: what it has not sent yet can still come, and is moved when it does.'],
   mergeIntoVillage: ['并入哪个村', 'Into which village'],
   mergeOn: ['撤并日期（{0}存在的最后一天）', 'Last day of {0}'],
   mergeReason: ['依据（例如批复文号，会记入日志）', 'Decided by (e.g. the document; goes to the log)'],
