@@ -68,20 +68,6 @@ int64_t lm_day_add_months(int64_t day, int64_t months)
     return out;
 }
 
-int lm_day_age(int64_t birth, int64_t on)
-{
-    int by;
-    int bm;
-    int bd;
-    int oy;
-    int om;
-    int od;
-
-    split(birth, &by, &bm, &bd);
-    split(on, &oy, &om, &od);
-    return oy - by - ((om < bm || (om == bm && od < bd)) ? 1 : 0);
-}
-
 bool lm_value_day(const struct lm_value *v, int64_t *day_out)
 {
     int64_t ms;

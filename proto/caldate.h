@@ -11,8 +11,6 @@
 /* The same day of the month `months` later (or earlier); the month's last day where it has no such
  * day. */
 int64_t lm_day_add_months(int64_t day, int64_t months);
-/* Whole years from birth to on, as ages are counted (29 February: on 1 March in common years). */
-int lm_day_age(int64_t birth, int64_t on);
 /* The day of a canonical date, or of a canonical date-time in UTC+8. False for null and anything
  * else. */
 bool lm_value_day(const struct lm_value *v, int64_t *day_out);

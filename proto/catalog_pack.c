@@ -16,7 +16,7 @@
 #include <zstd.h>
 
 enum {
-    LEVEL = 9,
+    LEVEL = 5, /* every start packs: 9 saves 2 % of 31 KiB and touches 1.5 MiB more */
     WINDOW_LOG_MAX = 23,
     RAW_BYTES_MAX = LM_CATALOG_BYTES_MAX + 64 * 1024,
     UNPACKED_BYTES_MAX = 2 * LM_CATALOG_BYTES_MAX,

@@ -225,7 +225,7 @@ static void read_values(struct lm_in *in, const char *element, bool is_unknown,
 
 static bool stamp_in_range(const struct lm_stamp *stamp)
 {
-    return stamp->version.hlc <= LM_IN_NUMBER_MAX && stamp->version.replica <= LM_IN_NUMBER_MAX &&
+    return stamp->version.hlc < LM_HLC_TOP && stamp->version.replica <= LM_IN_NUMBER_MAX &&
            stamp->rank <= LM_IN_NUMBER_MAX;
 }
 
@@ -269,7 +269,7 @@ static void read_issue(struct lm_in *in, struct lm_record *rec)
 
 static void read_rest(struct lm_in *in, struct lm_record *rec)
 {
-    rec->position = lm_in_int(in, "position", 0, INT64_MAX);
+    rec->position = lm_in_int(in, "position", 0, (int64_t)LM_IN_COUNT_MAX);
     read_stamps(in, rec);
     read_values(in, "fields", false, rec);
     if (!lm_in_nil(in)) {

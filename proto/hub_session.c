@@ -126,7 +126,16 @@ void lm_hs_malformed(struct lm_hs_step *st)
     lm_hs_error(st, "malformed", "message could not be read", LM_HS_RETRY_STORE_S);
 }
 
-void lm_hs_send_news(struct lm_hs_step *st, uint64_t position)
+bool lm_hs_names_session(struct lm_hs_step *st, uint64_t session)
+{
+    if (session != st->s->session) {
+        lm_hs_error(st, "hello_first", "the session has ended", 1);
+        return false;
+    }
+    return true;
+}
+
+static void send_news(struct lm_hs_step *st, uint64_t position)
 {
     struct lm_msg_news m = {.position = position};
     size_t offset = st->fx->bytes.len;
@@ -139,7 +148,7 @@ void lm_hs_send_news(struct lm_hs_step *st, uint64_t position)
 static void news(struct lm_hs_step *st)
 {
     if (st->s->state == LM_HS_LIVE && !st->s->news_sent) {
-        lm_hs_send_news(st, st->ev->position);
+        send_news(st, st->ev->position);
     }
 }
 
@@ -215,6 +224,9 @@ static void take_message(struct lm_hs_step *st)
     case LM_MSG_CATALOG:
         lm_hs_take_ask(st);
         break;
+    case LM_MSG_KEY:
+        lm_hs_take_key(st);
+        break;
     default:
         lm_hs_log(st, "unknown kind of message", ev->message.kind);
         break;
@@ -233,7 +245,7 @@ static void tick(struct lm_hs_step *st)
     if (s->state == LM_HS_LIVE && s->contest_ms >= 0 && !s->contest_asked &&
         st->now->mono_ms - s->contest_ms >= LM_HUB_PROBE_MS) {
         s->contest_asked = true;
-        lm_hs_send_news(st, st->now->head.position); /* a live node pulls at once */
+        send_news(st, st->now->head.position); /* a live node pulls at once */
     }
 }
 

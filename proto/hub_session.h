@@ -79,6 +79,9 @@ struct lm_hub_now {
     bool read_only;             /* a rival incarnation was shown: answer "busy" to HELLO and PUSH */
     const uint8_t *sign_secret; /* LM_SIGN_SECRET_BYTES; NULL: nothing is signed, and no proof is
                                    believed */
+    const uint8_t *line_key;    /* the CURVE public key that sessions are under; NULL: not told, and
+                                   protocol 1 is spoken */
+    const uint8_t *next_key;    /* the one to follow it; NULL: none is announced */
 };
 
 enum lm_hub_event_kind {
@@ -184,6 +187,8 @@ enum lm_hub_effect_kind {
                           does not hold: the hub's database went back without `restore`. proven: the
                           hub itself signed that mark. Raise the incarnation, durably; no WELCOME was
                           given, the node asks again. Else: tell the technician */
+    LM_HX_KEY_PINNED,  /* .key: the replica has this key of the hub pinned, durably, it says; if it
+                          is one of ours, remember it durably; no answer */
     LM_HX_CLOSE,       /* idle: the program may drop the session */
     LM_HX_LOG          /* .log */
 };
@@ -214,6 +219,7 @@ struct lm_hub_effect {
             const struct lm_msg_want *want;
             struct lm_cursor cursor; /* of the last PULL */
         } want;
+        uint8_t key[32];
         struct lm_incarnation rival;
         struct {
             struct lm_mark mark;

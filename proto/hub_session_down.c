@@ -89,8 +89,7 @@ void lm_hs_take_pull(struct lm_hs_step *st)
     if (!LM_HS_READ(pull, &m)) {
         return;
     }
-    if (m.session != s->session) {
-        lm_hs_error(st, "hello_first", "the session has ended", 1);
+    if (!lm_hs_names_session(st, m.session)) {
         return;
     }
     confirm_lease(st); /* only PULL names the session, and so the lease that came with it */
@@ -125,8 +124,7 @@ void lm_hs_take_want(struct lm_hs_step *st)
     if (!LM_HS_READ(want, m)) {
         return;
     }
-    if (m->session != s->session) {
-        lm_hs_error(st, "hello_first", "the session has ended", 1);
+    if (!lm_hs_names_session(st, m->session)) {
         return;
     }
     if (s->reading_bodies) {
@@ -195,8 +193,7 @@ void lm_hs_take_compare(struct lm_hs_step *st)
     if (!LM_HS_READ(compare, m)) {
         return;
     }
-    if (m->session != s->session) {
-        lm_hs_error(st, "hello_first", "the session has ended", 1);
+    if (!lm_hs_names_session(st, m->session)) {
         return;
     }
     if (s->reading_digests) {
@@ -244,8 +241,7 @@ void lm_hs_take_past(struct lm_hs_step *st)
     if (!LM_HS_READ(past_ask, m)) {
         return;
     }
-    if (m->session != s->session) {
-        lm_hs_error(st, "hello_first", "the session has ended", 1);
+    if (!lm_hs_names_session(st, m->session)) {
         return;
     }
     if (s->reading_past) {

@@ -7,6 +7,7 @@
  * one key: the second is refused until a person acts, the holder of the newest lease goes on. */
 #include "proto/hub_session.h"
 #include "proto/hub_session_internal.h"
+#include "proto/hubkey.h"
 
 #include "common/base/break.h"
 #include "proto/proof.h"
@@ -192,6 +193,12 @@ static uint64_t first_lease(const struct lm_hub_now *now)
     return (before < (1u << 30) ? before : (1u << 30)) << 32;
 }
 
+/* Without keys there is nothing that protocol 2 could say. */
+static bool speaks_keys(const struct lm_hub_now *now)
+{
+    return now->line_key != NULL && now->sign_secret != NULL;
+}
+
 void lm_hs_take_hello(struct lm_hs_step *st)
 {
     const struct lm_hub_event *ev = st->ev;
@@ -199,6 +206,7 @@ void lm_hs_take_hello(struct lm_hs_step *st)
     struct lm_error err;
     struct lm_hub_effect *e;
     struct lm_msg_hello *m = lm_arena_alloc(ev->message.arena, sizeof(*m));
+    uint64_t highest = speaks_keys(st->now) ? LM_PROTOCOL_MAX : LM_PROTOCOL_KEYS - 1;
 
     if (m == NULL) {
         lm_hs_error(st, "busy", "out of memory", LM_HS_RETRY_STORE_S);
@@ -215,7 +223,7 @@ void lm_hs_take_hello(struct lm_hs_step *st)
     s->peer = ev->message.peer;
     s->session = lm_rand_next(&s->rnd) >> 1; /* fits a signed 64-bit too, and is never 0 */
     s->session = s->session == 0 ? 1 : s->session;
-    s->protocol = LM_PROTOCOL_MAX < m->protocol_max ? LM_PROTOCOL_MAX : m->protocol_max;
+    s->protocol = highest < m->protocol_max ? highest : m->protocol_max;
     s->branch = m->branch;
     s->shown = m->lease;
     s->lease.counter =
@@ -244,6 +252,20 @@ void lm_hs_take_hello(struct lm_hs_step *st)
     e->hello.hello = m;
     e->hello.lease = s->lease;
     e->hello.node_offset_ms = st->now->hub_time_ms - m->wall_ms;
+}
+
+/* Said in every WELCOME, also with nothing to announce: under a key that was announced before, this
+ * is what says that it is in force now. */
+static void say_keys(const struct lm_hub_now *now, struct lm_key_word *word)
+{
+    if (!speaks_keys(now)) {
+        return; /* the keys went away since HELLO: a signature of zeroes, which says nothing */
+    }
+    if (now->next_key != NULL) {
+        word->has_next = true;
+        memcpy(word->next, now->next_key, sizeof(word->next));
+    }
+    lm_key_word_sign(word, now->line_key, now->sign_secret);
 }
 
 void lm_hs_hello_stored(struct lm_hs_step *st)
@@ -295,6 +317,20 @@ void lm_hs_hello_stored(struct lm_hs_step *st)
         lm_proof_sign(&proof, now->sign_secret);
         memcpy(m.signature, proof.signature, sizeof(m.signature));
     }
+    if (m.protocol >= LM_PROTOCOL_KEYS) {
+        say_keys(now, &m.keys);
+    }
     lm_welcome_pack(&st->fx->bytes, &m);
     lm_hs_send(st, LM_MSG_WELCOME, offset);
+}
+
+void lm_hs_take_key(struct lm_hs_step *st)
+{
+    const struct lm_hub_event *ev = st->ev;
+    struct lm_error err;
+    struct lm_msg_key m;
+
+    if (LM_HS_READ(key, &m) && lm_hs_names_session(st, m.session)) {
+        memcpy(lm_hs_add(st, LM_HX_KEY_PINNED)->key, m.key, sizeof(m.key));
+    }
 }

@@ -28,7 +28,8 @@ void lm_hs_error(struct lm_hs_step *st, const char *code, const char *text, uint
 void lm_hs_rolled_back(struct lm_hs_step *st, uint64_t branch, struct lm_lease held);
 void lm_hs_clone(struct lm_hs_step *st, struct lm_lease held);
 void lm_hs_malformed(struct lm_hs_step *st);
-void lm_hs_send_news(struct lm_hs_step *st, uint64_t position);
+/* Whether the message names the session that runs; the others are told to greet. */
+bool lm_hs_names_session(struct lm_hs_step *st, uint64_t session);
 
 /* Reads the message's body with lm_NAME_read, which wants `ev` and `err` in the caller; false when
  * it is malformed: that is answered. */
@@ -39,6 +40,7 @@ void lm_hs_send_news(struct lm_hs_step *st, uint64_t position);
 /* hub_session_hello.c */
 void lm_hs_take_hello(struct lm_hs_step *st);
 void lm_hs_hello_stored(struct lm_hs_step *st);
+void lm_hs_take_key(struct lm_hs_step *st);
 /* Whether this hub signed it. */
 bool lm_hs_proof_verifies(const struct lm_hs_step *st, const struct lm_proof *proof);
 

@@ -19,8 +19,7 @@ void lm_hs_take_offer(struct lm_hs_step *st)
     if (!LM_HS_READ(offer, m)) {
         return;
     }
-    if (m->session != s->session) {
-        lm_hs_error(st, "hello_first", "the session has ended", 1);
+    if (!lm_hs_names_session(st, m->session)) {
         return;
     }
     if (!lm_hs_proof_verifies(st, &m->proof) ||

@@ -3,7 +3,8 @@
 #define LM_PROTO_LIMITS_H
 
 #define LM_PROTOCOL_MIN 1
-#define LM_PROTOCOL_MAX 1
+#define LM_PROTOCOL_MAX 2
+#define LM_PROTOCOL_KEYS 2 /* from here on WELCOME has the hub's word about its keys */
 
 #define LM_CHANGE_BYTES_MAX (64 * 1024) /* one change, encoded */
 #define LM_CHANGE_FIELDS_MAX 128
@@ -26,6 +27,8 @@
 #define LM_OFFER_BYTES_MAX (256 * 1024) /* of one RECOVER; a larger record comes by itself */
 #define LM_RECOVERED_MAX 50000          /* undecided at the hub, of one installation */
 #define LM_RECOVERED_BYTES_MAX (32 * 1024 * 1024)
+#define LM_HELD_MOVED_MAX 5000 /* changes of one station that wait for records to move to it */
+#define LM_MOVED_DAYS 90 /* after a hub went back: how long moves that it lost are waited for */
 #define LM_ACK_VERDICTS_MAX 100
 #define LM_CHECKPOINTS_MAX 64 /* places in the hub's journal that a node remembers */
 #define LM_BUNDLE_BYTES_MAX (64 * 1024 * 1024) /* one file on a stick; a long log takes several */

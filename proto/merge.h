@@ -40,7 +40,10 @@ struct lm_merge_in {
     const char *type_of_id;          /* type name under which this id is known already, or NULL */
     bool creation_refused;           /* the master lacks it because its creation was refused */
     int64_t received_ms;             /* hub clock */
-    int64_t offset_used_ms;          /* for created_at: hub-corrected = author's wall + this */
+    int64_t went_back_ms;   /* hub clock when this hub last began a new history, having gone
+                               back in time; 0: it never did. Moves of records between
+                               villages may be lost since */
+    int64_t offset_used_ms; /* for created_at: hub-corrected = author's wall + this */
     const struct lm_lookup
         *lookup; /* master as of now; get is also used to see whether references exist */
     /* LM_ERR_NOT_FOUND when the journal has no such change. */
@@ -65,7 +68,8 @@ struct lm_sibling_out { /* one group in conflict */
 struct lm_merge_out {
     enum lm_verdict verdict;
     struct lm_error reason;   /* held, refused, invalid; code "" otherwise */
-    char waits_for[96];       /* held: "record:UUID", "type:NAME", "base:HLC:REPLICA" or "" */
+    char waits_for[96];       /* held: "record:UUID", "type:NAME", "base:HLC:REPLICA",
+                                 "moved:UUID" or "" */
     struct lm_record *record; /* NULL when nothing is to be stored (held, refused) */
     bool as_sent;             /* applied, and the record is what the author's own copy now is */
     uint64_t rank;

@@ -114,6 +114,66 @@ static enum lm_status once_ours(struct merge *m, bool *out)
     return LM_OK;
 }
 
+/* Whether this hub may have forgotten, by going back in time, that the record moved to the author's
+ * village. Its villages go on writing for as long as they have not heard of that: they are given
+ * LM_MOVED_DAYS by the hub's clock, whatever theirs say; and without end where they build on a
+ * version of the record that this journal lacks. */
+static enum lm_status move_may_be_lost(struct merge *m, bool *out)
+{
+    const int64_t day_ms = 86400000;
+    const struct lm_merge_in *in = m->in;
+    const struct lm_change *change = m->change;
+
+    *out = false;
+    if (in->went_back_ms == 0 || change->op == LM_OP_CREATE) {
+        return LM_OK;
+    }
+    *out = in->received_ms - in->went_back_ms <= LM_MOVED_DAYS * day_ms;
+    for (size_t i = 0; i <= change->n_bases && !*out && in->known != NULL; i++) {
+        struct lm_version base = i == change->n_bases ? change->base_all : change->bases[i].version;
+        struct lm_known_change known = {0};
+        enum lm_status status;
+
+        if (base.hlc == 0) {
+            continue;
+        }
+        status = in->known(in->known_ctx, m->arena, change->id, base, &known);
+        if (status != LM_OK && status != LM_ERR_NOT_FOUND) {
+            return status;
+        }
+        *out = status == LM_ERR_NOT_FOUND;
+    }
+    return LM_OK;
+}
+
+/* Another village's record. Held, it has no effect, and is judged by this same rule once the record
+ * has moved: so nobody gets at what is not its own by waiting. */
+static enum lm_status not_ours(struct merge *m)
+{
+    bool lost = false;
+    enum lm_status status = move_may_be_lost(m, &lost);
+
+    if (status != LM_OK) {
+        return status;
+    }
+    if (!lost) {
+        merge_refuse(m, "not_your_record", "", "这条记录不属于本站",
+                     "The record belongs to another station");
+        return LM_OK;
+    }
+    merge_hold(
+        m, "moved",
+        "镇服务器恢复过备份，这条记录在镇里还属于别的村，转给写这条修改的村的那次变动可能还没找回。"
+        "镇里确认“恢复后各村交还的”，或重新核定转移、登记撤并以后，会自动采用；没有这回事的，由镇里"
+        "退回（不予采纳）",
+        "The town's server was restored: there the record is still another village's, and its "
+        "move to the village that wrote this may not have come back yet. When the town confirms "
+        "what was given back, or makes the move or merger again, this is taken in; if there was "
+        "none, the town refuses it");
+    MERGE_WAITS(m, "moved:%s", m->change->id);
+    return LM_OK;
+}
+
 /* A village writes its own village's records only; and those that were moved away before it could
  * know, while what it saw of the state is older than the move (which need not have changed the
  * state). */
@@ -133,15 +193,16 @@ enum lm_status merge_step_owner(struct merge *m)
     }
     if (ours) {
         status = merge_resolve(m, LM_GROUP_STATE);
-        if (status != LM_OK || m->decided) {
+        if (status != LM_OK) {
             return status;
         }
         ours = m->groups[LM_GROUP_STATE].base.hlc < m->current->stamps[LM_GROUP_ORIGIN].version.hlc;
     }
-    if (!ours) {
-        merge_refuse(m, "not_your_record", "", "这条记录不属于本站",
-                     "The record belongs to another station");
-        return LM_OK;
+    if (m->decided && (ours || m->in->went_back_ms == 0)) {
+        return LM_OK; /* waits for what it builds on, a state from before the record moved away */
+    }
+    if (!ours) { /* or it saw a state of the history that is gone: the record came back here */
+        return not_ours(m);
     }
     m->concurrent = true;
     return LM_OK;

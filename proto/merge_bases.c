@@ -74,6 +74,7 @@ enum lm_status merge_resolve(struct merge *m, int g)
             if (m->in->released) {
                 break;
             }
+            group->base = base;
             merge_hold(m, "base", "所依据的修改尚未到达，等待中",
                        "It builds on a change that has not arrived yet");
             MERGE_WAITS(m, "base:%" PRIu64 ":%" PRIu64, base.hlc, base.replica);

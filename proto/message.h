@@ -30,6 +30,7 @@ enum lm_kind_msg {
     LM_MSG_ERROR = 15,
     LM_MSG_COMPARE = 16,
     LM_MSG_DIGESTS = 17,
+    LM_MSG_KEY = 18,
     LM_MSG_READMIT = 20,
     LM_MSG_READMITTED = 21
 };
@@ -106,6 +107,12 @@ struct lm_msg_hello {
     struct lm_short_mark *checkpoints; /* kept ones, ≤ LM_CHECKPOINTS_MAX, in any order */
     size_t n_checkpoints;
 };
+/* The hub's word about its CURVE keys: proto/hubkey.h. */
+struct lm_key_word {
+    bool has_next;
+    uint8_t next[32];      /* the one that is to follow the one that this came under */
+    uint8_t signature[64]; /* of both, by the hub's signing key */
+};
 struct lm_msg_welcome {
     uint64_t protocol; /* chosen */
     uint64_t session;  /* random, names this session in PULL and FEED */
@@ -124,6 +131,7 @@ struct lm_msg_welcome {
     uint64_t common;       /* highest position among HELLO's seen and checkpoints whose mark the hub
                               holds; 0 = none */
     uint8_t signature[64]; /* of incarnation and head: the node's next proof */
+    struct lm_key_word keys; /* from protocol LM_PROTOCOL_KEYS on */
 };
 struct lm_msg_push {
     uint64_t branch, first_seq;
@@ -288,6 +296,11 @@ struct lm_msg_readmit {
 struct lm_msg_readmitted {
     uint64_t replica; /* known now: it may connect with its own key */
 };
+/* KEY: the node has this key of the hub pinned, durably. */
+struct lm_msg_key {
+    uint64_t session; /* 0 in bundles */
+    uint8_t key[32];
+};
 struct lm_msg_error {
     const char *code, *text;
     uint32_t retry_after_s;
@@ -319,6 +332,7 @@ LM_MESSAGE(offer);
 LM_MESSAGE(offered);
 LM_MESSAGE(readmit);
 LM_MESSAGE(readmitted);
+LM_MESSAGE(key);
 LM_MESSAGE(error);
 
 /* Batches: gathers changes until a limit says stop, then packs them. */

@@ -163,7 +163,7 @@ static void read_entry(struct lm_in *in, struct lm_feed_entry *entry)
     lm_in_uuid(in, "entries.id", entry->id);
     /* What never came to be need not have a type: its change may have been unreadable. */
     entry->type = lm_in_name(in, "entries.type", entry->kind == LM_ENTRY_ABSENT);
-    entry->position = lm_in_uint(in, "entries.position", 0, LM_IN_NUMBER_MAX);
+    entry->position = lm_in_uint(in, "entries.position", 0, LM_IN_COUNT_MAX);
     read_payload(in, entry);
     read_verdicts(in, entry);
 }

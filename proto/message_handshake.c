@@ -1,6 +1,7 @@
 /* Messages that open a session: ENROL, ENROLLED, HELLO, WELCOME; and NEWS, ERROR. Pure.
  * PROTOCOL.md "Messages" has the table of each: elements here stand in its order. */
 #include "proto/message_in.h"
+#include "proto/version.h"
 
 #include <string.h>
 
@@ -128,7 +129,7 @@ static void read_checkpoints(struct lm_in *in, struct lm_msg_hello *m)
                                  &m->n_checkpoints);
     for (size_t i = 0; i < m->n_checkpoints && lm_in_ok(in); i++) {
         lm_in_array_of(in, "checkpoints", 2);
-        m->checkpoints[i].position = lm_in_uint(in, "checkpoints", 1, LM_IN_NUMBER_MAX);
+        m->checkpoints[i].position = lm_in_uint(in, "checkpoints", 1, LM_IN_COUNT_MAX);
         lm_in_bytes(in, "checkpoints", m->checkpoints[i].prefix, LM_MARK_PREFIX_BYTES);
     }
 }
@@ -180,9 +181,44 @@ enum lm_status lm_hello_read(const uint8_t *data, size_t n, struct lm_arena *are
 
 /* ---- WELCOME ---- */
 
+enum { WELCOME_ELEMENTS = 16 }; /* of protocol 1 */
+
+static void pack_keys(struct lm_buf *buf, const struct lm_key_word *word)
+{
+    lm_pack_array(buf, 2);
+    if (word->has_next) {
+        lm_pack_bin(buf, word->next, sizeof word->next);
+    } else {
+        lm_pack_nil(buf);
+    }
+    lm_pack_bin(buf, word->signature, sizeof word->signature);
+}
+
+static void read_keys(struct lm_in *in, struct lm_key_word *word)
+{
+    lm_in_array_of(in, "keys", 2);
+    word->has_next = !lm_in_nil(in);
+    if (word->has_next) {
+        lm_in_bytes(in, "keys", word->next, sizeof word->next);
+    }
+    lm_in_bytes(in, "keys", word->signature, sizeof word->signature);
+}
+
+/* Whether the array has the element that protocol 2 adds. The protocol's number, which stands in
+ * it, must agree: lm_welcome_read looks. */
+static bool is_longer(const uint8_t *data, size_t n)
+{
+    struct lm_reader reader;
+    size_t elements = 0;
+    lm_reader_init(&reader, data, n);
+    lm_read_array(&reader, &elements);
+    return elements == WELCOME_ELEMENTS + 1;
+}
+
 void lm_welcome_pack(struct lm_buf *buf, const struct lm_msg_welcome *m)
 {
-    lm_pack_array(buf, 16);
+    bool longer = m->protocol >= LM_PROTOCOL_KEYS;
+    lm_pack_array(buf, WELCOME_ELEMENTS + longer);
     lm_pack_uint(buf, m->protocol);
     lm_pack_uint(buf, m->session);
     lm_pack_bin(buf, m->hub_id, sizeof m->hub_id);
@@ -199,15 +235,23 @@ void lm_welcome_pack(struct lm_buf *buf, const struct lm_msg_welcome *m)
     lm_pack_uint(buf, m->credit);
     lm_pack_uint(buf, m->common);
     lm_pack_bin(buf, m->signature, sizeof m->signature);
+    if (longer) {
+        pack_keys(buf, &m->keys);
+    }
 }
 
 enum lm_status lm_welcome_read(const uint8_t *data, size_t n, struct lm_arena *arena,
                                struct lm_msg_welcome *m, struct lm_error *err)
 {
     struct lm_in in;
+    bool longer = n <= LM_FRAME_BYTES_MAX && is_longer(data, n);
     *m = (struct lm_msg_welcome){0};
-    if (lm_in_begin(&in, "welcome", data, n, LM_FRAME_BYTES_MAX, 16, arena, err)) {
+    if (lm_in_begin(&in, "welcome", data, n, LM_FRAME_BYTES_MAX, WELCOME_ELEMENTS + longer, arena,
+                    err)) {
         m->protocol = lm_in_uint(&in, "protocol", 1, PROTOCOL_MAX);
+        if (lm_in_ok(&in) && longer != (m->protocol >= LM_PROTOCOL_KEYS)) {
+            lm_in_fail(&in, "protocol", LM_ERR_INVALID);
+        }
         m->session = lm_in_uint(&in, "session", 0, UINT64_MAX);
         lm_in_bytes(&in, "hub_id", m->hub_id, sizeof m->hub_id);
         lm_in_pair(&in, "incarnation", &m->incarnation.counter, &m->incarnation.random);
@@ -219,10 +263,34 @@ enum lm_status lm_welcome_read(const uint8_t *data, size_t n, struct lm_arena *a
         m->catalog = (uint32_t)lm_in_uint(&in, "catalog", 0, UINT32_MAX);
         lm_in_bytes(&in, "catalog_hash", m->catalog_hash, sizeof m->catalog_hash);
         m->hub_time_ms = lm_in_int(&in, "hub_time_ms", 0, LM_IN_TIME_MAX);
-        m->hlc_known = lm_in_uint(&in, "hlc_known", 0, LM_IN_NUMBER_MAX);
+        m->hlc_known = lm_in_uint(&in, "hlc_known", 0, LM_HLC_TOP - 1);
         m->credit = (uint32_t)lm_in_uint(&in, "credit", 1, LM_WINDOW_MAX);
-        m->common = lm_in_uint(&in, "common", 0, LM_IN_NUMBER_MAX);
+        m->common = lm_in_uint(&in, "common", 0, LM_IN_COUNT_MAX);
         lm_in_bytes(&in, "signature", m->signature, sizeof m->signature);
+        if (longer) {
+            read_keys(&in, &m->keys);
+        }
+    }
+    return lm_in_end(&in, err);
+}
+
+/* ---- KEY ---- */
+
+void lm_key_pack(struct lm_buf *buf, const struct lm_msg_key *m)
+{
+    lm_pack_array(buf, 2);
+    lm_pack_uint(buf, m->session);
+    lm_pack_bin(buf, m->key, sizeof m->key);
+}
+
+enum lm_status lm_key_read(const uint8_t *data, size_t n, struct lm_arena *arena,
+                           struct lm_msg_key *m, struct lm_error *err)
+{
+    struct lm_in in;
+    *m = (struct lm_msg_key){0};
+    if (lm_in_begin(&in, "key", data, n, LM_FRAME_BYTES_MAX, 2, arena, err)) {
+        m->session = lm_in_uint(&in, "session", 0, UINT64_MAX);
+        lm_in_bytes(&in, "key", m->key, sizeof m->key);
     }
     return lm_in_end(&in, err);
 }
@@ -241,7 +309,7 @@ enum lm_status lm_news_read(const uint8_t *data, size_t n, struct lm_arena *aren
     struct lm_in in;
     *m = (struct lm_msg_news){0};
     if (lm_in_begin(&in, "news", data, n, LM_FRAME_BYTES_MAX, 1, arena, err)) {
-        m->position = lm_in_uint(&in, "position", 0, LM_IN_NUMBER_MAX);
+        m->position = lm_in_uint(&in, "position", 0, LM_IN_COUNT_MAX);
     }
     return lm_in_end(&in, err);
 }

@@ -48,7 +48,7 @@ static void pack_entry(struct lm_buf *buf, const struct lm_past *e)
 static void read_entry(struct lm_in *in, struct lm_past *e)
 {
     lm_in_array_of(in, "entries", ENTRY_ELEMENTS);
-    e->position = lm_in_uint(in, "entries.position", 1, LM_IN_NUMBER_MAX);
+    e->position = lm_in_uint(in, "entries.position", 1, LM_IN_COUNT_MAX);
     e->of = lm_in_uint(in, "entries.of", 0, LM_IN_NUMBER_MAX);
     e->replica = lm_in_uint(in, "entries.replica", 0, LM_IN_NUMBER_MAX);
     e->hlc = lm_in_uint(in, "entries.hlc", 0, LM_IN_NUMBER_MAX);

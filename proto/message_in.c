@@ -251,7 +251,7 @@ struct lm_mark lm_in_mark(struct lm_in *in, const char *element)
 {
     struct lm_mark mark = {0};
     lm_in_array_of(in, element, 2);
-    mark.position = lm_in_uint(in, element, 0, LM_IN_NUMBER_MAX);
+    mark.position = lm_in_uint(in, element, 0, LM_IN_COUNT_MAX);
     lm_in_bytes(in, element, mark.hash, sizeof mark.hash);
     return mark;
 }
@@ -260,7 +260,7 @@ struct lm_cursor lm_in_cursor(struct lm_in *in, const char *element)
 {
     struct lm_cursor cursor = {0};
     lm_in_array_of(in, element, 2);
-    cursor.position = lm_in_uint(in, element, 0, LM_IN_NUMBER_MAX);
+    cursor.position = lm_in_uint(in, element, 0, LM_IN_COUNT_MAX);
     if (!lm_in_nil(in)) {
         lm_in_uuid(in, element, cursor.id);
     }
@@ -270,7 +270,7 @@ struct lm_cursor lm_in_cursor(struct lm_in *in, const char *element)
 void lm_in_pair(struct lm_in *in, const char *element, uint64_t *counter, uint64_t *random)
 {
     lm_in_array_of(in, element, 2);
-    *counter = lm_in_uint(in, element, 0, LM_IN_NUMBER_MAX);
+    *counter = lm_in_uint(in, element, 0, LM_IN_COUNT_MAX);
     *random = lm_in_uint(in, element, 0, UINT64_MAX);
 }
 

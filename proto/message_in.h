@@ -9,7 +9,10 @@
 #include "proto/message.h"
 #include "proto/prescan.h"
 
-#define LM_IN_NUMBER_MAX ((uint64_t)INT64_MAX)  /* sequence numbers, positions, HLCs, replicas */
+#define LM_IN_NUMBER_MAX ((uint64_t)INT64_MAX) /* sequence numbers, HLCs, replicas */
+/* Positions in the journal, and the counters of leases and incarnations: none comes so far by
+ * counting, and what counts on from here always finds a higher one. */
+#define LM_IN_COUNT_MAX (((uint64_t)1 << 62) - 1)
 #define LM_IN_TIME_MAX (((int64_t)1 << 53) - 1) /* milliseconds, either way */
 #define LM_IN_NAME_BYTES_MAX LM_NAME_BYTES_MAX  /* type, field and group names */
 

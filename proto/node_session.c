@@ -267,6 +267,11 @@ static void take_message(struct lm_ns_step *st)
         lm_ns_log(st, "message not awaited", ev->message.kind);
         return;
     }
+    if (s->under_second && ev->message.kind != LM_MSG_WELCOME) {
+        /* Whoever has this key has not shown the hub's word that it is in force. */
+        lm_ns_reset(st, "key_unproven");
+        return;
+    }
     s->heard_ms = st->now_ms;
     s->unsent = false;
     switch (ev->message.kind) {
@@ -355,6 +360,8 @@ static void take_refused(struct lm_ns_step *st)
         s->hello_sent = false;
     } else if (s->state == LM_NS_LIVE && st->ev->refused.kind == LM_MSG_PUSH) {
         lm_ns_up_refused(st, st->ev->refused.first_seq);
+    } else if (s->state == LM_NS_LIVE && st->ev->refused.kind == LM_MSG_KEY) {
+        s->key_due = true;
     } else if (s->state == LM_NS_LIVE && st->ev->refused.kind == LM_MSG_CATALOG) {
         lm_ns_catalog_refused(st);
     } else if (s->state == LM_NS_LIVE && st->ev->refused.kind == LM_MSG_COMPARE) {
@@ -401,6 +408,7 @@ static void take_event(struct lm_ns_step *st)
         if (s->state == LM_NS_OFFLINE || s->state == LM_NS_BARRED || s->state == LM_NS_HELLO ||
             s->state == LM_NS_LIVE) {
             lm_ns_begin_hello(st, st->now_ms);
+            s->under_second = ev->connected.second;
             s->unsent = false;
             lm_ns_set_status(st, "connecting");
         } else {
@@ -524,7 +532,8 @@ static void pump(struct lm_ns_step *st)
     } else if (s->state == LM_NS_LIVE) {
         watch_silence(st);
         if (s->state == LM_NS_LIVE) {
-            lm_ns_down_pump(st); /* PULL first: it tells the hub that the lease is held */
+            lm_ns_key_pump(st);  /* before PULL: who has its answer knows that this came, too */
+            lm_ns_down_pump(st); /* PULL before PUSH: it tells the hub that the lease is held */
             lm_ns_up_pump(st);
             lm_ns_catalog_pump(st);
             lm_ns_recover_pump(st);

@@ -11,7 +11,7 @@
  *   - Pointers in effects point into the event's arena, the event's body or static text: they are
  * valid until the arena is reset. Messages to send are in fx->bytes until the next step.
  *
- * Invariants (checked by tests/unit/test_session.c):
+ * Invariants (checked by tests/unit/test_session*.c and their world):
  *   - Nothing but HELLO is sent on a fresh socket before WELCOME, and nothing before
  * WELCOME_STORED: the lease is durable before the first PUSH.
  *   - At most `credit` (≤ LM_WINDOW_MAX) PUSH messages with changes are under way, contiguous and
@@ -28,6 +28,7 @@
 #include "common/base/status.h"
 #include "common/base/util.h"
 #include "proto/checkpoint.h"
+#include "proto/hubkey.h"
 #include "proto/message.h"
 #include "proto/pace.h"
 
@@ -67,7 +68,7 @@ const char *lm_node_state_name(enum lm_node_state state); /* "offline", … */
 
 enum lm_node_event_kind {
     LM_NE_TICK,
-    LM_NE_CONNECTED,      /* a fresh socket is there (RESET done; also the first one) */
+    LM_NE_CONNECTED,      /* .connected: a fresh socket is there (RESET done; also the first one) */
     LM_NE_MESSAGE,        /* .message */
     LM_NE_OUTBOX,         /* .head: the outbox of the branch grew */
     LM_NE_BATCH,          /* .batch: answer to READ_BATCH */
@@ -129,6 +130,9 @@ struct lm_node_event {
             struct lm_arena *arena; /* decoded content goes here; the caller resets it when the
                                        effects are done */
         } message;
+        struct {
+            bool second; /* the socket holds the hub to the second of the pinned keys */
+        } connected;
         struct lm_head head;
         struct lm_node_batch batch;
         struct {
@@ -136,8 +140,8 @@ struct lm_node_event {
                 cursor;      /* to pull from: unchanged, or set back when hub_went_back was given */
             uint64_t wanted; /* ids in the wanted list */
             bool offers;     /* something is to be offered to a hub that went back */
-            uint64_t branch;      /* another one than WELCOME's: opened for a hub that went back, with
-                                     all that is to be sent again */
+            uint64_t branch; /* another one than WELCOME's: opened for a hub that went back, with
+                                all that is to be sent again */
             struct lm_head head;  /* of that branch */
             struct lm_head acked; /* and its start */
         } stored;
@@ -246,6 +250,9 @@ struct lm_node_effect {
             int64_t hub_offset_ms;                /* hub time minus wall clock at receipt */
             bool incarnation_changed; /* a higher counter than the last seen (false when none was
                                          seen) */
+            const struct lm_hub_pins *pins; /* keys of the hub to be pinned from now on, durably,
+                                               before the rest; NULL: as they are */
+            bool switched;      /* the second of them has become the first: sockets use it */
             bool hub_went_back; /* the hub's journal no longer holds what was seen of it: set the
                                    cursor back to the checkpoint at welcome->common, or to the
                                    beginning, and forget those above it */
@@ -294,7 +301,9 @@ const uint8_t *lm_node_effect_bytes(const struct lm_node_effects *fx,
 /* What the database holds when the session starts. Texts are borrowed for the session's life. */
 struct lm_node_config {
     uint64_t replica;
-    uint8_t hub_id[16];  /* zero: any */
+    uint8_t hub_id[16]; /* zero: any */
+    uint8_t hub_sign_key[LM_SIGN_PUBLIC_BYTES];
+    struct lm_hub_pins pins;
     const char *program; /* "lastmile-node 0.1.0" */
     uint64_t seed;
     uint64_t branch;
@@ -320,7 +329,7 @@ struct lm_node_flight { /* a PUSH under way */
 /* Fields are for lm_node_session_* only; tests and status pages may read them. */
 struct lm_node_session {
     struct lm_node_config config; /* branch, head, acked, lease, cursor, seen, incarnation, proof,
-                                     checkpoints: kept up to date */
+                                     checkpoints, pins: kept up to date */
     struct lm_rand rnd;
     enum lm_node_state state;
     struct lm_node_status status;
@@ -328,6 +337,11 @@ struct lm_node_session {
     uint32_t forks;         /* since the last WELCOME stored */
     int64_t hurry_until_ms; /* mono: after SYNC_NOW, until SYNCED: no jitter, short back-off */
     bool synced;
+
+    bool under_second;           /* this socket's */
+    bool pins_changed, switched; /* by the WELCOME at hand */
+    bool key_due;                /* the hub is to be told which next key is pinned */
+    int64_t key_at_ms;           /* mono: not before */
 
     bool hello_sent;
     int64_t state_ms;       /* mono: since when in this state, for WELCOME_WAIT */

@@ -4,6 +4,7 @@
  * of this session and starts at the node's cursor. WANT waits until the feed is caught up. */
 #include "common/base/break.h"
 #include "proto/node_session_internal.h"
+#include "proto/proof.h"
 
 #include <string.h>
 
@@ -38,6 +39,16 @@ static bool cursor_equal(const struct lm_cursor *a, const struct lm_cursor *b)
     return a->position == b->position && strcmp(a->id, b->id) == 0;
 }
 
+/* A page's head is what the hub is asked about in the next HELLO: false, it would look as if the
+ * true hub had gone back. */
+static bool is_proven(const struct lm_node_session *s, const struct lm_msg_feed *page)
+{
+    struct lm_proof proof = {.incarnation = s->config.incarnation, .mark = page->head};
+
+    memcpy(proof.signature, page->signature, sizeof(proof.signature));
+    return !page->has_signature || lm_proof_verifies(&proof, s->config.hub_sign_key);
+}
+
 void lm_ns_down_page(struct lm_ns_step *st, const struct lm_msg_feed *page, bool is_bodies)
 {
     struct lm_node_session *s = st->s;
@@ -66,6 +77,10 @@ void lm_ns_down_page(struct lm_ns_step *st, const struct lm_msg_feed *page, bool
                        (!page->done && cursor_equal(&page->next, &page->from)))) {
         lm_ns_log(st, "page that leads nowhere", page->next.position);
         return; /* asked again after LM_PULL_AGAIN_MS */
+    }
+    if (!is_proven(s, page)) {
+        lm_ns_reset(st, "hub_unproven");
+        return;
     }
     lm_pace_came(&s->down, st->ev->message.n,
                  st->now_ms - (is_bodies ? s->want_sent_ms : s->pull_sent_ms));

@@ -1,9 +1,10 @@
 /* The node's session: HELLO and WELCOME, errors of the hub, forks.
  *
  * Invariants: WELCOME is taken once a HELLO, only with a lease above the one held, and becomes the
- * session only when the program has stored it. Nothing of another hub, or of an older incarnation,
- * is believed. */
+ * session only when the program has stored it. Nothing of another hub, of an older incarnation, or
+ * that the hub's signing key does not stand behind, is believed. */
 #include "common/base/break.h"
+#include "proto/hubkey.h"
 #include "proto/node_session_internal.h"
 #include "proto/proof.h"
 
@@ -74,6 +75,8 @@ static void store_welcome(struct lm_ns_step *st, const struct lm_msg_welcome *w)
     /* Judged by what the hub holds of what was seen, and not by its head: a journal that was set
      * back may have grown past it since. */
     e->welcome.hub_went_back = w->common < s->hello_seen;
+    e->welcome.pins = s->pins_changed ? &s->config.pins : NULL;
+    e->welcome.switched = s->switched;
     s->went_back = e->welcome.hub_went_back;
     s->incarnation_changed = e->welcome.incarnation_changed;
 }
@@ -85,6 +88,8 @@ void lm_ns_take_welcome(struct lm_ns_step *st, const struct lm_msg_welcome *w)
     static const uint8_t any[16];
     struct lm_node_session *s = st->s;
     const struct lm_node_config *c = &s->config;
+    struct lm_proof proof = lm_proof_of(w);
+    enum lm_pins_verdict pins;
 
     if (w->branch != c->branch || w->lease.counter <= c->lease.counter) {
         lm_ns_log(st, "WELCOME to an earlier HELLO", w->lease.counter);
@@ -94,9 +99,20 @@ void lm_ns_take_welcome(struct lm_ns_step *st, const struct lm_msg_welcome *w)
         lm_ns_bar(st, "protocol");
         return;
     }
+    /* Before anything of it counts: the second key's holder may be no hub at all. */
+    pins = lm_pins_judge(&c->pins, s->under_second, w, c->hub_sign_key);
+    if (pins == LM_PINS_REFUSED) {
+        lm_ns_reset(st, s->under_second ? "key_unproven" : "bad_answer");
+        return;
+    }
     if (memcmp(c->hub_id, any, sizeof(any)) != 0 &&
         memcmp(c->hub_id, w->hub_id, sizeof(any)) != 0) {
         lm_ns_bar(st, "other_hub");
+        return;
+    }
+    /* The line shows who has its key, and that may be who stole a former one. */
+    if (!lm_proof_verifies(&proof, c->hub_sign_key)) {
+        lm_ns_reset(st, "hub_unproven");
         return;
     }
     if (w->incarnation.counter < c->incarnation.counter ||
@@ -105,6 +121,9 @@ void lm_ns_take_welcome(struct lm_ns_step *st, const struct lm_msg_welcome *w)
         lm_ns_bar(st, "hub_older");
         return;
     }
+    s->switched = pins == LM_PINS_SWITCHED || s->switched;
+    s->pins_changed = lm_pins_learn(&s->config.pins, pins, w, true) || s->pins_changed;
+    s->under_second = false;
     s->welcome = *w;
     s->welcome_wall_ms = clamp_wall(st->ev->wall_ms);
     s->hub_base_ms = w->hub_time_ms;
@@ -141,6 +160,10 @@ void lm_ns_go_live(struct lm_ns_step *st)
 
     lm_ns_set_state(st, LM_NS_LIVE);
     s->forks = 0;
+    s->pins_changed = false;
+    s->switched = false;
+    s->key_due = w->protocol >= LM_PROTOCOL_KEYS && w->keys.has_next && s->config.pins.has_second;
+    s->key_at_ms = 0;
     s->config.acked = w->acked;
     s->config.safe_seq = w->safe_seq;
     s->config.lease = w->lease;
@@ -178,6 +201,23 @@ void lm_ns_go_live(struct lm_ns_step *st)
     lm_ns_recover_begin(st);
     lm_ns_past_begin(st);
     lm_ns_set_status(st, "syncing");
+}
+
+/* So that the town knows, before it switches, who would be left out. Not answered; a session that
+ * ends before it came says it again. */
+void lm_ns_key_pump(struct lm_ns_step *st)
+{
+    struct lm_node_session *s = st->s;
+    struct lm_msg_key m = {.session = s->session};
+    size_t offset = st->fx->bytes.len;
+
+    if (!s->key_due || st->now_ms < s->key_at_ms || st->now_ms < s->quiet_until_ms) {
+        return;
+    }
+    memcpy(m.key, s->config.pins.second, sizeof(m.key));
+    lm_key_pack(&st->fx->bytes, &m);
+    s->key_due = !lm_ns_send(st, LM_MSG_KEY, offset, 0);
+    s->key_at_ms = st->now_ms + LM_NODE_REFUSED_MS;
 }
 
 void lm_ns_take_hash_checked(struct lm_ns_step *st, bool ok)

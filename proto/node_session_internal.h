@@ -37,6 +37,7 @@ void lm_ns_fill_chain_start(const struct lm_node_config *config, struct lm_head 
 /* HELLO: node_session_hello.c */
 void lm_ns_begin_hello(struct lm_ns_step *st, int64_t at_ms);
 void lm_ns_say_hello(struct lm_ns_step *st);
+void lm_ns_key_pump(struct lm_ns_step *st);
 void lm_ns_take_welcome(struct lm_ns_step *st, const struct lm_msg_welcome *w);
 void lm_ns_take_hash_checked(struct lm_ns_step *st, bool ok);
 void lm_ns_go_live(struct lm_ns_step *st); /* on WELCOME_STORED */

@@ -27,6 +27,18 @@ static const struct lm_node_status statuses[] = {
     {.code = "bad_answer",
      .zh = "收到无法识别的应答，稍后自动重试。",
      .en = "The answer was not understood; trying again later."},
+    {.code = "key_unproven",
+     .zh = "对方用的是镇里预告过的新密钥，却拿不出镇里的启用签名，没有交换任何数据；稍后自动重试。"
+           "一直这样请联系镇服务站。",
+     .en = "The server has the key that the town announced, but not the town's word that it is in "
+           "force: nothing was exchanged; trying again later. If it stays so, call the town "
+           "station."},
+    {.code = "hub_unproven",
+     .zh = "应答的一方拿不出镇服务器的签名，没有采用它的任何数据；稍后自动重试，录入不受影响。"
+           "一直这样请联系镇服务站：可能有人冒充镇服务器。",
+     .en = "Who answered has not the signature of the town's server: nothing of it was taken; "
+           "trying again later. Records can be entered as usual. If it stays so, call the town "
+           "station: somebody may pass himself off as its server."},
     {.code = "forking",
      .zh = "发现本机数据曾被还原，正在自动修复，未上传的记录会保留。",
      .en = "This PC's data went back in time; mending. Unsent records are kept."},

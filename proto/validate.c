@@ -7,6 +7,7 @@
 #include "common/base/util.h"
 #include "proto/caldate.h"
 #include "proto/idnumber.h"
+#include "proto/request.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -421,6 +422,9 @@ enum lm_status lm_validate(const struct lm_validate_in *in, struct lm_arena *are
     }
     if (st == LM_OK && strcmp(type->name, "person") == 0) {
         judge_person(in, issues);
+    }
+    if (st == LM_OK && lm_is_request(type)) {
+        st = vx_request(in, arena, issues);
     }
     return st == LM_OK ? judge_rules(in, &env, draft, arena, issues) : st;
 }

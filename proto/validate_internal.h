@@ -53,6 +53,9 @@ enum lm_status vx_across(const struct lm_validate_in *in, const struct lm_field 
 /* Required, conditions, numbers of items, members of items. */
 enum lm_status vx_required(const struct lm_validate_in *in, const struct lm_expr_env *env,
                            struct lm_arena *arena, struct lm_issues *issues) LM_MUST_USE;
+/* What a change request asks for, against the record that it is about (request.c). */
+enum lm_status vx_request(const struct lm_validate_in *in, struct lm_arena *arena,
+                          struct lm_issues *issues) LM_MUST_USE;
 bool vx_changed(const struct lm_validate_in *in, const struct lm_field *field);
 
 #endif
