@@ -70,6 +70,12 @@ enum lm_status lm_password_check(const char *name, const char *password, size_t 
                        "The password is too simple: not one character, a run of digits or the "
                        "account's name.");
     }
+    if (lm_password_common(password)) {
+        return lm_fail(err, LM_ERR_INVALID, "password_common", "password",
+                       "这个密码太常见，最先被人试到。请换一个，例如几个不相干的词连起来。",
+                       "That password is among the first that are tried: choose another, for "
+                       "instance some words that have nothing to do with each other.");
+    }
     return LM_OK;
 }
 
@@ -250,6 +256,16 @@ void lm_session_close(struct lm_session *session)
     if (session) {
         sodium_memzero(session, sizeof(*session));
     }
+}
+
+size_t lm_sessions_open(const struct lm_sessions *sessions, int64_t now_ms)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < LM_SESSIONS_MAX; i++) {
+        n += sessions->slots[i].open && now_ms - sessions->slots[i].used_ms < sessions->end_ms;
+    }
+    return n;
 }
 
 void lm_sessions_close_user(struct lm_sessions *sessions, const char *user)

@@ -25,9 +25,12 @@ enum {
 /* Whether it may be an account's name: 1 to LM_USER_CHARS_MAX characters, none that names break at
  * in lists and addresses, no space at its ends. LM_ERR_INVALID "bad_text", field "user". */
 enum lm_status lm_account_name_check(const char *name, struct lm_error *err) LM_MUST_USE;
+/* One of some hundred that are tried first (common_passwords.c), in whatever case. */
+bool lm_password_common(const char *password);
 /* Whether it may be a password: chars_min or more characters, not one character repeated, not a run
- * of digits up or down ("123456"), not the account's name. LM_ERR_INVALID "password_short",
- * "password_simple", "password_long", "bad_text"; field "password". */
+ * of digits up or down ("123456"), not the account's name, not a common one. LM_ERR_INVALID
+ * "password_short", "password_simple", "password_common", "password_long", "bad_text"; field
+ * "password". */
 enum lm_status lm_password_check(const char *name, const char *password, size_t chars_min,
                                  struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_password_hash(const char *password, char out[LM_PASSWORD_HASH_BYTES],
@@ -75,6 +78,8 @@ struct lm_session *lm_session_open(struct lm_sessions *sessions, const char *use
 struct lm_session *lm_session_find(struct lm_sessions *sessions, const char *cookies,
                                    const char *name, int64_t now_ms, bool touch);
 void lm_session_close(struct lm_session *session);
+/* How many have not ended. */
+size_t lm_sessions_open(const struct lm_sessions *sessions, int64_t now_ms);
 /* All sessions of an account: its password changed, or it was disabled. */
 void lm_sessions_close_user(struct lm_sessions *sessions, const char *user);
 

@@ -30,6 +30,7 @@ static int http_status(enum lm_status st, const struct lm_error *err)
     case LM_ERR_FULL:
         return 507;
     case LM_ERR_BUSY:
+        return strcmp(err->code, LM_API_TOO_MANY_TRIES) == 0 ? 429 : 503;
     case LM_ERR_TIMEOUT:
     case LM_ERR_NETWORK:
     case LM_ERR_MEMORY:
@@ -58,8 +59,12 @@ static void answer_json(struct lm_api_call *call, const json_t *json)
 
 static void answer_failure(struct lm_api_call *call, int status)
 {
-    json_t *doc = json_pack("{s:o}", "error", lm_error_json(&call->err));
+    json_t *doc;
 
+    if (call->door->cover) {
+        call->door->cover(call);
+    }
+    doc = json_pack("{s:o}", "error", lm_error_json(&call->err));
     call->response->status = status;
     if (doc && call->more) {
         (void)json_object_update(doc, call->more);
@@ -95,12 +100,13 @@ static bool has_word(const char *words, const char *word)
 static bool let_in(struct lm_api_call *call, enum lm_api_who who)
 {
     static const char *const roles[] = {[LM_API_ADMIN] = "admin",
-                                        [LM_API_STAFF] = "clerk admin",
-                                        [LM_API_FIGURES] = "clerk leader admin",
-                                        [LM_API_AUDITOR] = "auditor security",
-                                        [LM_API_SECURITY] = "security admin",
-                                        [LM_API_SIGNER] = "leader admin",
-                                        [LM_API_CLERK] = "clerk"};
+                                        [LM_API_CLERK] = "clerk",
+                                        [LM_API_DESK] = "clerk admin",
+                                        [LM_API_FIGURES] = "clerk leader",
+                                        [LM_API_BOARD] = "clerk leader admin",
+                                        [LM_API_SIGNER] = "leader",
+                                        [LM_API_SECURITY] = "security",
+                                        [LM_API_AUDITOR] = "auditor"};
     const char *path = strstr(call->request->path, LM_API_V); /* below whatever it hangs */
     /* What a page asks by itself is no sign that somebody sits there. */
     bool by_itself =
@@ -193,6 +199,9 @@ static void handle(void *arg, const struct lm_http_request *request,
             }
             answer_failure(&call, http_status(st, &call.err));
         } else if (call.answer) {
+            if (door->cover) {
+                door->cover(&call);
+            }
             answer_json(&call, call.answer);
         } else if (!response->fixed && !response->stream && response->body.len == 0) {
             response->status = 204;
@@ -221,6 +230,28 @@ enum lm_status lm_api_no_memory(struct lm_api_call *call)
 {
     return lm_fail(&call->err, LM_ERR_MEMORY, "memory", "", "内存不足，请稍后再试。",
                    "Out of memory; try again later.");
+}
+
+enum lm_status lm_api_try(struct lm_api_call *call, struct lm_tries *tries)
+{
+    int64_t wait = lm_tries_begin(tries, call->request->address, lm_clock_mono_ms());
+
+    if (wait == 0) {
+        return LM_OK;
+    }
+    call->response->retry_after_s = (int)((wait + 999) / 1000);
+    return lm_fail(&call->err, LM_ERR_BUSY, LM_API_TOO_MANY_TRIES, "",
+                   "刚才试密码的太多，请 %d 秒后再登录。",
+                   "Too many passwords are being tried: log in again in %d seconds.",
+                   call->response->retry_after_s);
+}
+
+enum lm_status lm_api_locked_out(struct lm_api_call *call, int64_t left_ms)
+{
+    return lm_fail(&call->err, LM_ERR_DENIED, "locked_out", "password",
+                   "密码输错次数太多，请 %lld 分钟后再试。",
+                   "Too many wrong passwords: try again in %lld minutes.",
+                   (long long)(left_ms / 60000 + 1));
 }
 
 enum lm_status lm_api_text(struct lm_api_call *call, const char *name, bool required,

@@ -7,6 +7,7 @@
 #include "common/account.h"
 #include "common/base/util.h"
 #include "common/http.h"
+#include "common/tries.h"
 #include "proto/validate.h"
 
 #include <jansson.h>
@@ -22,13 +23,16 @@ enum lm_api_who {
     LM_API_LOCKED_TOO, /* a session that is locked: to unlock or to leave it */
     LM_API_USER,
     LM_API_ADMIN,
-    /* at the hub; a leader sees figures and masked rows only */
-    LM_API_STAFF,    /* clerk, admin */
-    LM_API_FIGURES,  /* clerk, leader, admin */
-    LM_API_AUDITOR,  /* auditor, security */
-    LM_API_SECURITY, /* security, admin: accounts */
-    LM_API_SIGNER,   /* leader, admin: signs what clerks made */
-    LM_API_CLERK     /* clerk alone: files with whole ID numbers */
+    /* At the hub. Records are clerks' work; a leader sees figures and masked rows only. Who keeps
+     * the machines (admin), the accounts (security) or watches both (auditor) has none of it, and
+     * no two of the three are one person's (hub/store/accounts.c). */
+    LM_API_CLERK,
+    LM_API_DESK,     /* clerk, admin: settings, sticks */
+    LM_API_FIGURES,  /* clerk, leader */
+    LM_API_BOARD,    /* clerk, leader, admin: the stations board */
+    LM_API_SIGNER,   /* leader: signs what clerks made */
+    LM_API_SECURITY, /* accounts */
+    LM_API_AUDITOR   /* the audit log */
 };
 
 /* One request at work. */
@@ -41,6 +45,7 @@ struct lm_api_call {
     json_t *body;               /* an object, or NULL */
     json_t *answer;             /* what the handler gives; NULL = 204 or a body of its own */
     json_t *more;               /* further members of an error's document, or NULL */
+    bool whole;                 /* who asks may see all of the answer: the door covers nothing */
     struct lm_error err;
 };
 /* LM_OK: answer (or the response itself) is filled in. Else err says why. */
@@ -61,6 +66,8 @@ struct lm_api_door {
     bool (*still)(struct lm_api *api, const struct lm_session *session);
     /* Before each handler; NULL = nothing to do. */
     enum lm_status (*before)(struct lm_api *api, struct lm_error *err);
+    /* Takes out of answer, more and err what who asks may not see. NULL = nothing. */
+    void (*cover)(struct lm_api_call *call);
 };
 struct lm_api_binding {
     const struct lm_api_door *door;
@@ -86,6 +93,12 @@ enum lm_status lm_api_number(struct lm_api_call *call, const char *name, int64_t
  */
 enum lm_status lm_api_command(struct lm_api_call *call, const char *dir, int argc, char **argv,
                               FILE *in, int wait_s, struct lm_buf *out) LM_MUST_USE;
+/* Before a password of somebody who is not logged in is judged (tries.h). LM_ERR_BUSY
+ * LM_API_TOO_MANY_TRIES: it is not; 429 with Retry-After. */
+#define LM_API_TOO_MANY_TRIES "too_many_tries"
+enum lm_status lm_api_try(struct lm_api_call *call, struct lm_tries *tries) LM_MUST_USE;
+/* LM_ERR_DENIED "locked_out", the same words for every name. */
+enum lm_status lm_api_locked_out(struct lm_api_call *call, int64_t left_ms) LM_MUST_USE;
 enum lm_status lm_api_no_memory(struct lm_api_call *call);
 /* A path's {id} in canonical form; LM_ERR_NOT_FOUND else. */
 enum lm_status lm_api_id(struct lm_api_call *call, size_t param,

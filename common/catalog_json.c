@@ -2,6 +2,7 @@
 #include "common/catalog_json.h"
 
 #include "proto/record.h"
+#include "proto/request.h"
 
 #include <string.h>
 
@@ -132,7 +133,21 @@ static json_t *transitions_json(const struct lm_type *type)
     return out;
 }
 
-static json_t *type_json(const struct lm_type *type, enum lm_author by)
+/* Whether change requests are about records of this type. */
+static bool asked_about(const struct lm_catalog *catalog, const struct lm_type *type)
+{
+    const struct lm_type *requests = lm_catalog_type(catalog, LM_REQUEST_TYPE);
+    const struct lm_field *target = requests ? lm_type_field(requests, "target") : NULL;
+
+    for (size_t i = 0; target && target->ref_types && target->ref_types[i]; i++) {
+        if (strcmp(target->ref_types[i], type->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static json_t *type_json(const struct lm_type *type, enum lm_author by, bool asked)
 {
     json_t *fields = json_array();
     json_t *out = json_pack(
@@ -144,7 +159,13 @@ static json_t *type_json(const struct lm_type *type, enum lm_author by)
         transitions_json(type), "fields", fields);
 
     for (size_t i = 0; out && i < type->n_fields; i++) {
-        (void)json_array_append_new(fields, field_json(type, &type->fields[i], by));
+        json_t *field = field_json(type, &type->fields[i], by);
+
+        if (asked && field && lm_request_field(type, type->fields[i].name)) {
+            set_new(field, "asked", json_true());
+            set_new(field, "by_village", json_boolean(type->fields[i].edit_by & LM_BY_VILLAGE));
+        }
+        (void)json_array_append_new(fields, field);
     }
     if (out && type->village_edits_in) {
         set_new(out, "edits_in", texts(type->village_edits_in));
@@ -173,7 +194,8 @@ json_t *lm_catalog_json(const struct lm_catalog *catalog, enum lm_author by)
         if (!lm_type_shown(&catalog->types[i])) {
             continue;
         }
-        (void)json_array_append_new(types, type_json(&catalog->types[i], by));
+        (void)json_array_append_new(
+            types, type_json(&catalog->types[i], by, asked_about(catalog, &catalog->types[i])));
     }
     for (size_t i = 0; i < catalog->n_lists; i++) {
         (void)json_object_set_new(lists, catalog->lists[i].name, list_json(&catalog->lists[i]));

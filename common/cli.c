@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- options ---- */
 
@@ -57,6 +58,7 @@ enum lm_status lm_cli_parse(int argc, char **argv, struct lm_cli *cli, struct lm
 
     cli->data = getenv("LASTMILE_DATA");
     cli->user = "";
+    cli->uid = getuid();
     cli->json = false;
     cli->n_rows = 0;
     for (int i = 0; i < argc; i++) {

@@ -18,6 +18,7 @@ struct lm_cli {
     FILE *in, *out, *err;
     const char *data; /* --data, else LASTMILE_DATA, or NULL */
     const char *user; /* --user, else "" */
+    unsigned uid;     /* of the user whose process it is; in a server, of the one who asks it */
     bool json;
     size_t n_rows; /* lm_cli_row's */
     int argc;      /* what is left after the shared options: argv[0] = the command's name */

@@ -114,18 +114,21 @@ static void touch(struct client *c)
     c->deadline_ms = lm_clock_mono_ms() + STALL_MS;
 }
 
-static bool peer_allowed(int fd)
+static bool peer_allowed(int fd, unsigned *uid_out)
 {
     struct ucred peer;
     socklen_t n = sizeof(peer);
+    bool allowed = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 &&
+                   (peer.uid == geteuid() || peer.uid == 0);
 
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 &&
-           (peer.uid == geteuid() || peer.uid == 0);
+    *uid_out = allowed ? peer.uid : 0;
+    return allowed;
 }
 
 static void accept_client(struct lm_control *control)
 {
     int fd = accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    unsigned uid = 0;
 
     if (fd < 0) {
         /* Out of descriptors: the connection stays in the backlog and would wake us at once again.
@@ -134,13 +137,14 @@ static void accept_client(struct lm_control *control)
             lm_clock_mono_ms() + (errno == EMFILE || errno == ENFILE ? 1000 : 0);
         return;
     }
-    for (size_t i = 0; peer_allowed(fd) && i < CLIENTS_MAX; i++) {
+    for (size_t i = 0; peer_allowed(fd, &uid) && i < CLIENTS_MAX; i++) {
         struct client *c = &control->clients[i];
 
         if (c->phase != PHASE_FREE) {
             continue;
         }
         memset(&c->request, 0, sizeof(c->request));
+        c->request.uid = uid;
         c->fd = fd;
         c->finished = false;
         c->part = 0;

@@ -10,6 +10,7 @@
 
 #include "common/base/status.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 struct lm_control;
@@ -18,6 +19,7 @@ struct lm_control_request {
     char **argv;     /* argv[0] = the command */
     FILE *in;        /* unlinked temporary file, at its start */
     FILE *out, *err; /* temporary files; sent when the request is finished */
+    unsigned uid;    /* of the user whose process asks, as the kernel has it */
     void *internal;
 };
 /* Server side: an own thread accepts and reads whole requests, then hands them over one at a time.
@@ -29,6 +31,8 @@ int lm_control_fd(struct lm_control *control);
 struct lm_control_request *lm_control_next(struct lm_control *control);
 void lm_control_finish(struct lm_control_request *request, int exit_code);
 void lm_control_close(struct lm_control **control);
+/* Whether a server takes commands there at this moment. */
+bool lm_control_answers(const char *dir);
 /* Client side: sends argv and, when in is not NULL, all of it; copies the answers to stdout and
  * stderr. LM_ERR_NOT_FOUND: no server. timeout_s 0 = wait for ever (the server may be at work on
  * it). */

@@ -264,6 +264,18 @@ static enum lm_status connect_server(const char *dir, struct call *call, struct 
     return LM_OK;
 }
 
+bool lm_control_answers(const char *dir)
+{
+    struct call call = {.fd = -1};
+    struct lm_error ignored;
+    enum lm_status st = connect_server(dir, &call, &ignored);
+
+    if (call.fd >= 0) {
+        (void)close(call.fd);
+    }
+    return st == LM_OK;
+}
+
 enum lm_status lm_control_call(const char *dir, int argc, char **argv, FILE *in, int timeout_s,
                                int *exit_out, struct lm_error *err)
 {

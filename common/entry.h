@@ -31,6 +31,8 @@ struct lm_entry {
 struct lm_entry_result {
     char id[40];
     struct lm_issues issues; /* warnings; the first refusal when save fails with it */
+    bool repeated;           /* a creation that was made before, by the same key or id */
+    char other[40];          /* the record that "not_unique" or "near_duplicate" is about, or "" */
 };
 struct lm_entry_sink {
     void *ctx;

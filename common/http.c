@@ -209,11 +209,6 @@ const char *lm_http_address(const struct lm_http *http)
     return http->address;
 }
 
-bool lm_http_is_loopback(const struct lm_http *http)
-{
-    return http->loopback;
-}
-
 void lm_http_stop(struct lm_http **http)
 {
     struct lm_http *h = http ? *http : NULL;

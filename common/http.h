@@ -27,6 +27,9 @@ struct lm_http_request {
     const char *params[LM_HTTP_PARAMS_MAX];  /* what stood for each {…} of the route's path */
     const void *body;                        /* NULL when there is none */
     size_t body_n;
+    /* who asks: "192.168.1.7"; of IPv6 the network, "2001:db8:1:2::", for one neighbour has all of
+     * it; "" when it is not known */
+    char address[48];
     void *internal;
 };
 struct lm_http_response {
@@ -43,7 +46,8 @@ struct lm_http_response {
     /* W/"…", or "": a browser may keep the answer and asks each time whether it still holds
      * (If-None- Match), which the server answers with 304 */
     char etag[LM_HTTP_ETAG_BYTES];
-    bool stream; /* Server-Sent Events: body is ignored, see lm_http_publish */
+    int retry_after_s; /* of a 429; 0: no such header */
+    bool stream;       /* Server-Sent Events: body is ignored, see lm_http_publish */
 };
 typedef void (*lm_http_handler)(void *arg, const struct lm_http_request *request,
                                 struct lm_http_response *response);
@@ -61,8 +65,6 @@ enum lm_status lm_http_start(const char *address, const struct lm_http_route *ro
                              struct lm_error *err) LM_MUST_USE;
 /* "127.0.0.1:5801" as bound. */
 const char *lm_http_address(const struct lm_http *http);
-/* Whether only this machine can reach it. */
-bool lm_http_is_loopback(const struct lm_http *http);
 void lm_http_stop(struct lm_http **http);
 
 /* What every open stream (response.stream) is told next: one event of this name with one line of

@@ -9,9 +9,12 @@
 #include "common/base/util.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #define PATH_BYTES_MAX 1024
 
@@ -71,6 +74,14 @@ static struct MHD_Response *make_response(struct lm_http_response *r)
     return response;
 }
 
+static void add_number(struct MHD_Response *response, const char *name, int value)
+{
+    char text[16];
+
+    (void)snprintf(text, sizeof(text), "%d", value);
+    add_header(response, name, value > 0 ? text : NULL);
+}
+
 static enum MHD_Result answer(struct MHD_Connection *connection, struct lm_http_response *r,
                               const char *allow)
 {
@@ -93,6 +104,7 @@ static enum MHD_Result answer(struct MHD_Connection *connection, struct lm_http_
     add_header(response, MHD_HTTP_HEADER_SET_COOKIE, r->cookie);
     add_header(response, MHD_HTTP_HEADER_CONTENT_DISPOSITION, r->disposition);
     add_header(response, MHD_HTTP_HEADER_LOCATION, r->location);
+    add_number(response, MHD_HTTP_HEADER_RETRY_AFTER, r->retry_after_s);
     rc = MHD_queue_response(connection, (unsigned)r->status, response);
     MHD_destroy_response(response);
     return rc;
@@ -193,6 +205,24 @@ static const char *look_up_header(const struct lm_http_request *request, const c
     return MHD_lookup_connection_value(request->internal, MHD_HEADER_KIND, name);
 }
 
+static void take_address(struct MHD_Connection *connection, char *out, socklen_t n)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *from = info ? info->client_addr : NULL;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+
+    if (from && from->sa_family == AF_INET) {
+        memcpy(&v4, from, sizeof(v4));
+        (void)inet_ntop(AF_INET, &v4.sin_addr, out, n);
+    } else if (from && from->sa_family == AF_INET6) {
+        memcpy(&v6, from, sizeof(v6));
+        memset(&v6.sin6_addr.s6_addr[8], 0, 8);
+        (void)inet_ntop(AF_INET6, &v6.sin6_addr, out, n);
+    }
+}
+
 /* Whether path is what the route's path describes; params point into copy, which is cut up. */
 static bool path_fits(const char *route, char *path, const char *params[LM_HTTP_PARAMS_MAX])
 {
@@ -285,6 +315,7 @@ static enum MHD_Result dispatch(struct lm_http *http, struct MHD_Connection *con
     if (!route) {
         return answer_error(connection, 404, "not_found", "没有这个地址", NULL);
     }
+    take_address(connection, request.address, sizeof(request.address));
     lm_buf_init(&response.body, LM_HTTP_RESPONSE_BODY_MAX);
     route->handler(route->arg, &request, &response);
     st = response.body.status;

@@ -70,6 +70,7 @@ memory:
 static void close_table(struct tb_table *table)
 {
     (void)sqlite3_finalize(table->get);
+    (void)sqlite3_finalize(table->all);
     (void)sqlite3_finalize(table->exists);
     (void)sqlite3_finalize(table->insert);
     (void)sqlite3_finalize(table->update);

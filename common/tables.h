@@ -63,6 +63,13 @@ enum lm_status lm_tables_list(struct lm_tables *tables, struct lm_arena *arena,
                               const struct lm_where *where, size_t n_where, bool with_deleted,
                               bool (*visit)(void *arg, const struct lm_record *rec), void *arg,
                               struct lm_error *err) LM_MUST_USE;
+/* The newest rows, not deleted, in whose own texts (single values that people type, secret ones
+ * left out) the pattern of LIKE with \ as its escape is found; until visit returns false. Each
+ * record lives only while it is visited. */
+enum lm_status lm_tables_like(struct lm_tables *tables, const struct lm_type *type,
+                              const char *pattern,
+                              bool (*visit)(void *arg, const struct lm_record *rec), void *arg,
+                              struct lm_error *err) LM_MUST_USE;
 /* Other rows (not deleted, id differs, key_when holds, state not cancelled/merged/withdrawn) with
  * the same natural key as rec. Nothing is visited when a part of the key is null. A list field in
  * the key (visit.persons) matches when any item is shared. village NULL = everywhere. Date-times

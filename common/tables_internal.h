@@ -17,7 +17,7 @@ enum { TB_SQL_BYTES_MAX = 256 * 1024, TB_JSON_BYTES_MAX = 4 * 1024 * 1024 };
 /* The statements of one type, each NULL until first used. */
 struct tb_table {
     const struct lm_type *type;
-    sqlite3_stmt *get, *exists, *insert, *update;
+    sqlite3_stmt *get, *all, *exists, *insert, *update;
     sqlite3_stmt *update_plain;   /* leaves the indexed columns alone */
     sqlite3_stmt *update_counted; /* leaves the keyed columns alone: one index is written anew */
     sqlite3_stmt *same_key[2];    /* everywhere; in one village */

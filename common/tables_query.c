@@ -188,11 +188,18 @@ enum lm_status lm_tables_list(struct lm_tables *t, struct lm_arena *arena,
                               const struct lm_where *where, size_t n_where, bool with_deleted,
                               record_visit visit, void *arg, struct lm_error *err)
 {
+    /* The list of all is kept: a node goes through all types whenever it compares its sum. */
+    sqlite3_stmt **kept =
+        village || n_where > 0 || !with_deleted ? NULL : &tb_table_of(t, type)->all;
     struct lm_buf *sql = &t->sql;
     sqlite3_stmt *stmt = NULL;
     enum lm_status st;
 
-    (void)tb_table_of(t, type);
+    if (kept && *kept && !sqlite3_stmt_busy(*kept)) {
+        st = visit_rows(t, *kept, arena, type, visit, arg, err);
+        (void)sqlite3_reset(*kept);
+        return st;
+    }
     put_select(sql, type);
     lm_buf_text(sql, with_deleted ? "1" : "\"r\".\"deleted_at\" IS NULL");
     if (village) {
@@ -221,6 +228,57 @@ enum lm_status lm_tables_list(struct lm_tables *t, struct lm_arena *arena,
     }
     if (st == LM_OK) {
         st = visit_rows(t, stmt, arena, type, visit, arg, err);
+    }
+    if (kept && !*kept && stmt) {
+        (void)sqlite3_reset(stmt);
+        *kept = stmt;
+    } else {
+        (void)sqlite3_finalize(stmt);
+    }
+    return st;
+}
+
+/* ---- words ---- */
+
+static bool has_words(const struct lm_field *field)
+{
+    return field->ftype == LM_F_TEXT && !field->is_list && !field->common &&
+           field->sensitivity < LM_SENSITIVITY_SECRET;
+}
+
+enum lm_status lm_tables_like(struct lm_tables *t, const struct lm_type *type, const char *pattern,
+                              record_visit visit, void *arg, struct lm_error *err)
+{
+    struct lm_buf *sql = &t->sql;
+    sqlite3_stmt *stmt = NULL;
+    enum lm_status st;
+    size_t n = 0;
+
+    put_select(sql, type);
+    lm_buf_text(sql, "\"r\".\"deleted_at\" IS NULL AND (");
+    for (size_t i = 0; i < type->n_fields; i++) {
+        if (has_words(&type->fields[i])) {
+            lm_buf_text(sql, n++ ? " OR " : "");
+            tb_put_column(sql, "r", type->fields[i].name);
+            lm_buf_text(sql, " LIKE ?1 ESCAPE '\\'");
+        }
+    }
+    lm_buf_text(sql, ") ORDER BY ");
+    if (n == 0) {
+        return LM_OK;
+    }
+    if (type->reporting_date >= 0) {
+        tb_put_column(sql, "r", type->fields[type->reporting_date].name);
+        lm_buf_text(sql, " DESC, ");
+    }
+    lm_buf_text(sql, "\"r\".\"id\"");
+    st = tb_prepare(t, &stmt, err);
+    if (st == LM_OK) {
+        st = lm_db_status(t->db, sqlite3_bind_text(stmt, 1, pattern, -1, SQLITE_STATIC),
+                          "bind a pattern", err);
+    }
+    if (st == LM_OK) {
+        st = visit_rows(t, stmt, NULL, type, visit, arg, err);
     }
     (void)sqlite3_finalize(stmt);
     return st;

@@ -23,14 +23,15 @@
 #include <sanitizer/asan_interface.h>
 #define POISON(p, n) __asan_poison_memory_region((p), (n))
 #define UNPOISON(p, n) __asan_unpoison_memory_region((p), (n))
-enum { GAP = 16 };
+/* A block above 128 KiB would be mapped anew each time, its shadow cleared and given back. */
+enum { GAP = 16, BLOCK_MAX = 64 * 1024 };
 #else
 #define POISON(p, n) ((void)0)
 #define UNPOISON(p, n) ((void)0)
-enum { GAP = 0 };
+enum { GAP = 0, BLOCK_MAX = 1024 * 1024 };
 #endif
 
-enum { ALIGN = 16, BLOCK_MIN = 16 * 1024, BLOCK_MAX = 1024 * 1024 };
+enum { ALIGN = 16, BLOCK_MIN = 16 * 1024 };
 
 struct lm_arena_block {
     struct lm_arena_block *next;

@@ -5,23 +5,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Cuts a possibly truncated text back to its last whole UTF-8 character: a person must never be
- * shown half a character, and JSON writers refuse it. */
+/* How long the whole UTF-8 character at text is; 0: there is none. */
+static size_t whole_char(const char *text)
+{
+    unsigned char lead = (unsigned char)text[0];
+    size_t want = lead < 0x80 ? 1 : lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC2 ? 2 : 0;
+
+    for (size_t i = 1; i < want; i++) {
+        if (((unsigned char)text[i] & 0xC0) != 0x80) {
+            return 0; /* the end of the text too */
+        }
+    }
+    return want;
+}
+
+/* Takes out what is left of characters that were cut, at the end or where a format shortened what
+ * it was given: a person must never be shown half a character, and JSON writers refuse it. */
 static void trim_utf8(char *text)
 {
-    size_t n = strlen(text);
-    size_t back = 0;
-    while (back < n && back < 3 && ((unsigned char)text[n - 1 - back] & 0xC0) == 0x80) {
-        back++;
+    char *to = text;
+
+    while (*text) {
+        size_t n = whole_char(text);
+
+        if (n == 0) {
+            text++;
+            continue;
+        }
+        memmove(to, text, n);
+        to += n;
+        text += n;
     }
-    if (back == n) {
-        return;
-    }
-    unsigned char lead = (unsigned char)text[n - 1 - back];
-    size_t want = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-    if (want > back + 1) {
-        text[n - 1 - back] = '\0';
-    }
+    *to = '\0';
 }
 
 static void copy_text(char *out, size_t size, const char *text)
