@@ -28,11 +28,27 @@ const struct lm_hub_command lm_hub_commands[] = {
     {"enrol", LM_NEEDS_WRITE, false,
      "enrol CODE12 --out KIT [--endpoint tcp://ADDR:PORT] [--expires HOURS]",
      "makes a one-time enrolment kit for a station", lm_cmd_enrol},
+    {"key next", LM_NEEDS_WRITE, false, "key next",
+     "makes the next key of this hub and announces it to the stations", lm_cmd_key_next},
+    {"key withdraw", LM_NEEDS_WRITE, false, "key withdraw", "the next key is not to come into use",
+     lm_cmd_key_withdraw},
+    {"key switch", LM_NEEDS_WRITE, false, "key switch [--leave-out] [--drop-old]",
+     "the next key comes into use, at once; names who has not heard of it, and then wants "
+     "--leave-out. --drop-old: the present one was stolen, and opens no USB files any more",
+     lm_cmd_key_switch},
+    {"key forget", LM_NEEDS_WRITE, false, "key forget [--leave-out]",
+     "former keys open no USB files any more; names who has not spoken under the present one, and "
+     "then wants --leave-out",
+     lm_cmd_key_forget},
+    {"key accept", LM_NEEDS_WRITE, false, "key accept",
+     "an older hub.key is to be used: a newer one was in force, and is lost", lm_cmd_key_accept},
+    {"key", LM_NEEDS_READ, false, "key",
+     "the keys of this hub, and which stations have not heard of the next one", lm_cmd_key},
     {"count", LM_NEEDS_READ, false,
      "count [INDICATOR…] [--by village|office|month|category] [--from DATE] [--to DATE] [--station "
      "CODE12]",
      "consolidated counts with their coverage", lm_cmd_count},
-    {"summary", LM_NEEDS_READ, false, "summary [--year Y] [--out F.html]",
+    {"summary", LM_NEEDS_READ, false, "summary [--year Y] [--out F.html|F.docx]",
      "the annual work summary (工作总结), since the beginning or of one year", lm_cmd_summary},
     {"records", LM_NEEDS_READ, false, "records TYPE [--station CODE12] [--where FIELD=VALUE]…",
      "current records as NDJSON", lm_cmd_records},
@@ -48,8 +64,11 @@ const struct lm_hub_command lm_hub_commands[] = {
      "what was refused or is invalid, with the reason", lm_cmd_returned},
     {"held release", LM_NEEDS_WRITE, false, "held release POSITION",
      "judges a held change although what it waits for is missing", lm_cmd_held_release},
-    {"held refuse", LM_NEEDS_WRITE, false, "held refuse POSITION --note WHY",
-     "says no to a held change: its author reads why", lm_cmd_held_refuse},
+    {"held refuse", LM_NEEDS_WRITE, false,
+     "held refuse POSITION --note WHY | --station CODE12 --code CODE "
+     "(--note WHY [--through N] | --preview)",
+     "says no to a held change, or to all of a station's of one code: their authors read why",
+     lm_cmd_held_refuse},
     {"held", LM_NEEDS_READ, false, "held", "changes that wait for something not there yet",
      lm_cmd_held},
     {"conflicts resolve", LM_NEEDS_WRITE, false, "conflicts resolve ID --keep N",
@@ -200,4 +219,36 @@ int lm_hub_fail(struct lm_cli *cli, const struct lm_error *err)
         fprintf(cli->err, "usage: %s %s\n", LM_HUB_NAME, command->usage);
     }
     return code;
+}
+
+bool lm_hub_row(void *arg, const json_t *row)
+{
+    struct lm_cli *cli = arg;
+
+    lm_cli_row(cli, row);
+    return !ferror(cli->out);
+}
+
+int lm_hub_rows_end(struct lm_cli *cli, enum lm_status status, const struct lm_error *err)
+{
+    if (status != LM_OK) {
+        return lm_hub_fail(cli, err);
+    }
+    lm_cli_rows_end(cli);
+    return LM_EXIT_OK;
+}
+
+int lm_hub_list(struct lm_hub *hub, struct lm_cli *cli,
+                enum lm_status (*list)(struct lm_store *store, lm_row_visit visit, void *arg,
+                                       struct lm_error *err))
+{
+    const char *positional[1];
+    size_t n = 0;
+    struct lm_error err = {0};
+    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 0, &n, &err);
+
+    if (status == LM_OK) {
+        status = list(hub->store, lm_hub_row, cli, &err);
+    }
+    return lm_hub_rows_end(cli, status, &err);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define RATIO_DEPTH_MAX 4
+#define OPENING_KEY "opening" /* the group of a figure that its opening balances are */
 
 struct counting {
     struct kept *kept; /* [KEPT_MAX] or NULL */
@@ -29,7 +30,7 @@ struct counting {
 struct lm_result { /* an indicator, ratios included */
     bool reported;
     struct lm_figure value; /* opening not included; den 0 = nothing to divide by */
-    int64_t opening;
+    int64_t opening, opening_unverified;
     struct lm_count_groups groups;
 };
 
@@ -200,15 +201,49 @@ static struct lm_figure gap_of(struct lm_figure served, struct lm_figure staff, 
     return gap;
 }
 
-static struct lm_figure find_group(const struct lm_count_groups *groups, const char *key)
+static const struct lm_count_group *find_group(const struct lm_count_groups *groups,
+                                               const char *key)
 {
     for (size_t i = 0; i < groups->n; i++) {
         if (strcmp(groups->items[i].key, key) == 0) {
-            return groups->items[i].value;
+            return &groups->items[i];
         }
     }
+    return NULL;
+}
+
+static struct lm_figure value_of(const struct lm_count_groups *groups, const char *key)
+{
+    const struct lm_count_group *group = find_group(groups, key);
     struct lm_figure none = {.num = 0, .den = 1};
-    return none;
+
+    return group ? group->value : none;
+}
+
+/* 未填报 is no 0: nothing counted in a village is 0 where something of the kind was entered, and
+ * not known where nothing ever was, as the share of that village alone says. Only what is missing
+ * is asked for, of at most each station and office; other groupings have no place of their own. */
+static enum lm_status look_whether_entered(struct counting *c, const struct lm_indicator *ind,
+                                           enum lm_count_by by, const struct lm_result side[2],
+                                           struct lm_result *out)
+{
+    const struct lm_indicator *top = lm_catalog_indicator(c->catalog, ind->args[0]);
+    bool places = by == LM_BY_VILLAGE_CODE || by == LM_BY_OFFICE;
+    struct lm_count_scope scope = c->scope;
+    enum lm_status status = LM_OK;
+
+    scope.by = by;
+    for (size_t i = 0; status == LM_OK && i < out->groups.n; i++) {
+        struct lm_count_group *group = &out->groups.items[i];
+        bool entered = out->reported;
+
+        if (entered && places && ind->measure == LM_M_RATIO && top->type &&
+            !find_group(&side[0].groups, group->key)) {
+            status = lm_count_query_entered(c->store, top, &scope, group->key, &entered, c->err);
+        }
+        group->unreported = !entered;
+    }
+    return status;
 }
 
 static enum lm_status fold_pair(const struct lm_indicator *ind, const struct lm_result *a,
@@ -227,8 +262,8 @@ static enum lm_status fold_pair(const struct lm_indicator *ind, const struct lm_
                 return lm_fail(err, LM_ERR_LIMIT, "too_many_groups", "by", "分组太多",
                                "too many groups");
             }
-            struct lm_figure top = find_group(&a->groups, from->key),
-                             bottom = find_group(&b->groups, from->key);
+            struct lm_figure top = value_of(&a->groups, from->key),
+                             bottom = value_of(&b->groups, from->key);
             snprintf(group->label, sizeof group->label, "%s", from->label);
             group->value = gap ? gap_of(top, bottom, unit) : ratio_of(top, bottom);
         }
@@ -252,6 +287,9 @@ static enum lm_status run_pair(struct counting *c, const struct lm_indicator *in
                            ? lm_count_setting(c->store, "staff_ratio", ind->arg_number)
                            : 1;
         status = fold_pair(ind, &side[0], &side[1], unit, out, c->err);
+    }
+    if (status == LM_OK) {
+        status = look_whether_entered(c, ind, by, side, out);
     }
     lm_count_groups_free(&side[0].groups);
     lm_count_groups_free(&side[1].groups);
@@ -316,6 +354,7 @@ static enum lm_status run_indicator(struct counting *c, const struct lm_indicato
     out->reported = counted.reported;
     out->value = counted.value;
     out->opening = counted.opening;
+    out->opening_unverified = counted.opening_unverified;
     out->groups = counted.groups;
     if (status == LM_OK && c->kept && c->n_kept < KEPT_MAX && is_shared(c->catalog, ind)) {
         struct kept *k = &c->kept[c->n_kept];
@@ -333,17 +372,21 @@ static json_t *groups_json(const struct lm_indicator *ind, const struct lm_resul
 {
     json_t *list = json_array();
     if (result->opening != 0) {
-        json_array_append_new(list, json_pack("{s:s,s:s,s:I}", "key", "opening", "label", "期初",
+        json_array_append_new(list, json_pack("{s:s,s:s,s:I}", "key", OPENING_KEY, "label", "期初",
                                               "value", (json_int_t)result->opening));
     }
     for (size_t i = 0; i < result->groups.n; i++) {
         const struct lm_count_group *group = &result->groups.items[i];
-        if (group->value.num == 0 && group->value.den != 0 && !is_share(ind)) {
+        if (group->value.num == 0 && group->value.den != 0 && !is_share(ind) &&
+            !group->unreported) {
             continue;
         }
-        json_array_append_new(list,
-                              json_pack("{s:s,s:s,s:o}", "key", group->key, "label", group->label,
-                                        "value", figure_json(ind, group->value)));
+        json_t *row = json_pack("{s:s,s:s,s:o}", "key", group->key, "label", group->label, "value",
+                                group->unreported ? json_null() : figure_json(ind, group->value));
+        if (group->unreported) {
+            json_object_set_new(row, "reported", json_false());
+        }
+        json_array_append_new(list, row);
     }
     return list;
 }
@@ -361,6 +404,9 @@ static json_t *indicator_json(const struct lm_indicator *ind, const struct lm_re
                   ind->unit, "value", known ? figure_json(ind, value) : json_null(), "opening",
                   (json_int_t)result->opening, "display", result->reported ? display : "(未填报)",
                   "reported", (int)result->reported);
+    if (doc && result->opening_unverified != 0) {
+        json_object_set_new(doc, "opening_unverified", json_integer(result->opening_unverified));
+    }
     if (doc && ind->measure == LM_M_RATIO) {
         json_object_set_new(doc, "numerator", json_integer(value.num));
         json_object_set_new(doc, "denominator", json_integer(value.den));
@@ -574,9 +620,15 @@ enum lm_status lm_count_rows(struct lm_store *store, const struct lm_count_query
     if (status == LM_OK) {
         c.scope.by = c.by;
         c.scope.category = c.by == LM_BY_CATEGORY ? dimension : NULL;
-        r.type = ind->type;
-        status = lm_count_query_rows(store, ind, &c.scope, key, offset, limit, add_counted, &r,
-                                     &total, err);
+        if (key && strcmp(key, OPENING_KEY) == 0) {
+            r.type = lm_catalog_type(c.catalog, "opening_balance");
+            status = lm_count_query_openings(store, ind, &c.scope, offset, limit, add_counted, &r,
+                                             &total, err);
+        } else {
+            r.type = ind->type;
+            status = lm_count_query_rows(store, ind, &c.scope, key, offset, limit, add_counted, &r,
+                                         &total, err);
+        }
         status = status == LM_OK ? r.status : status;
     }
     lm_arena_free(&r.arena);

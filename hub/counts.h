@@ -39,6 +39,9 @@ enum lm_status lm_coverage(struct lm_store *store, const char *to, int64_t now_m
 enum lm_status lm_coverage_villages(struct lm_store *store, const char *to, int64_t now_ms,
                                     json_t **out, json_t **villages_out,
                                     struct lm_error *err) LM_MUST_USE;
+/* An instant of the coverage as the town's clock has it (UTC+8), for paper and spreadsheets:
+ * "2026-11-16 09:12". Empty when through is NULL or no instant. */
+void lm_coverage_time(const char *through, char out[40]);
 /* "120余", "28%", "1万余", "10860.00". num/den: a count in the indicator's own unit (fen for the
  * roundings in yuan) with den 1, or a ratio; den 0 gives "—". */
 void lm_count_display(enum lm_rounding rounding, int64_t num, int64_t den, char out[48]);

@@ -2,9 +2,11 @@
  *
  * A replica is complete through the last moment at which it named a head that the hub has acked
  * since. A station is as complete as its least complete replica. It is not complete, whatever its
- * time, while a change of it is held, or a replica's branch or lease is in doubt. Revoked replicas
- * no longer hold a station back; what they may have kept is a possible gap, shown until a person
- * closes it.
+ * time, while a change of it is held, or a replica's branch or lease is in doubt; nor while
+ * something of it is known to be missing here and waits for a person: what was salvaged of a
+ * revoked PC, and what one of its PCs gave back, after this database went back, of the town's or of
+ * a PC that will not send it again. Revoked replicas no longer hold a station back; what they may
+ * have kept is a possible gap, shown until a person closes it.
  *
  * A village that was merged (撤并) is waited for through its last day, or the day on which that was
  * entered when it is later: once its PCs have handed in all that they named then, or are revoked
@@ -19,6 +21,7 @@
 #include <string.h>
 
 #define DAY_MS 86400000LL
+#define UTC8_MS 28800000LL
 
 struct station_state {
     struct lm_store *store;
@@ -26,14 +29,15 @@ struct station_state {
     bool by_clock;       /* the least complete one's time is by its own clock */
     int64_t complete_ms; /* least of the replicas that are in use; INT64_MAX when there is none */
     int64_t revoked_ms_best; /* most complete of the revoked ones */
-    int64_t now_ms;
+    bool revoked_by_clock;   /* that one's time is by its own clock */
+    int64_t now_ms, silent_ms;
 };
 
 static bool take_replica(void *arg, const struct lm_replica *r)
 {
     struct station_state *s = arg;
     bool behind = r->head.seq > r->acked.seq;
-    bool silent = s->now_ms - r->last_contact_ms > 7 * DAY_MS;
+    bool silent = s->now_ms - r->last_contact_ms > s->silent_ms;
     s->any = true;
     /* A time still to come was told under a clock that was set back since: it says nothing. */
     int64_t complete_ms = r->complete_ms <= s->now_ms ? r->complete_ms : 0;
@@ -43,7 +47,10 @@ static bool take_replica(void *arg, const struct lm_replica *r)
     s->gap =
         s->gap || r->possible_gap || (r->revoked_ms == 0 && behind && silent && !r->gap_settled);
     if (r->revoked_ms != 0) {
-        s->revoked_ms_best = complete_ms > s->revoked_ms_best ? complete_ms : s->revoked_ms_best;
+        if (complete_ms > s->revoked_ms_best) {
+            s->revoked_ms_best = complete_ms;
+            s->revoked_by_clock = lm_store_by_station_clock(s->store, r);
+        }
         return true;
     }
     s->in_doubt = s->in_doubt || lm_replica_in_doubt(r);
@@ -58,7 +65,7 @@ struct coverage_run {
     struct lm_store *store;
     struct lm_error *err;
     enum lm_status status;
-    int64_t now_ms, needed_ms, fresh_ms;
+    int64_t now_ms, needed_ms, fresh_ms, stale_ms; /* stale_ms: how long one may be silent */
     json_t *held_stations, *stale, *never, *gaps, *by_clock, *villages;
     const struct lm_merger *mergers;
     size_t n_mergers;
@@ -75,6 +82,11 @@ static bool take_held(void *arg, const json_t *row)
         json_object_set_new(arg, station, json_true());
     }
     return true;
+}
+
+static void take_missed(void *arg, const char *station)
+{
+    json_object_set_new(arg, station, json_true());
 }
 
 static void take_town(struct coverage_run *run, const struct station_state *s, bool held)
@@ -111,7 +123,10 @@ static bool is_over(const struct coverage_run *run, const struct lm_station *sta
 static bool take_station(void *arg, const struct lm_station *station)
 {
     struct coverage_run *run = arg;
-    struct station_state s = {.store = run->store, .complete_ms = INT64_MAX, .now_ms = run->now_ms};
+    struct station_state s = {.store = run->store,
+                              .complete_ms = INT64_MAX,
+                              .now_ms = run->now_ms,
+                              .silent_ms = run->stale_ms};
     run->status = lm_store_replicas(run->store, station->code, take_replica, &s, run->err);
     if (run->status != LM_OK) {
         return false;
@@ -121,14 +136,15 @@ static bool take_station(void *arg, const struct lm_station *station)
         take_town(run, &s, held);
         return true;
     }
-    int64_t through = s.complete_ms == INT64_MAX ? s.revoked_ms_best : s.complete_ms;
+    bool revoked = s.complete_ms == INT64_MAX;
+    int64_t through = revoked ? s.revoked_ms_best : s.complete_ms;
     bool sound = through > 0 && !held && !s.in_doubt;
     int64_t needed_ms = run->needed_ms;
     if (is_over(run, station, &s, held, &needed_ms)) {
         return true;
     }
     run->n_villages++;
-    if (s.by_clock) {
+    if (revoked ? s.revoked_by_clock : s.by_clock) {
         json_array_append_new(run->by_clock, json_string(station->code));
     }
     if (s.gap) {
@@ -161,6 +177,29 @@ static json_t *time_json(int64_t ms)
     return json_string(text);
 }
 
+void lm_coverage_time(const char *through, char out[40])
+{
+    int64_t ms;
+
+    out[0] = '\0';
+    if (through && lm_time_parse(through, strlen(through), &ms)) {
+        lm_time_format(ms + UTC8_MS, out);
+        out[10] = ' ';
+        out[16] = '\0';
+    }
+}
+
+/* The indicator of freshness says its days in its name: no setting changes them. */
+static int64_t fresh_days(const struct lm_catalog *catalog)
+{
+    for (size_t i = 0; i < catalog->n_indicators; i++) {
+        if (catalog->indicators[i].measure == LM_M_STATIONS_WITHIN) {
+            return catalog->indicators[i].arg_number;
+        }
+    }
+    return 7;
+}
+
 enum lm_status lm_coverage_villages(struct lm_store *store, const char *to, int64_t now_ms,
                                     json_t **out, json_t **villages_out, struct lm_error *err)
 {
@@ -178,13 +217,15 @@ enum lm_status lm_coverage_villages(struct lm_store *store, const char *to, int6
     struct lm_store_totals totals;
     struct lm_merger *mergers = calloc(LM_MERGERS_MAX, sizeof *mergers);
     int64_t day, days_ms = lm_count_setting(store, "complete_days", 7) * DAY_MS;
+    int64_t fresh_ms = fresh_days(lm_store_catalog(store)) * DAY_MS;
     memset(&totals, 0, sizeof totals);
     run.needed_ms = now_ms - days_ms;
-    run.fresh_ms = now_ms - 7 * DAY_MS;
+    run.stale_ms = days_ms;
+    run.fresh_ms = now_ms - fresh_ms;
     if (to && lm_date_parse(to, strlen(to), &day)) {
         run.of_period = true;
         run.needed_ms = (day + 1) * DAY_MS - 8 * 3600000LL; /* the end of that day in UTC+8 */
-        run.fresh_ms = run.needed_ms < now_ms ? run.needed_ms - 7 * DAY_MS : run.fresh_ms;
+        run.fresh_ms = run.needed_ms < now_ms ? run.needed_ms - fresh_ms : run.fresh_ms;
     }
     run.mergers = mergers;
     enum lm_status status =
@@ -192,6 +233,12 @@ enum lm_status lm_coverage_villages(struct lm_store *store, const char *to, int6
                 : LM_ERR_MEMORY;
     if (status == LM_OK) {
         status = lm_store_held(store, take_held, run.held_stations, err);
+    }
+    if (status == LM_OK) {
+        status = lm_recovered_missed(store, take_missed, run.held_stations, err);
+    }
+    if (status == LM_OK) {
+        status = lm_salvaged_missed(store, take_missed, run.held_stations, err);
     }
     if (status == LM_OK) {
         status = lm_store_stations(store, take_station, &run, err);

@@ -7,12 +7,15 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <poll.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define LOCK_WAIT_MS 10000
+#define LOCK_AGAIN_MS 50
 #define SERVER_CACHE_PAGES                                                                         \
     18000 /* the writer's 64 MiB and what readers of the same process take                         \
            */
@@ -99,7 +102,8 @@ static enum lm_status open_input(const struct lm_hub_command *command, struct lm
     bool is_user_add = strcmp(command->name, "user add") == 0;
     int first = is_user_add ? words + 1 : words;
     if (last < first || cli->argv[last][0] == '-' ||
-        (last > 0 && strcmp(cli->argv[last - 1], "--role") == 0)) {
+        (last > 0 && (strcmp(cli->argv[last - 1], "--role") == 0 ||
+                      strcmp(cli->argv[last - 1], "--person") == 0))) {
         return LM_OK;
     }
     if (strncmp(command->name, "catalog ", 8) == 0 && is_directory(cli->argv[last])) {
@@ -123,6 +127,14 @@ static enum lm_status open_input(const struct lm_hub_command *command, struct lm
     return LM_OK;
 }
 
+/* The one command that opens a database which has seen a newer key in force. */
+static bool is_key_accept(const struct lm_cli *cli)
+{
+    const struct lm_hub_command *command = lm_hub_command_find(cli->argc, cli->argv);
+
+    return command && command->run == lm_cmd_key_accept;
+}
+
 static enum lm_status hub_open(struct lm_hub *hub, const struct lm_cli *cli,
                                enum lm_store_mode mode, struct lm_error *err)
 {
@@ -135,8 +147,9 @@ static enum lm_status hub_open(struct lm_hub *hub, const struct lm_cli *cli,
     }
     if (status == LM_OK && mode == LM_STORE_WRITE) {
         lm_store_set_dup_key(hub->store, hub->keys.dup_key);
+        status = lm_store_line_key(hub->store, hub->keys.number, hub->keys.curve.public_key,
+                                   is_key_accept(cli), err);
     }
-    (void)cli;
     return status;
 }
 
@@ -165,19 +178,36 @@ static int write_kit(struct lm_cli *cli, const char *path, FILE *from, struct lm
     return LM_EXIT_OK;
 }
 
+/* The lock, or LM_ERR_BUSY once a server takes commands. Another command that has it, and a server
+ * that is just starting, are waited for; stdin has not been read meanwhile. */
+static enum lm_status lock_or_server(struct lm_hub *hub, struct lm_error *err)
+{
+    int64_t until_ms = lm_clock_mono_ms() + LOCK_WAIT_MS;
+    enum lm_status st;
+
+    for (;;) {
+        st = lm_datadir_lock(&hub->dir, "hub.lock", err);
+        if (st != LM_ERR_BUSY || lm_control_answers(hub->dir.path) ||
+            lm_clock_mono_ms() >= until_ms) {
+            return st;
+        }
+        (void)poll(NULL, 0, LOCK_AGAIN_MS);
+    }
+}
+
 static int run_write(struct lm_hub *hub, const struct lm_hub_command *command, struct lm_cli *cli)
 {
     struct lm_error err = {0};
     if (hub->store) { /* of several files the next one */
-        return command->run(hub, cli);
+        return lm_hub_run(hub, command, cli);
     }
-    enum lm_status status = lm_datadir_lock(&hub->dir, "hub.lock", &err);
+    enum lm_status status = lock_or_server(hub, &err);
     if (status == LM_OK) {
         status = hub_open(hub, cli, LM_STORE_WRITE, &err);
         if (status == LM_OK && command->needs == LM_NEEDS_WRITE) {
             status = lm_store_may_write(hub->store, &err);
         }
-        return status == LM_OK ? command->run(hub, cli) : lm_hub_fail(cli, &err);
+        return status == LM_OK ? lm_hub_run(hub, command, cli) : lm_hub_fail(cli, &err);
     }
     if (status != LM_ERR_BUSY) {
         return lm_hub_fail(cli, &err);
@@ -205,6 +235,10 @@ static int run_write(struct lm_hub *hub, const struct lm_hub_command *command, s
     memset(&err, 0, sizeof err);
     status = lm_control_call_to(hub->dir.path, argc, argv, command->reads_input ? cli->in : NULL, 0,
                                 cli->out, cli->err, &code, &err);
+    if (status == LM_ERR_NOT_FOUND) {
+        (void)lm_fail(&err, LM_ERR_BUSY, "busy", "", "另一条命令正占用数据，请稍后重试。",
+                      "Another command is at work on the data. Try again in a moment.");
+    }
     return status == LM_OK ? code : lm_hub_fail(cli, &err);
 }
 
@@ -296,7 +330,7 @@ static int run_restore(struct lm_hub *hub, struct lm_cli *cli)
         return lm_hub_fail(cli, &err);
     }
     lm_hub_restored(cli, file, &r, aside);
-    return LM_EXIT_OK;
+    return lm_hub_ran(hub, lm_hub_command_find(cli->argc, cli->argv), cli, LM_EXIT_OK);
 }
 
 static int run_enrol(struct lm_hub *hub, const struct lm_hub_command *command, struct lm_cli *cli)
@@ -350,7 +384,8 @@ static int run(struct lm_hub *hub, const struct lm_hub_command *command, struct 
         return lm_hub_fail(cli, &err);
     }
     if (command->needs == LM_NEEDS_NOTHING) {
-        return command->run(hub, cli);
+        int code = command->run(hub, cli);
+        return code == LM_EXIT_OK ? lm_hub_ran(hub, command, cli, code) : code; /* else no log */
     }
     status = lm_datadir_open(cli->data, true, &hub->dir, &err);
     if (status != LM_OK) {
@@ -359,11 +394,11 @@ static int run(struct lm_hub *hub, const struct lm_hub_command *command, struct 
     switch (command->needs) {
     case LM_NEEDS_READ:
         status = hub_open(hub, cli, LM_STORE_READ, &err);
-        return status == LM_OK ? command->run(hub, cli) : lm_hub_fail(cli, &err);
+        return status == LM_OK ? lm_hub_run(hub, command, cli) : lm_hub_fail(cli, &err);
     case LM_NEEDS_SERVE:
         keep_memory();
         lm_db_reserve_pages(SERVER_CACHE_PAGES, LM_STORE_PAGE_BYTES);
-        if ((status = lm_datadir_lock(&hub->dir, "hub.lock", &err)) != LM_OK ||
+        if ((status = lock_or_server(hub, &err)) != LM_OK ||
             (status = hub_open(hub, cli, LM_STORE_WRITE, &err)) != LM_OK) {
             return lm_hub_fail(cli, &err);
         }
@@ -405,7 +440,9 @@ int main(int argc, char **argv)
         return LM_EXIT_OK;
     }
     if (wants(&cli, "--version")) {
-        printf("lastmile-hub %s\n", LM_PROGRAM_VERSION);
+        printf(cli.json ? "{\"program\": \"lastmile-hub\", \"version\": \"%s\"}\n"
+                        : "lastmile-hub %s\n",
+               LM_PROGRAM_VERSION);
         return LM_EXIT_OK;
     }
     const struct lm_hub_command *command = lm_hub_command_find(cli.argc, cli.argv);

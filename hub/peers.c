@@ -101,6 +101,8 @@ static struct lm_hub_now now_of(struct lm_server *server)
     now.catalog_packed_len = catalog->packed_len;
     now.read_only = town->rival != 0;
     now.sign_secret = server->hub->keys.sign_secret;
+    now.line_key = server->hub->keys.curve.public_key;
+    now.next_key = server->hub->keys.has_next ? server->hub->keys.next.public_key : NULL;
     now.loaded = server->round_changes > LM_GATHER_CHANGES / 2;
     return now;
 }
@@ -236,6 +238,39 @@ static void store_push(struct lm_server *server, struct lm_hub_peer *peer,
     server->round_changes += result.n_new;
 }
 
+/* What the installation has pinned of ours: the key that is in force when it speaks under it, the
+ * next one when it says so. Written when it is news only. */
+static enum lm_status note_key(struct lm_server *server, const struct lm_replica *row,
+                               const uint8_t key[32], struct lm_error *err)
+{
+    const struct lm_hub_keys *keys = &server->hub->keys;
+    bool present = memcmp(key, keys->curve.public_key, 32) == 0;
+    bool next = keys->has_next && memcmp(key, keys->next.public_key, 32) == 0;
+    bool knows_next = keys->has_next && row->hub_key_known &&
+                      memcmp(row->hub_key, keys->next.public_key, 32) == 0;
+
+    if ((!present && !next) || knows_next ||
+        (row->hub_key_known && memcmp(row->hub_key, key, 32) == 0)) {
+        return LM_OK;
+    }
+    return lm_store_replica_hub_key(server->hub->store, row->number, key, err);
+}
+
+static void key_pinned(struct lm_server *server, struct lm_hub_peer *peer, const uint8_t key[32])
+{
+    struct lm_error err = {0};
+    struct lm_replica row;
+    if (!lm_server_round(server)) {
+        return;
+    }
+    if (lm_store_replica_get(server->hub->store, peer->row.number, &row) != LM_OK ||
+        note_key(server, &row, key, &err) != LM_OK) {
+        lm_log(LM_LOG_ERROR, "serve", "cannot note which key a replica has: %s", err.en);
+        server->failed = true;
+    }
+    peer->touched = true;
+}
+
 static void store_hello(struct lm_server *server, struct lm_hub_peer *peer,
                         const struct lm_hub_effect *e, const struct lm_peer *from)
 {
@@ -268,6 +303,9 @@ static void store_hello(struct lm_server *server, struct lm_hub_peer *peer,
     }
     row.head = hello->head;
     if (lm_store_replica_hello(server->hub->store, &row, hello->lease, &err) != LM_OK ||
+        note_key(server, &row, server->hub->keys.curve.public_key, &err) != LM_OK ||
+        lm_store_replica_spoke(server->hub->store, &row, server->hub->keys.curve.public_key,
+                               &err) != LM_OK ||
         lm_store_catalog_seen(server->hub->store, row.number, hello->catalog, hello->catalog_hash,
                               &err) != LM_OK) {
         lm_log(LM_LOG_ERROR, "serve", "cannot store a greeting: %s", err.en);
@@ -416,6 +454,9 @@ static void run_effects(struct lm_server *server, struct lm_hub_peer *peer,
             break;
         case LM_HX_STORE_PUSH:
             store_push(server, peer, e->push);
+            break;
+        case LM_HX_KEY_PINNED:
+            key_pinned(server, peer, e->key);
             break;
         case LM_HX_STORE_OFFER:
             store_offer(server, peer, e->offer);

@@ -19,6 +19,8 @@ struct lm_hub {
     struct lm_hub_keys keys;    /* loaded for commands that write and for serve */
     struct lm_store *store;     /* NULL for init */
     bool catalog_changed;       /* set by an import: the server tells every session */
+    bool keys_changed;          /* set by `key …`: every session is to hear of it */
+    bool keys_switched;         /* set by `key switch`: the sync port goes over to another key */
     bool registry_changed; /* set by commands that add, enrol or revoke: the server reloads what ZAP
                               lets in */
 };
@@ -47,16 +49,36 @@ const struct lm_hub_command *lm_hub_command_find(int argc, char **argv);
 extern const struct lm_hub_command lm_hub_commands[];
 extern const size_t lm_hub_n_commands;
 
+/* Runs it with its row in the audit log (command_log.c); returns the exit code. A command that
+ * cannot be logged is not run. */
+int lm_hub_run(struct lm_hub *hub, const struct lm_hub_command *command, struct lm_cli *cli);
+/* The row alone, of a command that has ended with this exit code, which it returns; a failure to
+ * write it is a failure. A slip in its words (LM_EXIT_USAGE) has no row. */
+int lm_hub_ran(struct lm_hub *hub, const struct lm_hub_command *command, struct lm_cli *cli,
+               int code);
+enum lm_status lm_hub_log(const struct lm_hub *hub, const struct lm_hub_command *command,
+                          const struct lm_cli *cli, const char *outcome,
+                          struct lm_error *err) LM_MUST_USE;
+
 /* lm_cli_options behind the command's own words, so that positional[0] is what follows "station
  * add". */
 enum lm_status lm_hub_options(struct lm_cli *cli, const struct lm_cli_option *options,
                               size_t n_options, const char **positional, size_t max_positional,
                               size_t *n_positional, struct lm_error *err) LM_MUST_USE;
-/* Prints err and the command's usage when it is a usage error; returns the exit code. */
 /* LM_OK also for NULL. A code that nobody registered is a slip, not an empty list. */
 enum lm_status lm_hub_known_station(const struct lm_hub *hub, const char *code,
                                     struct lm_error *err) LM_MUST_USE;
+/* Prints err and the command's usage when it is a usage error; returns the exit code. */
 int lm_hub_fail(struct lm_cli *cli, const struct lm_error *err);
+
+/* An lm_row_visit that prints; arg: the struct lm_cli. False when the output takes no more. */
+bool lm_hub_row(void *arg, const json_t *row);
+/* The end of a command that prints rows; returns the exit code. */
+int lm_hub_rows_end(struct lm_cli *cli, enum lm_status status, const struct lm_error *err);
+/* A whole command without words of its own that prints the rows of one list of the store. */
+int lm_hub_list(struct lm_hub *hub, struct lm_cli *cli,
+                enum lm_status (*list)(struct lm_store *store, lm_row_visit visit, void *arg,
+                                       struct lm_error *err));
 
 /* ENROLLED for a replica, with its certificate (enrolment.c). */
 enum lm_status lm_hub_enrolled_pack(struct lm_hub *hub, const struct lm_replica *row,
@@ -72,6 +94,12 @@ int lm_cmd_station_settle(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_station_merge(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_station_revoke(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_enrol(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_key(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_key_next(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_key_withdraw(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_key_switch(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_key_accept(struct lm_hub *hub, struct lm_cli *cli);
+int lm_cmd_key_forget(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_add(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_approve(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_send_back(struct lm_hub *hub, struct lm_cli *cli);

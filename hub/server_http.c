@@ -4,6 +4,8 @@
 #include "common/base/util.h"
 #include "hub/api/api.h"
 
+#include <string.h>
+
 #define STUCK_MS 60000
 #define ROUTES_MAX 128
 
@@ -51,12 +53,15 @@ static void handle_metrics(void *arg, const struct lm_http_request *request,
     lm_metric(out, "lastmile_hub_healthy", "gauge", "1 when able to save",
               able_to_save(server) ? 1 : 0);
     pthread_mutex_unlock(&server->metrics_mutex);
+    lm_town_metrics(server->api, out);
 }
 
 enum lm_status lm_server_http_start(struct lm_server *server, const char *address,
                                     struct lm_error *err)
 {
+    static const struct lm_page_first first[] = {{.name = "session"}, {.name = "status"}, {0}};
     static struct lm_api_binding bindings[ROUTES_MAX];
+    static struct lm_page page;
     struct lm_http_route routes[ROUTES_MAX] = {
         {.method = "GET", .path = "/healthz", .handler = handle_health, .arg = server},
         {.method = "GET", .path = "/metrics", .handler = handle_metrics, .arg = server},
@@ -68,11 +73,17 @@ enum lm_status lm_server_http_start(struct lm_server *server, const char *addres
         return status;
     }
     LM_CHECK(n + lm_hub_assets_n + lm_town_n_routes <= ROUTES_MAX);
-    for (size_t i = 0; i < lm_hub_assets_n; i++) {
-        routes[n++] = lm_asset_route(&lm_hub_assets[i]);
-    }
     lm_api_bind(&server->api->door, lm_town_routes, lm_town_n_routes, bindings, routes + n);
-    return lm_http_start(address, routes, n + lm_town_n_routes, &server->http, err);
+    n += lm_town_n_routes;
+    for (size_t i = 0; i < lm_hub_assets_n; i++) {
+        const struct lm_asset *asset = &lm_hub_assets[i];
+
+        routes[n] = strcmp(asset->path, "/") == 0
+                        ? lm_page_route(&page, asset, LM_API_V, first, routes, n)
+                        : lm_asset_route(asset);
+        n++;
+    }
+    return lm_http_start(address, routes, n, &server->http, err);
 }
 
 void lm_server_http_stop(struct lm_server *server)

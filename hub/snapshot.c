@@ -3,8 +3,12 @@
 #include "hub/snapshot.h"
 
 #include "common/base/util.h"
+#include "hub/acts.h"
+#include "hub/settings.h"
 #include "hub/summary.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -194,6 +198,7 @@ enum lm_status lm_snapshot_make(struct lm_store *store, const char *user, int ye
 {
     struct newest *last = calloc(1, sizeof *last);
     char period[200], coverage[400], as_of[LM_TIME_TEXT + 8];
+    char town[LM_TOWN_NAME_BYTES];
     json_t *counts = NULL;
     struct lm_buf text;
     size_t n;
@@ -216,7 +221,8 @@ enum lm_status lm_snapshot_make(struct lm_store *store, const char *user, int ye
             from = last->text;
             n = strlen(last->text);
         }
-        with_note(from, n, lm_store_town(store)->name, period, coverage, &text);
+        lm_town_name(store, town);
+        with_note(from, n, town, period, coverage, &text);
         st = text.status;
     }
     if (st == LM_OK) {
@@ -235,6 +241,13 @@ enum lm_status lm_snapshot_make(struct lm_store *store, const char *user, int ye
 }
 
 /* ---- a version as a document ---- */
+
+#define REV_TEXT 16
+
+static void rev_of(const struct lm_record *rec, char out[REV_TEXT + 1])
+{
+    (void)snprintf(out, REV_TEXT + 1, "%016" PRIx64, lm_record_digest(rec));
+}
 
 static json_t *figures_of(struct lm_store *store, const json_t *fields)
 {
@@ -268,9 +281,11 @@ enum lm_status lm_snapshot_doc(struct lm_store *store, const char *id, json_t **
                                struct lm_error *err)
 {
     struct lm_record *rec = NULL;
+    char town[LM_TOWN_NAME_BYTES];
     struct lm_arena arena;
     json_t *row = NULL, *fields, *counts = NULL, *parts = NULL;
     const char *text;
+    char rev[REV_TEXT + 1];
     enum lm_status st;
 
     *out = NULL;
@@ -281,14 +296,15 @@ enum lm_status lm_snapshot_doc(struct lm_store *store, const char *id, json_t **
         fields = json_object_get(row, "fields");
         counts = json_pack("{s:o}", "indicators", figures_of(store, fields));
         text = text_of(rec, "text");
-        st = lm_summary_parts(counts, lm_store_town(store)->name, "", "", text, strlen(text), false,
-                              &parts, err);
+        lm_town_name(store, town);
+        st = lm_summary_parts(counts, town, "", "", text, strlen(text), false, &parts, err);
     }
     if (st == LM_OK) {
-        *out = json_pack("{s:s,s:i,s:O?,s:s,s:s,s:s,s:s,s:O?,s:o,s:O}", "id", id, "year",
-                         year_of(rec), "version", json_object_get(fields, "version"), "state",
-                         lm_record_text(rec, LM_C_STATE), "as_of", text_of(rec, "as_of"), "text",
-                         text, "signed_by", text_of(rec, "signed_by"), "synced_stations",
+        rev_of(rec, rev);
+        *out = json_pack("{s:s,s:s,s:i,s:O?,s:s,s:s,s:s,s:s,s:O?,s:o,s:O}", "id", id, "rev", rev,
+                         "year", year_of(rec), "version", json_object_get(fields, "version"),
+                         "state", lm_record_text(rec, LM_C_STATE), "as_of", text_of(rec, "as_of"),
+                         "text", text, "signed_by", text_of(rec, "signed_by"), "synced_stations",
                          json_object_get(fields, "synced_stations"), "parts", parts, "figures",
                          json_object_get(counts, "indicators"));
         st = *out ? LM_OK : LM_ERR_MEMORY;
@@ -333,11 +349,57 @@ static enum lm_status must_be_draft(const struct lm_record *rec, struct lm_error
                          "A signed summary never changes: make another version");
 }
 
+struct saved {
+    char user[264], at[40]; /* 64 characters of a name, whole */
+};
+
+static bool note_saved(void *arg, const json_t *row)
+{
+    struct saved *s = arg;
+    const char *user = json_string_value(json_object_get(row, "user")),
+               *at = json_string_value(json_object_get(row, "at"));
+    char day[16];
+    int64_t ms = 0;
+
+    if (user && at && lm_time_parse(at, strlen(at), &ms)) {
+        const int64_t minute = (ms + 8 * 3600000) / 60000 % 1440; /* of the town's day */
+
+        lm_date_format(lm_day_utc8(ms), day);
+        (void)snprintf(s->user, sizeof s->user, "%s", user);
+        (void)snprintf(s->at, sizeof s->at, "%s %02d:%02d", day, (int)(minute / 60),
+                       (int)(minute % 60));
+    }
+    return true;
+}
+
+/* Two people who write at the same time: the second one is told, and nobody's words are lost. */
+static enum lm_status must_be_as_seen(struct lm_store *store, const struct lm_record *rec,
+                                      const char *seen, struct lm_error *err)
+{
+    struct saved last = {.user = "", .at = ""};
+    char rev[REV_TEXT + 1];
+    enum lm_status st;
+
+    rev_of(rec, rev);
+    if (!seen || strcmp(seen, rev) == 0) {
+        return LM_OK;
+    }
+    st = lm_store_history(store, rec->id, note_saved, &last, err);
+    return st != LM_OK
+               ? st
+               : lm_fail(err, LM_ERR_EXISTS, "changed_meanwhile", "rev",
+                         "您打开以后，%s 在 %s 保存过这一版。您的文字还没有保存，请对照后再存。",
+                         "Since you opened it, %s saved this version at %s. Your words are not "
+                         "saved yet: compare first.",
+                         last.user, last.at);
+}
+
 enum lm_status lm_snapshot_edit(struct lm_store *store, const char *user, const char *id,
-                                const char *text, bool figures, int64_t now_ms,
+                                const char *seen, const char *text, bool figures, int64_t now_ms,
                                 struct lm_error *err)
 {
     struct lm_record *rec = NULL;
+    char town[LM_TOWN_NAME_BYTES];
     struct lm_arena arena;
     struct lm_buf next;
     json_t *counts = NULL, *row = NULL, *shown = NULL, *parts = NULL;
@@ -350,6 +412,9 @@ enum lm_status lm_snapshot_edit(struct lm_store *store, const char *user, const 
     if (st == LM_OK) {
         st = must_be_draft(rec, err);
     }
+    if (st == LM_OK) {
+        st = must_be_as_seen(store, rec, seen, err);
+    }
     if (st == LM_OK && text) {
         row = lm_record_to_json(rec);
         shown = json_pack("{s:o}", "indicators", figures_of(store, json_object_get(row, "fields")));
@@ -359,7 +424,8 @@ enum lm_status lm_snapshot_edit(struct lm_store *store, const char *user, const 
     if (st == LM_OK && figures) {
         st = lm_summary_figures(store, year_of(rec), now_ms, &counts, period, coverage, err);
         if (st == LM_OK) {
-            with_note(text, strlen(text), lm_store_town(store)->name, period, coverage, &next);
+            lm_town_name(store, town);
+            with_note(text, strlen(text), town, period, coverage, &next);
             st = put_figures(store, user, id, counts, year_of(rec), (int)number_of(rec, "version"),
                              now_ms, err);
         }
@@ -383,24 +449,10 @@ enum lm_status lm_snapshot_edit(struct lm_store *store, const char *user, const 
     return st;
 }
 
-struct writers {
-    const char *user;
-    bool found;
-};
-
-static bool is_writer(void *arg, const json_t *row)
-{
-    struct writers *w = arg;
-    const char *user = json_string_value(json_object_get(row, "user"));
-
-    w->found = w->found || (user && strcmp(user, w->user) == 0);
-    return true;
-}
-
 enum lm_status lm_snapshot_sign(struct lm_store *store, const char *user, const char *id,
                                 int64_t now_ms, struct lm_error *err)
 {
-    struct writers w = {.user = user};
+    bool wrote = false;
     struct lm_record *rec = NULL;
     struct lm_arena arena;
     struct lm_user who;
@@ -413,11 +465,12 @@ enum lm_status lm_snapshot_sign(struct lm_store *store, const char *user, const 
         st = must_be_draft(rec, err);
     }
     if (st == LM_OK) {
-        st = lm_store_history(store, id, is_writer, &w, err);
+        st = lm_acted_on(store, user, id, NULL, &wrote, err);
     }
-    if (st == LM_OK && w.found) {
+    if (st == LM_OK && wrote) {
         st = lm_fail(err, LM_ERR_DENIED, "second_person", "signed_by",
-                     "写这份总结的人不能自己签发。", "Who wrote it does not sign it.");
+                     "写这份总结的人不能自己签发（换一个账号也不行）。",
+                     "Who wrote it does not sign it, whatever account is used.");
     }
     if (st == LM_OK) {
         st = lm_store_user_get(store, user, &who, hash, err);

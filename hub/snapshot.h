@@ -14,9 +14,11 @@
 enum lm_status lm_snapshot_make(struct lm_store *store, const char *user, int year, int64_t now_ms,
                                 char id_out[40], struct lm_error *err) LM_MUST_USE;
 /* text nullable: as it is. figures: taken anew. Of a draft only: LM_ERR_DENIED "signed".
+ * seen: the "rev" that user saw, or NULL: LM_ERR_EXISTS "changed_meanwhile", which says who saved
+ * since, and nothing is changed.
  * LM_ERR_INVALID "unknown_token": braces with something else than a figure's id in them. */
 enum lm_status lm_snapshot_edit(struct lm_store *store, const char *user, const char *id,
-                                const char *text, bool figures, int64_t now_ms,
+                                const char *seen, const char *text, bool figures, int64_t now_ms,
                                 struct lm_error *err) LM_MUST_USE;
 /* LM_ERR_DENIED "second_person" when user made or edited it. */
 enum lm_status lm_snapshot_sign(struct lm_store *store, const char *user, const char *id,
@@ -25,7 +27,8 @@ enum lm_status lm_snapshot_sign(struct lm_store *store, const char *user, const 
  */
 enum lm_status lm_snapshot_list(struct lm_store *store, json_t **out,
                                 struct lm_error *err) LM_MUST_USE;
-/* As lm_summary's document, with "id", "version", "state", "text", "signed_by" and "figures":
+/* As lm_summary's document, with "id", "rev" (another one after each change), "version", "state",
+ * "text", "signed_by" and "figures":
  * {"I12":{…}} of all indicators; villages has no rows, for a version keeps the town's figures only.
  * LM_ERR_NOT_FOUND. New reference. */
 enum lm_status lm_snapshot_doc(struct lm_store *store, const char *id, json_t **out,

@@ -58,7 +58,7 @@ void lm_store_checkpoint(struct lm_store *store);
 enum lm_status lm_store_read_begin(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
 void lm_store_read_end(struct lm_store *store);
 /* From now on what this connection counted is kept while nothing that it was counted from changes:
- * at most 256 figures (store/kept_figures.c). LM_ERR_MEMORY: none are kept. */
+ * at most 320 figures (store/kept_figures.c). LM_ERR_MEMORY: none are kept. */
 enum lm_status lm_store_keep_figures(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
 /* How many figures were given that were counted before. */
 uint64_t lm_store_figures_kept(const struct lm_store *store);
@@ -177,9 +177,13 @@ struct lm_merge_villages {
     const char *on;     /* YYYY-MM-DD, the village's last day; not to come */
     const char *reason; /* 1 … 200 characters; not for a preview */
 };
-/* What merging would do, in numbers: {"code","name","into","into_name","on","moves":[{"type","zh",
- * "en","n"}],"posts","renumbered","left":[],"waits":{"pcs","pending","last_contact","held",
- * "returned"},"stays"}. Writes nothing. */
+/* What merging would do: {"code","name","into","into_name","on","moves":[{"type","zh","en","n"}],
+ * "posts","renumbered","left":[{"type","id","code","text","text_en"}] (the first 20 of "left_n"
+ * rows that do not let themselves be moved), "kept":[{"type","id","household_no","taken"}] (the
+ * first 20 of "kept_n" rows whose household number has no room for the village's digits; taken: the
+ * other village has that number too), "waits":{"pcs","pending","last_contact","held","returned"},
+ * "stays"}. It is done inside the caller's transaction, so that every rule has its say, and the
+ * caller rolls back whatever the status. */
 enum lm_status lm_store_merge_villages_preview(struct lm_store *store,
                                                const struct lm_merge_villages *act, int64_t now_ms,
                                                json_t **out, struct lm_error *err) LM_MUST_USE;
@@ -215,6 +219,10 @@ struct lm_replica {
     uint32_t twins;   /* abandoned leases shown since a person last looked */
     struct lm_abandoned abandoned[LM_ABANDONED_MAX]; /* by lm_store_replica_get and _by_key */
     size_t n_abandoned;
+    bool hub_key_known;  /* of this installation: */
+    uint8_t hub_key[32]; /* the newest of the hub's keys that it has pinned */
+    bool hub_spoke_known;
+    uint8_t hub_spoke[32]; /* the one that it last spoke under, on the line or on a stick */
 };
 /* Whether more may be there than its figures tell: a fork not ended, a lease given out that it was
  * not seen to hold, or a second installation. */
@@ -274,6 +282,17 @@ enum lm_status lm_store_clock_back(struct lm_store *store, int64_t now_ms, size_
                                    struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_store_lease_confirm(struct lm_store *store, uint64_t replica,
                                       struct lm_lease lease, struct lm_error *err) LM_MUST_USE;
+/* The installation has pinned this key of the hub. Inside a transaction. */
+enum lm_status lm_store_replica_hub_key(struct lm_store *store, uint64_t replica,
+                                        const uint8_t key[32], struct lm_error *err) LM_MUST_USE;
+/* It has spoken under this key of the hub; replica: its row as it is. Written when it is news only.
+ * Inside a transaction. */
+enum lm_status lm_store_replica_spoke(struct lm_store *store, const struct lm_replica *replica,
+                                      const uint8_t key[32], struct lm_error *err) LM_MUST_USE;
+/* Notes which line key hub.key holds. LM_ERR_DENIED "hub_key_older" when one of a higher number, or
+ * another of this number, was in force, unless it is on_purpose. A transaction of its own. */
+enum lm_status lm_store_line_key(struct lm_store *store, uint32_t number, const uint8_t key[32],
+                                 bool on_purpose, struct lm_error *err) LM_MUST_USE;
 /* number 0 = every replica of the station. Also appended to revoked.log beside the database,
  * fsynced, before the commit. */
 enum lm_status lm_store_revoke(struct lm_store *store, const char *user, const char *station,
@@ -307,14 +326,23 @@ enum lm_status lm_store_enrol(struct lm_store *store, int64_t kit_id,
                               struct lm_replica *out, struct lm_error *err) LM_MUST_USE;
 
 struct lm_user {
-    char id[40], name[200], role[16];
+    char id[40], name[260], role[16];
+    char person[260]; /* whose it is: what was said, else the account's name */
     bool disabled;
     bool must_change; /* the password was given by somebody else */
     int64_t created_ms;
 };
+/* person: whose it is, NULL: the name says it. LM_ERR_DENIED "two_duties": that person has an
+ * account in use of another of the three separated roles (admin, security, auditor). */
 enum lm_status lm_store_user_add(struct lm_store *store, const char *name, const char *role,
-                                 const char *password, bool by_another, int64_t now_ms,
-                                 struct lm_error *err) LM_MUST_USE;
+                                 const char *person, const char *password, bool by_another,
+                                 int64_t now_ms, struct lm_error *err) LM_MUST_USE;
+/* LM_ERR_DENIED "two_duties"; LM_ERR_NOT_FOUND. */
+enum lm_status lm_store_user_person(struct lm_store *store, const char *name, const char *person,
+                                    struct lm_error *err) LM_MUST_USE;
+/* Spaces apart. */
+bool lm_same_person(const char *a, const char *b);
+/* LM_ERR_DENIED "two_duties" also when one that was disabled is to be used again. */
 enum lm_status lm_store_user_disable(struct lm_store *store, const char *name, bool disabled,
                                      struct lm_error *err) LM_MUST_USE;
 /* LM_ERR_NOT_FOUND: no such account. */
@@ -331,6 +359,8 @@ enum lm_status lm_store_users(struct lm_store *store,
 
 /* Addresses for spreadsheets (store/tokens.c). */
 enum { LM_TOKEN_TEXT = 44 }; /* 32 random bytes, base64url, and its NUL */
+enum { LM_TOKENS_MAX = 50 };
+/* Inside a transaction. LM_ERR_EXISTS "token_exists"; LM_ERR_INVALID "too_many". */
 enum lm_status lm_store_token_add(struct lm_store *store, const char *name, const char *user,
                                   int64_t now_ms, char token_out[LM_TOKEN_TEXT],
                                   struct lm_error *err) LM_MUST_USE;
@@ -343,6 +373,14 @@ enum lm_status lm_store_tokens(struct lm_store *store,
                                bool (*visit)(void *arg, const char *name, const char *user,
                                              int64_t made_ms),
                                void *arg, struct lm_error *err) LM_MUST_USE;
+
+/* Filters that somebody keeps, as the text that was put last (store/filters.c): nothing is added to
+ * out when there is none. What may be in it the caller says. */
+enum lm_status lm_store_filters(struct lm_store *store, const char *user, struct lm_buf *out,
+                                struct lm_error *err) LM_MUST_USE;
+/* Inside a transaction. */
+enum lm_status lm_store_filters_put(struct lm_store *store, const char *user, const char *filters,
+                                    struct lm_error *err) LM_MUST_USE;
 
 /* ---- up: what replicas push, what town staff do
  * ---------------------------------------------------------------------------------- */
@@ -394,6 +432,20 @@ struct lm_act_result {
 enum lm_status lm_store_act(struct lm_store *store, const struct lm_act *act, int64_t now_ms,
                             struct lm_act_result *out, struct lm_error *err) LM_MUST_USE;
 
+/* A lock of a reporting period takes its records along in its own commit, up to a bound; this goes
+ * on with the rest, as far, in a commit of its own (periods.c). *more_out: there is still more. */
+enum lm_status lm_store_periods_more(struct lm_store *store, int64_t now_ms, bool *more_out,
+                                     struct lm_error *err) LM_MUST_USE;
+
+/* The record that holds a setting, and its value in value[n]; id "" when there never was one.
+ * counts: figures read it; else it was sent back, or deleted. */
+struct lm_setting_row {
+    char id[40];
+    bool counts, deleted;
+};
+enum lm_status lm_store_setting(struct lm_store *store, const char *key, struct lm_setting_row *out,
+                                char *value, size_t n, struct lm_error *err) LM_MUST_USE;
+
 /* ---- what nodes give back after the hub went back (recover.c) ---- */
 
 /* Keeps for a person what of these records is not known here. Nothing has effect before. Inside the
@@ -408,9 +460,10 @@ struct lm_recovered_result {
     size_t left; /* still wait: their reason is in the list */
 };
 /* id 0: all that wait, other than those whose author may still send them, whose contents nodes do
- * not agree on, or which are of another station's record: these are decided by number. Inside the
- * caller's transaction. LM_ERR_NOT_FOUND "no_recovered". With a number that cannot be taken over:
- * LM_ERR_INVALID with its reason. */
+ * not agree on, or which are of another station's record when their turn comes: these are decided
+ * by number. Accepted moves and mergers take effect first, so it goes over what is left as long as
+ * something was accepted, 16 times at most. Inside the caller's transaction. LM_ERR_NOT_FOUND
+ * "no_recovered". With a number that cannot be taken over: LM_ERR_INVALID with its reason. */
 enum lm_status lm_store_recovered_decide(struct lm_store *store, int64_t id, bool accept,
                                          const char *user, int64_t now_ms,
                                          struct lm_recovered_result *out,
@@ -515,6 +568,18 @@ enum lm_status lm_store_catalogs_seen(struct lm_store *store,
                                                     const uint8_t hash[LM_HASH_BYTES], size_t n),
                                       void *arg, struct lm_error *err) LM_MUST_USE;
 
+/* ---- the audit log's anchors (audit_kept.c) ---- */
+
+struct lm_audit;
+/* Notes the newest row of the audit log, in a transaction of its own. */
+enum lm_status lm_store_audit_anchor(struct lm_store *store, int64_t now_ms,
+                                     struct lm_error *err) LM_MUST_USE;
+/* *first_bad_out: the first anchored row that is another now (0 = none); *anchored_out: the highest
+ * anchored row: a log with fewer rows has lost its end. */
+enum lm_status lm_store_audit_check(struct lm_store *store, struct lm_audit *audit,
+                                    int64_t *first_bad_out, int64_t *anchored_out,
+                                    struct lm_error *err) LM_MUST_USE;
+
 /* ---- questions ---- */
 
 /* The one in force; valid until the next commit, rollback or lm_store_read_begin. */
@@ -543,10 +608,19 @@ enum lm_status lm_store_history(struct lm_store *store, const char *id, lm_row_v
                                 void *arg, struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_store_returned(struct lm_store *store, const char *station, lm_row_visit visit,
                                  void *arg, struct lm_error *err) LM_MUST_USE;
+/* How many are returned, of each station that has some. */
+enum lm_status lm_store_returned_counts(struct lm_store *store,
+                                        bool (*visit)(void *arg, const char *station, int64_t n),
+                                        void *arg, struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_store_held(struct lm_store *store, lm_row_visit visit, void *arg,
                              struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_store_conflicts(struct lm_store *store, lm_row_visit visit, void *arg,
                                   struct lm_error *err) LM_MUST_USE;
+/* All conflicts of one record, the newest first, at most 50: as above with "open"; of a settled one
+ * "stands" says whose value the record has now, and "settled" {"user","station","at"} who chose
+ * last. */
+enum lm_status lm_store_conflicts_of(struct lm_store *store, const char *record, lm_row_visit visit,
+                                     void *arg, struct lm_error *err) LM_MUST_USE;
 /* {"id","station","record","type","user","at","op","fields"} of what waits for a decision. */
 enum lm_status lm_store_recovered(struct lm_store *store, lm_row_visit visit, void *arg,
                                   struct lm_error *err) LM_MUST_USE;
@@ -557,6 +631,11 @@ enum lm_status lm_store_salvaged(struct lm_store *store, lm_row_visit visit, voi
 enum lm_status lm_store_resolve(struct lm_store *store, const char *user, const char *id, int keep,
                                 int64_t now_ms, struct lm_act_result *out,
                                 struct lm_error *err) LM_MUST_USE;
+/* Another choice in a conflict that is settled: again a change of the hub, whose base is the record
+ * as it is then. LM_ERR_DENIED "state_moves_on": a state, which goes its own steps; "locked". */
+enum lm_status lm_store_choose_again(struct lm_store *store, const char *user, const char *id,
+                                     int keep, int64_t now_ms, struct lm_act_result *out,
+                                     struct lm_error *err) LM_MUST_USE;
 /* Moves between villages that wait for the town, releases and claims: {"id","type","fields",…,
  * "claim": bool, "records": [the files that are or may be meant: {"id","name","village_code",
  * "state","same_number","same_name"}]}. */
@@ -580,7 +659,8 @@ enum lm_status lm_store_unmerge(struct lm_store *store, const char *user, const 
 enum lm_status lm_store_dismiss(struct lm_store *store, const char *user, const char *a,
                                 const char *b, int64_t now_ms, struct lm_error *err) LM_MUST_USE;
 /* Judges a held change again although what it waits for is not there. position: of its journal
- * entry. */
+ * entry. LM_ERR_INVALID "still_held": it cannot do without, as one that waits for another village's
+ * record to move. */
 enum lm_status lm_store_release(struct lm_store *store, const char *user, uint64_t position,
                                 int64_t now_ms, struct lm_error *err) LM_MUST_USE;
 /* A person says no to a held change: it is refused, with why as the reason that its author reads.
@@ -588,6 +668,30 @@ enum lm_status lm_store_release(struct lm_store *store, const char *user, uint64
 #define LM_REFUSE_WHY_BYTES_MAX 360
 enum lm_status lm_store_refuse(struct lm_store *store, const char *user, uint64_t position,
                                const char *why, int64_t now_ms, struct lm_error *err) LM_MUST_USE;
+
+/* The held changes by station and code: {"station","code","text","text_en","at" (of the first),"n",
+ * "through"}; through: the journal's highest position, for lm_store_refuse_many. */
+enum lm_status lm_store_held_groups(struct lm_store *store, lm_row_visit visit, void *arg,
+                                    struct lm_error *err) LM_MUST_USE;
+/* Refuses a station's held changes of one code in positions after < p <= through, the first
+ * LM_REFUSE_MANY_MAX of them: a commit of that size holds the hub for a part of a second. A caller
+ * goes on with after = next in a commit of its own, until next is 0. What came after through was
+ * counted, or was judged again since and is held for another cause than then, is not refused unseen
+ * (left: how many); the same again finds nothing. kept: those that this program cannot
+ * read yet (single refusals say "still_held"). What built upon a refused one is refused with it.
+ * LM_ERR_INVALID "required": no code, station or why. */
+#define LM_REFUSE_MANY_MAX 200
+struct lm_refuse_many {
+    const char *user, *station, *code, *why; /* why: as in lm_store_refuse */
+    uint64_t after, through;
+};
+struct lm_refused_many {
+    size_t refused, kept, left;
+    uint64_t next;
+};
+enum lm_status lm_store_refuse_many(struct lm_store *store, const struct lm_refuse_many *act,
+                                    int64_t now_ms, struct lm_refused_many *out,
+                                    struct lm_error *err) LM_MUST_USE;
 
 struct lm_store_totals {
     uint64_t journal_entries, journal_bytes, returned, held, conflicts, duplicates;

@@ -1,6 +1,7 @@
 /* See summary.h. The template's lines: "# " title, "! " note, "## " chapter, "= " paragraph; in
  * braces an indicator, or town, period, coverage. */
 #include "hub/summary.h"
+#include "hub/settings.h"
 
 #include "common/base/util.h"
 #include "hub/store/counts_internal.h"
@@ -45,25 +46,47 @@ static void day_text(const char *date, char out[40])
                    (int)strtol(date + 5, NULL, 10), (int)strtol(date + 8, NULL, 10));
 }
 
+/* Figures with opening balances that no second person has verified. */
+static int count_unverified(const json_t *counts)
+{
+    json_t *figure;
+    const char *id;
+    int n = 0;
+
+    json_object_foreach(json_object_get(counts, "indicators"), id, figure)
+    {
+        n += json_object_get(figure, "opening_unverified") != NULL;
+    }
+    return n;
+}
+
 static void say_coverage(struct summary *s, const json_t *coverage)
 {
+    int unverified = count_unverified(s->counts);
     long long complete = json_integer_value(json_object_get(coverage, "complete")),
               stations = json_integer_value(json_object_get(coverage, "stations")),
               returned = json_integer_value(json_object_get(coverage, "returned")),
               held = json_integer_value(json_object_get(coverage, "held"));
     const char *through = json_string_value(json_object_get(coverage, "complete_through"));
-    char day[40] = "";
+    char day[40] = "", there[40];
 
-    if (through) {
-        day_text(through, day);
+    lm_coverage_time(through, there);
+    if (there[0]) {
+        day_text(there, day);
     }
     (void)snprintf(s->coverage, sizeof s->coverage, "%lld个村站中%lld个已报全%s%s", stations,
-                   complete, through ? "，数据完整至" : "", day);
+                   complete, day[0] ? "，数据完整至" : "", day);
     if (returned + held > 0) {
         size_t at = strlen(s->coverage);
 
         (void)snprintf(s->coverage + at, sizeof s->coverage - at,
                        "，另有%lld条退回、%lld条待处理未计入", returned, held);
+    }
+    if (unverified > 0) {
+        size_t at = strlen(s->coverage);
+
+        (void)snprintf(s->coverage + at, sizeof s->coverage - at,
+                       "，%d项数字含未经另一人核定的期初数", unverified);
     }
 }
 
@@ -341,10 +364,12 @@ enum lm_status lm_summary(struct lm_store *store, int year, int64_t now_ms, json
     json_t *counts = NULL, *by_village = NULL, *doc = NULL;
     size_t n;
     const char *text = lm_summary_template_text(&n);
+    char town[LM_TOWN_NAME_BYTES];
     enum lm_status status = take_year(&s, now_ms, &query);
 
     *out = NULL;
-    (void)snprintf(s.town, sizeof s.town, "%s", lm_store_town(store)->name);
+    lm_town_name(store, town);
+    (void)snprintf(s.town, sizeof s.town, "%s", town);
     if (status == LM_OK) {
         status = take_figures(&s, &query, &counts);
     }

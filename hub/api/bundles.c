@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOTS 8 /* files at work or waiting for their reply to be fetched; the oldest goes first   \
-                 */
+#define SLOTS                                                                                      \
+    8 /* files at work or waiting for their reply to be fetched; the oldest goes first             \
+       */
 #define PART_BYTES_MAX (768 * 1024)
 #define WAIT_S 120
 

@@ -3,9 +3,11 @@
  * of the writer, judged by the catalogue like any change, and in the audit log.
  *
  * Signed summaries have routes of their own (snapshots.c): their figures are nobody's to type. */
+#include "common/tables.h"
 #include "hub/acts.h"
 #include "hub/api/api.h"
-#include "hub/periods.h"
+#include "hub/settings.h"
+#include "proto/caldate.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,14 +31,14 @@ static enum lm_status read(struct lm_store *store, struct lm_arena *arena, const
 }
 
 /* What its author saw of the fields that are changed must still stand. */
-static enum lm_status still_stands(struct save *s, const struct lm_record *rec,
+static enum lm_status still_stands(const json_t *was, const struct lm_record *rec,
                                    struct lm_error *err)
 {
     json_t *row = lm_record_to_json(rec), *seen;
     const char *name;
     enum lm_status st = LM_OK;
 
-    json_object_foreach((json_t *)(uintptr_t)s->was, name, seen)
+    json_object_foreach((json_t *)(uintptr_t)was, name, seen)
     {
         const json_t *now = json_object_get(json_object_get(row, "fields"), name);
 
@@ -53,69 +55,125 @@ static enum lm_status still_stands(struct save *s, const struct lm_record *rec,
     return st;
 }
 
+/* What was shown covered is not written back over what it stands for. */
+static enum lm_status not_covered(const json_t *fields, const struct lm_record *rec,
+                                  struct lm_error *err)
+{
+    json_t *row = lm_record_to_json(rec), *value;
+    const char *name;
+    enum lm_status st = LM_OK;
+
+    json_object_foreach((json_t *)(uintptr_t)fields, name, value)
+    {
+        const json_t *now = json_object_get(json_object_get(row, "fields"), name);
+
+        if (st == LM_OK) {
+            st = lm_town_not_covered(name, json_string_value(value), json_string_value(now), err);
+        }
+    }
+    json_decref(row);
+    return st;
+}
+
+static int weekdays(int64_t from, int64_t to)
+{
+    int n = 0;
+
+    for (int64_t day = from; day <= to; day++) { /* day 0 was a Thursday */
+        n += (day % 7 + 7) % 7 != 2 && (day % 7 + 7) % 7 != 3;
+    }
+    return n;
+}
+
+#define PUBLICITY_DAYS_MAX 366
+
+/* Publicity of an aid case lasts as many working days as the town has set: judged when its days are
+ * entered or the case goes into it or on from it. */
+static enum lm_status check_publicity(struct lm_store *store, struct lm_arena *arena,
+                                      const struct lm_act *act, const char *id,
+                                      struct lm_error *err)
+{
+    const char *to_state = json_string_value(json_object_get(act->fields, "state"));
+    const char *type = lm_store_type_of(store, id);
+    bool touched = json_object_get(act->fields, "publicity_from") ||
+                   json_object_get(act->fields, "publicity_to") ||
+                   (to_state && (strcmp(to_state, "publicity") == 0));
+    const struct lm_field *from_field, *to_field;
+    struct lm_record *rec = NULL;
+    int64_t from, to, least;
+    const char *a, *b;
+
+    if (!touched || !type || strcmp(type, "aid_case") != 0 ||
+        read(store, arena, id, &rec) != LM_OK || lm_record_deleted(rec)) {
+        return LM_OK;
+    }
+    from_field = lm_type_field(rec->type, "publicity_from");
+    to_field = lm_type_field(rec->type, "publicity_to");
+    a = from_field ? lm_record_text(rec, from_field->index) : "";
+    b = to_field ? lm_record_text(rec, to_field->index) : "";
+    least = lm_setting_number(store, "publicity_workdays");
+    if (!lm_date_parse(a, strlen(a), &from) || !lm_date_parse(b, strlen(b), &to) ||
+        to - from > PUBLICITY_DAYS_MAX || weekdays(from, to) >= least) {
+        return LM_OK;
+    }
+    return lm_fail(err, LM_ERR_INVALID, "publicity_short", "publicity_to",
+                   "公示要满 %lld 个工作日（见“设置”）：%.10s 至 %.10s 只有 %d 个。",
+                   "Publicity takes %lld working days (a setting): %.10s to %.10s has %d.",
+                   (long long)least, a, b, weekdays(from, to));
+}
+
+enum lm_status lm_town_act(struct lm_store *store, const struct lm_act *act, const json_t *was,
+                           struct lm_act_result *done, struct lm_error *err)
+{
+    struct lm_arena arena;
+    struct lm_record *rec = NULL;
+    const char *to = json_string_value(json_object_get(act->fields, "state"));
+    enum lm_status st = LM_OK;
+
+    memset(done, 0, sizeof *done);
+    lm_issues_init(&done->issues);
+    lm_arena_init(&arena, ARENA_BYTES);
+    if (act->id && act->op != LM_OP_CREATE) {
+        st = read(store, &arena, act->id, &rec);
+        if (st == LM_OK && strcmp(lm_record_text(rec, LM_C_STATE), "locked") == 0) {
+            st = lm_fail(err, LM_ERR_DENIED, "locked", "state",
+                         "所在的报告期已锁定，不能再改；请先解锁，或另录一条更正。",
+                         "Its reporting period is locked: open it first, or enter a correction.");
+        }
+        st = st == LM_OK && was ? still_stands(was, rec, err) : st;
+        st = st == LM_OK ? not_covered(act->fields, rec, err) : st;
+        st = st == LM_OK ? lm_verified_stands(rec, act, err) : st;
+    }
+    /* A warning to others (a technician takes over what was verified elsewhere): the page's
+     * accounts are persons. */
+    if (st == LM_OK && to && strcmp(to, "verified") == 0 && act->op == LM_OP_CREATE &&
+        strcmp(act->type, "opening_balance") == 0) {
+        st = lm_fail(err, LM_ERR_DENIED, "second_person", "state", "期初数要由另一人核定，先提交。",
+                     "An opening balance is verified by another person: submit it first.");
+    }
+    if (st == LM_OK) {
+        st = lm_store_act(store, act, lm_clock_wall_ms(), done, err);
+    }
+    if (st == LM_OK) {
+        st = check_publicity(store, &arena, act, done->id, err);
+    }
+    lm_arena_free(&arena);
+    return st;
+}
+
 /* On the writer's thread. */
 static enum lm_status save_job(struct lm_hub *hub, void *arg, struct lm_error *err)
 {
     struct save *s = arg;
     struct lm_arena arena;
     struct lm_record *rec = NULL;
-    const char *to = json_string_value(json_object_get(s->act.fields, "state"));
-    enum lm_status st = LM_OK;
+    enum lm_status st = lm_town_act(hub->store, &s->act, s->was, &s->done, err);
 
-    memset(&s->done, 0, sizeof s->done);
-    lm_issues_init(&s->done.issues);
     lm_arena_init(&arena, ARENA_BYTES);
-    if (s->act.id && s->act.op != LM_OP_CREATE) {
-        st = read(hub->store, &arena, s->act.id, &rec);
-        if (st == LM_OK && strcmp(lm_record_text(rec, LM_C_STATE), "locked") == 0) {
-            st = lm_fail(err, LM_ERR_DENIED, "locked", "state",
-                         "所在的报告期已锁定，不能再改；请先解锁，或另录一条更正。",
-                         "Its reporting period is locked: open it first, or enter a correction.");
-        }
-        st = st == LM_OK && s->was ? still_stands(s, rec, err) : st;
-    }
-    if (st == LM_OK && to && strcmp(to, "verified") == 0) {
-        if (s->act.op == LM_OP_CREATE && strcmp(s->act.type, "opening_balance") == 0) {
-            st = lm_fail(err, LM_ERR_DENIED, "second_person", "state",
-                         "期初数要由另一人核定，先提交。",
-                         "An opening balance is verified by another person: submit it first.");
-        } else if (s->act.op != LM_OP_CREATE) {
-            st = lm_second_person(hub->store, s->act.user, s->act.id, err);
-        }
-    }
-    if (st == LM_OK) {
-        st = lm_store_act(hub->store, &s->act, lm_clock_wall_ms(), &s->done, err);
-    }
     if (st == LM_OK && read(hub->store, &arena, s->done.id, &rec) == LM_OK) {
         s->after = lm_town_record(rec, s->sight);
     }
     lm_arena_free(&arena);
-    return st;
-}
-
-struct follow {
-    const char *user, *id;
-    size_t n;
-};
-
-static enum lm_status follow_job(struct lm_hub *hub, void *arg, struct lm_error *err)
-{
-    struct follow *f = arg;
-
-    return lm_period_apply(hub->store, f->user, f->id, lm_clock_wall_ms(), &f->n, err);
-}
-
-enum lm_status lm_town_lock_follows(struct lm_api_call *call, const char *id)
-{
-    struct follow f = {.user = call->session->user, .id = id};
-    const char *type = lm_store_type_of(call->api->store, id);
-    enum lm_status st = LM_OK;
-
-    if (type && strcmp(type, "period_lock") == 0) {
-        do {
-            st = lm_server_do(call->api->server, follow_job, &f, &call->err);
-        } while (st == LM_OK && f.n == LM_PERIOD_BATCH);
-    }
     return st;
 }
 
@@ -139,9 +197,6 @@ static enum lm_status save(struct lm_api_call *call, struct save *s, const char 
         if (s->done.issues.n > 0) {
             call->more = json_pack("{s:o}", "issues", lm_api_issues(&s->done.issues));
         }
-    }
-    if (st == LM_OK) {
-        st = lm_town_lock_follows(call, s->done.id);
     }
     if (st == LM_OK) {
         st =
@@ -169,6 +224,54 @@ static enum lm_status own_routes(struct lm_api_call *call, const char *type)
                : LM_OK;
 }
 
+/* The first of the fields that the registry keeps and that these would change, or NULL. */
+static const char *changes_registry(struct lm_store *store, const char *type, const char *id,
+                                    const json_t *fields)
+{
+    static const char *const own[] = {"code",        "area_code", "level",
+                                      "parent_code", "closed_on", "end_kind",
+                                      "valid_from",  "valid_to",  "successor_code"};
+    const char *changed = NULL;
+    struct lm_record *rec = NULL;
+    struct lm_arena arena;
+    json_t *row = NULL;
+
+    lm_arena_init(&arena, ARENA_BYTES);
+    if (lm_store_get(store, &arena, type, id, &rec) == LM_OK) {
+        row = lm_record_to_json(rec);
+    }
+    for (size_t i = 0; !changed && i < sizeof own / sizeof *own; i++) {
+        const json_t *value = json_object_get(fields, own[i]),
+                     *now = json_object_get(json_object_get(row, "fields"), own[i]);
+
+        changed = value && !json_equal(value, now) && (now || !json_is_null(value)) ? own[i] : NULL;
+    }
+    json_decref(row);
+    lm_arena_free(&arena);
+    return changed;
+}
+
+/* What a station is, where it lies and when it ended is the registry's: an administrator adds,
+ * merges and mends. The rest of its row (since when, rooms, phone, rules on the wall) is anybody's
+ * work: adding a station does not ask for it. id NULL, or
+ * fields NULL: the row comes, goes or comes back. */
+static enum lm_status registrys_own(struct lm_api_call *call, const char *type, const char *id,
+                                    const json_t *fields)
+{
+    const char *field;
+
+    if (!type || (strcmp(type, "station") != 0 && strcmp(type, "area_unit") != 0) ||
+        strcmp(call->session->role, "admin") == 0) {
+        return LM_OK;
+    }
+    field = id && fields ? changes_registry(call->api->store, type, id, fields) : "type";
+    return !field ? LM_OK
+                  : lm_fail(&call->err, LM_ERR_DENIED, "use_registry", field,
+                            "服务站和区划的登记请由管理员在“村站”里办理。",
+                            "Stations and areas are registered by an administrator, on the "
+                            "stations' page.");
+}
+
 /* POST types/{type}/records {"fields":{…},"id"?,"station"?}: station: on whose behalf. */
 enum lm_status lm_town_create(struct lm_api_call *call)
 {
@@ -185,6 +288,9 @@ enum lm_status lm_town_create(struct lm_api_call *call)
     }
     if (st == LM_OK) {
         st = own_routes(call, s.act.type);
+    }
+    if (st == LM_OK) {
+        st = registrys_own(call, s.act.type, NULL, NULL);
     }
     if (st == LM_OK && !json_is_object(s.act.fields)) {
         st = lm_fail(&call->err, LM_ERR_INVALID, "required", "fields", "缺少“fields”。",
@@ -217,6 +323,10 @@ enum lm_status lm_town_edit(struct lm_api_call *call)
         }
     }
     s.act.fields = json_object_get(call->body, "fields");
+    if (st == LM_OK) {
+        st = registrys_own(call, lm_store_type_of(call->api->store, id), id,
+                           reason || undelete ? NULL : s.act.fields);
+    }
     if (reason) {
         s.act.op = LM_OP_DELETE;
         s.act.fields = deleting = json_pack("{s:s}", "delete_reason", reason);

@@ -1,9 +1,15 @@
 /* Figures with their coverage, the rows behind them, and how the stations stand. */
 #include "common/catalog_json.h"
+#include "common/tables.h"
 #include "hub/api/api.h"
 #include "hub/counts.h"
+#include "hub/docx.h"
+#include "hub/settings.h"
+#include "hub/snapshot_annex.h"
 #include "hub/summary.h"
+#include "proto/caldate.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,22 +100,66 @@ enum lm_status lm_town_count_rows(struct lm_api_call *call)
     return st;
 }
 
-/* GET summary?year=2025: the work summary, or its page with format=html. */
-enum lm_status lm_town_summary(struct lm_api_call *call)
+/* The paper that is asked for with format=html or format=docx; NULL: the document itself. */
+const char *lm_town_paper(struct lm_api_call *call)
 {
     const char *format = call->request->query(call->request, "format");
+
+    return !format                       ? NULL
+           : strcmp(format, "html") == 0 ? "html"
+           : strcmp(format, "docx") == 0 ? "docx"
+                                         : NULL;
+}
+
+enum lm_status lm_town_put_paper(struct lm_api_call *call, const char *format, const char *id,
+                                 const char *name, json_t *doc)
+{
+    struct lm_http_response *r = call->response;
+    enum lm_status st = LM_OK;
+
+    if (strcmp(format, "docx") == 0) {
+        st = lm_snapshot_annex(call->api->store, id, doc, &call->err);
+    }
+    if (st == LM_OK) {
+        lm_town_cover_json(doc, lm_town_sight(call) == LM_SIGHT_LEADER);
+        if (strcmp(format, "docx") == 0) {
+            char town[LM_TOWN_NAME_BYTES];
+
+            lm_town_name(call->api->store, town); /* as the text says it */
+            lm_summary_docx(doc, town, &r->body);
+            r->content_type = LM_DOCX_TYPE;
+        } else {
+            lm_summary_html(doc, &r->body);
+            r->content_type = "text/html; charset=utf-8";
+        }
+        (void)snprintf(r->disposition, sizeof r->disposition,
+                       "attachment; filename=\"summary-%s.%s\"; filename*=UTF-8''"
+                       "%%E5%%B7%%A5%%E4%%BD%%9C%%E6%%80%%BB%%E7%%BB%%93-%s.%s",
+                       name, format, name, format);
+        st = r->body.status == LM_OK ? LM_OK : lm_api_no_memory(call);
+    }
+    return st;
+}
+
+/* GET summary?year=2025: the work summary, or its paper with format=html or docx. */
+enum lm_status lm_town_summary(struct lm_api_call *call)
+{
+    const char *format = lm_town_paper(call);
     int64_t year = 0;
     json_t *doc = NULL;
+    char text[32];
     enum lm_status st = lm_api_number(call, "year", 0, 9999, 0, &year);
 
+    if (st == LM_OK && format) { /* before it leaves */
+        (void)snprintf(text, sizeof text, "%s %lld", format, (long long)year);
+        st = lm_town_log(call, "export", "summary", "", text);
+    }
     if (st == LM_OK) {
         st = lm_summary(call->api->store, (int)year, lm_clock_wall_ms(), &doc, &call->err);
     }
-    if (st == LM_OK && format && strcmp(format, "html") == 0) {
-        lm_summary_html(doc, &call->response->body);
-        call->response->content_type = "text/html; charset=utf-8";
-        (void)snprintf(call->response->disposition, sizeof call->response->disposition,
-                       "attachment; filename=\"summary-%lld.html\"", (long long)year);
+    if (st == LM_OK && format) {
+        (void)snprintf(text, sizeof text, "%lld", (long long)year);
+        st = lm_town_put_paper(call, format, NULL, text, doc);
         json_decref(doc);
     } else {
         call->answer = doc;
@@ -177,6 +227,51 @@ static bool count_row(void *arg, const json_t *row)
     return true;
 }
 
+/* Counted no further: whoever has so many need not know how many more, and the page asks often. */
+#define WAITING_MAX 500
+#define PETITION_DAYS                                                                              \
+    7 /* before its limit a petition is near it; the page's list says the same                     \
+       */
+
+struct waiting {
+    size_t n, seen;
+    char until[16]; /* petitions alone: those with a limit by this day; "" = all */
+};
+
+static bool is_waiting(void *arg, const struct lm_record *rec)
+{
+    struct waiting *w = arg;
+    bool registered = strcmp(lm_record_text(rec, LM_C_STATE), "registered") == 0;
+    const struct lm_field *due =
+        w->until[0] ? lm_type_field(rec->type, registered ? "accept_due" : "finish_due") : NULL;
+    const char *on = due ? lm_record_text(rec, due->index) : "";
+
+    w->n += !lm_record_deleted(rec) && (!w->until[0] || (on[0] && strcmp(on, w->until) <= 0));
+    return ++w->seen < 8 * WAITING_MAX && w->n < WAITING_MAX;
+}
+
+/* Files to verify, and petitions whose next limit is near or past: what nothing else in the numbers
+ * has. */
+static enum lm_status count_waiting(struct lm_api_call *call, size_t *files, size_t *petitions)
+{
+    static const char *const open[] = {"registered", "accepted", "handling", "extended"};
+    struct lm_where where = {.field = "state", .value = "submitted"};
+    struct waiting w = {0};
+    enum lm_status st = lm_store_list(call->api->store, NULL, "person", NULL, &where, 1, is_waiting,
+                                      &w, &call->err);
+
+    *files = w.n;
+    w = (struct waiting){0};
+    lm_date_format(lm_day_utc8(lm_clock_wall_ms()) + PETITION_DAYS, w.until);
+    for (size_t i = 0; st == LM_OK && i < sizeof open / sizeof *open && w.n < WAITING_MAX; i++) {
+        where.value = open[i];
+        st = lm_store_list(call->api->store, NULL, "petition", NULL, &where, 1, is_waiting, &w,
+                           &call->err);
+    }
+    *petitions = w.n;
+    return st;
+}
+
 /* What waits for the town, in numbers, and what the technician has to know. */
 enum lm_status lm_town_status(struct lm_api_call *call)
 {
@@ -184,7 +279,8 @@ enum lm_status lm_town_status(struct lm_api_call *call)
     const struct lm_town *town = lm_store_town(store);
     struct lm_store_totals totals;
     int64_t backup_ms = 0, now = lm_clock_wall_ms();
-    size_t salvaged = 0, recovered = 0;
+    size_t salvaged = 0, recovered = 0, files = 0, petitions = 0;
+    char name[LM_TOWN_NAME_BYTES];
     json_t *coverage = NULL;
     enum lm_status st = lm_store_totals(store, &totals);
 
@@ -197,18 +293,23 @@ enum lm_status lm_town_status(struct lm_api_call *call)
     if (st == LM_OK) {
         st = lm_store_recovered(store, count_row, &recovered, &call->err);
     }
+    if (st == LM_OK && strcmp(call->session->role, "clerk") == 0) {
+        st = count_waiting(call, &files, &petitions);
+    }
     if (st == LM_OK) {
         st = lm_coverage(store, NULL, now, &coverage, &call->err);
     }
     if (st != LM_OK) {
         return st;
     }
+    lm_town_name(store, name);
     call->answer = json_pack(
-        "{s:s,s:s,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:b,s:o}", "town", town->name, "code",
+        "{s:s,s:s,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:b,s:o}", "town", name, "code",
         town->code, "now", time_or_null(now), "returned", (json_int_t)totals.returned, "held",
         (json_int_t)totals.held, "conflicts", (json_int_t)totals.conflicts, "duplicates",
         (json_int_t)totals.duplicates, "salvaged", (json_int_t)salvaged, "recovered",
-        (json_int_t)recovered, "journal", (json_int_t)totals.journal_entries, "backup_age_s",
+        (json_int_t)recovered, "to_verify", (json_int_t)files, "petitions_due",
+        (json_int_t)petitions, "journal", (json_int_t)totals.journal_entries, "backup_age_s",
         backup_ms > 0 ? json_integer((now - backup_ms) / 1000) : json_null(), "read_only",
         (int)(town->rival != 0), "coverage", coverage);
     return call->answer ? LM_OK : lm_api_no_memory(call);
@@ -229,9 +330,9 @@ static bool add_station(void *arg, const struct lm_station *s)
     struct board *board = arg;
     const struct lm_merger *m = lm_merger_find(board->mergers, board->n_mergers, s->code);
     json_t *merged = m ? json_pack("{s:s,s:s}", "into", m->into, "on", m->on) : json_null();
-    json_t *row = json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:[],s:[]}", "code", s->code, "name", s->name,
-                            "level", s->level, "office", s->office_code, "office_name",
-                            s->office_name, "merged", merged, "replicas", "alarms");
+    json_t *row = json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:i,s:[],s:[]}", "code", s->code, "name",
+                            s->name, "level", s->level, "office", s->office_code, "office_name",
+                            s->office_name, "merged", merged, "returned", 0, "replicas", "alarms");
 
     board->failed = board->failed || !row || json_object_set(board->by_code, s->code, row) != 0 ||
                     json_array_append_new(board->stations, row) != 0;
@@ -273,6 +374,16 @@ static bool add_alarm(void *arg, const struct lm_alarm *alarm)
     return !board->failed;
 }
 
+static bool add_returned(void *arg, const char *station, int64_t n)
+{
+    struct board *board = arg;
+    json_t *row = json_object_get(board->by_code, station);
+
+    board->failed = board->failed ||
+                    (row && json_object_set_new(row, "returned", json_integer((json_int_t)n)) != 0);
+    return !board->failed;
+}
+
 enum lm_status lm_town_stations(struct lm_api_call *call)
 {
     struct lm_store *store = call->api->store;
@@ -293,6 +404,9 @@ enum lm_status lm_town_stations(struct lm_api_call *call)
     }
     if (st == LM_OK) {
         st = lm_store_alarms(store, NULL, true, add_alarm, &board, &call->err);
+    }
+    if (st == LM_OK) {
+        st = lm_store_returned_counts(store, add_returned, &board, &call->err);
     }
     if (st == LM_OK) {
         st = lm_coverage(store, NULL, lm_clock_wall_ms(), &coverage, &call->err);

@@ -12,8 +12,7 @@ enum lm_town_sight lm_town_sight(const struct lm_api_call *call)
 {
     const char *role = call->session ? call->session->role : "";
 
-    return strcmp(role, "clerk") == 0 || strcmp(role, "admin") == 0 ? LM_SIGHT_STAFF
-                                                                    : LM_SIGHT_LEADER;
+    return strcmp(role, "clerk") == 0 ? LM_SIGHT_STAFF : LM_SIGHT_LEADER;
 }
 
 static bool covered(const struct lm_field *f, enum lm_town_sight sight)
@@ -75,6 +74,26 @@ static json_t *cover(const struct lm_field *f, const json_t *value)
     return json_is_null(value) ? NULL : json_string(COVER);
 }
 
+/* What is open may have numbers in it that somebody typed; a field for a number that everybody may
+ * know (a station's phone) keeps it. */
+static bool cover_open(const struct lm_field *f, json_t *value, enum lm_town_sight sight)
+{
+    bool phones = sight == LM_SIGHT_LEADER && !(f->format && strcmp(f->format, "phone") == 0);
+    bool any = false;
+    json_t *item;
+    size_t i;
+
+    if (f->ftype != LM_F_TEXT && f->ftype != LM_F_CHAR) {
+        return false;
+    }
+    any = lm_town_cover_string(value, phones);
+    json_array_foreach(value, i, item)
+    {
+        any = lm_town_cover_string(item, phones) || any;
+    }
+    return any;
+}
+
 static bool mask(const struct lm_type *type, json_t *fields, enum lm_town_sight sight)
 {
     const char *name;
@@ -87,7 +106,11 @@ static bool mask(const struct lm_type *type, json_t *fields, enum lm_town_sight 
         const struct lm_field *f = type ? lm_type_field(type, name) : NULL;
         json_t *instead = NULL;
 
-        if (sight == LM_SIGHT_FULL || (f && !covered(f, sight))) {
+        if (sight == LM_SIGHT_FULL) {
+            continue;
+        }
+        if (f && !covered(f, sight)) {
+            any = cover_open(f, value, sight) || any;
             continue;
         }
         /* A field that this catalogue does not know may be anything. */
@@ -148,10 +171,15 @@ static void label_of(const struct lm_record *rec, const json_t *fields, char *ou
     }
 }
 
+void lm_town_rev(const struct lm_record *rec, char out[LM_REV_TEXT + 1])
+{
+    (void)snprintf(out, LM_REV_TEXT + 1, "%016" PRIx64, lm_record_digest(rec));
+}
+
 json_t *lm_town_record(const struct lm_record *rec, enum lm_town_sight sight)
 {
     json_t *row = lm_record_to_json(rec), *fields = json_object_get(row, "fields");
-    char rev[24], label[400];
+    char rev[LM_REV_TEXT + 1], label[400];
 
     if (!row) {
         return NULL;
@@ -160,7 +188,7 @@ json_t *lm_town_record(const struct lm_record *rec, enum lm_town_sight sight)
         (void)json_object_set_new(row, "masked", json_true());
     }
     label_of(rec, fields, label, sizeof label);
-    (void)snprintf(rev, sizeof rev, "%016" PRIx64, lm_record_digest(rec));
+    lm_town_rev(rec, rev);
     (void)json_object_set_new(row, "rev", json_string(rev));
     (void)json_object_set_new(row, "label", json_string(label));
     if (lm_record_deleted(rec)) {

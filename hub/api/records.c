@@ -2,6 +2,7 @@
  * shown for a reason. */
 #include "common/tables.h"
 #include "hub/api/api.h"
+#include "proto/idnumber.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,12 +26,27 @@ static void add_label(struct lm_town_labels *l, const char *type, const char *id
     (void)json_object_set_new(l->into, id, json_string(label));
 }
 
+/* "type:id" */
+static void add_named(struct lm_town_labels *l, const char *ref)
+{
+    const char *colon = strchr(ref, ':');
+    char type[48];
+
+    if (colon && (size_t)(colon - ref) < sizeof type) {
+        (void)snprintf(type, sizeof type, "%.*s", (int)(colon - ref), ref);
+        add_label(l, type, colon + 1);
+    }
+}
+
 void lm_town_add_labels(struct lm_town_labels *l, const struct lm_record *rec)
 {
     for (size_t i = 0; i < rec->type->n_fields; i++) {
         const struct lm_field *f = &rec->type->fields[i];
         const struct lm_value *v = &rec->fields[i];
 
+        if (f->ftype == LM_F_REF && v->kind == LM_TEXT) {
+            add_named(l, v->text);
+        }
         if (f->ftype != LM_F_UUID || !f->ref || lm_value_is_null(v)) {
             continue;
         }
@@ -50,8 +66,9 @@ void lm_town_add_labels(struct lm_town_labels *l, const struct lm_record *rec)
 struct listing {
     struct lm_town_labels labels;
     json_t *rows;
-    const char *filter; /* a part of the label or of any text that is not covered */
-    const char *month;  /* YYYY-MM of its reporting date, in UTC+8 */
+    const char *filter;    /* a part of the label or of any text that is not covered */
+    const char *month;     /* YYYY-MM of its reporting date, in UTC+8 */
+    const char *from, *to; /* days of it, both included; NULL: open */
     size_t offset, limit, seen;
     bool failed;
 };
@@ -73,7 +90,8 @@ static bool contains(const json_t *row, const char *part)
     return false;
 }
 
-static bool dated_in(const struct lm_record *rec, const char *month)
+/* By the type's date; what has none is in no month and between no days. */
+static bool dated_in(const struct lm_record *rec, const struct listing *l)
 {
     int date = rec->type->reporting_date;
     const char *text = date >= 0 ? lm_record_text(rec, date) : "";
@@ -84,7 +102,9 @@ static bool dated_in(const struct lm_record *rec, const char *month)
         lm_date_format(lm_day_utc8(ms), day);
         text = day;
     }
-    return strncmp(text, month, strlen(month)) == 0;
+    return (!l->month || strncmp(text, l->month, strlen(l->month)) == 0) &&
+           (!l->from || (text[0] && strcmp(text, l->from) >= 0)) &&
+           (!l->to || (text[0] && strcmp(text, l->to) <= 0));
 }
 
 /* Names can be found by whoever may see them: what is covered is not searched, so that nobody tries
@@ -95,12 +115,13 @@ static bool take_row(void *arg, const struct lm_record *rec)
     json_t *row = NULL;
     bool wanted = true;
 
-    if (l->month && !dated_in(rec, l->month)) {
+    if (!dated_in(rec, l)) {
         return true;
     }
     if (l->filter || (l->seen >= l->offset && l->seen < l->offset + l->limit)) {
         row = lm_town_record(rec, l->labels.sight);
         l->failed = !row;
+        lm_town_request(l->labels.api, rec, l->labels.sight, row);
         wanted = row && (!l->filter || contains(row, l->filter));
     }
     if (wanted && l->seen >= l->offset && l->seen < l->offset + l->limit && row) {
@@ -110,6 +131,15 @@ static bool take_row(void *arg, const struct lm_record *rec)
     l->seen += wanted;
     json_decref(row);
     return !l->failed;
+}
+
+/* A list of people in hardship, or of aid by situation, is a clerk's daily work: what is chosen
+ * from a list may be asked for, though it is covered in the rows. Numbers and texts may not, for
+ * they could be tried out; and to who is not staff it would tell what is covered. */
+static bool may_filter(const struct lm_field *f, enum lm_town_sight sight)
+{
+    return f->sensitivity < 2 ||
+           (sight != LM_SIGHT_LEADER && (f->ftype == LM_F_CODE || f->ftype == LM_F_BOOL));
 }
 
 static enum lm_status take_where(struct lm_api_call *call, const struct lm_type *type,
@@ -126,9 +156,10 @@ static enum lm_status take_where(struct lm_api_call *call, const struct lm_type 
         if (!value) {
             continue;
         }
-        if (type->fields[i].sensitivity >= 2) {
+        if (!may_filter(&type->fields[i], lm_town_sight(call))) {
             return lm_fail(&call->err, LM_ERR_DENIED, "not_allowed", type->fields[i].name,
-                           "“%s”不能用来筛选。", "\"%s\" is no filter.", type->fields[i].zh);
+                           "“%s%.0s”不能用来筛选。", "%.0s\"%s\" is no filter.", type->fields[i].zh,
+                           type->fields[i].en);
         }
         if (*n_out == WHERE_MAX) {
             return lm_fail(&call->err, LM_ERR_LIMIT, "too_many", "", "筛选条件太多。",
@@ -139,7 +170,83 @@ static enum lm_status take_where(struct lm_api_call *call, const struct lm_type 
     return LM_OK;
 }
 
-/* GET types/person/records?station=…&f.state=submitted&month=2026-01&q=…&offset=0&limit=100 */
+#define IDNO_TEXT 19
+
+struct found_id {
+    char id[40];
+};
+
+static bool take_id(void *arg, const struct lm_record *rec)
+{
+    struct found_id *f = arg;
+
+    (void)snprintf(f->id, sizeof f->id, "%s", rec->id);
+    return false;
+}
+
+/* A clerk with somebody's card before him looks for its number, all of it: a whole, right number is
+ * no trying out digit by digit. *is_out: q was one, and `where` finds its person; the log has who
+ * asked and whom that found, before anybody sees it, and never the number. To everybody else a
+ * number finds nothing, whether it is there or not. */
+static enum lm_status by_id_number(struct lm_api_call *call, const char *q, char number[IDNO_TEXT],
+                                   struct lm_where *where, bool *is_out)
+{
+    struct found_id found = {.id = ""};
+    char birth[11], sex;
+    size_t n = 0;
+    enum lm_status st;
+
+    *is_out = false;
+    for (; *q; q++) { /* as it is read out or pasted */
+        if (*q == ' ' || *q == '-') {
+            continue;
+        }
+        if (n == IDNO_TEXT - 1) {
+            return LM_OK;
+        }
+        number[n++] = *q == 'x' ? 'X' : *q;
+    }
+    number[n] = '\0';
+    if (strcmp(call->session->role, "clerk") != 0 || n != IDNO_TEXT - 1 ||
+        lm_idno_check(number, n, birth, &sex) != LM_IDNO_OK) {
+        return LM_OK;
+    }
+    *where = (struct lm_where){.field = "id_no", .value = number};
+    *is_out = true;
+    st = lm_store_list(call->api->store, NULL, "person", NULL, where, 1, take_id, &found,
+                       &call->err);
+    return st == LM_OK ? lm_town_log(call, "view", found.id[0] ? found.id : "person", "",
+                                     found.id[0] ? "by id number: found" : "by id number: none")
+                       : st;
+}
+
+/* month, from, to of the query. */
+static enum lm_status take_days(struct lm_api_call *call, struct listing *l)
+{
+    const struct lm_http_request *request = call->request;
+    const char *days[2] = {request->query(request, "from"), request->query(request, "to")};
+    int64_t day;
+
+    l->month = request->query(request, "month");
+    if (l->month && (strlen(l->month) != 7 || strspn(l->month, "0123456789-") != 7)) {
+        return lm_fail(&call->err, LM_ERR_INVALID, "bad_date", "month", "月份应为 YYYY-MM。",
+                       "A month is YYYY-MM.");
+    }
+    for (int i = 0; i < 2; i++) {
+        days[i] = days[i] && days[i][0] ? days[i] : NULL;
+        if (days[i] && !lm_date_parse(days[i], strlen(days[i]), &day)) {
+            return lm_fail(&call->err, LM_ERR_INVALID, "bad_date", i ? "to" : "from",
+                           "日期不对：%.40s（应为 YYYY-MM-DD）。",
+                           "Not a date: %.40s (YYYY-MM-DD).", days[i]);
+        }
+    }
+    l->from = days[0];
+    l->to = days[1];
+    return LM_OK;
+}
+
+/* GET types/person/records?station=…&f.state=submitted&month=2026-01&from=…&to=…&q=…&offset=0
+ * &limit=100 */
 enum lm_status lm_town_list(struct lm_api_call *call)
 {
     const struct lm_http_request *request = call->request;
@@ -148,6 +255,8 @@ enum lm_status lm_town_list(struct lm_api_call *call)
     struct listing l = {.labels = {.api = call->api, .sight = lm_town_sight(call)},
                         .filter = request->query(request, "q")};
     struct lm_where where[WHERE_MAX];
+    char number[IDNO_TEXT];
+    bool exact = false;
     size_t n_where = 0;
     int64_t offset = 0, limit = 0;
     enum lm_status st;
@@ -168,13 +277,16 @@ enum lm_status lm_town_list(struct lm_api_call *call)
     if (st == LM_OK) {
         st = take_where(call, type, where, &n_where);
     }
+    if (st == LM_OK) {
+        st = take_days(call, &l);
+    }
+    if (st == LM_OK && l.filter && n_where < WHERE_MAX && strcmp(type->name, "person") == 0) {
+        st = by_id_number(call, l.filter, number, &where[n_where], &exact);
+        n_where += exact;
+        l.filter = exact ? NULL : l.filter;
+    }
     if (st != LM_OK) {
         return st;
-    }
-    l.month = request->query(request, "month");
-    if (l.month && (strlen(l.month) != 7 || strspn(l.month, "0123456789-") != 7)) {
-        return lm_fail(&call->err, LM_ERR_INVALID, "bad_date", "month", "月份应为 YYYY-MM。",
-                       "A month is YYYY-MM.");
     }
     l.offset = (size_t)offset;
     l.limit = (size_t)limit;
@@ -196,7 +308,7 @@ static bool take_hit(void *arg, const struct lm_record *rec)
     struct listing *l = arg;
     json_t *row = lm_town_record(rec, l->labels.sight), *fields = json_object_get(row, "fields");
 
-    if (row && contains(row, l->filter)) {
+    if (row && (!l->filter || contains(row, l->filter))) {
         (void)json_array_append_new(l->rows,
                                     json_pack("{s:s,s:O,s:O?,s:O?}", "id", rec->id, "label",
                                               json_object_get(row, "label"), "birth_on",
@@ -212,14 +324,23 @@ enum lm_status lm_town_search(struct lm_api_call *call)
 {
     struct listing l = {.labels = {.api = call->api, .sight = lm_town_sight(call)},
                         .filter = call->request->query(call->request, "q")};
+    char number[IDNO_TEXT];
+    struct lm_where where;
+    bool exact = false;
     enum lm_status st = LM_OK;
 
     if (!l.filter || !l.filter[0] || strlen(l.filter) > FILTER_BYTES_MAX) {
         return lm_fail(&call->err, LM_ERR_INVALID, "required", "q", "请写要找的文字。",
                        "Say what to look for.");
     }
+    st = by_id_number(call, l.filter, number, &where, &exact);
+    if (st != LM_OK) {
+        return st;
+    }
+    l.filter = exact ? NULL : l.filter;
     l.rows = json_array();
-    st = lm_store_list(call->api->store, NULL, "person", NULL, NULL, 0, take_hit, &l, &call->err);
+    st = lm_store_list(call->api->store, NULL, "person", NULL, &where, exact, take_hit, &l,
+                       &call->err);
     call->answer = json_pack("{s:o}", "hits", l.rows);
     return st != LM_OK || call->answer ? st : lm_api_no_memory(call);
 }
@@ -253,6 +374,7 @@ static enum lm_status answer_record(struct lm_api_call *call, const struct lm_re
     lm_town_add_labels(&l, rec);
     *arena = l.arena;
     call->answer = lm_town_record(rec, sight);
+    lm_town_request(call->api, rec, sight, call->answer);
     (void)json_object_set_new(call->answer, "labels", l.into);
     return call->answer ? LM_OK : lm_api_no_memory(call);
 }
@@ -294,6 +416,7 @@ enum lm_status lm_town_reveal(struct lm_api_call *call)
         st = lm_town_log(call, "reveal", rec->id, reason, rec->type->name);
     }
     if (st == LM_OK) {
+        call->whole = true;
         st = answer_record(call, rec, &arena, LM_SIGHT_FULL);
     }
     lm_arena_free(&arena);

@@ -1,7 +1,9 @@
 /* What waits for the town, and what is done about it. Each act is one job of the writer, and in the
  * audit log with who did it. */
+#include "common/tables.h"
 #include "hub/acts.h"
 #include "hub/api/api.h"
+#include "proto/caldate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +37,7 @@ static void add_label(struct review *r, json_t *row, const char *id)
     if (type && id && lm_store_get(r->api->store, &r->arena, type->name, id, &rec) == LM_OK) {
         lm_town_label(rec, r->sight, label, sizeof label);
         (void)json_object_set_new(row, "label", json_string(label));
+        lm_town_request(r->api, rec, r->sight, row);
         (void)json_object_set_new(row, "village_code",
                                   json_string(lm_record_text(rec, LM_C_VILLAGE_CODE)));
     }
@@ -65,8 +68,8 @@ static bool add_row(void *arg, const json_t *row)
     return !r->failed && json_array_size(r->rows) < LM_TOWN_ROWS_MAX;
 }
 
-/* GET review/returned|held|conflicts|duplicates|transfers|salvaged|recovered, at most
- * LM_TOWN_ROWS_MAX rows.
+/* GET review/returned|held|held-groups|conflicts|duplicates|transfers|salvaged|recovered, at most
+ * LM_TOWN_ROWS_MAX rows. conflicts?record=…: all of that record, also those that are settled.
  */
 enum lm_status lm_town_review(struct lm_api_call *call)
 {
@@ -82,8 +85,14 @@ enum lm_status lm_town_review(struct lm_api_call *call)
                                err);
     } else if (strcmp(kind, "held") == 0) {
         st = lm_store_held(store, add_row, &r, err);
+    } else if (strcmp(kind, "held-groups") == 0) {
+        st = lm_store_held_groups(store, add_row, &r, err);
     } else if (strcmp(kind, "conflicts") == 0) {
-        st = lm_store_conflicts(store, add_row, &r, err);
+        const char *record = call->request->query(call->request, "record");
+
+        st = record && lm_uuid_valid(record, strlen(record))
+                 ? lm_store_conflicts_of(store, record, add_row, &r, err)
+                 : lm_store_conflicts(store, add_row, &r, err);
     } else if (strcmp(kind, "transfers") == 0) {
         st = lm_store_transfers(store, add_row, &r, err);
     } else if (strcmp(kind, "duplicates") == 0) {
@@ -104,7 +113,7 @@ enum lm_status lm_town_review(struct lm_api_call *call)
 /* ---- acts ---- */
 
 struct act {
-    const char *user, *id, *other, *text;
+    const char *user, *id, *other, *text, *type;
     const json_t *ids;
     const char *state;
     int64_t n;
@@ -125,14 +134,34 @@ static enum lm_status approve(struct lm_hub *hub, void *arg, struct lm_error *er
     return st;
 }
 
+/* The records of a bulk act: 1 to LM_TOWN_BULK_MAX ids. */
+static enum lm_status take_ids(struct lm_api_call *call, const json_t *ids)
+{
+    json_t *id;
+    size_t i;
+    enum lm_status st = LM_OK;
+
+    if (json_array_size(ids) == 0 || json_array_size(ids) > LM_TOWN_BULK_MAX) {
+        return lm_fail(&call->err, LM_ERR_INVALID, "bad_list", "ids", "一次办理 1 至 %d 条。",
+                       "1 to %d records at a time.", LM_TOWN_BULK_MAX);
+    }
+    json_array_foreach(ids, i, id)
+    {
+        const char *text = json_string_value(id);
+
+        if (st == LM_OK && (!text || !lm_uuid_valid(text, strlen(text)))) {
+            st = lm_fail(&call->err, LM_ERR_INVALID, "bad_uuid", "ids", "编号不对。", "Not an id.");
+        }
+    }
+    return st;
+}
+
 /* POST review/approve {"type","ids":[…]} → {"approved":n,"left":[…]} */
 enum lm_status lm_town_approve(struct lm_api_call *call)
 {
     struct act a = {.user = call->session->user, .ids = json_object_get(call->body, "ids")};
     const struct lm_type *type = NULL;
     const char *name;
-    json_t *id;
-    size_t i;
     char detail[80];
     enum lm_status st = lm_api_text(call, "type", true, &name);
 
@@ -144,18 +173,7 @@ enum lm_status lm_town_approve(struct lm_api_call *call)
         st = lm_fail(&call->err, LM_ERR_INVALID, "not_approvable", "type", "%.40s 不能批量核定。",
                      "%.40s is not verified in bulk.", type ? type->zh : name);
     }
-    if (st == LM_OK && (json_array_size(a.ids) == 0 || json_array_size(a.ids) > LM_TOWN_BULK_MAX)) {
-        st = lm_fail(&call->err, LM_ERR_INVALID, "bad_list", "ids", "一次核定 1 至 %d 条。",
-                     "1 to %d records at a time.", LM_TOWN_BULK_MAX);
-    }
-    json_array_foreach(a.ids, i, id)
-    {
-        const char *text = json_string_value(id);
-
-        if (st == LM_OK && (!text || !lm_uuid_valid(text, strlen(text)))) {
-            st = lm_fail(&call->err, LM_ERR_INVALID, "bad_uuid", "ids", "编号不对。", "Not an id.");
-        }
-    }
+    st = st == LM_OK ? take_ids(call, a.ids) : st;
     if (st != LM_OK) {
         return st;
     }
@@ -164,9 +182,6 @@ enum lm_status lm_town_approve(struct lm_api_call *call)
     if (st == LM_OK) {
         (void)snprintf(detail, sizeof detail, "%zu/%zu", a.done, json_array_size(a.ids));
         st = lm_town_log(call, "approve", type->name, "", detail);
-    }
-    for (i = 0; st == LM_OK && i < json_array_size(a.ids); i++) {
-        st = lm_town_lock_follows(call, json_string_value(json_array_get(a.ids, i)));
     }
     call->answer = json_pack("{s:I,s:o}", "approved", (json_int_t)a.done, "left", a.left);
     return st != LM_OK || call->answer ? st : lm_api_no_memory(call);
@@ -177,6 +192,132 @@ static enum lm_status send_back(struct lm_hub *hub, void *arg, struct lm_error *
     struct act *a = arg;
 
     return lm_send_back(hub->store, a->user, a->id, a->text, lm_clock_wall_ms(), err);
+}
+
+/* A card's stages have their days, the step's is today's; and what is issued has
+ * its day of issue. */
+static void add_stage(struct lm_store *store, const struct lm_type *type, const char *id,
+                      const char *to, json_t *fields)
+{
+    struct lm_record *rec = NULL;
+    struct lm_arena arena;
+    json_t *row, *stages;
+    char today[16];
+
+    if (!lm_type_field(type, "stage_dates")) {
+        return;
+    }
+    lm_date_format(lm_day_utc8(lm_clock_wall_ms()), today);
+    lm_arena_init(&arena, 4 * 1024 * 1024);
+    if (lm_store_get(store, &arena, type->name, id, &rec) == LM_OK) {
+        row = lm_record_to_json(rec);
+        stages = json_deep_copy(json_object_get(json_object_get(row, "fields"), "stage_dates"));
+        stages = stages ? stages : json_array();
+        (void)json_array_append_new(stages, json_pack("{s:s,s:s}", "stage", to, "on", today));
+        (void)json_object_set_new(fields, "stage_dates", stages);
+        if (strcmp(to, "issued") == 0) {
+            (void)json_object_set_new(fields, "issued_on", json_string(today));
+        }
+        json_decref(row);
+    }
+    lm_arena_free(&arena);
+}
+
+/* One step of one record, or what is against it. */
+static enum lm_status step_one(struct lm_store *store, const struct act *a, const char *id,
+                               struct lm_error *err)
+{
+    json_t *fields = json_pack("{s:s}", "state", a->state),
+           *was = json_pack("{s:s}", "state", a->other);
+    const struct lm_act act = {.user = a->user, .id = id, .fields = fields, .op = LM_OP_EDIT};
+    const char *type = lm_store_type_of(store, id);
+    struct lm_act_result done;
+    enum lm_status st;
+
+    memset(err, 0, sizeof *err);
+    if (!type || strcmp(type, a->type) != 0) {
+        st = lm_fail(err, LM_ERR_NOT_FOUND, "not_found", "id", "没有这条记录。",
+                     "There is no such record.");
+    } else if (strcmp(a->state, "returned") == 0) {
+        st = lm_send_back(store, a->user, id, a->text, lm_clock_wall_ms(), err);
+    } else {
+        add_stage(store, lm_catalog_type(lm_store_catalog(store), type), id, a->state, fields);
+        st = lm_town_act(store, &act, was, &done, err);
+        if (st != LM_OK && lm_issues_first_refusal(&done.issues) && !err->code[0]) {
+            *err = *lm_issues_first_refusal(&done.issues);
+        }
+    }
+    json_decref(fields);
+    json_decref(was);
+    return st;
+}
+
+static enum lm_status step(struct lm_hub *hub, void *arg, struct lm_error *err)
+{
+    struct act *a = arg;
+    const char *id = json_string_value(json_array_get(a->ids, (size_t)a->n));
+    enum lm_status st = step_one(hub->store, a, id, err);
+
+    a->done += st == LM_OK;
+    return st;
+}
+
+/* POST review/step {"type","ids":[…],"from","to","note"?} → {"done":n,"left":[…]}: the same step of
+ * many records, or all sent back with one note. Each is a job of its own: what a rule has against
+ * one takes nothing of the others back, and villages' pushes go in between. */
+enum lm_status lm_town_step(struct lm_api_call *call)
+{
+    struct act a = {.user = call->session->user, .ids = json_object_get(call->body, "ids")};
+    const struct lm_type *type = NULL;
+    char detail[120];
+    enum lm_status st = lm_api_text(call, "type", true, &a.type);
+
+    if (st == LM_OK) {
+        st = lm_api_text(call, "from", true, &a.other);
+    }
+    if (st == LM_OK) {
+        st = lm_api_text(call, "to", true, &a.state);
+    }
+    if (st == LM_OK) {
+        st = lm_api_text(call, "note", false, &a.text);
+    }
+    if (st == LM_OK) {
+        type = lm_catalog_shown(lm_store_catalog(call->api->store), a.type);
+        if (!type || strcmp(a.type, "period_lock") == 0 || strcmp(a.type, "report_snapshot") == 0 ||
+            !lm_type_transition(type, a.other, a.state, LM_BY_TOWN)) {
+            st = lm_fail(&call->err, LM_ERR_INVALID, "no_transition", "to",
+                         "没有这一步可以批量办理。", "There is no such step to take in bulk.");
+        }
+    }
+    if (st == LM_OK && strcmp(a.state, "returned") == 0 && (!a.text || !a.text[0])) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "required", "note", "请写明退回的原因。",
+                     "Say why it is sent back.");
+    }
+    st = st == LM_OK ? take_ids(call, a.ids) : st;
+    if (st != LM_OK) {
+        return st;
+    }
+    a.left = json_array();
+    for (size_t i = 0; st == LM_OK && i < json_array_size(a.ids); i++) {
+        a.n = (int64_t)i;
+        memset(&call->err, 0, sizeof call->err);
+        st = lm_server_do(call->api->server, step, &a, &call->err);
+        if (st == LM_ERR_INVALID || st == LM_ERR_DENIED || st == LM_ERR_EXISTS ||
+            st == LM_ERR_NOT_FOUND) {
+            json_t *row = lm_error_json(&call->err);
+
+            (void)json_object_set(row, "id", json_array_get(a.ids, i));
+            st = json_array_append_new(a.left, row) == 0 ? LM_OK : lm_api_no_memory(call);
+        }
+    }
+    if (st == LM_OK) {
+        (void)snprintf(detail, sizeof detail, "%.30s → %.30s %zu/%zu", a.other, a.state, a.done,
+                       json_array_size(a.ids));
+        st = lm_town_log(call, strcmp(a.state, "returned") == 0 ? "send_back" : "step", a.type,
+                         a.text, detail);
+    }
+    call->answer = json_pack("{s:I,s:o}", "done", (json_int_t)a.done, "left", a.left);
+    return st != LM_OK || call->answer ? st : lm_api_no_memory(call);
 }
 
 /* A store's act: what a rule has against it becomes the error. */
@@ -206,6 +347,39 @@ static enum lm_status resolve(struct lm_hub *hub, void *arg, struct lm_error *er
     return finish(
         lm_store_resolve(hub->store, a->user, a->id, (int)a->n, lm_clock_wall_ms(), &done, err),
         &done, err);
+}
+
+/* The record as its chooser saw it must still stand. */
+static enum lm_status choose_again(struct lm_hub *hub, void *arg, struct lm_error *err)
+{
+    struct act *a = arg;
+    struct lm_act_result done;
+    struct lm_arena arena;
+    struct lm_record *rec = NULL;
+    const char *type = lm_store_type_of(hub->store, a->other);
+    char rev[LM_REV_TEXT + 1];
+    enum lm_status st;
+
+    lm_arena_init(&arena, 8 * 1024 * 1024);
+    st = type ? lm_store_get(hub->store, &arena, type, a->other, &rec) : LM_ERR_NOT_FOUND;
+    if (st == LM_OK) {
+        lm_town_rev(rec, rev);
+    }
+    lm_arena_free(&arena);
+    if (st != LM_OK || strcmp(rev, a->text) != 0) {
+        return lm_fail(err, st == LM_OK ? LM_ERR_EXISTS : LM_ERR_NOT_FOUND,
+                       st == LM_OK ? "changed_meanwhile" : "not_found", "rev",
+                       "这条记录刚刚被改过，请重新打开再选。",
+                       "The record was changed meanwhile: open it again.");
+    }
+    begin(&done);
+    st = lm_store_choose_again(hub->store, a->user, a->id, (int)a->n, lm_clock_wall_ms(), &done,
+                               err);
+    if (st == LM_OK && strcmp(done.id, a->other) != 0) {
+        st = lm_fail(err, LM_ERR_INVALID, "bad_uuid", "record", "这不是这条记录的冲突。",
+                     "That is no conflict of this record.");
+    }
+    return finish(st, &done, err);
 }
 
 static enum lm_status release(struct lm_hub *hub, void *arg, struct lm_error *err)
@@ -267,6 +441,22 @@ static enum lm_status run(struct lm_api_call *call, lm_server_job job, struct ac
     return st;
 }
 
+/* Locks of periods are opened by leaders, and leaders send nothing else back. */
+static enum lm_status may_send_back(struct lm_api_call *call, const char *id)
+{
+    bool leader = strcmp(call->session->role, "leader") == 0;
+
+    if (leader == lm_is_lock_in_force(call->api->store, id)) {
+        return LM_OK;
+    }
+    return leader ? lm_fail(&call->err, LM_ERR_DENIED, "not_allowed", "id",
+                            "领导只解锁报告期；退回记录请由业务人员办理。",
+                            "Leaders open locked periods; records are sent back by clerks.")
+                  : lm_fail(&call->err, LM_ERR_DENIED, "leader_opens", "id",
+                            "锁定已生效，要由领导在“设置”页写明原因解锁。",
+                            "This lock is in force: a leader opens it on the settings page.");
+}
+
 /* POST records/{id}/return {"note"} */
 enum lm_status lm_town_send_back(struct lm_api_call *call)
 {
@@ -282,22 +472,37 @@ enum lm_status lm_town_send_back(struct lm_api_call *call)
                      "Say why it is sent back.");
     }
     if (st == LM_OK) {
+        st = may_send_back(call, id);
+    }
+    if (st == LM_OK) {
         st = run(call, send_back, &a, "send_back");
     }
-    return st == LM_OK ? lm_town_lock_follows(call, id) : st;
+    return st;
 }
 
-/* POST review/conflicts/{id}/resolve {"keep":n} */
+/* POST review/conflicts/{id}/resolve {"keep":n}; with {"record","rev"} another choice in one that
+ * was settled, by who saw that record. */
 enum lm_status lm_town_resolve(struct lm_api_call *call)
 {
     const json_t *keep = json_object_get(call->body, "keep");
     struct act a = {.id = call->request->params[0], .n = json_integer_value(keep)};
+    enum lm_status st;
 
     if (!json_is_integer(keep) || a.n < 1 || a.n > 1000000) {
         return lm_fail(&call->err, LM_ERR_INVALID, "bad_number", "keep", "请选择保留哪一个。",
                        "Say which one to keep.");
     }
-    return run(call, resolve, &a, "resolve");
+    if (!json_object_get(call->body, "rev")) {
+        return run(call, resolve, &a, "resolve");
+    }
+    st = lm_api_text(call, "rev", true, &a.text);
+    if (st == LM_OK) {
+        st = lm_api_text(call, "record", true, &a.other);
+    }
+    if (st == LM_OK && !lm_uuid_valid(a.other, strlen(a.other))) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "bad_uuid", "record", "编号不对。", "Not an id.");
+    }
+    return st == LM_OK ? run(call, choose_again, &a, "resolve") : st;
 }
 
 static enum lm_status take_position(struct lm_api_call *call, struct act *a)
@@ -333,6 +538,68 @@ enum lm_status lm_town_refuse(struct lm_api_call *call)
         st = lm_api_text(call, "note", true, &a.text);
     }
     return st == LM_OK ? run(call, refuse, &a, "refuse") : st;
+}
+
+struct refuse_many {
+    struct lm_refuse_many act;
+    struct lm_refused_many out;
+};
+
+static enum lm_status refuse_many(struct lm_hub *hub, void *arg, struct lm_error *err)
+{
+    struct refuse_many *r = arg;
+
+    return lm_store_refuse_many(hub->store, &r->act, lm_clock_wall_ms(), &r->out, err);
+}
+
+static enum lm_status take_number(struct lm_api_call *call, const char *name, bool needed,
+                                  uint64_t *out)
+{
+    const json_t *value = json_object_get(call->body, name);
+
+    *out = (uint64_t)json_integer_value(value);
+    return (value || needed) && (!json_is_integer(value) || json_integer_value(value) < 0)
+               ? lm_fail(&call->err, LM_ERR_INVALID, "bad_number", name, "%s 应为序号。",
+                         "%s is a position.", name)
+               : LM_OK;
+}
+
+/* POST review/held/refuse {"station","code","note","through","after"?}
+ * → {"refused","kept","left","next"}: one commit of at most LM_REFUSE_MANY_MAX; next 0: that was
+ * all */
+enum lm_status lm_town_refuse_many(struct lm_api_call *call)
+{
+    struct refuse_many r = {.act = {.user = call->session->user}};
+    char detail[96];
+    enum lm_status st = lm_api_text(call, "station", true, &r.act.station);
+
+    if (st == LM_OK) {
+        st = lm_api_text(call, "code", true, &r.act.code);
+    }
+    if (st == LM_OK) {
+        st = lm_api_text(call, "note", true, &r.act.why);
+    }
+    if (st == LM_OK) {
+        st = take_number(call, "through", true, &r.act.through);
+    }
+    if (st == LM_OK) {
+        st = take_number(call, "after", false, &r.act.after);
+    }
+    if (st == LM_OK) {
+        st = lm_server_do(call->api->server, refuse_many, &r, &call->err);
+    }
+    if (st == LM_OK) {
+        (void)snprintf(detail, sizeof detail, "%.32s %zu/%zu", r.act.code, r.out.refused,
+                       r.out.refused + r.out.kept);
+        st = lm_town_log(call, "refuse_many", r.act.station, r.act.why, detail);
+    }
+    if (st == LM_OK) {
+        call->answer = json_pack("{s:I,s:I,s:I,s:I}", "refused", (json_int_t)r.out.refused, "kept",
+                                 (json_int_t)r.out.kept, "left", (json_int_t)r.out.left, "next",
+                                 (json_int_t)r.out.next);
+        st = call->answer ? LM_OK : lm_api_no_memory(call);
+    }
+    return st;
 }
 
 struct decision {

@@ -1,8 +1,11 @@
 /* Logging in and out, accounts, and the audit log. */
 #include "common/account.h"
+#include "hub/acts.h"
 #include "hub/api/api.h"
 #include "hub/api/xlsx.h"
+#include "hub/settings.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,12 +20,40 @@ static enum lm_status note_login(struct lm_api_call *call, const char *user, con
     return lm_audit_add(call->api->audit, &entry, &call->err);
 }
 
-/* Judges a password and keeps count; the outcome is in the audit log before it is told. */
+void lm_town_tell_refused(struct lm_api *api, bool at_once)
+{
+    unsigned n = api->audit ? lm_tries_told(&api->tries, lm_clock_mono_ms(), at_once) : 0;
+    struct lm_error ignored;
+    char detail[32];
+    const struct lm_audit_entry entry = {
+        .at_ms = lm_clock_wall_ms(), .user = "?", .what = "login_refused", .detail = detail};
+
+    (void)snprintf(detail, sizeof detail, "%u", n);
+    if (n > 0 && lm_audit_add(api->audit, &entry, &ignored) != LM_OK) {
+        api->tries.refused += n;
+    }
+}
+
+/* Under what wrong passwords are counted: the name, known or not, and from where; so nobody locks
+ * out somebody elsewhere, nor whoever is logged in. A hash: what strangers type is not kept. */
+static void count_key(const struct lm_api_call *call, const char *name, bool inside,
+                      char out[LM_HASH_BYTES * 2 + 1])
+{
+    const char *address = call->request->address;
+    uint8_t hash[LM_HASH_BYTES];
+
+    lm_hash(hash, name, strlen(name) + 1, inside ? "in" : "out", inside ? 3 : 4, address,
+            strlen(address));
+    (void)sodium_bin2hex(out, LM_HASH_BYTES * 2 + 1, hash, sizeof hash);
+}
+
+/* Judges a password and keeps count; the outcome is in the audit log before it is told. inside: of
+ * who is logged in already. */
 static enum lm_status try_password(struct lm_api_call *call, const char *name, const char *password,
-                                   struct lm_user *user)
+                                   bool inside, struct lm_user *user)
 {
     struct lm_api *api = call->api;
-    char hash[LM_PASSWORD_HASH_BYTES];
+    char hash[LM_PASSWORD_HASH_BYTES], key[LM_HASH_BYTES * 2 + 1];
     struct lm_error ignored = {0};
     unsigned failures = 0;
     int64_t failed_ms = 0, now = lm_clock_wall_ms(), left;
@@ -33,23 +64,24 @@ static enum lm_status try_password(struct lm_api_call *call, const char *name, c
         call->err = ignored;
         return st;
     }
-    if (known) {
-        st = lm_audit_failures(api->audit, user->name, &failures, &failed_ms, &call->err);
-        left = lm_lockout_left_ms(failures, failed_ms, now);
-        if (st != LM_OK || left > 0) {
-            return st != LM_OK ? st
-                               : lm_fail(&call->err, LM_ERR_DENIED, "locked_out", "password",
-                                         "密码输错次数太多，请 %lld 分钟后再试。",
-                                         "Too many wrong passwords: try again in %lld minutes.",
-                                         (long long)(left / 60000 + 1));
-        }
+    count_key(call, name, inside, key);
+    st = lm_audit_failures(api->audit, key, &failures, &failed_ms, &call->err);
+    left = lm_lockout_left_ms(failures, failed_ms, now);
+    if (st != LM_OK || left > 0) {
+        return st != LM_OK ? st : lm_api_locked_out(call, left);
+    }
+    st = inside ? LM_OK : lm_api_try(call, &api->tries);
+    if (st != LM_OK) {
+        return st;
     }
     right = lm_password_matches(known ? hash : NULL, password);
+    if (!inside) {
+        lm_tries_end(&api->tries, call->request->address, right, lm_clock_mono_ms());
+    }
     st = note_login(call, known ? user->name : "?", known ? user->role : "",
                     right ? "login" : "login_failed");
-    if (st == LM_OK && known && (!right || failures > 0)) {
-        st = lm_audit_set_failures(api->audit, user->name, right ? 0 : failures + 1, now,
-                                   &call->err);
+    if (st == LM_OK && (!right || failures > 0)) {
+        st = lm_audit_set_failures(api->audit, key, right ? 0 : failures + 1, now, &call->err);
     }
     return st != LM_OK ? st
            : right     ? LM_OK
@@ -74,11 +106,13 @@ static uint64_t mark_of(struct lm_api *api, const char *name)
 static enum lm_status answer_session(struct lm_api_call *call, const struct lm_session *s)
 {
     const struct lm_town *town = lm_store_town(call->api->store);
+    char name[LM_TOWN_NAME_BYTES];
 
+    lm_town_name(call->api->store, name);
     call->answer =
         json_pack("{s:s,s:s,s:b,s:b,s:s,s:s,s:I}", "user", s->user, "role", s->role, "locked",
-                  (int)s->locked, "must_change", (int)s->must_change, "town", town->name, "code",
-                  town->code, "idle_ms", (json_int_t)LM_TOWN_IDLE_MS);
+                  (int)s->locked, "must_change", (int)s->must_change, "town", name, "code",
+                  town->code, "idle_ms", (json_int_t)call->api->sessions.idle_ms);
     return call->answer ? LM_OK : lm_api_no_memory(call);
 }
 
@@ -101,7 +135,7 @@ enum lm_status lm_town_login(struct lm_api_call *call)
         st = lm_api_text(call, "password", true, &password);
     }
     if (st == LM_OK) {
-        st = try_password(call, name, password, &user);
+        st = try_password(call, name, password, false, &user);
     }
     if (st != LM_OK) {
         return st;
@@ -141,7 +175,7 @@ enum lm_status lm_town_unlock(struct lm_api_call *call)
     enum lm_status st = lm_api_text(call, "password", true, &password);
 
     if (st == LM_OK) {
-        st = try_password(call, call->session->user, password, &user);
+        st = try_password(call, call->session->user, password, true, &user);
     }
     if (st != LM_OK) {
         return st;
@@ -154,7 +188,7 @@ enum lm_status lm_town_unlock(struct lm_api_call *call)
 /* ---- accounts ---- */
 
 struct account_job {
-    const char *name, *role, *password; /* NULL = as it is */
+    const char *name, *role, *person, *password; /* NULL = as it is */
     bool add, by_another, disable, enable;
 };
 
@@ -164,14 +198,21 @@ static enum lm_status account_job(struct lm_hub *hub, void *arg, struct lm_error
     enum lm_status st = LM_OK;
 
     if (job->add) {
-        return lm_store_user_add(hub->store, job->name, job->role, job->password, true,
+        return lm_store_user_add(hub->store, job->name, job->role, job->person, job->password, true,
                                  lm_clock_wall_ms(), err);
     }
+    /* What may be refused comes first: the line in doors.log does not go back with the rest. */
     if (job->password) {
-        st = lm_store_user_password(hub->store, job->name, job->password, job->by_another, err);
+        st = lm_password_check(job->name, job->password, LM_PASSWORD_CHARS_MIN, err);
+    }
+    if (st == LM_OK && job->person) {
+        st = lm_store_user_person(hub->store, job->name, job->person, err);
     }
     if (st == LM_OK && (job->disable || job->enable)) {
         st = lm_store_user_disable(hub->store, job->name, job->disable, err);
+    }
+    if (st == LM_OK && job->password) {
+        st = lm_store_user_password(hub->store, job->name, job->password, job->by_another, err);
     }
     return st;
 }
@@ -189,7 +230,7 @@ enum lm_status lm_town_password(struct lm_api_call *call)
         st = lm_api_text(call, "password", true, &job.password);
     }
     if (st == LM_OK) {
-        st = try_password(call, mine.user, old, &user);
+        st = try_password(call, mine.user, old, true, &user);
     }
     if (st == LM_OK && strcmp(old, job.password) == 0) {
         st = lm_fail(&call->err, LM_ERR_INVALID, "password_same", "password",
@@ -210,8 +251,9 @@ enum lm_status lm_town_password(struct lm_api_call *call)
 
 static bool add_user(void *arg, const struct lm_user *user)
 {
-    json_t *row = json_pack("{s:s,s:s,s:b,s:b}", "name", user->name, "role", user->role, "disabled",
-                            (int)user->disabled, "must_change", (int)user->must_change);
+    json_t *row = json_pack("{s:s,s:s,s:s,s:b,s:b}", "name", user->name, "person", user->person,
+                            "role", user->role, "disabled", (int)user->disabled, "must_change",
+                            (int)user->must_change);
 
     return row && json_array_append_new(arg, row) == 0;
 }
@@ -223,6 +265,17 @@ enum lm_status lm_town_users(struct lm_api_call *call)
 
     call->answer = json_pack("{s:o}", "users", rows);
     return st != LM_OK || call->answer ? st : lm_api_no_memory(call);
+}
+
+/* With the role of a new one, and whose it was said to be. */
+static enum lm_status log_account(struct lm_api_call *call, const char *what,
+                                  const struct account_job *job)
+{
+    char detail[LM_PERSON_BYTES + 16];
+
+    (void)snprintf(detail, sizeof detail, "%s%s%s", job->role ? job->role : "",
+                   job->role && job->person ? " " : "", job->person ? job->person : "");
+    return lm_town_log(call, what, job->name, "", detail);
 }
 
 enum lm_status lm_town_user_add(struct lm_api_call *call)
@@ -237,10 +290,13 @@ enum lm_status lm_town_user_add(struct lm_api_call *call)
         st = lm_api_text(call, "password", true, &job.password);
     }
     if (st == LM_OK) {
+        st = lm_api_text(call, "person", false, &job.person);
+    }
+    if (st == LM_OK) {
         st = lm_server_do(call->api->server, account_job, &job, &call->err);
     }
     if (st == LM_OK) {
-        st = lm_town_log(call, "account_add", job.name, "", job.role);
+        st = log_account(call, "account_add", &job);
     }
     if (st == LM_OK) {
         call->response->status = 201;
@@ -250,13 +306,16 @@ enum lm_status lm_town_user_add(struct lm_api_call *call)
     return st;
 }
 
-/* Another's password, or whether the account may be used. */
+/* Another's password, whose it is, or whether the account may be used. */
 enum lm_status lm_town_user_edit(struct lm_api_call *call)
 {
     struct account_job job = {.name = call->request->params[0], .by_another = true};
     const json_t *disabled = json_object_get(call->body, "disabled");
     enum lm_status st = lm_api_text(call, "password", false, &job.password);
 
+    if (st == LM_OK) {
+        st = lm_api_text(call, "person", false, &job.person);
+    }
     if (st == LM_OK && disabled && !json_is_boolean(disabled)) {
         st = lm_fail(&call->err, LM_ERR_INVALID, "bad_type", "disabled", "“disabled”应为是或否。",
                      "\"disabled\" must be true or false.");
@@ -273,11 +332,12 @@ enum lm_status lm_town_user_edit(struct lm_api_call *call)
     }
     if (st == LM_OK) {
         lm_sessions_close_user(&call->api->sessions, job.name);
-        st = lm_town_log(call,
-                         job.disable  ? "account_disable"
-                         : job.enable ? "account_enable"
-                                      : "account_password",
-                         job.name, "", "");
+        st = log_account(call,
+                         job.disable    ? "account_disable"
+                         : job.enable   ? "account_enable"
+                         : job.password ? "account_password"
+                                        : "account_edit",
+                         &job);
     }
     return st;
 }
@@ -304,7 +364,7 @@ enum lm_status lm_town_note(struct lm_api_call *call)
 enum lm_status lm_town_audit(struct lm_api_call *call)
 {
     const struct lm_http_request *request = call->request;
-    int64_t before = 0, rows = 100, bad = 0, n = 0;
+    int64_t before = 0, rows = 100, bad = 0, n = 0, other = 0, anchored = 0;
     enum lm_status st = lm_api_number(call, "before", 0, INT64_MAX / 2, 0, &before);
 
     if (st == LM_OK) {
@@ -318,6 +378,13 @@ enum lm_status lm_town_audit(struct lm_api_call *call)
     if (st == LM_OK && request->query(request, "verify")) {
         st = lm_audit_verify(call->api->audit, &bad, &n, &call->err);
         if (st == LM_OK) {
+            st = lm_store_audit_check(call->api->store, call->api->audit, &other, &anchored,
+                                      &call->err);
+            bad = bad == 0 || (other > 0 && other < bad) ? other : bad;
+        }
+        if (st == LM_OK) {
+            (void)json_object_set_new(call->answer, "missing_from",
+                                      anchored > n ? json_integer(n + 1) : json_null());
             (void)json_object_set_new(call->answer, "entries", json_integer(n));
             (void)json_object_set_new(call->answer, "first_bad",
                                       bad ? json_integer(bad) : json_null());
@@ -344,6 +411,7 @@ enum lm_status lm_town_audit_export(struct lm_api_call *call)
         page = NULL;
         st = lm_audit_list(call->api->audit, NULL, NULL, before, LM_AUDIT_ROWS_MAX, &page,
                            &call->err);
+        lm_town_cover_json(page, true);
         n = json_array_size(json_object_get(page, "rows"));
         json_array_foreach(json_object_get(page, "rows"), i, row)
         {

@@ -1,13 +1,13 @@
 /* Versions of the annual summary: made and edited by clerks, signed by somebody else. */
 #include "hub/api/api.h"
 #include "hub/snapshot.h"
-#include "hub/summary.h"
+#include "hub/snapshot_annex.h"
 
 #include <stdio.h>
 #include <string.h>
 
 struct job {
-    const char *user, *text;
+    const char *user, *text, *seen;
     char id[LM_UUID_TEXT + 8];
     int year;
     bool figures;
@@ -19,25 +19,31 @@ enum lm_status lm_town_snapshots(struct lm_api_call *call)
     return lm_snapshot_list(call->api->store, &call->answer, &call->err);
 }
 
-/* GET summaries/{id}, or its page with format=html */
+/* GET summaries/{id}, or its paper with format=html or docx */
 enum lm_status lm_town_snapshot(struct lm_api_call *call)
 {
-    const char *format = call->request->query(call->request, "format");
-    char id[LM_UUID_TEXT + 1];
+    const char *format = lm_town_paper(call);
+    char id[LM_UUID_TEXT + 1], text[48], hash[LM_SNAPSHOT_HASH_TEXT];
     json_t *doc = NULL;
     enum lm_status st = lm_api_id(call, 0, id);
 
     if (st == LM_OK) {
         st = lm_snapshot_doc(call->api->store, id, &doc, &call->err);
     }
-    if (st == LM_OK && format && strcmp(format, "html") == 0) {
-        st = lm_town_log(call, "export", id, "", "html");
-        lm_summary_html(doc, &call->response->body);
-        call->response->content_type = "text/html; charset=utf-8";
-        (void)snprintf(call->response->disposition, sizeof call->response->disposition,
-                       "attachment; filename=\"summary-%lld-%lld.html\"",
+    if (st == LM_OK && format) {
+        st = lm_town_log(call, "export", id, "", format);
+    }
+    if (st == LM_OK && format) {
+        (void)snprintf(text, sizeof text, "%lld-%lld",
                        (long long)json_integer_value(json_object_get(doc, "year")),
                        (long long)json_integer_value(json_object_get(doc, "version")));
+        st = lm_town_put_paper(call, format, id, text, doc);
+    } else if (st == LM_OK &&
+               strcmp(json_string_value(json_object_get(doc, "state")), "locked") == 0) {
+        lm_snapshot_hash(doc, hash);
+        (void)json_object_set_new(doc, "hash", json_string(hash));
+    }
+    if (format || st != LM_OK) {
         json_decref(doc);
     } else {
         call->answer = doc;
@@ -56,8 +62,8 @@ static enum lm_status edit(struct lm_hub *hub, void *arg, struct lm_error *err)
 {
     struct job *j = arg;
 
-    return lm_snapshot_edit(hub->store, j->user, j->id, j->text, j->figures, lm_clock_wall_ms(),
-                            err);
+    return lm_snapshot_edit(hub->store, j->user, j->id, j->seen, j->text, j->figures,
+                            lm_clock_wall_ms(), err);
 }
 
 static enum lm_status sign(struct lm_hub *hub, void *arg, struct lm_error *err)
@@ -102,7 +108,8 @@ enum lm_status lm_town_snapshot_make(struct lm_api_call *call)
     return st;
 }
 
-/* PATCH summaries/{id} {"text"?:…,"figures"?:true} */
+/* PATCH summaries/{id} {"text"?:…,"figures"?:true,"rev":…}: rev is the version's that its author
+ * saw; without one no text is taken. */
 enum lm_status lm_town_snapshot_edit(struct lm_api_call *call)
 {
     char id[LM_UUID_TEXT + 1];
@@ -111,6 +118,19 @@ enum lm_status lm_town_snapshot_edit(struct lm_api_call *call)
 
     if (st == LM_OK) {
         st = lm_api_text(call, "text", false, &j.text);
+    }
+    if (st == LM_OK) {
+        st = lm_api_text(call, "rev", j.text != NULL, &j.seen);
+    }
+    if (st == LM_OK && j.text && strstr(j.text, "****")) {
+        json_t *doc = NULL;
+
+        st = lm_snapshot_doc(call->api->store, id, &doc, &call->err);
+        if (st == LM_OK) {
+            st = lm_town_not_covered("text", j.text,
+                                     json_string_value(json_object_get(doc, "text")), &call->err);
+        }
+        json_decref(doc);
     }
     if (st == LM_OK && !j.text && !j.figures) {
         st = lm_fail(&call->err, LM_ERR_INVALID, "required", "text", "缺少“text”。",

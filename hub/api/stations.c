@@ -142,20 +142,55 @@ enum lm_status lm_town_station_revoke(struct lm_api_call *call)
     return st == LM_OK ? lm_town_log(call, "revoke", code, "", replica) : st;
 }
 
-/* GET stations/{code}/merger?into=…&on=…: what merging would do, in numbers; nothing is written. */
+/* POST stations/{code}/settle {"note":"…"}: alarms and possible gaps are closed by who looked into
+ * them. */
+enum lm_status lm_town_station_settle(struct lm_api_call *call)
+{
+    static char station[] = "station", settle[] = "settle";
+    char code[ARGUMENT_BYTES], note[ARGUMENT_BYTES], option[ARGUMENT_BYTES + 16];
+    char *argv[16] = {station, settle, code, option};
+    enum lm_status st = take_code(call, call->request->params[0], code);
+
+    if (st == LM_OK) {
+        st = take(call, "note", true, note);
+    }
+    if (st == LM_OK) {
+        (void)snprintf(option, sizeof option, "--note=%s", note);
+        st = answer(call, 4, argv);
+    }
+    return st == LM_OK ? lm_town_log(call, "settle", code, note, "") : st;
+}
+
+/* GET stations/{code}/merger?into=…&on=…: what merging would do: the writer does it and takes it
+ * back. */
 enum lm_status lm_town_merger(struct lm_api_call *call)
 {
-    const struct lm_merge_villages act = {.code = call->request->params[0],
-                                          .into = call->request->query(call->request, "into"),
-                                          .on = call->request->query(call->request, "on")};
+    static char station[] = "station", merge[] = "merge", preview[] = "--preview";
+    const char *into = call->request->query(call->request, "into"),
+               *on = call->request->query(call->request, "on");
+    char code[ARGUMENT_BYTES], other[ARGUMENT_BYTES];
+    char option[2][ARGUMENT_BYTES + 16];
+    char *argv[16] = {station, merge, code, option[0], option[1], preview};
+    enum lm_status st = take_code(call, call->request->params[0], code);
 
-    if (!act.into || !act.on) {
-        return lm_fail(&call->err, LM_ERR_INVALID, "required", act.into ? "on" : "into",
-                       "请选并入哪个村和撤并日期。",
-                       "Name the village that it is merged into, and the day.");
+    if (st == LM_OK && (!into || !on)) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "required", into ? "on" : "into",
+                     "请选并入哪个村和撤并日期。",
+                     "Name the village that it is merged into, and the day.");
     }
-    return lm_store_merge_villages_preview(call->api->store, &act, lm_clock_wall_ms(),
-                                           &call->answer, &call->err);
+    if (st == LM_OK) {
+        st = take_code(call, into, other);
+    }
+    if (st == LM_OK && strlen(on) > 10) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "bad_date", "on", "撤并日期应写成 2026-01-31 这样",
+                     "The day of the merger is written like 2026-01-31");
+    }
+    if (st != LM_OK) {
+        return st;
+    }
+    (void)snprintf(option[0], sizeof option[0], "--into=%s", other);
+    (void)snprintf(option[1], sizeof option[1], "--on=%s", on);
+    return answer(call, 6, argv);
 }
 
 /* POST stations/{code}/merger {"into","on","reason"} */

@@ -88,13 +88,14 @@ static void line(struct lines *l, const char *id, const json_t *figure, const ch
     const char *unit = json_string_value(json_object_get(figure, "unit"));
     const json_t *coverage = json_object_get(l->counts, "coverage");
     const char *from = json_string_value(json_object_get(l->counts, "from"));
-    const char *through = json_string_value(json_object_get(coverage, "complete_through"));
+    char through[40];
 
+    lm_coverage_time(json_string_value(json_object_get(coverage, "complete_through")), through);
     (void)json_array_append_new(
         l->rows, json_pack("[s,O,s,o,s,s,s,O,O,O,s]", id, json_object_get(figure, "label"), group,
                            number(value, unit), unit, display, from ? from : "",
                            json_object_get(l->counts, "to"), json_object_get(coverage, "complete"),
-                           json_object_get(coverage, "stations"), through ? through : ""));
+                           json_object_get(coverage, "stations"), through));
 }
 
 static json_t *table_of(const json_t *counts)
@@ -114,7 +115,8 @@ static json_t *table_of(const json_t *counts)
         json_array_foreach(json_object_get(figure, "groups"), i, group)
         {
             line(&l, id, figure, json_string_value(json_object_get(group, "label")),
-                 json_object_get(group, "value"), "");
+                 json_object_get(group, "value"),
+                 json_is_false(json_object_get(group, "reported")) ? "(未填报)" : "");
         }
     }
     return l.rows;
@@ -150,6 +152,7 @@ static enum lm_status table(struct lm_api_call *call, bool xlsx)
     if (st == LM_OK) {
         json_t *rows = table_of(counts);
 
+        lm_town_cover_json(rows, true);
         if (xlsx) {
             lm_xlsx("指标", rows, &call->response->body);
             call->response->content_type =

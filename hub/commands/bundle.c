@@ -113,21 +113,12 @@ int lm_cmd_bundle_salvage(struct lm_hub *hub, struct lm_cli *cli)
 
 /* ---- salvaged: list, accept, dismiss ---- */
 
-static bool print_row(void *arg, const json_t *row)
-{
-    lm_cli_row(arg, row);
-    return true;
-}
-
 int lm_cmd_salvaged(struct lm_hub *hub, struct lm_cli *cli)
 {
     struct lm_error err = {0};
-    enum lm_status status = lm_store_salvaged(hub->store, print_row, cli, &err);
+    enum lm_status status = lm_store_salvaged(hub->store, lm_hub_row, cli, &err);
 
-    if (status == LM_OK) {
-        lm_cli_rows_end(cli);
-    }
-    return status == LM_OK ? LM_EXIT_OK : lm_hub_fail(cli, &err);
+    return lm_hub_rows_end(cli, status, &err);
 }
 
 static int decide(struct lm_hub *hub, struct lm_cli *cli, bool accept)

@@ -148,6 +148,13 @@ static bool status_station(void *arg, const struct lm_station *station)
     return true;
 }
 
+static bool count_row(void *arg, const json_t *row)
+{
+    (void)row;
+    ++*(size_t *)arg;
+    return true;
+}
+
 int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli)
 {
     const char *positional[1];
@@ -158,10 +165,16 @@ int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli)
     json_t *server = json_null(), *alarms = json_array();
     int64_t now_ms = lm_clock_wall_ms();
     char path[PATH_MAX], *text = NULL;
-    size_t size = 0;
+    size_t size = 0, salvaged = 0, recovered = 0;
     enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 0, &n, &err);
     if (status == LM_OK) {
         status = lm_store_totals(hub->store, &totals);
+    }
+    if (status == LM_OK) {
+        status = lm_store_salvaged(hub->store, count_row, &salvaged, &err);
+    }
+    if (status == LM_OK) {
+        status = lm_store_recovered(hub->store, count_row, &recovered, &err);
     }
     if (status == LM_OK) {
         status = lm_store_replicas(hub->store, NULL, status_replica, &run, &err);
@@ -199,12 +212,13 @@ int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli)
         started = 0;
     }
     json_t *doc = json_pack(
-        "{s:s,s:s,s:o,s:o,s:I,s:o,s:I,s:I,s:I,s:I,s:{s:I,s:I},s:o,s:I,s:b,s:o,s:o}", "town",
+        "{s:s,s:s,s:o,s:o,s:I,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:{s:I,s:I},s:o,s:I,s:b,s:o,s:o}", "town",
         lm_store_town(hub->store)->name, "code", lm_store_town(hub->store)->code, "server", server,
         "uptime_s", started ? json_integer((now_ms - started) / 1000) : json_null(), "stations",
         (json_int_t)run.stations, "last_contact", time_or_null(run.last_contact_ms), "lag",
         (json_int_t)run.lag, "returned", (json_int_t)totals.returned, "held",
-        (json_int_t)totals.held, "conflicts", (json_int_t)totals.conflicts, "journal", "entries",
+        (json_int_t)totals.held, "conflicts", (json_int_t)totals.conflicts, "salvaged",
+        (json_int_t)salvaged, "recovered", (json_int_t)recovered, "journal", "entries",
         (json_int_t)totals.journal_entries, "bytes", (json_int_t)totals.journal_bytes,
         "backup_age_s", backup_ms > 0 ? json_integer((now_ms - backup_ms) / 1000) : json_null(),
         "incarnation", (json_int_t)town->incarnation.counter, "read_only", (int)(town->rival != 0),
@@ -231,6 +245,14 @@ int lm_cmd_status(struct lm_hub *hub, struct lm_cli *cli)
                 (unsigned long long)totals.held, (unsigned long long)totals.conflicts,
                 (unsigned long long)totals.journal_entries,
                 (unsigned long long)(totals.journal_bytes / 1024), backup);
+        if (salvaged > 0 || recovered > 0) {
+            fprintf(
+                cli->out,
+                "  ! 抢救回来待审 %zu 条(见 salvaged),恢复后交还待确认 %zu 条(见 recovered),"
+                "办完以前这些村算没报全 / %zu salvaged, %zu given back wait for a decision: see "
+                "`salvaged`, `recovered`\n",
+                salvaged, recovered, salvaged, recovered);
+        }
         if (json_array_size(alarms) > 0) {
             fprintf(cli->out,
                     "  ! 有 %zu 项需要核实，见 station list / %zu alarms: see `station list`\n",

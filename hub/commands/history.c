@@ -1,6 +1,7 @@
 /* backup, restore and incarnation: what a technician does about the hub's own history. The copies
  * themselves are made by main.c, by who asked and where files are named from; what is to be noted
  * in the database or put in its place runs where the lock is held. */
+#include "common/base/log.h"
 #include "common/base/util.h"
 #include "hub/program.h"
 
@@ -28,6 +29,10 @@ int lm_cmd_backup_noted(struct lm_hub *hub, struct lm_cli *cli)
     if (status == LM_OK) {
         head.position = strtoull(words[1], NULL, 10);
         status = lm_store_backup_note(hub->store, &head, now_ms, &err);
+    }
+    if (status == LM_OK && lm_store_audit_anchor(hub->store, now_ms, &err) != LM_OK) {
+        /* the backup is made and noted; the next one anchors */
+        lm_log(LM_LOG_WARN, "backup", "the audit log could not be anchored: %s", err.en);
     }
     if (status != LM_OK) {
         return lm_hub_fail(cli, &err);

@@ -99,6 +99,9 @@ int lm_cmd_init(struct lm_hub *hub, struct lm_cli *cli)
                         "账号 %s 的密码(只显示这一次)/ password of %s, shown only now: %s\n", admin,
                         admin, made);
             }
+            fprintf(cli->out,
+                    "下一步:定安全管理员,其余账号由他在网页上开 / next, who keeps the accounts: "
+                    "lastmile-hub user add NAME --role security\n");
         }
     }
     if (text) {

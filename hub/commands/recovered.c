@@ -24,26 +24,9 @@ enum lm_status lm_hub_choice(struct lm_cli *cli, int64_t *id, struct lm_error *e
     return status;
 }
 
-static bool print_row(void *arg, const json_t *row)
-{
-    lm_cli_row(arg, row);
-    return true;
-}
-
 int lm_cmd_recovered(struct lm_hub *hub, struct lm_cli *cli)
 {
-    struct lm_error err = {0};
-    const char *positional[1];
-    size_t n = 0;
-    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 0, &n, &err);
-
-    if (status == LM_OK) {
-        status = lm_store_recovered(hub->store, print_row, cli, &err);
-    }
-    if (status == LM_OK) {
-        lm_cli_rows_end(cli);
-    }
-    return status == LM_OK ? LM_EXIT_OK : lm_hub_fail(cli, &err);
+    return lm_hub_list(hub, cli, lm_store_recovered);
 }
 
 static int decide(struct lm_hub *hub, struct lm_cli *cli, bool accept)

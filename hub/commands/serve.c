@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define TICK_MS 1000
+#define ANCHOR_MS (24 * 3600 * 1000LL)
 #define FILES_WANTED 8192
 #define CLOCK_BACK_MS 1000 /* less is slewing */
 
@@ -102,6 +103,63 @@ void lm_server_gather(struct lm_server *server)
     }
 }
 
+/* Their next message is answered with "HELLO first". */
+static void drop_peers(struct lm_server *server)
+{
+    while (server->n_peers > 0) {
+        lm_server_drop_peer(server, server->peers[server->n_peers - 1]);
+    }
+}
+
+/* So that they hear of another key now: news makes them pull, and without a session they greet. */
+static void greet_anew(struct lm_server *server)
+{
+    struct lm_mark head;
+
+    if (lm_store_head(server->hub->store, &head) == LM_OK) {
+        for (size_t i = 0; i < server->n_peers; i++) {
+            struct lm_hub_event event = {.kind = LM_HE_NEWS, .position = head.position};
+
+            lm_server_step(server, server->peers[i], &event, NULL);
+        }
+    }
+    drop_peers(server);
+}
+
+static void open_readmission(struct lm_server *server)
+{
+    const struct lm_hub_keys *keys = &server->hub->keys;
+    uint8_t public_key[32], secret_key[32];
+
+    lm_readmit_key(keys->hub_id, keys->curve.public_key, public_key, secret_key);
+    lm_gate_set_readmit(server->gate, public_key);
+}
+
+/* The sync port under the key that is in force now, at the same address. With a context of its own:
+ * ending the former one waits until its sockets are gone. What was on its way is asked for again.
+ */
+static void change_port(struct lm_server *server)
+{
+    struct lm_error err = {0};
+    char endpoint[300];
+    enum lm_status status;
+
+    (void)snprintf(endpoint, sizeof endpoint, "%s", lm_router_endpoint(server->router));
+    lm_router_close(&server->router);
+    lm_context_destroy(&server->context);
+    open_readmission(server);
+    status = lm_context_new(&server->context);
+    if (status == LM_OK) {
+        status = lm_router_open(server->context, endpoint, &server->hub->keys.curve, lm_gate_allow,
+                                server->gate, &server->router, &err);
+    }
+    if (status != LM_OK) { /* the next start has the key too */
+        lm_log(LM_LOG_ERROR, "serve", "cannot open %s under the new key: %s; ending", endpoint,
+               err.en);
+        server->failed = true;
+    }
+}
+
 static enum lm_status reopen(struct lm_server *server, struct lm_error *err)
 {
     struct lm_hub *hub = server->hub;
@@ -112,9 +170,12 @@ static enum lm_status reopen(struct lm_server *server, struct lm_error *err)
         return status;
     }
     lm_store_set_dup_key(hub->store, hub->keys.dup_key);
-    while (server->n_peers > 0) { /* their next message is answered with "HELLO first" */
-        lm_server_drop_peer(server, server->peers[server->n_peers - 1]);
+    /* An older database learns the key that is in force. */
+    status = lm_store_line_key(hub->store, hub->keys.number, hub->keys.curve.public_key, true, err);
+    if (status != LM_OK) {
+        return status;
     }
+    drop_peers(server);
     return lm_gate_reload(server->gate, hub->store, err);
 }
 
@@ -167,6 +228,7 @@ static void run_command(struct lm_server *server, struct lm_control_request *req
     cli.in = request->in;
     cli.out = request->out;
     cli.err = request->err;
+    cli.uid = request->uid;
     const struct lm_hub_command *command =
         status == LM_OK ? lm_hub_command_find(cli.argc, cli.argv) : NULL;
     int code = LM_EXIT_USAGE;
@@ -180,11 +242,13 @@ static void run_command(struct lm_server *server, struct lm_control_request *req
                lm_store_may_write(server->hub->store, &err) != LM_OK) {
         code = lm_hub_fail(&cli, &err);
     } else if (strcmp(command->name, "restore-adopt") == 0) {
-        code = adopt(server, &cli);
+        code = lm_hub_ran(server->hub, command, &cli, adopt(server, &cli));
     } else {
         server->hub->registry_changed = false;
         server->hub->catalog_changed = false;
-        code = command->run(server->hub, &cli);
+        server->hub->keys_changed = false;
+        server->hub->keys_switched = false;
+        code = lm_hub_run(server->hub, command, &cli);
         if (server->hub->registry_changed &&
             lm_gate_reload(server->gate, server->hub->store, &err) != LM_OK) {
             lm_log(LM_LOG_ERROR, "serve", "cannot reload the registry: %s", err.en);
@@ -201,6 +265,12 @@ static void run_command(struct lm_server *server, struct lm_control_request *req
         }
         if (server->hub->catalog_changed) {
             lm_server_catalog(server);
+        }
+        if (server->hub->keys_changed) {
+            greet_anew(server);
+        }
+        if (server->hub->keys_switched) {
+            change_port(server);
         }
         lm_server_news(server);
     }
@@ -239,9 +309,30 @@ static void watch_clock(struct lm_server *server, bool force)
     }
 }
 
+/* Once a day, and soon after the start: behind that, a cut audit log shows. */
+static void anchor_audit(struct lm_server *server)
+{
+    struct lm_error err = {0};
+    int64_t now_ms = lm_clock_mono_ms();
+
+    if (now_ms < server->anchor_at_ms || server->failed ||
+        lm_store_may_write(server->hub->store, &err) != LM_OK) {
+        return;
+    }
+    server->anchor_at_ms = now_ms + ANCHOR_MS;
+    if (lm_store_audit_anchor(server->hub->store, lm_clock_wall_ms(), &err) != LM_OK) {
+        lm_log(LM_LOG_WARN, "serve", "the audit log could not be anchored: %s", err.en);
+    }
+    if (lm_store_broken(server->hub->store)) {
+        server->failed = true;
+    }
+}
+
 void lm_server_tick(struct lm_server *server)
 {
     struct lm_store_totals totals;
+    struct lm_error err = {0};
+    bool more;
     watch_clock(server, false);
     for (size_t i = server->n_peers; i-- > 0;) {
         struct lm_hub_event event;
@@ -257,6 +348,13 @@ void lm_server_tick(struct lm_server *server)
         }
     }
     lm_server_end_round(server);
+    anchor_audit(server);
+    if (!server->failed &&
+        lm_store_periods_more(server->hub->store, lm_clock_wall_ms(), &more, &err) != LM_OK) {
+        lm_log(LM_LOG_ERROR, "serve", "cannot go on with the records of a locked period: %s",
+               err.en);
+        server->failed = server->failed || lm_store_broken(server->hub->store);
+    }
     pthread_mutex_lock(&server->metrics_mutex);
     if (lm_store_totals(server->hub->store, &totals) == LM_OK) {
         server->metrics.journal_entries = totals.journal_entries;
@@ -340,14 +438,12 @@ enum lm_status lm_server_init(struct lm_server *server, struct lm_hub *hub, stru
     lm_arena_init(&server->read_arena, 64 * 1024 * 1024);
     lm_arena_init(&server->round_arena, 64 * 1024 * 1024);
     server->peers = calloc(LM_PEERS_MAX, sizeof *server->peers);
-    uint8_t readmit_public[32], readmit_secret[32];
     server->gate = lm_gate_new();
     server->desk.fd = -1;
     if (!server->peers || !server->gate) {
         return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足", "out of memory");
     }
-    lm_readmit_key(hub->keys.hub_id, hub->keys.curve.public_key, readmit_public, readmit_secret);
-    lm_gate_set_readmit(server->gate, readmit_public);
+    open_readmission(server);
     return lm_server_desk_open(server, err);
 }
 

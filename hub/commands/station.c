@@ -469,7 +469,7 @@ int lm_cmd_station_settle(struct lm_hub *hub, struct lm_cli *cli)
     return LM_EXIT_OK;
 }
 
-/* With --preview it writes nothing and says what would move. */
+/* With --preview it is done, told and taken back: nothing is written. */
 int lm_cmd_station_merge(struct lm_hub *hub, struct lm_cli *cli)
 {
     struct lm_merge_villages act = {.user = cli->user};
@@ -518,6 +518,24 @@ int lm_cmd_station_merge(struct lm_hub *hub, struct lm_cli *cli)
         {
             fprintf(cli->out, "  %s: %lld\n", json_string_value(json_object_get(row, "zh")),
                     (long long)json_integer_value(json_object_get(row, "n")));
+        }
+        json_array_foreach(json_object_get(doc, "left"), i, row)
+        {
+            fprintf(cli->out, "  转不过去 / would not move: %s %s: %s / %s\n",
+                    json_string_value(json_object_get(row, "type")),
+                    json_string_value(json_object_get(row, "id")),
+                    json_string_value(json_object_get(row, "text")),
+                    json_string_value(json_object_get(row, "text_en")));
+        }
+        json_array_foreach(json_object_get(doc, "kept"), i, row)
+        {
+            fprintf(cli->out, "  户编号太长,不加前缀 / number too long for a prefix: %s %s %s%s\n",
+                    json_string_value(json_object_get(row, "type")),
+                    json_string_value(json_object_get(row, "id")),
+                    json_string_value(json_object_get(row, "household_no")),
+                    json_is_true(json_object_get(row, "taken"))
+                        ? " (并入的村已有这个编号 / the other village has it)"
+                        : "");
         }
         fprintf(cli->out, "%s\n",
                 preview ? "只是预览,没有写入 / a preview; nothing was written"

@@ -2,13 +2,25 @@
 #include "hub/summary.h"
 
 #include "common/base/util.h"
+#include "hub/docx.h"
 #include "hub/program.h"
+#include "hub/settings.h"
+#include "hub/snapshot_annex.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define SUMMARY_BYTES_MAX (4 * 1024 * 1024)
+
+/* By the name's end: a Word document, else a page. */
+static bool is_docx(const char *path)
+{
+    const size_t n = strlen(path);
+
+    return n > 5 && strcasecmp(path + n - 5, ".docx") == 0;
+}
 
 int lm_cmd_summary(struct lm_hub *hub, struct lm_cli *cli)
 {
@@ -33,8 +45,18 @@ int lm_cmd_summary(struct lm_hub *hub, struct lm_cli *cli)
         return lm_hub_fail(cli, &err);
     }
     lm_buf_init(&text, SUMMARY_BYTES_MAX);
-    if (path) {
-        lm_summary_html(doc, &text);
+    if (path && is_docx(path)) {
+        status = lm_snapshot_annex(hub->store, NULL, doc, &err);
+    }
+    if (status == LM_OK && path) {
+        if (is_docx(path)) {
+            char town[LM_TOWN_NAME_BYTES];
+
+            lm_town_name(hub->store, town); /* as the text says it */
+            lm_summary_docx(doc, town, &text);
+        } else {
+            lm_summary_html(doc, &text);
+        }
         status = text.status == LM_OK
                      ? lm_file_write(path, text.data, text.len, 0644, &err)
                      : lm_fail(&err, text.status, "memory", "", "内存不足。", "Out of memory.");

@@ -1,11 +1,35 @@
 /* token add, list, revoke: addresses from which Excel or WPS refreshes figures. */
+#include "common/base/util.h"
+#include "hub/audit.h"
 #include "hub/program.h"
 
 #include <string.h>
 
-static int finish(struct lm_hub *hub, struct lm_cli *cli, enum lm_status status,
-                  struct lm_error *err)
+/* Into the audit log, as the page does it (api/tokens.c). */
+static enum lm_status note(struct lm_hub *hub, struct lm_cli *cli, const char *what,
+                           const char *name, struct lm_error *err)
 {
+    const struct lm_audit_entry entry = {.at_ms = lm_clock_wall_ms(),
+                                         .user = cli->user,
+                                         .role = "command",
+                                         .what = what,
+                                         .object = name};
+    struct lm_audit *audit = NULL;
+    enum lm_status status = lm_audit_open(&hub->dir, &audit, err);
+
+    if (status == LM_OK) {
+        status = lm_audit_add(audit, &entry, err);
+    }
+    lm_audit_close(&audit);
+    return status;
+}
+
+static int finish(struct lm_hub *hub, struct lm_cli *cli, enum lm_status status, const char *what,
+                  const char *name, struct lm_error *err)
+{
+    if (status == LM_OK) {
+        status = note(hub, cli, what, name, err);
+    }
     if (status == LM_OK) {
         status = lm_store_commit(hub->store, err);
     }
@@ -31,7 +55,7 @@ static enum lm_status one_name(struct lm_hub *hub, struct lm_cli *cli, const cha
 int lm_cmd_token_add(struct lm_hub *hub, struct lm_cli *cli)
 {
     struct lm_error err = {0};
-    const char *name[1];
+    const char *name[1] = {""};
     char token[LM_TOKEN_TEXT];
     enum lm_status status = one_name(hub, cli, name, &err);
     int code;
@@ -40,7 +64,7 @@ int lm_cmd_token_add(struct lm_hub *hub, struct lm_cli *cli)
         status =
             lm_store_token_add(hub->store, name[0], cli->user, lm_clock_wall_ms(), token, &err);
     }
-    code = finish(hub, cli, status, &err);
+    code = finish(hub, cli, status, "token_add", name[0], &err);
     if (code == LM_EXIT_OK && cli->json) {
         json_t *doc = json_pack("{s:s,s:s}", "name", name[0], "token", token);
 
@@ -58,14 +82,14 @@ int lm_cmd_token_add(struct lm_hub *hub, struct lm_cli *cli)
 int lm_cmd_token_revoke(struct lm_hub *hub, struct lm_cli *cli)
 {
     struct lm_error err = {0};
-    const char *name[1];
+    const char *name[1] = {""};
     enum lm_status status = one_name(hub, cli, name, &err);
     int code;
 
     if (status == LM_OK) {
         status = lm_store_token_revoke(hub->store, name[0], &err);
     }
-    code = finish(hub, cli, status, &err);
+    code = finish(hub, cli, status, "token_revoke", name[0], &err);
     if (code == LM_EXIT_OK && cli->json) {
         json_t *doc = json_pack("{s:s,s:b}", "name", name[0], "revoked", 1);
 

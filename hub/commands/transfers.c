@@ -5,29 +5,9 @@
 
 #include <string.h>
 
-static bool print_row(void *arg, const json_t *row)
-{
-    struct lm_cli *cli = arg;
-
-    lm_cli_row(cli, row);
-    return !ferror(cli->out);
-}
-
 int lm_cmd_transfers(struct lm_hub *hub, struct lm_cli *cli)
 {
-    const char *positional[1];
-    size_t n = 0;
-    struct lm_error err = {0};
-    enum lm_status status = lm_hub_options(cli, NULL, 0, positional, 0, &n, &err);
-
-    if (status == LM_OK) {
-        status = lm_store_transfers(hub->store, print_row, cli, &err);
-    }
-    if (status != LM_OK) {
-        return lm_hub_fail(cli, &err);
-    }
-    lm_cli_rows_end(cli);
-    return LM_EXIT_OK;
+    return lm_hub_list(hub, cli, lm_store_transfers);
 }
 
 static enum lm_status confirm(struct lm_hub *hub, const char *user, const char *id,

@@ -18,13 +18,14 @@ static bool known_role(const char *role)
 
 int lm_cmd_user_add(struct lm_hub *hub, struct lm_cli *cli)
 {
-    const char *role = NULL, *positional[2];
+    const char *role = NULL, *person = NULL, *positional[2];
     size_t n = 0;
-    const struct lm_cli_option options[] = {{.name = "--role", .value = &role}};
+    const struct lm_cli_option options[] = {{.name = "--role", .value = &role},
+                                            {.name = "--person", .value = &person}};
     struct lm_error err = {0};
     char password[256] = "";
     bool made = false;
-    enum lm_status status = lm_hub_options(cli, options, 1, positional, 2, &n, &err);
+    enum lm_status status = lm_hub_options(cli, options, 2, positional, 2, &n, &err);
     if (status == LM_OK && (n < 1 || !role)) {
         status = lm_fail(&err, LM_ERR_INVALID, "usage", "", "要写账号名和 --role",
                          "needs a name and --role");
@@ -53,7 +54,7 @@ int lm_cmd_user_add(struct lm_hub *hub, struct lm_cli *cli)
         status = lm_store_begin(hub->store, &err);
     }
     if (status == LM_OK) {
-        status = lm_store_user_add(hub->store, positional[0], role, password, true,
+        status = lm_store_user_add(hub->store, positional[0], role, person, password, true,
                                    lm_clock_wall_ms(), &err);
     }
     if (status == LM_OK) {
@@ -81,8 +82,8 @@ int lm_cmd_user_add(struct lm_hub *hub, struct lm_cli *cli)
 
 static bool list_user(void *arg, const struct lm_user *user)
 {
-    json_t *row = json_pack("{s:s,s:s,s:s,s:b}", "id", user->id, "name", user->name, "role",
-                            user->role, "disabled", (int)user->disabled);
+    json_t *row = json_pack("{s:s,s:s,s:s,s:s,s:b}", "id", user->id, "name", user->name, "person",
+                            user->person, "role", user->role, "disabled", (int)user->disabled);
     json_array_append_new(arg, row);
     return true;
 }
@@ -102,8 +103,9 @@ int lm_cmd_user_list(struct lm_hub *hub, struct lm_cli *cli)
     } else if (status == LM_OK) {
         json_array_foreach(list, i, row)
         {
-            fprintf(cli->out, "%s  %s%s\n", json_string_value(json_object_get(row, "name")),
+            fprintf(cli->out, "%s  %s  %s%s\n", json_string_value(json_object_get(row, "name")),
                     json_string_value(json_object_get(row, "role")),
+                    json_string_value(json_object_get(row, "person")),
                     json_is_true(json_object_get(row, "disabled")) ? "  已停用 / disabled" : "");
         }
     }

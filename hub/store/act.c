@@ -3,6 +3,8 @@
  * A change of the hub that is refused or would have to wait leaves nothing: it is undone and told
  * to who asked. */
 #include "hub/store/store_internal.h"
+#include "proto/period.h"
+#include "proto/request.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -315,6 +317,12 @@ static enum lm_status change_record(struct lm_store *store, const struct lm_act 
                        "已签发的总结不能再改，请另做新的一版",
                        "A signed summary never changes: make another version");
     }
+    if (store->judging_periods && lm_period_takes(type) &&
+        strcmp(lm_record_text(before, LM_C_STATE), "locked") == 0) {
+        return lm_fail(err, LM_ERR_DENIED, "locked", "state",
+                       "所在的报告期已锁定，不能再改；请先解锁，或另录一条更正。",
+                       "Its reporting period is locked: open it first, or enter a correction.");
+    }
     status = read_fields(store, act, type, arena, &set, out, err);
     if (status == LM_OK && act->op == LM_OP_EDIT) {
         status = fill_visit(store, type, &set, arena);
@@ -349,15 +357,15 @@ static enum lm_status do_act(struct lm_store *store, const struct lm_act *act, i
     return status;
 }
 
-/* ---- changes of residence ---- */
+/* ---- changes of residence, and what villages ask for ---- */
 
-static bool is_event(struct lm_store *store, const struct lm_act *act)
+static bool is_of(struct lm_store *store, const struct lm_act *act, const char *name)
 {
     const char *type = act->op == LM_OP_CREATE            ? act->type
                        : act->op == LM_OP_EDIT && act->id ? lm_store_type_of(store, act->id)
                                                           : NULL;
 
-    return type && strcmp(type, "residency_event") == 0;
+    return type && strcmp(type, name) == 0;
 }
 
 static enum lm_status act_on_event(struct lm_store *store, const struct lm_act *act, int64_t now_ms,
@@ -385,7 +393,63 @@ static enum lm_status act_on_event(struct lm_store *store, const struct lm_act *
     return status;
 }
 
-/* The event and all that follows from it, or nothing. */
+static enum lm_status act_on_request(struct lm_store *store, const struct lm_act *act,
+                                     int64_t now_ms, struct lm_act_result *out,
+                                     struct lm_error *err)
+{
+    const struct lm_type *type = lm_catalog_type(store->catalog, LM_REQUEST_TYPE);
+    struct lm_record *before = NULL;
+    struct lm_arena arena;
+    bool was = false, is = false;
+    enum lm_status status = LM_OK;
+
+    lm_arena_init(&arena, ACT_ARENA_MAX);
+    if (act->op == LM_OP_EDIT) {
+        status = lm_tables_get(store->tables, &arena, type, act->id, &before);
+        status = status == LM_ERR_NOT_FOUND ? LM_OK : status; /* the act says it */
+        status = status == LM_OK ? lm_request_agreed(store, act->id, &was) : status;
+    }
+    if (status == LM_OK) {
+        status = do_act(store, act, now_ms, out, err);
+    }
+    if (status == LM_OK && !out->repeated) {
+        status = lm_request_agreed(store, out->id, &is);
+        if (status == LM_OK && was && before && !act->by_system) {
+            status = lm_request_stays(store, before, out, err);
+        } else if (status == LM_OK && is && !was) {
+            status =
+                lm_request_follow(store, act->user ? act->user : "", out->id, now_ms, out, err);
+        }
+    }
+    lm_arena_free(&arena);
+    return status;
+}
+
+/* The type that the act is about, or NULL. */
+static const char *type_of(struct lm_store *store, const struct lm_act *act)
+{
+    return act->op == LM_OP_CREATE ? act->type : act->id ? lm_store_type_of(store, act->id) : NULL;
+}
+
+/* What the program does by itself (locks of a period, a merger) has been judged where it began. */
+static bool has_rules(struct lm_store *store, const struct lm_act *act)
+{
+    return !act->by_system && !act->merging && lm_rules_has(type_of(store, act));
+}
+
+static enum lm_status act_by_rules(struct lm_store *store, const struct lm_act *act, int64_t now_ms,
+                                   struct lm_act_result *out, struct lm_error *err)
+{
+    enum lm_status status = lm_rules_before(store, act, err);
+
+    if (status == LM_OK) {
+        status = do_act(store, act, now_ms, out, err);
+    }
+    return status == LM_OK && !out->repeated ? lm_rules_after(store, out->id, &out->issues, err)
+                                             : status;
+}
+
+/* The act with its rules and all that follows from it, or nothing. */
 static enum lm_status act_whole(struct lm_store *store, const struct lm_act *act, int64_t now_ms,
                                 struct lm_act_result *out, struct lm_error *err)
 {
@@ -395,7 +459,9 @@ static enum lm_status act_whole(struct lm_store *store, const struct lm_act *act
     if (status != LM_OK) {
         return status;
     }
-    status = act_on_event(store, act, now_ms, out, err);
+    status = has_rules(store, act)                ? act_by_rules(store, act, now_ms, out, err)
+             : is_of(store, act, LM_REQUEST_TYPE) ? act_on_request(store, act, now_ms, out, err)
+                                                  : act_on_event(store, act, now_ms, out, err);
     if (status == LM_OK) {
         return lm_query_do(store, LM_Q_RELEASE_ACT, err);
     }
@@ -412,6 +478,8 @@ enum lm_status lm_store_act(struct lm_store *store, const struct lm_act *act, in
                             struct lm_act_result *out, struct lm_error *err)
 {
     size_t chars = 0;
+    bool nested = store->acting;
+    enum lm_status status;
 
     memset(out, 0, sizeof *out);
     lm_issues_init(&out->issues);
@@ -425,6 +493,13 @@ enum lm_status lm_store_act(struct lm_store *store, const struct lm_act *act, in
         return lm_fail(err, LM_ERR_INVALID, "bad_text", "key", "key 应为 1 至 80 个字符",
                        "A key has 1 to 80 characters");
     }
-    return is_event(store, act) ? act_whole(store, act, now_ms, out, err)
-                                : do_act(store, act, now_ms, out, err);
+    store->acting = true;
+    store->judging_periods = !nested && !act->by_system && !act->merging;
+    status = has_rules(store, act) || is_of(store, act, "residency_event") ||
+                     is_of(store, act, LM_REQUEST_TYPE)
+                 ? act_whole(store, act, now_ms, out, err)
+                 : do_act(store, act, now_ms, out, err);
+    store->judging_periods = false;
+    store->acting = nested;
+    return status == LM_OK && !nested ? lm_periods_settle(store, err) : status;
 }

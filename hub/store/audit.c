@@ -6,6 +6,7 @@
 #include "common/db.h"
 
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,6 +183,164 @@ enum lm_status lm_audit_add(struct lm_audit *audit, const struct lm_audit_entry 
     return status;
 }
 
+enum lm_status lm_audit_head(struct lm_audit *audit, int64_t *n_out, uint8_t hash[LM_HASH_BYTES],
+                             struct lm_error *err)
+{
+    enum lm_status status = read_last(audit, err);
+
+    *n_out = audit->last;
+    memcpy(hash, audit->hash, LM_HASH_BYTES);
+    return status;
+}
+
+static enum lm_status hash_of(struct lm_audit *audit, const char *sql, int64_t n,
+                              uint8_t hash[LM_HASH_BYTES], int64_t *n_out, struct lm_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum lm_status status = lm_db_prepare(audit->db, sql, &stmt, err);
+    int rc = SQLITE_DONE;
+
+    memset(hash, 0, LM_HASH_BYTES);
+    *n_out = 0;
+    if (status == LM_OK) {
+        (void)sqlite3_bind_int64(stmt, 1, n);
+        rc = sqlite3_step(stmt);
+        status = lm_db_status(audit->db, rc, "read the audit log", err);
+    }
+    if (status == LM_OK && rc == SQLITE_ROW) {
+        *n_out = sqlite3_column_int64(stmt, 0);
+        if (sqlite3_column_bytes(stmt, 1) == LM_HASH_BYTES) {
+            memcpy(hash, sqlite3_column_blob(stmt, 1), LM_HASH_BYTES);
+        }
+    }
+    (void)sqlite3_finalize(stmt);
+    return status;
+}
+
+enum lm_status lm_audit_hash_at(struct lm_audit *audit, int64_t n, uint8_t hash[LM_HASH_BYTES],
+                                struct lm_error *err)
+{
+    int64_t found = 0;
+    enum lm_status status =
+        hash_of(audit, "SELECT n, hash FROM audit WHERE n = ?1", n, hash, &found, err);
+
+    return status == LM_OK && found != n ? LM_ERR_NOT_FOUND : status;
+}
+
+/* ---- what a backup holds of it ---- */
+
+#define COLUMNS "n,at_ms,user,role,what,object,reason,detail,hash"
+
+/* The rows that are here go behind the backup's, each with its time and words. */
+static enum lm_status behind(struct lm_audit *audit, struct lm_error *err)
+{
+    sqlite3_stmt *from = NULL, *to = NULL;
+    enum lm_status status =
+        lm_db_exec(audit->db,
+                   "CREATE TEMP TABLE own AS SELECT * FROM main.audit;"
+                   "DELETE FROM main.audit;"
+                   "INSERT INTO main.audit(" COLUMNS ") SELECT " COLUMNS " FROM kept.audit_kept",
+                   err);
+    int rc = SQLITE_DONE;
+
+    status = status == LM_OK ? read_last(audit, err) : status;
+    if (status == LM_OK) {
+        status =
+            lm_db_prepare(audit->db, "SELECT " COLUMNS " FROM temp.own ORDER BY n", &from, err);
+    }
+    if (status == LM_OK) {
+        status = lm_db_prepare(
+            audit->db, "INSERT INTO main.audit VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)", &to, err);
+    }
+    while (status == LM_OK && (rc = sqlite3_step(from)) == SQLITE_ROW) {
+        const char *texts[6];
+
+        for (int i = 0; i < 6; i++) {
+            texts[i] = column(from, 2 + i);
+        }
+        if (!row_hash(audit->hash, audit->last + 1, sqlite3_column_int64(from, 1), texts,
+                      audit->hash)) {
+            status = lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
+            break;
+        }
+        (void)sqlite3_bind_int64(to, 1, ++audit->last);
+        (void)sqlite3_bind_int64(to, 2, sqlite3_column_int64(from, 1));
+        for (int i = 0; i < 6; i++) {
+            bind(to, 3 + i, texts[i]);
+        }
+        (void)sqlite3_bind_blob(to, 9, audit->hash, LM_HASH_BYTES, SQLITE_TRANSIENT);
+        status = lm_db_status(audit->db, sqlite3_step(to), "write the audit log", err);
+        (void)sqlite3_reset(to);
+    }
+    if (status == LM_OK) {
+        status = lm_db_status(audit->db, rc, "read the audit log", err);
+    }
+    (void)sqlite3_finalize(from);
+    (void)sqlite3_finalize(to);
+    return status == LM_OK ? lm_db_exec(audit->db, "DROP TABLE temp.own", err) : status;
+}
+
+static enum lm_status join_attached(struct lm_audit *audit, int64_t *taken_out,
+                                    struct lm_error *err)
+{
+    uint8_t newest[LM_HASH_BYTES], same[LM_HASH_BYTES];
+    int64_t kept = 0, at = 0, here;
+    enum lm_status status = read_last(audit, err);
+
+    here = audit->last;
+    if (status == LM_OK) {
+        status = hash_of(audit, "SELECT n, hash FROM kept.audit_kept ORDER BY n DESC LIMIT 1", 0,
+                         newest, &kept, err);
+    }
+    if (status == LM_OK && kept > here) {
+        status = hash_of(audit, "SELECT n, hash FROM kept.audit_kept WHERE n = ?1", here, same, &at,
+                         err);
+        if (status == LM_OK && (here == 0 || memcmp(same, audit->hash, LM_HASH_BYTES) == 0)) {
+            char sql[256];
+
+            (void)snprintf(sql, sizeof sql,
+                           "INSERT INTO main.audit(" COLUMNS ") SELECT " COLUMNS
+                           " FROM kept.audit_kept WHERE n > %lld ORDER BY n",
+                           (long long)here);
+            status = lm_db_exec(audit->db, sql, err);
+            *taken_out = kept - here;
+        } else if (status == LM_OK) {
+            status = behind(audit, err);
+            *taken_out = kept;
+        }
+    }
+    return status;
+}
+
+enum lm_status lm_audit_join(struct lm_audit *audit, const char *backup_path, int64_t *taken_out,
+                             struct lm_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum lm_status status = lm_db_prepare(audit->db, "ATTACH ?1 AS kept", &stmt, err);
+
+    *taken_out = 0;
+    if (status == LM_OK) {
+        bind(stmt, 1, backup_path);
+        status = run(audit, stmt, err);
+    }
+    if (status != LM_OK) {
+        return status;
+    }
+    status = lm_db_begin(audit->db, err);
+    if (status == LM_OK) {
+        status = join_attached(audit, taken_out, err);
+    }
+    if (status == LM_OK) {
+        status = lm_db_commit(audit->db, err);
+    }
+    lm_db_rollback(audit->db);
+    if (lm_db_exec(audit->db, "DETACH kept", NULL) != LM_OK && status == LM_OK) {
+        status = lm_fail(err, LM_ERR_IO, "io_error", "", "审计日志合并后无法收尾。",
+                         "The audit log was joined, but the backup cannot be let go.");
+    }
+    return status;
+}
+
 enum lm_status lm_audit_list(struct lm_audit *audit, const char *what, const char *user,
                              int64_t before, size_t rows, json_t **out, struct lm_error *err)
 {
@@ -280,13 +439,34 @@ enum lm_status lm_audit_failures(struct lm_audit *audit, const char *user, unsig
     return status;
 }
 
+/* The oldest gives way: strangers would fill the disk with names that they make up. */
+static enum lm_status make_room(struct lm_audit *audit, struct lm_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum lm_status status =
+        lm_db_prepare(audit->db,
+                      "DELETE FROM failures WHERE (SELECT count(*) FROM failures) >= ?1 "
+                      "AND user = (SELECT user FROM failures ORDER BY at_ms LIMIT 1)",
+                      &stmt, err);
+
+    if (status == LM_OK) {
+        (void)sqlite3_bind_int64(stmt, 1, LM_AUDIT_FAILURES_MAX);
+        status = run(audit, stmt, err);
+    }
+    return status;
+}
+
 enum lm_status lm_audit_set_failures(struct lm_audit *audit, const char *user, unsigned n,
                                      int64_t at_ms, struct lm_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    enum lm_status status = lm_db_prepare(
-        audit->db, "INSERT OR REPLACE INTO failures(user, n, at_ms) VALUES(?1,?2,?3)", &stmt, err);
+    enum lm_status status = make_room(audit, err);
 
+    if (status == LM_OK) {
+        status = lm_db_prepare(audit->db,
+                               "INSERT OR REPLACE INTO failures(user, n, at_ms) VALUES(?1,?2,?3)",
+                               &stmt, err);
+    }
     if (status != LM_OK) {
         return status;
     }

@@ -67,15 +67,18 @@ static enum lm_status check_chain(struct lm_store *store, struct lm_mark *head_o
 
 struct copy_check {
     const struct lm_catalog *catalog;
-    struct lm_mark *head; /* where the copy's journal ends */
+    const struct lm_datadir *dir; /* whose audit log goes along */
+    struct lm_mark *head;         /* where the copy's journal ends */
 };
 
 static enum lm_status check_copy(void *arg, const char *path, struct lm_error *err)
 {
     struct copy_check *c = arg;
     struct lm_store *copy = NULL;
-    enum lm_status status = lm_store_open_file(path, c->catalog, false, true, &copy, err);
+    enum lm_status status;
 
+    lm_audit_into_copy(c->dir, path);
+    status = lm_store_open_file(path, c->catalog, false, true, &copy, err);
     if (status == LM_OK) {
         status = lm_db_check(copy->db, err);
     }
@@ -89,7 +92,7 @@ static enum lm_status check_copy(void *arg, const char *path, struct lm_error *e
 enum lm_status lm_store_backup(struct lm_store *store, const char *path, struct lm_backup *out,
                                struct lm_error *err)
 {
-    struct copy_check check = {.catalog = store->catalog, .head = &out->head};
+    struct copy_check check = {.catalog = store->catalog, .dir = &store->dir, .head = &out->head};
 
     memset(out, 0, sizeof *out);
     return lm_db_backup(store->db, path, check_copy, &check, &out->bytes, err);
@@ -167,6 +170,9 @@ static enum lm_status prepare(struct lm_store *store, const char *user, int64_t 
     if (status == LM_OK) {
         status = lm_revoke_again(store, now_ms, err);
     }
+    if (status == LM_OK) {
+        status = lm_doors_again(store, now_ms, err);
+    }
     stmt = status == LM_OK ? lm_query(store, LM_Q_KIT_VOID_ALL, err) : NULL;
     if (status == LM_OK && !stmt) {
         status = LM_ERR_IO;
@@ -221,6 +227,9 @@ static enum lm_status stage(const struct lm_datadir *dir, const struct lm_catalo
         status = check_chain(store, &head, err);
     }
     if (status == LM_OK) {
+        status = lm_audit_out_of_copy(store, path, now_ms, err);
+    }
+    if (status == LM_OK) {
         out->position = head.position;
         status = prepare(store, user, now_ms, out, err);
         out->incarnation = store->town.incarnation.counter;
@@ -272,9 +281,8 @@ enum lm_status lm_store_restore_stage(const struct lm_datadir *dir,
     return status;
 }
 
-/* DIR/hub.db.before-restore-20261127T094500Z, with a number behind it when that is taken. */
-static enum lm_status aside_name(const struct lm_datadir *dir, int64_t now_ms, char name[96],
-                                 char path[PATH_MAX], struct lm_error *err)
+enum lm_status lm_aside_name(const struct lm_datadir *dir, const char *base, int64_t now_ms,
+                             char name[96], char path[PATH_MAX], struct lm_error *err)
 {
     time_t seconds = (time_t)(now_ms / 1000);
     struct tm tm;
@@ -289,7 +297,7 @@ static enum lm_status aside_name(const struct lm_datadir *dir, int64_t now_ms, c
         if (i > 1) {
             (void)snprintf(more, sizeof more, "-%d", i);
         }
-        (void)snprintf(name, 96, LM_HUB_DB_FILE ".before-restore-%s%s", at, more);
+        (void)snprintf(name, 96, "%s-%s%s", base, at, more);
         if (lm_datadir_path(dir, name, path, PATH_MAX) == LM_OK && access(path, F_OK) != 0) {
             return LM_OK;
         }
@@ -314,7 +322,8 @@ enum lm_status lm_store_restore_adopt(const struct lm_datadir *dir, const char *
                        "No restore has been prepared under this name: %.80s", staged);
     }
     if (access(path, F_OK) == 0) {
-        status = aside_name(dir, now_ms, aside_out, aside, err);
+        status =
+            lm_aside_name(dir, LM_HUB_DB_FILE ".before-restore", now_ms, aside_out, aside, err);
         if (status != LM_OK) {
             return status;
         }

@@ -176,10 +176,11 @@ static void take(struct lm_store *store, const struct lm_catalog *next, struct l
     store->lookup = lm_tables_lookup(tables);
 }
 
-enum lm_status lm_catalogs_switch(struct lm_store *store, uint32_t number,
-                                  const uint8_t hash[LM_HASH_BYTES], const uint8_t *packed,
-                                  size_t n, uint64_t pos, int64_t now_ms, const char *user,
-                                  struct lm_error *err)
+/* Stores and puts into force, with tables and the values that become known. Journals nothing. */
+static enum lm_status switch_to(struct lm_store *store, uint32_t number,
+                                const uint8_t hash[LM_HASH_BYTES], const uint8_t *packed, size_t n,
+                                uint64_t pos, int64_t now_ms, const char *user,
+                                struct lm_error *err)
 {
     const struct lm_catalog *next = NULL;
     struct lm_tables *tables = NULL;
@@ -340,8 +341,8 @@ enum lm_status lm_store_catalog_import(struct lm_store *store, const char *user,
     }
     if (status == LM_OK && !*again_out) {
         /* Packed by this program, whoever packed it before. */
-        status = lm_catalogs_switch(store, next->number, next->hash, next->packed, next->packed_len,
-                                    store->state.head.position + 1, now_ms, user, err);
+        status = switch_to(store, next->number, next->hash, next->packed, next->packed_len,
+                           store->state.head.position + 1, now_ms, user, err);
         if (status == LM_OK) {
             status = journal_import(store, user, next, now_ms, err);
         }
@@ -394,7 +395,7 @@ enum lm_status lm_catalogs_replay(struct lm_store *replay, struct lm_store *from
         status = lm_store_catalog_packed(from, (uint32_t)number, &arena, &packed, &n, err);
     }
     if (status == LM_OK) {
-        status = lm_catalogs_switch(replay, (uint32_t)number, hash, packed, n, pos, 0, "", err);
+        status = switch_to(replay, (uint32_t)number, hash, packed, n, pos, 0, "", err);
     }
     lm_arena_free(&arena);
     return status;

@@ -22,6 +22,7 @@ struct lm_count_group {
     char key[256]; /* a code, an id, or a text of at most 80 characters */
     char label[256];
     struct lm_figure value;
+    bool unreported; /* 未填报: of a share, one side was never entered here */
 };
 struct lm_count_groups {
     struct lm_count_group *items; /* owned; sorted by key */
@@ -47,12 +48,19 @@ struct lm_counted {
     bool reported;          /* a row, opening or nil report of that type was ever entered */
     struct lm_figure value; /* without the opening */
     int64_t opening;
+    int64_t opening_unverified; /* the part of it that no second person verified yet */
     struct lm_count_groups groups;
 };
 /* Counts one indicator that has a record type, and by groups when the scope says so. */
 enum lm_status lm_count_query_run(struct lm_store *store, const struct lm_indicator *indicator,
                                   const struct lm_count_scope *scope, struct lm_counted *out,
                                   struct lm_error *err) LM_MUST_USE;
+
+/* Was anything ever entered that speaks of this indicator in one village, or anywhere under an
+ * office (the scope's grouping says which area is)? As lm_counted.reported, of a place. */
+enum lm_status lm_count_query_entered(struct lm_store *store, const struct lm_indicator *indicator,
+                                      const struct lm_count_scope *scope, const char *area,
+                                      bool *out, struct lm_error *err) LM_MUST_USE;
 
 /* Calls visit with the id of each row that an indicator counts, those of one group when key is not
  * NULL, the newest first, limit of them from offset on. *total_out: how many there are. */
@@ -61,6 +69,13 @@ enum lm_status lm_count_query_rows(struct lm_store *store, const struct lm_indic
                                    size_t offset, size_t limit,
                                    bool (*visit)(void *arg, const char *id), void *arg,
                                    size_t *total_out, struct lm_error *err) LM_MUST_USE;
+
+/* The same of the opening balances that the figure holds, by area; none where it holds none. */
+enum lm_status lm_count_query_openings(struct lm_store *store, const struct lm_indicator *indicator,
+                                       const struct lm_count_scope *scope, size_t offset,
+                                       size_t limit, bool (*visit)(void *arg, const char *id),
+                                       void *arg, size_t *total_out,
+                                       struct lm_error *err) LM_MUST_USE;
 
 /* ---- the statement (counts_sql.c) ---- */
 
@@ -127,15 +142,32 @@ void lm_count_tally_bind(struct sqlite3_stmt *stmt, struct lm_count_groups *grou
  * changed since; its groups are the caller's. */
 bool lm_kept_figures_find(struct lm_store *store, const struct lm_indicator *ind,
                           const struct lm_count_scope *scope, struct lm_counted *out);
+/* The same for what is no indicator's, under a key of less than 256 characters that says all that
+ * it depends on beside the tables. */
+bool lm_kept_find(struct lm_store *store, const char *key, struct lm_counted *out);
+void lm_kept_keep(struct lm_store *store, const char *key, const struct lm_counted *counted);
 /* Around the counting of one figure: which tables its statements read, and keeping it; counted NULL
  * when it failed. */
 void lm_kept_figures_listen(struct lm_store *store);
 void lm_kept_figures_keep(struct lm_store *store, const struct lm_indicator *ind,
                           const struct lm_count_scope *scope, const struct lm_counted *counted);
 
+/* ---- coverage ---- */
+
+/* The stations of which this database is known to lack something that nobody will send by itself
+ * and a person has not decided on: what nodes gave back after it went back, of the town's own, of a
+ * PC that it does not know or that is revoked (recover.c; what every village sees is the town's),
+ * and what was salvaged of a revoked PC (salvage.c). Some may be visited twice. */
+enum lm_status lm_recovered_missed(struct lm_store *store, void (*visit)(void *arg, const char *),
+                                   void *arg, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_salvaged_missed(struct lm_store *store, void (*visit)(void *arg, const char *),
+                                  void *arg, struct lm_error *err) LM_MUST_USE;
+
 /* ---- look-ups (counts_query.c) ---- */
 
-/* Value of a setting record, or fallback when there is none or it is no number ≥ 1. */
+/* Value of a setting record, or fallback when there is none or it is no number from 1 to
+ * LM_COUNT_SETTING_MAX. */
+#define LM_COUNT_SETTING_MAX 1000000
 int64_t lm_count_setting(struct lm_store *store, const char *key, int64_t fallback);
 /* Name of an area, code itself when unknown; and the key of the office above a village (the town's
  * code for others). */

@@ -237,37 +237,57 @@ static enum lm_status run_measure(struct lm_store *store, const struct lm_count_
     return status;
 }
 
-/* What the openings say, in the indicator's own unit. Of several openings of one area the newest
- * holds the older ones. */
-static enum lm_status run_opening(struct lm_store *store, const struct lm_indicator *ind,
-                                  const struct lm_count_scope *scope, struct lm_counted *out,
-                                  struct lm_error *err)
+/* Of several openings of one area the newest holds the older ones. */
+static void put_openings(struct lm_buf *sql, const struct lm_count_scope *scope, const char *what,
+                         const char *which)
+{
+    lm_buf_printf(sql,
+                  "SELECT %s FROM (SELECT o.id,o.area_code,o.value,o.state,max(o.as_of) FROM "
+                  "r_opening_balance o WHERE %s%s GROUP BY o.area_code) %s",
+                  what, lm_count_opening_live, scope->station ? " AND o.area_code=:station" : "",
+                  which);
+}
+
+/* What the openings say, in the indicator's own unit. */
+static enum lm_status sum_openings(struct lm_store *store, const struct lm_indicator *ind,
+                                   const struct lm_count_scope *scope, const char *which,
+                                   int64_t *out, struct lm_error *err)
 {
     bool yuan = ind->rounding == LM_R_YUAN || ind->rounding == LM_R_YU10000YUAN;
     struct lm_buf sql;
     double sum = 0;
 
     lm_buf_init(&sql, LM_COUNT_SQL_MAX);
-    lm_buf_printf(&sql,
-                  "SELECT sum(value) FROM (SELECT o.area_code,o.value,max(o.as_of) FROM "
-                  "r_opening_balance o WHERE %s%s GROUP BY "
-                  "o.area_code)",
-                  lm_count_opening_live, scope->station ? " AND o.area_code=:station" : "");
+    put_openings(&sql, scope, "sum(value)", which);
     enum lm_status status = scalar(store, &sql, ind, scope, &sum, err);
     lm_buf_free(&sql);
     /* People enter an opening of money in yuan, as the indicator's unit says; money is counted in
      * fen. */
-    out->opening = (int64_t)(sum * (yuan ? 100 : 1) + 0.5);
+    *out = (int64_t)(sum * (yuan ? 100 : 1) + 0.5);
+    return status;
+}
+
+static enum lm_status run_opening(struct lm_store *store, const struct lm_indicator *ind,
+                                  const struct lm_count_scope *scope, struct lm_counted *out,
+                                  struct lm_error *err)
+{
+    enum lm_status status = sum_openings(store, ind, scope, "", &out->opening, err);
+
+    if (status == LM_OK && out->opening != 0) {
+        status = sum_openings(store, ind, scope, "WHERE state='submitted'",
+                              &out->opening_unverified, err);
+    }
     return status;
 }
 
 /* Was anything ever entered that speaks of this indicator: a row of its type beyond a draft
- * (deleted since or not), an opening balance of it, a nil report of its type? */
-static enum lm_status ever_entered(struct lm_store *store, const struct lm_indicator *ind,
-                                   const struct lm_count_scope *scope, bool *out,
-                                   struct lm_error *err)
+ * (deleted since or not), an opening balance of it, a nil report of its type? at: a condition on
+ * the place. */
+static enum lm_status entered_at(struct lm_store *store, const struct lm_indicator *ind,
+                                 const struct lm_count_scope *scope, const char *at, bool *out,
+                                 struct lm_error *err)
 {
-    const char *name = ind->type->name, *at = scope->station ? "=:station" : " IS NOT NULL";
+    const char *name = ind->type->name;
     struct lm_buf sql;
     double found = 0;
 
@@ -287,6 +307,26 @@ static enum lm_status ever_entered(struct lm_store *store, const struct lm_indic
     *out = found > 0;
     lm_buf_free(&sql);
     return status;
+}
+
+static enum lm_status ever_entered(struct lm_store *store, const struct lm_indicator *ind,
+                                   const struct lm_count_scope *scope, bool *out,
+                                   struct lm_error *err)
+{
+    return entered_at(store, ind, scope, scope->station ? "=:station" : " IS NOT NULL", out, err);
+}
+
+enum lm_status lm_count_query_entered(struct lm_store *store, const struct lm_indicator *indicator,
+                                      const struct lm_count_scope *scope, const char *area,
+                                      bool *out, struct lm_error *err)
+{
+    static const char under[] = " IN (SELECT code FROM r_area_unit WHERE deleted_at IS NULL AND "
+                                "(code=:station OR parent_code=:station))";
+    struct lm_count_scope there = *scope;
+
+    there.station = area;
+    return entered_at(store, indicator, &there, scope->by == LM_BY_OFFICE ? under : "=:station",
+                      out, err);
 }
 
 static enum lm_status exists(struct lm_store *store, const char *what,
@@ -410,7 +450,7 @@ int64_t lm_count_setting(struct lm_store *store, const char *key, int64_t fallba
 
     setting_text(store, key, text, sizeof text);
     long long n = strtoll(text, &end, 10);
-    return text[0] && *end == '\0' && n >= 1 ? n : fallback;
+    return text[0] && *end == '\0' && n >= 1 && n <= LM_COUNT_SETTING_MAX ? n : fallback;
 }
 
 /* "file_fields": names of fields with anything between them; what is no field of the type is passed
@@ -536,6 +576,38 @@ static enum lm_status find_floor(struct lm_store *store, const struct lm_count_s
         }
     }
     out[0] = '\0';
+    return status;
+}
+
+enum lm_status lm_count_query_openings(struct lm_store *store, const struct lm_indicator *indicator,
+                                       const struct lm_count_scope *scope, size_t offset,
+                                       size_t limit, bool (*visit)(void *arg, const char *id),
+                                       void *arg, size_t *total_out, struct lm_error *err)
+{
+    struct lm_count_sql in = {.ind = indicator, .scope = scope};
+    struct lm_buf sql;
+    sqlite3_stmt *stmt = NULL;
+    enum lm_status status = look_around(store, indicator, scope, &in, err);
+
+    *total_out = 0;
+    if (status != LM_OK || !in.covered) {
+        return status;
+    }
+    lm_buf_init(&sql, LM_COUNT_SQL_MAX);
+    put_openings(&sql, scope, "id", "ORDER BY area_code");
+    status = prepare(store, &sql, indicator, scope, &stmt, err);
+    if (status == LM_OK) {
+        int rc;
+
+        for (bool wanted = true; (rc = sqlite3_step(stmt)) == SQLITE_ROW; (*total_out)++) {
+            if (wanted && *total_out >= offset && *total_out - offset < limit) {
+                wanted = visit(arg, lm_column_str(stmt, 0));
+            }
+        }
+        status = lm_db_status(store->db, rc, "list openings", err);
+    }
+    sqlite3_finalize(stmt);
+    lm_buf_free(&sql);
     return status;
 }
 

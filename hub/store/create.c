@@ -66,7 +66,7 @@ static enum lm_status fill_new(struct lm_store *store, const struct lm_store_ini
         status = lm_town_load(store, err);
     }
     if (status == LM_OK) {
-        status = lm_store_user_add(store, init->admin_name, "admin", init->admin_password,
+        status = lm_store_user_add(store, init->admin_name, "admin", NULL, init->admin_password,
                                    init->password_made, init->now_ms, err);
     }
     if (status == LM_OK) {

@@ -143,15 +143,6 @@ static enum lm_status touch(struct lm_store *store, int64_t scope, const char *r
     return lm_query_run(store, stmt, err);
 }
 
-enum lm_status lm_feed_touch(struct lm_store *store, const char *scope, const char *record,
-                             const char *type, uint64_t pos, struct lm_error *err)
-{
-    int64_t number;
-
-    return scope_number(scope, &number) ? touch(store, number, record, type, false, pos, err)
-                                        : LM_OK;
-}
-
 enum lm_status lm_effect_feed(struct lm_store *store, const struct lm_effect *f,
                               struct lm_error *err)
 {
@@ -321,10 +312,13 @@ static enum lm_status end_held(struct lm_store *store, uint64_t pos, struct lm_e
     return status;
 }
 
-/* Notes what others may wait for: this record, and this change as a base. A refusal is worth a
- * second look as well: what was built on it is refused rather than held. */
-static enum lm_status note_available(struct lm_store *store, const struct lm_jentry *e)
+/* Notes what others may wait for: this record, its move to another village, and this change as a
+ * base. A refusal is worth a second look as well: what was built on it is refused rather than held.
+ */
+static enum lm_status note_available(struct lm_store *store, const struct lm_effect *f)
 {
+    const struct lm_jentry *e = f->entry;
+    const struct lm_record *now = f->merge->record;
     char key[96];
     enum lm_status status;
 
@@ -335,6 +329,12 @@ static enum lm_status note_available(struct lm_store *store, const struct lm_jen
     status = lm_redrive_note(store, key);
     if (status == LM_OK) {
         (void)snprintf(key, sizeof key, "base:%" PRIu64 ":%" PRIu64, e->hlc, e->replica);
+        status = lm_redrive_note(store, key);
+    }
+    if (status == LM_OK && f->before && now &&
+        strcmp(lm_record_text(f->before, LM_C_VILLAGE_CODE),
+               lm_record_text(now, LM_C_VILLAGE_CODE)) != 0) {
+        (void)snprintf(key, sizeof key, "moved:%s", e->record);
         status = lm_redrive_note(store, key);
     }
     return status;
@@ -374,7 +374,10 @@ enum lm_status lm_effect_apply(struct lm_store *store, const struct lm_effect *f
     if (status == LM_OK) {
         status = lm_moves_note(store, f);
     }
+    if (status == LM_OK) {
+        status = lm_periods_note(store, f);
+    }
     return status == LM_OK && verdict != LM_V_HELD && !LM_BREAK(NO_REDRIVE)
-               ? note_available(store, e)
+               ? note_available(store, f)
                : status;
 }

@@ -30,7 +30,7 @@ void lm_row_number(json_t *row, const char *name, uint64_t number)
 }
 
 /* Replica numbers have 63 bits: as text, because readers of JSON take numbers for doubles. */
-void lm_row_replica(json_t *row, const char *name, uint64_t number)
+static void row_replica(json_t *row, const char *name, uint64_t number)
 {
     char text[24];
 
@@ -100,14 +100,14 @@ static json_t *history_row(struct lm_store *store, const struct lm_jentry *e,
         return NULL;
     }
     lm_row_number(row, "position", e->pos);
-    lm_row_replica(row, "replica", e->replica);
+    row_replica(row, "replica", e->replica);
     lm_row_text(row, "station", e->station);
     lm_row_number(row, "branch", e->branch);
     if (e->branch >= LM_SALVAGE_BRANCH) {
         (void)json_object_set_new(row, "salvaged", json_true());
     }
     lm_row_number(row, "seq", e->seq);
-    lm_row_replica(row, "hlc", e->hlc);
+    row_replica(row, "hlc", e->hlc);
     lm_row_time(row, "received_at", e->received_ms);
     if (e->kind == LM_J_CHANGE &&
         lm_change_read(e->body, e->body_len, arena, &change, NULL) == LM_OK) {
@@ -138,7 +138,7 @@ static json_t *history_row(struct lm_store *store, const struct lm_jentry *e,
     lm_row_text(row, "code", e->code);
     lm_row_text(row, "text", why.zh);
     lm_row_text(row, "text_en", why.en);
-    lm_row_replica(row, "rank", e->rank);
+    row_replica(row, "rank", e->rank);
     return row;
 }
 

@@ -1,9 +1,10 @@
 /* Which history of the hub this is: incarnations, what a node has seen of them, and the state in
  * which a hub that may have a living twin takes nothing in.
  *
- * Two files beside the database are appended to and never shortened, so that they survive when the
- * database alone is put back: incarnations.log (every incarnation ever begun) and revoked.log. What
- * they know and the database does not is made good when the store is opened for writing. */
+ * Files beside the database survive when the database alone is put back: incarnations.log (every
+ * incarnation ever begun) and revoked.log, which are appended to and never shortened, and doors.log
+ * (doors.c). What they know and the database does not is made good when the store is opened for
+ * writing. */
 #include "hub/store/store_internal.h"
 
 #include "common/base/log.h"
@@ -38,29 +39,36 @@ enum lm_status lm_beside_append(const struct lm_store *store, const char *name, 
 {
     char path[PATH_MAX];
     size_t n = strlen(line);
+    char last = '\n';
     bool ok;
+    off_t size;
     int fd, number;
     enum lm_status status = path_of(store, name, path, err);
 
     if (status != LM_OK) {
         return status;
     }
-    fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    ok = fd >= 0 && write(fd, line, n) == (ssize_t)n && fsync(fd) == 0;
+    fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    size = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0;
+    /* A line that was cut ends where it ends: the next one does not go on in it. */
+    ok = fd >= 0 && (size <= 0 || (pread(fd, &last, 1, size - 1) == 1 &&
+                                   (last == '\n' || write(fd, "\n", 1) == 1)));
+    ok = ok && write(fd, line, n) == (ssize_t)n && fsync(fd) == 0;
     number = errno;
     if (fd >= 0) {
         (void)close(fd);
+    }
+    if (ok && size == 0) {
+        return lm_db_sync_directory_of(path, err);
     }
     return ok ? LM_OK
               : lm_fail(err, number == ENOSPC ? LM_ERR_FULL : LM_ERR_IO, "io_error", "",
                         "无法写入 %s：%s", "Cannot write %s: %s", path, strerror(number));
 }
 
-/* Calls visit with every line; a missing file has none. A line that was cut by a power failure is
- * left out by what visit makes of it. */
-static enum lm_status read_lines(const struct lm_store *store, const char *name,
-                                 enum lm_status (*visit)(void *arg, const char *line), void *arg,
-                                 struct lm_error *err)
+enum lm_status lm_beside_lines(const struct lm_store *store, const char *name,
+                               enum lm_status (*visit)(void *arg, const char *line), void *arg,
+                               struct lm_error *err)
 {
     char path[PATH_MAX], *text = NULL, *rest = NULL;
     size_t n = 0;
@@ -130,7 +138,7 @@ static enum lm_status begin_incarnation(struct lm_store *store, const char *user
     if (store->town.rival > counter) {
         counter = store->town.rival;
     }
-    status = read_lines(store, incarnations_file, highest, &counter, err);
+    status = lm_beside_lines(store, incarnations_file, highest, &counter, err);
     if (status != LM_OK) {
         return status;
     }
@@ -148,6 +156,7 @@ static enum lm_status begin_incarnation(struct lm_store *store, const char *user
     }
     if (status == LM_OK) {
         store->begins = store->state.head.position;
+        store->went_back_ms = now_ms;
         status = put_number(store, "incarnation_position", store->begins, err);
     }
     return status == LM_OK
@@ -160,6 +169,7 @@ enum lm_status lm_store_new_incarnation(struct lm_store *store, const char *user
 {
     struct lm_town town = store->town;
     uint64_t begins = store->begins;
+    int64_t went_back_ms = store->went_back_ms;
     enum lm_status status = lm_store_begin(store, err);
 
     if (status == LM_OK) {
@@ -176,6 +186,7 @@ enum lm_status lm_store_new_incarnation(struct lm_store *store, const char *user
         lm_store_rollback(store);
         store->town = town;
         store->begins = begins;
+        store->went_back_ms = went_back_ms;
         return status;
     }
     lm_log(LM_LOG_WARN, "store", "incarnation %" PRIu64 " begins: %s",
@@ -196,7 +207,7 @@ enum lm_status lm_store_set_rival(struct lm_store *store, uint64_t counter, int6
         status = put_number(store, "rival", counter, err);
     }
     if (status == LM_OK) {
-        status = journal_act(store, counter, "", "rival", now_ms, err);
+        status = journal_act(store, counter, "", LM_INCARNATION_RIVAL, now_ms, err);
     }
     if (status == LM_OK) {
         status = lm_store_commit(store, err);
@@ -221,6 +232,30 @@ enum lm_status lm_store_may_write(const struct lm_store *store, struct lm_error 
                    "): this one is read-only. Stop the other one, then run `lastmile-hub "
                    "incarnation raise`",
                    store->town.rival);
+}
+
+/* The incarnation's beginning is an entry of the journal, so that a replay finds it there too. */
+enum lm_status lm_incarnation_load(struct lm_store *store)
+{
+    enum lm_later what;
+    const char *user, *why, *b;
+    struct lm_jentry e;
+    struct lm_arena arena;
+    uint64_t counter;
+    enum lm_status status;
+
+    store->went_back_ms = 0;
+    if (store->town.incarnation.counter <= 1) {
+        return LM_OK;
+    }
+    lm_arena_init(&arena, 256 * 1024);
+    status = lm_journal_at(store, store->begins + 1, &arena, &e);
+    if (status == LM_OK && lm_later_read(&e, &arena, &what, &counter, &user, &why, &b) &&
+        what == LM_LATER_INCARNATION) {
+        store->went_back_ms = e.received_ms;
+    }
+    lm_arena_free(&arena);
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
 /* ---- what a node has seen ---- */
@@ -304,7 +339,7 @@ static enum lm_status find_revoked(void *arg, const char *line)
 
 enum lm_status lm_store_was_revoked(struct lm_store *store, uint64_t replica, bool *out)
 {
-    enum lm_status status = read_lines(store, revoked_file, find_revoked, &replica, NULL);
+    enum lm_status status = lm_beside_lines(store, revoked_file, find_revoked, &replica, NULL);
 
     *out = status == LM_ERR_EXISTS;
     return *out ? LM_OK : status;
@@ -314,7 +349,7 @@ enum lm_status lm_revoke_again(struct lm_store *store, int64_t now_ms, struct lm
 {
     struct revoking r = {.store = store, .now_ms = now_ms, .err = err};
 
-    return read_lines(store, revoked_file, revoke_again, &r, err);
+    return lm_beside_lines(store, revoked_file, revoke_again, &r, err);
 }
 
 enum lm_status lm_store_heal(struct lm_store *store, struct lm_error *err)
@@ -327,13 +362,16 @@ enum lm_status lm_store_heal(struct lm_store *store, struct lm_error *err)
         status = lm_revoke_again(store, now_ms, err);
     }
     if (status == LM_OK) {
+        status = lm_doors_again(store, now_ms, err);
+    }
+    if (status == LM_OK) {
         status = lm_store_commit(store, err);
     }
     if (status != LM_OK) {
         lm_store_rollback(store);
         return status;
     }
-    status = read_lines(store, incarnations_file, highest, &counter, err);
+    status = lm_beside_lines(store, incarnations_file, highest, &counter, err);
     if (status == LM_OK && counter > store->town.incarnation.counter && store->town.rival == 0) {
         status = lm_store_new_incarnation(store, "", "database put back", now_ms, err);
     }

@@ -130,8 +130,9 @@ const char *lm_store_type_of(struct lm_store *store, const char *id)
     return type ? type->name : NULL;
 }
 
-enum lm_status lm_creation_refused(struct lm_store *store, const char *record, bool *out,
-                                   struct lm_error *err)
+/* Whether the id was used for a record whose every creation was refused. */
+static enum lm_status creation_refused(struct lm_store *store, const char *record, bool *out,
+                                       struct lm_error *err)
 {
     struct {
         uint64_t replica, hlc;
@@ -226,9 +227,83 @@ static enum lm_status look_around(struct lm_store *store, const struct lm_change
         }
     }
     if (status == LM_OK && !s->current && change->op != LM_OP_CREATE) {
-        status = lm_creation_refused(store, change->id, &s->creation_refused, err);
+        status = creation_refused(store, change->id, &s->creation_refused, err);
     }
     return status;
+}
+
+static void decide(struct lm_merge_out *merge, enum lm_verdict verdict, const char *code,
+                   const char *zh, const char *en)
+{
+    memset(merge, 0, sizeof *merge);
+    merge->verdict = verdict;
+    if (code) {
+        (void)lm_fail(&merge->reason, LM_OK, code, "", "%s", "%s", zh);
+        (void)snprintf(merge->reason.en, sizeof merge->reason.en, "%s", en);
+    }
+}
+
+static bool waits_for_move(const struct lm_merge_out *merge)
+{
+    return merge->verdict == LM_V_HELD && strcmp(merge->reason.code, "moved") == 0;
+}
+
+/* Whoever writes other villages' records to a hub that went back makes only so many of them wait.
+ */
+static enum lm_status bound_moved(struct lm_store *store, const struct lm_jentry *e,
+                                  struct lm_merge_out *merge)
+{
+    struct sqlite3_stmt *stmt;
+    enum lm_status status;
+
+    if (!waits_for_move(merge)) {
+        return LM_OK;
+    }
+    stmt = lm_query(store, LM_Q_HELD_MOVED, NULL);
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_text(stmt, 1, e->station);
+    (void)sqlite3_bind_int(stmt, 2, LM_HELD_MOVED_MAX);
+    status = lm_query_step(store, stmt, NULL);
+    if (status == LM_OK && sqlite3_column_int(stmt, 0) >= LM_HELD_MOVED_MAX) {
+        decide(merge, LM_V_REFUSED, "too_many_held",
+               "等着记录转到本村的修改太多，这条没有采用。请镇里先处理“等着处理的改动”，再重新保存",
+               "Too many changes wait for records to move to this village: the town sees to those "
+               "first, then save this again");
+    }
+    (void)sqlite3_reset(stmt);
+    return status;
+}
+
+/* What a village says about a period whose figures were reported waits for the town, which opens
+ * the period, takes it in, or refuses it. */
+static enum lm_status hold_late(struct lm_store *store, const struct situation *s,
+                                struct lm_merge_out *merge)
+{
+    struct lm_period lock;
+    bool enters = false;
+    enum lm_status status;
+
+    if (!merge->record || merge->verdict == LM_V_HELD || merge->verdict == LM_V_REFUSED) {
+        return LM_OK;
+    }
+    status = lm_period_enters(store, s->current, merge->record, &lock, &enters, NULL);
+    if (status != LM_OK || !enters) {
+        return status;
+    }
+    decide(merge, LM_V_HELD, "period_locked", "", "");
+    (void)snprintf(merge->reason.zh, sizeof merge->reason.zh,
+                   "日期在已锁定的报告期（%s 至 %s）里，来晚了，先不计数。镇里放行或解锁这个报告期"
+                   "以后自动采用；不采用的，镇里写明原因退回",
+                   lock.from, lock.to);
+    (void)snprintf(merge->reason.en, sizeof merge->reason.en,
+                   "Its date is in a reporting period that is locked (%s to %s): it came late and "
+                   "does not count yet. The town releases it, or opens the period and it is taken "
+                   "in, or refuses it with the reason",
+                   lock.from, lock.to);
+    (void)snprintf(merge->waits_for, sizeof merge->waits_for, "period:%s", lock.id);
+    return LM_OK;
 }
 
 static enum lm_status ask_merge(struct lm_store *store, const struct lm_jentry *e,
@@ -245,6 +320,7 @@ static enum lm_status ask_merge(struct lm_store *store, const struct lm_jentry *
         .type_of_id = s->type_of[0] ? s->type_of : NULL,
         .creation_refused = s->creation_refused,
         .received_ms = e->received_ms,
+        .went_back_ms = store->went_back_ms,
         .offset_used_ms = e->offset_ms,
         .lookup = &store->lookup,
         .known = known,
@@ -265,6 +341,9 @@ static enum lm_status ask_merge(struct lm_store *store, const struct lm_jentry *
         strcmp(out->reason.code, "catalogue") == 0) {
         (void)snprintf(out->waits_for, sizeof out->waits_for,
                        "catalog"); /* judged again when it grows */
+    }
+    if (status == LM_OK && !in.released && in.author.by == LM_BY_VILLAGE) {
+        status = hold_late(store, s, out);
     }
     return status;
 }
@@ -318,17 +397,6 @@ static enum lm_status finish(struct lm_store *store, struct lm_jentry *e, uint64
     return status;
 }
 
-static void decide(struct lm_merge_out *merge, enum lm_verdict verdict, const char *code,
-                   const char *zh, const char *en)
-{
-    memset(merge, 0, sizeof *merge);
-    merge->verdict = verdict;
-    if (code) {
-        (void)lm_fail(&merge->reason, LM_OK, code, "", "%s", "%s", zh);
-        (void)snprintf(merge->reason.en, sizeof merge->reason.en, "%s", en);
-    }
-}
-
 /* Repetitions and the order of HLCs. True: decided. */
 static enum lm_status check_identity(struct lm_store *store, const struct lm_judge_in *in,
                                      const struct lm_change *change, struct lm_merge_out *merge,
@@ -369,6 +437,17 @@ static enum lm_status check_identity(struct lm_store *store, const struct lm_jud
     return LM_OK;
 }
 
+/* No change can have made such a version: what names it as seen would wait for ever. */
+static bool saw_the_end(const struct lm_change *change)
+{
+    bool far = change->base_all.hlc >= LM_HLC_TOP;
+
+    for (size_t i = 0; i < change->n_bases; i++) {
+        far = far || change->bases[i].version.hlc >= LM_HLC_TOP;
+    }
+    return far;
+}
+
 /* An HLC at the end of time would leave no higher one to the town or to another installation that
  * works on the record: beyond LM_HLC_FAR a change may only follow, by small steps, what is there.
  */
@@ -377,6 +456,9 @@ static bool too_far(const struct lm_judge_in *in, const struct lm_change *change
 {
     uint64_t highest = in->hlc_highest;
 
+    if (saw_the_end(change)) {
+        return true;
+    }
     if (change->hlc < LM_HLC_FAR) {
         return false;
     }
@@ -442,6 +524,7 @@ static enum lm_status judge(struct lm_store *store, struct lm_judge_in *in,
                    "Its time is out of range: set this computer's date and save it again");
         } else if (status == LM_OK) {
             status = ask_merge(store, e, &change, &s, false, &merge);
+            status = status == LM_OK ? bound_moved(store, e, &merge) : status;
         }
     }
     if (status == LM_OK) {
@@ -528,6 +611,17 @@ static enum lm_status judge_again(struct lm_store *store, uint64_t pos, enum lm_
         decide(&merge, LM_V_REFUSED, "turned_down", why, why);
     } else if (status == LM_OK) {
         status = ask_merge(store, &old, &change, &s, what == LM_LATER_RELEASE, &merge);
+        if (status == LM_OK && what == LM_LATER_RELEASE && waits_for_move(&merge)) {
+            return lm_fail(
+                err, LM_ERR_INVALID, "still_held", "",
+                "这条记录还属于别的村，不能放行。先把它转到写这条修改的村，会自动采用；没有转移"
+                "这回事的，请选“不予采纳”",
+                "The record is still another village's: this can't be released. Move the "
+                "record there and it is taken in; if there was no move, refuse it");
+        }
+        if (status == LM_OK && strcmp(code, "moved") != 0) {
+            status = bound_moved(store, &old, &merge);
+        }
     }
     if (status != LM_OK) {
         return status;

@@ -5,7 +5,8 @@
  * lets SQLite's authorizer tell which tables the statements of a figure read, and keeps the figure
  * with their numbers. Asked again, it is the same figure as long as the numbers are the same. So
  * nothing has to be known about indicators here, and a table that was forgotten cannot be: what is
- * read and has no number is never kept.
+ * read and has no number is never kept. What the checks of data quality find is kept the same way,
+ * a type's checks as one figure's groups (quality.c).
  *
  * The hook says nothing of tables WITHOUT ROWID (SQLite, sqlite3_update_hook): the one of them that
  * figures read, `duplicates`, is told by those who write it (lm_changes_note). */
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIGURES_MAX 256     /* the longest unused goes */
+#define FIGURES_MAX 320     /* the longest unused goes */
 #define GROUPS_KEPT_MAX 512 /* of one figure: 64 villages, some years of months */
 #define KEY_CHARS 256
 #define ALL "*" /* its number counts for every table */
@@ -216,14 +217,12 @@ static bool copy(const struct lm_counted *from, struct lm_counted *to)
     return true;
 }
 
-bool lm_kept_figures_find(struct lm_store *store, const struct lm_indicator *ind,
-                          const struct lm_count_scope *scope, struct lm_counted *out)
+bool lm_kept_find(struct lm_store *store, const char *key, struct lm_counted *out)
 {
     struct lm_kept_figures *kept = store->kept;
     struct figure *figure;
-    char key[KEY_CHARS];
 
-    if (!kept || !put_key(store, ind, scope, key) || (!kept->known && !read_changed(store))) {
+    if (!kept || (!kept->known && !read_changed(store))) {
         return false;
     }
     figure = look_up(kept, key);
@@ -240,6 +239,14 @@ bool lm_kept_figures_find(struct lm_store *store, const struct lm_indicator *ind
     figure->used = ++kept->clock;
     kept->hits++;
     return true;
+}
+
+bool lm_kept_figures_find(struct lm_store *store, const struct lm_indicator *ind,
+                          const struct lm_count_scope *scope, struct lm_counted *out)
+{
+    char key[KEY_CHARS];
+
+    return put_key(store, ind, scope, key) && lm_kept_find(store, key, out);
 }
 
 /* Tables of the statements that are being prepared. Functions of tables have none of their own. */
@@ -290,19 +297,17 @@ static struct figure *place_for(struct lm_kept_figures *kept, const char *key)
     return figure;
 }
 
-void lm_kept_figures_keep(struct lm_store *store, const struct lm_indicator *ind,
-                          const struct lm_count_scope *scope, const struct lm_counted *counted)
+void lm_kept_keep(struct lm_store *store, const char *key, const struct lm_counted *counted)
 {
     struct lm_kept_figures *kept = store->kept;
     struct figure *figure;
-    char key[KEY_CHARS];
 
     if (!kept) {
         return;
     }
     (void)sqlite3_set_authorizer(store->sql, NULL, NULL);
-    if (!counted || kept->strange || kept->heard.more || !kept->known ||
-        counted->groups.n > GROUPS_KEPT_MAX || !put_key(store, ind, scope, key)) {
+    if (!counted || !key[0] || kept->strange || kept->heard.more || !kept->known ||
+        counted->groups.n > GROUPS_KEPT_MAX || strlen(key) >= KEY_CHARS) {
         return;
     }
     figure = place_for(kept, key);
@@ -315,4 +320,13 @@ void lm_kept_figures_keep(struct lm_store *store, const struct lm_indicator *ind
         figure->from.items[i].number = number_of(kept, figure->from.items[i].table);
     }
     figure->used = ++kept->clock;
+}
+
+void lm_kept_figures_keep(struct lm_store *store, const struct lm_indicator *ind,
+                          const struct lm_count_scope *scope, const struct lm_counted *counted)
+{
+    char key[KEY_CHARS];
+
+    /* without a key it is only that nobody listens any more */
+    lm_kept_keep(store, put_key(store, ind, scope, key) ? key : "", counted);
 }

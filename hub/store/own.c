@@ -113,6 +113,36 @@ static enum lm_status refuse(const struct lm_type *type, const struct lm_fieldse
     return status;
 }
 
+/* The figures of a locked period were reported: a person opens it first, or says what is corrected.
+ */
+static enum lm_status check_period(struct lm_store *store, const struct lm_record *before,
+                                   const struct lm_record *after, struct lm_act_result *out,
+                                   struct lm_error *err)
+{
+    struct lm_error why = {0};
+    struct lm_period lock;
+    bool enters = false;
+    enum lm_status status = store->judging_periods
+                                ? lm_period_enters(store, before, after, &lock, &enters, err)
+                                : LM_OK;
+
+    if (status != LM_OK || !enters) {
+        return status;
+    }
+    status = lm_fail(
+        &why, LM_ERR_DENIED, "period_locked", after->type->fields[after->type->reporting_date].name,
+        "日期在已锁定的报告期（%s 至 "
+        "%s）里，不能再补。要补录，请领导先解锁这个报告期；要更正已锁定的记录，请填“更正对象”。",
+        "The date is in a reporting period that is locked (%s to %s): have a leader open the "
+        "period first, or name the record that this one corrects (correction_of).",
+        lock.from, lock.to);
+    lm_issue_add(&out->issues, LM_REFUSE, why.code, why.field, why.zh, why.en);
+    if (err) {
+        *err = why;
+    }
+    return status;
+}
+
 struct same_key {
     bool found;
     char id[40];
@@ -141,7 +171,7 @@ static bool touches_key(const struct lm_type *type, const struct lm_fieldset *se
  * alone are refused within their village and only warned of elsewhere, for two villages may both
  * know one person. */
 static enum lm_status check_key(struct lm_store *store, const struct lm_record *rec,
-                                const struct lm_fieldset *set, bool creation,
+                                const struct lm_fieldset *set, bool appears,
                                 struct lm_act_result *out, struct lm_error *err)
 {
     const struct lm_type *type = rec->type;
@@ -151,7 +181,7 @@ static enum lm_status check_key(struct lm_store *store, const struct lm_record *
     enum lm_status status;
 
     if (type->key_mode == LM_KEY_FREE || type->n_natural_key == 0 ||
-        (!creation && !touches_key(type, set)) || lm_record_deleted(rec)) {
+        (!appears && !touches_key(type, set)) || lm_record_deleted(rec)) {
         return LM_OK;
     }
     field = type->fields[type->natural_key[0]].name;
@@ -251,7 +281,12 @@ static enum lm_status journal_own(struct lm_store *store, const struct lm_own *o
         lm_reason_read(in.entry.reason, &why, waits_for);
         return refuse(type, set, &judged, waits_for, out, err);
     }
-    status = check_key(store, judged.record, set, before == NULL, out, err);
+    status = check_period(store, before, judged.record, out, err);
+    if (status != LM_OK) {
+        return status;
+    }
+    status =
+        check_key(store, judged.record, set, before == NULL || own->op == LM_OP_UNDELETE, out, err);
     if (status == LM_OK) {
         status = add_warnings(store, own, before, judged.record, set, now_ms, out);
     }

@@ -13,11 +13,17 @@
     "complete_ms, contact_ms, clock_offset_ms, clock_known, issued_counter, issued_random, "       \
     "confirmed_counter, "                                                                          \
     "confirmed_random, hlc_known, in_doubt, possible_gap, clone_ms, twins, "                       \
-    "branch = settled_branch AND head_seq <= settled_seq, backs"
+    "branch = settled_branch AND head_seq <= settled_seq, backs, hub_key, hub_spoke"
 #define KIT_COLUMNS "id, station, public_key, made_ms, expires_ms, used_ms, void_ms, replica, nonce"
 #define RETURN_COLUMNS                                                                             \
     "pos, replica, hlc, record, type, station, verdict, code, field, zh, en, user, at_ms"
 #define HELD_COLUMNS "pos, replica, hlc, record, type, station, code, zh, en, waits_for, at_ms"
+
+/* Whether a row of held was judged again behind this position of the journal: it may have been held
+ * for something else before. */
+#define JUDGED_SINCE(through)                                                                      \
+    "EXISTS(SELECT 1 FROM journal AS j WHERE j.record = held.record AND j.record <> x''"           \
+    " AND j.kind = 1 AND j.pos > " through " AND j.replica = held.replica AND j.hlc = held.hlc)"
 
 const char *const lm_query_sql[LM_Q_COUNT] = {
     [LM_Q_SAVEPOINT_PUSH] = "SAVEPOINT push",
@@ -102,6 +108,8 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
         "SELECT " RETURN_COLUMNS
         " FROM returns WHERE open = 1 AND (?1 IS NULL OR station = ?1) ORDER BY pos",
 
+    [LM_Q_RETURN_COUNTS] = "SELECT station, count(*) FROM returns WHERE open = 1 GROUP BY station",
+
     [LM_Q_HELD_PUT] =
         "INSERT INTO held(" HELD_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)"
         " ON CONFLICT(pos) DO UPDATE SET code = ?7, zh = ?8, en = ?9, waits_for = ?10",
@@ -110,6 +118,16 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
         "SELECT pos FROM held WHERE waits_for = ?1 AND pos > ?2 ORDER BY pos LIMIT ?3",
     [LM_Q_HELD_OF] = "SELECT " HELD_COLUMNS " FROM held WHERE record = ?1 ORDER BY pos",
     [LM_Q_HELD_LIST] = "SELECT " HELD_COLUMNS " FROM held ORDER BY pos",
+    [LM_Q_HELD_MOVED] = "SELECT count(*) FROM (SELECT 1 FROM held WHERE code = 'moved'"
+                        " AND station = ?1 LIMIT ?2)",
+    /* With one min() the other columns are those of its row: the group's first. */
+    [LM_Q_HELD_GROUPS] = "SELECT min(pos), station, code, zh, en, at_ms, count(*),"
+                         " (SELECT max(pos) FROM journal) FROM held"
+                         " GROUP BY station, code ORDER BY station, code",
+    [LM_Q_HELD_OF_GROUP] = "SELECT pos FROM held WHERE station = ?1 AND code = ?2 AND pos > ?3"
+                           " AND pos <= ?4 AND NOT " JUDGED_SINCE("?4") " ORDER BY pos LIMIT ?5",
+    [LM_Q_HELD_UNSEEN] = "SELECT count(*) FROM held WHERE station = ?1 AND code = ?2"
+                         " AND (pos > ?3 OR " JUDGED_SINCE("?3") ")",
     [LM_Q_HELD_AT] = "SELECT waits_for, code FROM held WHERE pos = ?1",
     [LM_Q_HELD_KEYS] = "SELECT DISTINCT waits_for FROM held WHERE waits_for GLOB 'type:*' OR "
                        "waits_for GLOB 'catalog*'"
@@ -129,6 +147,8 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
     [LM_Q_CONFLICT_CLOSE] = "UPDATE conflicts SET open = 0 WHERE pos = ?1 AND grp = ?2",
     [LM_Q_CONFLICT_LIST] =
         "SELECT pos, record, type, grp, at_ms FROM conflicts WHERE open = 1 ORDER BY pos, grp",
+    [LM_Q_CONFLICT_ALL_OF] = "SELECT pos, record, type, grp, at_ms, open FROM conflicts WHERE "
+                             "record = ?1 ORDER BY pos DESC, grp LIMIT 50",
     [LM_Q_CONFLICT_GET] =
         "SELECT pos, record, type, grp, open FROM conflicts WHERE pos = ?1 AND grp = ?2",
     [LM_Q_SIBLING_PUT] =
@@ -184,6 +204,8 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
         " complete_ms = ?6, contact_ms = ?7, hlc_known = ?8, in_doubt = ?9 WHERE number = ?1",
     [LM_Q_REPLICA_LEASE] =
         "UPDATE replicas SET confirmed_counter = ?2, confirmed_random = ?3 WHERE number = ?1",
+    [LM_Q_REPLICA_HUB_KEY] = "UPDATE replicas SET hub_key = ?2 WHERE number = ?1",
+    [LM_Q_REPLICA_SPOKE] = "UPDATE replicas SET hub_spoke = ?2 WHERE number = ?1",
     [LM_Q_REPLICA_SETTLE] =
         "UPDATE replicas SET possible_gap = 0, clone_ms = 0, twins = 0, settled_branch = branch,"
         " settled_seq = head_seq,"
@@ -231,18 +253,30 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
     [LM_Q_KIT_USE] = "UPDATE kits SET used_ms = ?2, replica = ?3, nonce = ?4 WHERE id = ?1",
 
     [LM_Q_USER_ADD] = "INSERT INTO users(name, id, role, password, disabled, created_ms, "
-                      "must_change) VALUES(?1,?2,?3,?4,0,?5,?6)",
-    [LM_Q_USER_GET] = "SELECT name, id, role, password, disabled, created_ms, must_change FROM "
-                      "users WHERE name = ?1",
+                      "must_change, person) VALUES(?1,?2,?3,?4,0,?5,?6,?7)",
+    [LM_Q_USER_GET] = "SELECT name, id, role, password, disabled, created_ms, must_change, person "
+                      "FROM users WHERE name = ?1",
+    [LM_Q_USER_PERSON] = "UPDATE users SET person = ?2 WHERE name = ?1",
     [LM_Q_USER_PASSWORD] = "UPDATE users SET password = ?2, must_change = ?3 WHERE name = ?1",
     [LM_Q_USER_DISABLE] = "UPDATE users SET disabled = ?2 WHERE name = ?1",
+    [LM_Q_USER_SHUT] = "UPDATE users SET role = ?2, password = ?3, disabled = ?4, must_change = "
+                       "?5 WHERE name = ?1",
+    [LM_Q_PERIOD_OVER] = "SELECT id, from_on, to_on FROM r_period_lock WHERE state = 'verified'"
+                         " AND deleted_at IS NULL AND _invalid = 0 AND ?1 BETWEEN from_on AND"
+                         " to_on"
+                         " ORDER BY from_on, id LIMIT 1",
     [LM_Q_TOKEN_ADD] = "INSERT INTO tokens(name, hash, user, made_ms) VALUES(?1,?2,?3,?4)",
     [LM_Q_TOKEN_DROP] = "DELETE FROM tokens WHERE name = ?1",
+    [LM_Q_TOKEN_SHUT] = "DELETE FROM tokens WHERE hash = ?1",
+    [LM_Q_TOKEN_HASH] = "SELECT hash FROM tokens WHERE name = ?1",
     [LM_Q_TOKEN_GET] = "SELECT name FROM tokens WHERE hash = ?1",
     [LM_Q_TOKEN_LIST] = "SELECT name, user, made_ms FROM tokens ORDER BY made_ms, name",
+    [LM_Q_FILTERS_GET] = "SELECT filters FROM filters WHERE user = ?1",
+    [LM_Q_FILTERS_PUT] = "INSERT INTO filters(user, filters) VALUES(?1,?2)"
+                         " ON CONFLICT(user) DO UPDATE SET filters = excluded.filters",
     [LM_Q_USER_LIST] =
-        "SELECT name, id, role, password, disabled, created_ms, must_change FROM users ORDER BY "
-        "created_ms, name",
+        "SELECT name, id, role, password, disabled, created_ms, must_change, person FROM users "
+        "ORDER BY created_ms, name",
 
     [LM_Q_CATALOG_ADD] = "INSERT INTO catalogs(number, hash, packed, pos, at_ms, user)"
                          " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
@@ -269,21 +303,26 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
     [LM_Q_SALVAGE_LIST] = "SELECT id, replica, branch, seq, station, record, type, hlc, user, body"
                           " FROM salvage WHERE state = 0 AND (?1 = 0 OR id = ?1)"
                           " ORDER BY replica, hlc",
+    [LM_Q_SALVAGE_MISSED] = "SELECT DISTINCT station FROM salvage WHERE state = 0",
     [LM_Q_SALVAGE_CLOSE] =
         "UPDATE salvage SET state = ?2, decided_by = ?3, decided_ms = ?4 WHERE id = ?1",
-    [LM_Q_RECOVERED_SAME] = "SELECT id, state, body FROM recovered WHERE record = ?1 AND"
+    [LM_Q_RECOVERED_SAME] = "SELECT id, state, body, station FROM recovered WHERE record = ?1 AND"
                             " replica = ?2 AND hlc = ?3 ORDER BY n",
+    [LM_Q_RECOVERED_OPEN] =
+        "SELECT 1 FROM recovered WHERE record = ?1 AND state = 0 AND hlc <> 0 LIMIT 1",
     [LM_Q_RECOVERED_PUT] =
-        "INSERT INTO recovered(record, type, replica, hlc, n, body, from_replica, station, other,"
-        " at_ms) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
-    [LM_Q_RECOVERED_GROW] = "UPDATE recovered SET body = ?2 WHERE id = ?1",
+        "INSERT INTO recovered(record, type, replica, hlc, n, body, from_replica, station, at_ms)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
+    [LM_Q_RECOVERED_FROM] = "UPDATE recovered SET from_replica = ?2, station = ?3 WHERE id = ?1",
+    [LM_Q_RECOVERED_SECOND] = "UPDATE recovered SET seconded = 1 WHERE id = ?1",
+    [LM_Q_RECOVERED_GROW] = "UPDATE recovered SET body = ?2, seconded = 0 WHERE id = ?1",
     [LM_Q_RECOVERED_LIST] =
         "SELECT r.id, r.record, r.type, r.replica, r.hlc, r.n, r.body, r.from_replica, r.station,"
-        " r.other, r.at_ms, r.why,"
+        " r.at_ms, r.why,"
         " EXISTS (SELECT 1 FROM recovered AS s WHERE s.record = r.record AND s.replica = r.replica"
         "  AND s.hlc = r.hlc AND s.n <> r.n AND s.state = 0),"
         " r.replica <> 0 AND EXISTS (SELECT 1 FROM replicas AS p WHERE p.number = r.replica"
-        "  AND p.revoked_ms = 0)"
+        "  AND p.revoked_ms = 0), r.seconded"
         " FROM recovered AS r WHERE r.state = 0 AND (?1 = 0 OR r.id = ?1)"
         " AND (r.hlc, r.id) > (?2, ?3) ORDER BY r.hlc, r.id",
     [LM_Q_RECOVERED_CLOSE] = "UPDATE recovered SET state = ?2, decided_by = ?3, decided_ms = ?4"
@@ -291,6 +330,10 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
     [LM_Q_RECOVERED_WHY] = "UPDATE recovered SET why = ?2 WHERE id = ?1",
     [LM_Q_RECOVERED_LOAD] = "SELECT count(*), ifnull(sum(length(body)), 0) FROM recovered"
                             " WHERE state = 0 AND from_replica = ?1",
+    [LM_Q_RECOVERED_MISSED] =
+        "SELECT DISTINCT r.station, r.type FROM recovered AS r WHERE r.state = 0"
+        " AND NOT EXISTS (SELECT 1 FROM replicas AS p WHERE p.number = r.replica"
+        "  AND p.revoked_ms = 0)",
 };
 
 struct sqlite3_stmt *lm_query(struct lm_store *store, enum lm_query query, struct lm_error *err)

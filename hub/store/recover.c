@@ -9,6 +9,7 @@
 #include "hub/store/store_internal.h"
 
 #include "common/base/log.h"
+#include "hub/store/counts_internal.h"
 #include "hub/store/recover_internal.h"
 
 #include <inttypes.h>
@@ -19,9 +20,8 @@ enum { CONTENTS_MAX = 4 }; /* different contents of one version that are kept */
 struct filing {
     struct lm_store *store;
     struct lm_arena *arena;
-    const struct lm_record *rec; /* as it was given back */
-    bool here;                   /* the record is in the master */
-    bool other;                  /* and another station's */
+    const struct lm_record *rec;     /* as it was given back */
+    const struct lm_record *current; /* as it is here; NULL: it is not */
     uint64_t from;
     const char *station;
     int64_t now_ms;
@@ -65,21 +65,22 @@ static enum lm_status insert(struct filing *f, const char *type, const char *id,
     lm_bind_blob(stmt, 6, body, len);
     (void)sqlite3_bind_int64(stmt, 7, (int64_t)f->from);
     lm_bind_text(stmt, 8, f->station);
-    (void)sqlite3_bind_int(stmt, 9, f->other);
-    (void)sqlite3_bind_int64(stmt, 10, f->now_ms);
+    (void)sqlite3_bind_int64(stmt, 9, f->now_ms);
     f->added++;
     return lm_query_run(f->store, stmt, f->err);
 }
 
-/* Adds to `into` the fields of `from` that it lacks. False: they contradict each other. */
+/* Adds to `into` the fields of `from` that it lacks. False: they contradict each other. *alike:
+ * they say the very same. */
 static bool join(struct lm_arena *arena, struct lm_change *into, const struct lm_change *from,
-                 bool *grown, enum lm_status *status)
+                 bool *grown, bool *alike, enum lm_status *status)
 {
     uint32_t n = into->fields.kind == LM_MAP ? into->fields.len : 0,
              m = from->fields.kind == LM_MAP ? from->fields.len : 0, kept = n;
     struct lm_pair *pairs;
 
     *grown = false;
+    *alike = false;
     if (into->op != from->op) {
         return false;
     }
@@ -108,6 +109,7 @@ static bool join(struct lm_arena *arena, struct lm_change *into, const struct lm
         }
     }
     *grown = kept > n;
+    *alike = kept == n && m == n;
     into->fields = (struct lm_value){.kind = LM_MAP, .len = kept, .pairs = pairs};
     return true;
 }
@@ -133,12 +135,42 @@ static enum lm_status grow(struct filing *f, int64_t id, const struct lm_change 
     return status == LM_ERR_LIMIT ? LM_OK : status;
 }
 
+static enum lm_status second(struct filing *f, int64_t id)
+{
+    struct sqlite3_stmt *stmt = lm_query(f->store, LM_Q_RECOVERED_SECOND, f->err);
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, id);
+    return lm_query_run(f->store, stmt, f->err);
+}
+
+/* One who may speak of the record as it is here vouches for what another gave back first. */
+static enum lm_status take_over(struct filing *f, int64_t id, const char *station)
+{
+    struct sqlite3_stmt *stmt;
+
+    if (!f->current || lm_in_scope(f->current, station) || !lm_in_scope(f->current, f->station)) {
+        return LM_OK;
+    }
+    stmt = lm_query(f->store, LM_Q_RECOVERED_FROM, f->err);
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, id);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)f->from);
+    lm_bind_text(stmt, 3, f->station);
+    return lm_query_run(f->store, stmt, f->err);
+}
+
 /* Puts the change to what others gave back of it. *done: nothing is left to be filed. */
 static enum lm_status meet(struct filing *f, const struct lm_change *change,
                            struct lm_version version, int *n_out, bool *done)
 {
     struct {
         int64_t id;
+        char station[16];
         struct lm_change change;
     } found[CONTENTS_MAX];
     struct sqlite3_stmt *stmt = lm_query(f->store, LM_Q_RECOVERED_SAME, f->err);
@@ -162,6 +194,7 @@ static enum lm_status meet(struct filing *f, const struct lm_change *change,
         }
         memcpy(copy, sqlite3_column_blob(stmt, 2), len);
         found[n].id = sqlite3_column_int64(stmt, 0);
+        lm_column_copy(stmt, 3, found[n].station, sizeof found[n].station);
         status = lm_change_read(copy, len, f->arena, &found[n].change, f->err);
         if (status != LM_OK) {
             break;
@@ -173,11 +206,17 @@ static enum lm_status meet(struct filing *f, const struct lm_change *change,
     *done = *done || n == CONTENTS_MAX;
     status = status == LM_ERR_NOT_FOUND ? LM_OK : status;
     for (int i = 0; i < n && status == LM_OK && !*done; i++) {
-        bool grown;
+        bool grown, alike;
 
-        *done = join(f->arena, &found[i].change, change, &grown, &status);
+        *done = join(f->arena, &found[i].change, change, &grown, &alike, &status);
         if (*done && grown && status == LM_OK) {
             status = grow(f, found[i].id, &found[i].change);
+        }
+        if (*done && alike && status == LM_OK && strcmp(found[i].station, f->station) != 0) {
+            status = second(f, found[i].id);
+        }
+        if (*done && status == LM_OK) {
+            status = take_over(f, found[i].id, found[i].station);
         }
     }
     return status;
@@ -279,7 +318,7 @@ static enum lm_status file_version(struct filing *f, struct lm_version version)
                                .offset_known = true,
                                /* bases are found when a person accepts it */
                                .base_all = {.hlc = 1}};
-    bool creation = !f->here && lm_version_equal(rec->stamps[LM_GROUP_ORIGIN].version, version);
+    bool creation = !f->current && lm_version_equal(rec->stamps[LM_GROUP_ORIGIN].version, version);
     bool deletion = !creation && lm_version_equal(rec->stamps[LM_GROUP_DELETED].version, version) &&
                     !lm_version_equal(rec->stamps[LM_GROUP_ORIGIN].version, version);
     struct lm_pair *pairs = lm_arena_alloc(f->arena, (LM_CHANGE_FIELDS_MAX + 1) * sizeof *pairs);
@@ -407,8 +446,7 @@ enum lm_status lm_recovered_file(struct lm_store *store, const char *id, uint64_
     } else if (status == LM_OK) {
         status = lm_tables_get(store->tables, &arena, rec->type, id, &current);
         f.rec = rec;
-        f.here = status == LM_OK;
-        f.other = f.here && !lm_in_scope(current, station);
+        f.current = status == LM_OK ? current : NULL;
         status = status == LM_ERR_NOT_FOUND ? LM_OK : status;
         if (status == LM_OK && lm_in_scope(rec, station)) { /* a station speaks of what it sees */
             status = file_record(&f);
@@ -441,6 +479,24 @@ static enum lm_status check_load(struct lm_store *store, uint64_t replica, struc
                           "等待确认的找回内容太多，请先处理（recovered）",
                           "Too much of this installation waits already: decide on it first")
                 : status;
+}
+
+enum lm_status lm_recovered_missed(struct lm_store *store, void (*visit)(void *arg, const char *),
+                                   void *arg, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_RECOVERED_MISSED, err);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    while ((status = lm_query_step(store, stmt, err)) == LM_OK) {
+        const struct lm_type *type = lm_catalog_type(store->catalog, lm_column_str(stmt, 1));
+
+        visit(arg, type && type->feed == LM_FEED_ALL ? store->town.code : lm_column_str(stmt, 0));
+    }
+    (void)sqlite3_reset(stmt);
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
 enum lm_status lm_store_recover(struct lm_store *store, const struct lm_replica *replica,

@@ -8,17 +8,20 @@
  * that was recovered too. Anything else is concurrent: both values are kept, and a person chooses.
  */
 #include "hub/store/recover_internal.h"
+#include "proto/request.h"
 
 #include <inttypes.h>
 #include <string.h>
 
+enum { PASSES_MAX = 16 }; /* over what waits: moves that make room for moves */
+
 struct row {
     int64_t id;
-    char record[40], station[16];
+    char record[40], station[16], type[64];
     uint64_t hlc, replica, from;
     uint8_t *body;
     size_t n;
-    bool disputed, awaited, other;
+    bool disputed, awaited, seconded;
 };
 
 struct deciding {
@@ -54,9 +57,10 @@ static enum lm_status next_row(struct lm_store *store, int64_t id, uint64_t afte
         out->n = (size_t)sqlite3_column_bytes(stmt, 6);
         out->from = (uint64_t)sqlite3_column_int64(stmt, 7);
         lm_column_copy(stmt, 8, out->station, sizeof out->station);
-        out->other = sqlite3_column_int(stmt, 9) != 0;
-        out->disputed = sqlite3_column_int(stmt, 12) != 0;
-        out->awaited = sqlite3_column_int(stmt, 13) != 0;
+        lm_column_copy(stmt, 2, out->type, sizeof out->type);
+        out->disputed = sqlite3_column_int(stmt, 11) != 0;
+        out->awaited = sqlite3_column_int(stmt, 12) != 0;
+        out->seconded = sqlite3_column_int(stmt, 13) != 0;
         out->body = lm_arena_alloc(arena, out->n + 1);
         if (out->body) {
             memcpy(out->body, sqlite3_column_blob(stmt, 6), out->n);
@@ -69,6 +73,40 @@ static enum lm_status next_row(struct lm_store *store, int64_t id, uint64_t afte
 }
 
 enum { ACCEPTED = 1, DISMISSED = 2, CAME = 3 };
+
+/* Whether the record is another station's here, as things stand: what was accepted before may have
+ * moved it to the one that gave this back. */
+static enum lm_status is_others(struct lm_store *store, const char *type_name, const char *id,
+                                const char *station, struct lm_arena *arena, bool *out)
+{
+    const struct lm_type *type = lm_catalog_type(store->catalog, type_name);
+    struct lm_record *current = NULL;
+    enum lm_status status =
+        type ? lm_tables_get(store->tables, arena, type, id, &current) : LM_ERR_NOT_FOUND;
+
+    *out = status == LM_OK && !lm_in_scope(current, station);
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
+/* Whether it gives records to another village: a merger, or a change of residence in force. Such a
+ * one is made up as easily as any, and takes what is not its giver's: by itself nobody accepts it
+ * but a person who looked. (Both villages have a transfer, and all have the areas.) */
+static enum lm_status gives_records(const struct row *row, struct lm_arena *arena, bool *out,
+                                    struct lm_error *err)
+{
+    struct lm_change change;
+    const struct lm_value *state;
+    enum lm_status status;
+
+    *out = strcmp(row->type, "area_unit") == 0;
+    if (strcmp(row->type, "residency_event") != 0) {
+        return LM_OK;
+    }
+    status = lm_change_read(row->body, row->n, arena, &change, err);
+    state = status == LM_OK ? lm_value_member(&change.fields, "state") : NULL;
+    *out = state && lm_value_is(state, "verified");
+    return status;
+}
 
 static enum lm_status close_row(struct deciding *d, int64_t id, int state)
 {
@@ -243,18 +281,20 @@ static enum lm_status journal_row(struct deciding *d, const struct row *row,
 
 /* What the town's verification of a change of residence led to may not be given back with it: a
  * file that moved is not seen by the village that it has left here, and the one that has it now is
- * another's here. So it is made again, now, as far as it is not there already. */
-static enum lm_status follow(struct deciding *d, const struct row *row, bool before,
+ * another's here. So it is made again, now, as far as it is not there already. Likewise what a
+ * change request led to that the town had agreed to. */
+static enum lm_status follow(struct deciding *d, const struct row *row, bool request, bool before,
                              struct lm_error *why)
 {
     bool after = false;
-    enum lm_status status = lm_residency_in_force(d->store, row->record, &after);
+    enum lm_status status = request ? lm_request_agreed(d->store, row->record, &after)
+                                    : lm_residency_in_force(d->store, row->record, &after);
 
     if (status == LM_OK && !before && after) {
         status = lm_judge_redrive(d->store, d->now_ms, d->err); /* its list is each change's own */
-        status = status == LM_OK
-                     ? lm_residency_recovered(d->store, d->user, row->record, d->now_ms, why)
-                     : status;
+        status = status != LM_OK ? status
+                 : request ? lm_request_recovered(d->store, d->user, row->record, d->now_ms, why)
+                           : lm_residency_recovered(d->store, d->user, row->record, d->now_ms, why);
     }
     return status;
 }
@@ -264,16 +304,25 @@ static enum lm_status accept_change(struct deciding *d, const struct row *row,
                                     const struct lm_change *change)
 {
     struct lm_store *store = d->store;
-    struct lm_store_state state = store->state;
-    size_t n_redrive = store->n_redrive;
+    struct lm_store_state state;
+    size_t n_redrive;
     struct lm_judge_out judged = {0};
     struct lm_error why = {0};
     struct lm_buf body;
-    bool taken = false, before = false, residency = strcmp(change->type, "residency_event") == 0;
-    enum lm_status status = lm_query_do(store, LM_Q_SAVEPOINT_ONE, d->err);
+    bool taken = false, before = false, request = strcmp(change->type, LM_REQUEST_TYPE) == 0;
+    bool follows = request || strcmp(change->type, "residency_event") == 0;
+    /* What follows a change of residence works that list off, and would take it along when it is
+     * undone: what waits for earlier ones goes first. */
+    enum lm_status status = follows ? lm_judge_redrive(store, d->now_ms, d->err) : LM_OK;
 
-    if (status == LM_OK && residency) {
-        status = lm_residency_in_force(store, row->record, &before);
+    state = store->state;
+    n_redrive = store->n_redrive;
+    if (status == LM_OK) {
+        status = lm_query_do(store, LM_Q_SAVEPOINT_ONE, d->err);
+    }
+    if (status == LM_OK && follows) {
+        status = request ? lm_request_agreed(store, row->record, &before)
+                         : lm_residency_in_force(store, row->record, &before);
     }
     lm_buf_init(&body, LM_CHANGE_BYTES_MAX);
     if (status == LM_OK) {
@@ -281,10 +330,16 @@ static enum lm_status accept_change(struct deciding *d, const struct row *row,
         status = body.status == LM_OK ? journal_row(d, row, &body, &judged) : body.status;
         taken = status == LM_OK && judged.verdict != LM_V_HELD && judged.verdict != LM_V_REFUSED;
         why = judged.reason;
-        if (taken && residency) {
-            status = follow(d, row, before, &why);
+        if (taken && follows) {
+            status = follow(d, row, request, before, &why);
             taken = status == LM_OK;
             status = lm_is_fatal(status) ? status : LM_OK; /* why says what is against it */
+        }
+        if (taken && (strcmp(change->type, "setting") == 0 ||
+                      strcmp(change->type, "opening_balance") == 0)) {
+            status = lm_rules_after(store, row->record, NULL, &why);
+            taken = status == LM_OK;
+            status = lm_is_fatal(status) ? status : LM_OK;
         }
         if (status != LM_OK && !lm_is_fatal(status)) {
             (void)lm_fail(&why, status, "internal", "", "处理时出错", "It could not be worked on");
@@ -350,6 +405,9 @@ static enum lm_status accept_raw(struct deciding *d, const struct row *row, stru
 static enum lm_status decide_row(struct deciding *d, const struct row *row, bool accept,
                                  bool by_number, struct lm_arena *arena)
 {
+    bool aside = false;
+    enum lm_status status = LM_OK;
+
     if (!accept) {
         d->out->n++;
         return close_row(d, row->id, DISMISSED);
@@ -357,50 +415,85 @@ static enum lm_status decide_row(struct deciding *d, const struct row *row, bool
     if (row->hlc == 0) {
         return accept_raw(d, row, arena);
     }
-    if (!by_number && (row->disputed || row->awaited || row->other)) {
+    if (!by_number) {
+        status = is_others(d->store, row->type, row->record, row->station, arena, &aside);
+        aside = aside || row->disputed || row->awaited;
+        if (status == LM_OK && !aside && !row->seconded) {
+            status = gives_records(row, arena, &aside, d->err);
+        }
+    }
+    if (status == LM_OK && aside) {
         bool known = false;
-        enum lm_status status = lm_recovered_known(
-            d->store, row->record, (struct lm_version){.hlc = row->hlc, .replica = row->replica},
-            NULL, &known);
 
+        status = lm_recovered_known(d->store, row->record,
+                                    (struct lm_version){.hlc = row->hlc, .replica = row->replica},
+                                    NULL, &known);
         d->out->left += !known;
         d->out->came += known;
         return status == LM_OK && known ? close_row(d, row->id, CAME) : status;
     }
-    return accept_row(d, row, arena);
+    return status == LM_OK ? accept_row(d, row, arena) : status;
+}
+
+/* Every row, or the one of that number, in the order of the changes. */
+static enum lm_status decide_rows(struct deciding *d, int64_t id, bool accept, bool *found)
+{
+    struct lm_arena arena;
+    struct row row = {0};
+    uint64_t after_hlc = 0;
+    int64_t after_id = 0;
+    enum lm_status status = LM_OK;
+
+    d->branch = LM_RECOVER_BRANCH + d->store->state.head.position; /* it has risen since the last */
+    d->out->left = 0;
+    lm_arena_init(&arena, LM_RECOVER_ARENA_BYTES);
+    while (status == LM_OK &&
+           (status = next_row(d->store, id, after_hlc, after_id, &arena, &row, d->err)) == LM_OK) {
+        after_hlc = row.hlc;
+        after_id = row.id;
+        *found = true;
+        status = decide_row(d, &row, accept, id != 0, &arena);
+        lm_arena_reset(&arena);
+    }
+    lm_arena_free(&arena);
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
+/* What was accepted takes effect now: villages that merged, and what waited for any of it. */
+static enum lm_status take_effect(struct deciding *d)
+{
+    enum lm_status status = lm_judge_redrive(d->store, d->now_ms, d->err);
+
+    return status == LM_OK ? lm_mergers_settle(d->store, d->err) : status;
 }
 
 enum lm_status lm_store_recovered_decide(struct lm_store *store, int64_t id, bool accept,
                                          const char *user, int64_t now_ms,
                                          struct lm_recovered_result *out, struct lm_error *err)
 {
-    struct deciding d = {.store = store,
-                         .user = user,
-                         .now_ms = now_ms,
-                         .branch = LM_RECOVER_BRANCH + store->state.head.position,
-                         .out = out,
-                         .err = err};
-    struct lm_arena arena;
-    struct row row = {0};
-    uint64_t after_hlc = 0;
-    int64_t after_id = 0;
+    struct deciding d = {.store = store, .user = user, .now_ms = now_ms, .out = out, .err = err};
+    bool found = false, accepted;
     enum lm_status status = lm_store_may_write(store, err);
 
     *out = (struct lm_recovered_result){0};
-    lm_arena_init(&arena, LM_RECOVER_ARENA_BYTES);
-    while (status == LM_OK &&
-           (status = next_row(store, id, after_hlc, after_id, &arena, &row, err)) == LM_OK) {
-        after_hlc = row.hlc;
-        after_id = row.id;
-        status = decide_row(&d, &row, accept, id != 0, &arena);
-        lm_arena_reset(&arena);
+    if (status == LM_OK) {
+        status = decide_rows(&d, id, accept, &found);
     }
-    lm_arena_free(&arena);
-    if (status == LM_ERR_NOT_FOUND && id != 0 && after_id == 0) {
-        return lm_fail(err, status, "no_recovered", "", "没有这条等待确认的找回内容",
+    if (status == LM_OK && id != 0 && !found) {
+        return lm_fail(err, LM_ERR_NOT_FOUND, "no_recovered", "", "没有这条等待确认的找回内容",
                        "Nothing recovered of that number waits");
     }
-    status = status == LM_ERR_NOT_FOUND ? LM_OK : status;
+    /* A move that was accepted may have brought records to who gives back what was passed over. */
+    accepted = accept && id == 0 && out->n > 0;
+    for (int i = 1; status == LM_OK && accepted && out->left > 0 && i < PASSES_MAX; i++) {
+        size_t before = out->n;
+
+        status = take_effect(&d);
+        if (status == LM_OK) {
+            status = decide_rows(&d, 0, true, &found);
+        }
+        accepted = out->n > before;
+    }
     return status == LM_OK ? lm_judge_redrive(store, now_ms, err) : status;
 }
 
@@ -411,14 +504,16 @@ static void set(json_t *row, const char *name, json_t *value)
     (void)json_object_set_new(row, name, value);
 }
 
-static json_t *row_json(const struct lm_catalog *catalog, struct sqlite3_stmt *stmt,
-                        struct lm_arena *arena)
+static json_t *row_json(struct lm_store *store, struct sqlite3_stmt *stmt, struct lm_arena *arena,
+                        enum lm_status *status)
 {
+    const struct lm_catalog *catalog = store->catalog;
     static const char *const ops[] = {"create", "edit", "delete", "undelete"};
     struct lm_change change;
     char at[LM_TIME_TEXT + 8], id[40], author[24];
     uint64_t replica = (uint64_t)sqlite3_column_int64(stmt, 3);
-    const char *why = lm_column_str(stmt, 11);
+    const char *why = lm_column_str(stmt, 10);
+    bool other = false;
     json_t *row = json_object();
 
     lm_column_id(stmt, 1, id);
@@ -436,11 +531,12 @@ static json_t *row_json(const struct lm_catalog *catalog, struct sqlite3_stmt *s
         set(row, "op", json_string(ops[change.op & 3]));
         set(row, "fields", lm_row_fields(lm_catalog_type(catalog, change.type), &change.fields));
     }
-    lm_time_format(sqlite3_column_int64(stmt, 10), at);
+    lm_time_format(sqlite3_column_int64(stmt, 9), at);
     set(row, "received", json_string(at));
-    set(row, "disputed", json_boolean(sqlite3_column_int(stmt, 12)));
-    set(row, "author_may_send", json_boolean(sqlite3_column_int(stmt, 13)));
-    set(row, "other_station", json_boolean(sqlite3_column_int(stmt, 9)));
+    set(row, "disputed", json_boolean(sqlite3_column_int(stmt, 11)));
+    set(row, "author_may_send", json_boolean(sqlite3_column_int(stmt, 12)));
+    *status = is_others(store, lm_column_str(stmt, 2), id, lm_column_str(stmt, 8), arena, &other);
+    set(row, "other_station", json_boolean(other));
     if (why[0]) {
         set(row, "why", json_loads(why, 0, NULL));
     }
@@ -466,7 +562,11 @@ enum lm_status lm_store_recovered(struct lm_store *store, lm_row_visit visit, vo
         json_t *row;
 
         lm_arena_reset(&arena);
-        row = row_json(store->catalog, stmt, &arena);
+        row = row_json(store, stmt, &arena, &status);
+        if (status != LM_OK) {
+            json_decref(row);
+            break;
+        }
         more = visit(arg, row);
         json_decref(row);
     }

@@ -205,16 +205,101 @@ enum lm_status lm_store_release(struct lm_store *store, const char *user, uint64
     return act_on_held(store, LM_LATER_RELEASE, user, position, "", now_ms, err);
 }
 
-enum lm_status lm_store_refuse(struct lm_store *store, const char *user, uint64_t position,
-                               const char *why, int64_t now_ms, struct lm_error *err)
+static enum lm_status check_why(const char *why, struct lm_error *err)
 {
     size_t n = strlen(why);
 
-    if (n == 0 || n > LM_REFUSE_WHY_BYTES_MAX || !lm_utf8_valid(why, n, NULL) ||
-        lm_utf8_has_control(why, n)) {
-        return lm_fail(
-            err, LM_ERR_INVALID, "required", "note", "请用一句话写明退回的原因（不超过 %d 字节）。",
-            "Say in one sentence why it is refused (at most %d bytes).", LM_REFUSE_WHY_BYTES_MAX);
+    return n == 0 || n > LM_REFUSE_WHY_BYTES_MAX || !lm_utf8_valid(why, n, NULL) ||
+                   lm_utf8_has_control(why, n)
+               ? lm_fail(err, LM_ERR_INVALID, "required", "note",
+                         "请用一句话写明退回的原因（不超过 %d 字节）。",
+                         "Say in one sentence why it is refused (at most %d bytes).",
+                         LM_REFUSE_WHY_BYTES_MAX)
+               : LM_OK;
+}
+
+enum lm_status lm_store_refuse(struct lm_store *store, const char *user, uint64_t position,
+                               const char *why, int64_t now_ms, struct lm_error *err)
+{
+    enum lm_status status = check_why(why, err);
+
+    return status == LM_OK ? act_on_held(store, LM_LATER_REFUSE, user, position, why, now_ms, err)
+                           : status;
+}
+
+/* One more than is done at a time, which says whether there is more. */
+static enum lm_status next_of_group(struct lm_store *store, const struct lm_refuse_many *act,
+                                    int64_t found[LM_REFUSE_MANY_MAX + 1], size_t *n_out,
+                                    struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_HELD_OF_GROUP, err);
+    enum lm_status status;
+
+    *n_out = 0;
+    if (!stmt) {
+        return LM_ERR_IO;
     }
-    return act_on_held(store, LM_LATER_REFUSE, user, position, why, now_ms, err);
+    lm_bind_text(stmt, 1, act->station);
+    lm_bind_text(stmt, 2, act->code);
+    (void)sqlite3_bind_int64(stmt, 3, (int64_t)act->after);
+    (void)sqlite3_bind_int64(stmt, 4, (int64_t)act->through);
+    (void)sqlite3_bind_int(stmt, 5, LM_REFUSE_MANY_MAX + 1);
+    while ((status = lm_query_step(store, stmt, err)) == LM_OK) {
+        found[(*n_out)++] = sqlite3_column_int64(stmt, 0);
+    }
+    (void)sqlite3_reset(stmt);
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
+static enum lm_status count_unseen(struct lm_store *store, const struct lm_refuse_many *act,
+                                   size_t *n_out, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_HELD_UNSEEN, err);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    lm_bind_text(stmt, 1, act->station);
+    lm_bind_text(stmt, 2, act->code);
+    (void)sqlite3_bind_int64(stmt, 3, (int64_t)act->through);
+    status = lm_query_step(store, stmt, err);
+    *n_out = status == LM_OK ? (size_t)sqlite3_column_int64(stmt, 0) : 0;
+    (void)sqlite3_reset(stmt);
+    return status;
+}
+
+enum lm_status lm_store_refuse_many(struct lm_store *store, const struct lm_refuse_many *act,
+                                    int64_t now_ms, struct lm_refused_many *out,
+                                    struct lm_error *err)
+{
+    int64_t found[LM_REFUSE_MANY_MAX + 1];
+    size_t n = 0;
+    enum lm_status status = check_why(act->why, err);
+
+    memset(out, 0, sizeof *out);
+    if (status == LM_OK && (!act->station[0] || !act->code[0])) {
+        status = lm_fail(err, LM_ERR_INVALID, "required", act->station[0] ? "code" : "station",
+                         "请写明退回哪个村、因为什么在等的修改",
+                         "Say which station's changes are refused, and of which code");
+    }
+    if (status == LM_OK) {
+        status = next_of_group(store, act, found, &n, err);
+    }
+    for (size_t i = 0; status == LM_OK && i < n && i < LM_REFUSE_MANY_MAX; i++) {
+        struct lm_error why = {0};
+
+        status = act_on_held(store, LM_LATER_REFUSE, act->user, (uint64_t)found[i], act->why,
+                             now_ms, &why);
+        out->refused += status == LM_OK;
+        /* not found: it went with one before it, on which it built */
+        out->kept += status != LM_OK && status != LM_ERR_NOT_FOUND;
+        if (!lm_is_fatal(status)) {
+            status = LM_OK;
+        } else if (err) {
+            *err = why;
+        }
+    }
+    out->next = n > LM_REFUSE_MANY_MAX ? (uint64_t)found[LM_REFUSE_MANY_MAX - 1] : 0;
+    return status == LM_OK ? count_unseen(store, act, &out->left, err) : status;
 }

@@ -38,16 +38,26 @@ enum lm_status lm_store_station_get(struct lm_store *store, const char *code,
     return status;
 }
 
-/* Lists prepare a statement of their own: what visit does may list again. */
+/* The store's own statement; while it is in use (what visit does may list again) one for this time.
+ */
 static enum lm_status list_open(struct lm_store *store, enum lm_query query,
                                 struct sqlite3_stmt **out, struct lm_error *err)
 {
-    return lm_db_prepare(store->db, lm_query_sql[query], out, err);
+    if (store->stmt[query] && sqlite3_stmt_busy(store->stmt[query])) {
+        return lm_db_prepare(store->db, lm_query_sql[query], out, err);
+    }
+    *out = lm_query(store, query, err);
+    return *out ? LM_OK : LM_ERR_IO;
 }
 
-static enum lm_status list_end(struct sqlite3_stmt *stmt, enum lm_status status)
+static enum lm_status list_end(struct lm_store *store, enum lm_query query,
+                               struct sqlite3_stmt *stmt, enum lm_status status)
 {
-    (void)sqlite3_finalize(stmt);
+    if (stmt && stmt == store->stmt[query]) {
+        (void)sqlite3_reset(stmt);
+    } else {
+        (void)sqlite3_finalize(stmt);
+    }
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
@@ -65,7 +75,7 @@ enum lm_status lm_store_stations(struct lm_store *store,
             break;
         }
     }
-    return list_end(stmt, status);
+    return list_end(store, LM_Q_STATION_LIST, stmt, status);
 }
 
 /* ---- replicas ---- */
@@ -147,6 +157,14 @@ static void replica_row(struct sqlite3_stmt *stmt, struct lm_replica *out)
     out->gap_settled = sqlite3_column_int(stmt, 24) != 0;
     out->n_abandoned = sqlite3_column_int(stmt, 25) > 0; /* filled by one_replica */
     out->in_doubt = sqlite3_column_int(stmt, 20) != 0;
+    out->hub_key_known = sqlite3_column_bytes(stmt, 26) == (int)sizeof out->hub_key;
+    if (out->hub_key_known) {
+        lm_column_bytes(stmt, 26, out->hub_key, sizeof out->hub_key);
+    }
+    out->hub_spoke_known = sqlite3_column_bytes(stmt, 27) == (int)sizeof out->hub_spoke;
+    if (out->hub_spoke_known) {
+        lm_column_bytes(stmt, 27, out->hub_spoke, sizeof out->hub_spoke);
+    }
 }
 
 bool lm_replica_in_doubt(const struct lm_replica *r)
@@ -210,7 +228,7 @@ enum lm_status lm_store_replicas(struct lm_store *store, const char *station,
             break;
         }
     }
-    return list_end(stmt, status);
+    return list_end(store, LM_Q_REPLICA_LIST, stmt, status);
 }
 
 enum lm_status lm_store_replica_hello(struct lm_store *store, const struct lm_replica *replica,
@@ -310,6 +328,34 @@ enum lm_status lm_store_lease_confirm(struct lm_store *store, uint64_t replica,
     return lm_query_run(store, stmt, err);
 }
 
+static enum lm_status put_key(struct lm_store *store, enum lm_query query, uint64_t replica,
+                              const uint8_t key[32], struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, query, err);
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)replica);
+    lm_bind_blob(stmt, 2, key, 32);
+    return lm_query_run(store, stmt, err);
+}
+
+enum lm_status lm_store_replica_hub_key(struct lm_store *store, uint64_t replica,
+                                        const uint8_t key[32], struct lm_error *err)
+{
+    return put_key(store, LM_Q_REPLICA_HUB_KEY, replica, key, err);
+}
+
+enum lm_status lm_store_replica_spoke(struct lm_store *store, const struct lm_replica *replica,
+                                      const uint8_t key[32], struct lm_error *err)
+{
+    if (replica->hub_spoke_known && memcmp(replica->hub_spoke, key, 32) == 0) {
+        return LM_OK;
+    }
+    return put_key(store, LM_Q_REPLICA_SPOKE, replica->number, key, err);
+}
+
 /* ---- revocation ---- */
 
 /* A restore of an older database must not let a revoked installation in again: hence a file of its
@@ -405,7 +451,7 @@ enum lm_status lm_store_revoke(struct lm_store *store, const char *user, const c
             *n_out += status == LM_OK;
         }
     }
-    status = list_end(stmt, status);
+    status = list_end(store, LM_Q_REPLICA_LIST, stmt, status);
     if (status == LM_OK && number != 0 && n_known == 0) {
         return lm_fail(err, LM_ERR_NOT_FOUND, "no_replica", "", "这个服务站没有这台电脑",
                        "The station has no such installation");
@@ -484,7 +530,7 @@ enum lm_status lm_store_kits(struct lm_store *store,
             break;
         }
     }
-    return list_end(stmt, status);
+    return list_end(store, LM_Q_KIT_LIST, stmt, status);
 }
 
 static enum lm_status use_kit(struct lm_store *store, const struct lm_kit_row *kit,

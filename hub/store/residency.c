@@ -213,6 +213,25 @@ static enum lm_status no_village(struct follow *f)
                   "No such village station");
 }
 
+/* In one change, or what waits for the move would be judged on half of it. also: more of the same
+ * change, taken over; or NULL. */
+static enum lm_status move_person(struct follow *f, json_t *also)
+{
+    json_t *fields = also ? also : json_object();
+    const char *village = lm_record_text(f->person, LM_C_VILLAGE_CODE);
+    bool ok = fields && json_object_set_new(fields, "village_code", json_string(f->to)) == 0;
+
+    if (ok && strcmp(f->kind, "transfer") == 0 &&
+        strcmp(lm_text_of(f->person, "household_village"), village) == 0) {
+        ok = json_object_set_new(fields, "household_village", json_string(f->to)) == 0;
+    }
+    if (!ok) {
+        json_decref(fields);
+        return LM_ERR_MEMORY;
+    }
+    return edit(f, f->person->id, true, fields, f->err);
+}
+
 static enum lm_status transfer(struct follow *f)
 {
     const char *village = lm_record_text(f->person, LM_C_VILLAGE_CODE);
@@ -246,11 +265,7 @@ static enum lm_status transfer(struct follow *f)
             return refuse(f, "other_village", "from_village", "转出村不是该对象现在所属的村",
                           "The village left is not the person's present one");
         }
-        status = edit(f, f->person->id, true, json_pack("{s:s}", "village_code", f->to), f->err);
-        if (status == LM_OK && strcmp(lm_text_of(f->person, "household_village"), village) == 0) {
-            status = edit(f, f->person->id, false, json_pack("{s:s}", "household_village", f->to),
-                          f->err);
-        }
+        status = move_person(f, NULL);
         if (status != LM_OK) {
             return status;
         }
@@ -278,20 +293,23 @@ static enum lm_status leave(struct follow *f, const char *state, const char *ben
 /* Moved in, or restored: a file that had left comes back; a new one is verified like any other. */
 static enum lm_status come(struct follow *f)
 {
-    enum lm_status status = LM_OK;
+    json_t *back = NULL;
+    enum lm_status status;
 
     if (!known_village(f)) {
         return no_village(f);
     }
     if (gone(f)) {
-        status = edit(f, f->person->id, true, json_pack("{s:s,s:n}", "state", "active", "left_on"),
-                      f->err);
+        back = json_pack("{s:s,s:n}", "state", "active", "left_on");
+        if (!back) {
+            return LM_ERR_MEMORY;
+        }
     }
-    if (status == LM_OK && strcmp(lm_record_text(f->person, LM_C_VILLAGE_CODE), f->to) != 0) {
-        status = edit(f, f->person->id, true, json_pack("{s:s}", "village_code", f->to), f->err);
-        status = status == LM_OK ? move_file(f) : status;
+    if (strcmp(lm_record_text(f->person, LM_C_VILLAGE_CODE), f->to) != 0) {
+        status = move_person(f, back);
+        return status == LM_OK ? move_file(f) : status;
     }
-    return status;
+    return back ? edit(f, f->person->id, true, back, f->err) : LM_OK;
 }
 
 static enum lm_status follow(struct follow *f)

@@ -1,6 +1,7 @@
 /* Settling a conflict: a person chose one of the values that are there, and the hub says so in a
  * change of its own. */
 #include "hub/store/store_internal.h"
+#include "proto/request.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,10 +22,11 @@ static enum lm_status no_conflict(struct lm_error *err)
                    "There is no such open conflict");
 }
 
-static enum lm_status find_conflict(struct lm_store *store, const char *id, struct chosen *out,
-                                    struct lm_error *err)
+/* settled: one that is settled is looked for, by its own id. */
+static enum lm_status find_conflict(struct lm_store *store, const char *id, bool settled,
+                                    struct chosen *out, struct lm_error *err)
 {
-    bool record = lm_uuid_valid(id, strlen(id));
+    bool record = !settled && lm_uuid_valid(id, strlen(id));
     char *end = NULL;
     int64_t pos = record ? 0 : strtoll(id, &end, 10);
     struct sqlite3_stmt *stmt =
@@ -67,7 +69,7 @@ static enum lm_status find_conflict(struct lm_store *store, const char *id, stru
     if (status == LM_OK) {
         lm_column_id(stmt, 1, out->record);
         lm_column_copy(stmt, 2, out->type, sizeof out->type);
-        status = sqlite3_column_int(stmt, 4) ? LM_OK : LM_ERR_NOT_FOUND;
+        status = (sqlite3_column_int(stmt, 4) != 0) != settled ? LM_OK : LM_ERR_NOT_FOUND;
     }
     (void)sqlite3_reset(stmt);
     return status == LM_ERR_NOT_FOUND ? no_conflict(err) : status;
@@ -150,13 +152,57 @@ static enum lm_status keep_value(struct lm_store *store, const char *user, const
         }
         own.by = authors[i];
         lm_issues_init(&out->issues);
+        store->judging_periods = true; /* a person chooses, whoever writes it */
         status = lm_own_change(store, &own, type, rec->id, rec, &set, now_ms, out, err);
+        store->judging_periods = false;
     }
     return status;
 }
 
-enum lm_status lm_store_resolve(struct lm_store *store, const char *user, const char *id, int keep,
-                                int64_t now_ms, struct lm_act_result *out, struct lm_error *err)
+/* What was agreed to was written: another value chosen afterwards would say that something else
+ * was. And nobody agrees by choosing among versions: nothing would be written. */
+static enum lm_status request_stays(struct lm_store *store, const struct chosen *c, int group,
+                                    bool stands, struct lm_error *err)
+{
+    const struct lm_value *state = lm_value_member(&c->value, "state");
+    bool agreed = false;
+    enum lm_status status = LM_OK;
+
+    if (stands || strcmp(c->type, LM_REQUEST_TYPE) != 0) {
+        return LM_OK;
+    }
+    status = lm_request_agreed(store, c->record, &agreed);
+    if (status == LM_OK && (agreed || (group == LM_GROUP_STATE && state && state->kind == LM_TEXT &&
+                                       strcmp(state->text, "verified") == 0))) {
+        status =
+            lm_fail(err, LM_ERR_INVALID, "request_decided", "",
+                    agreed ? "申请已经同意并写入档案，只能保留现在的内容；还要改的，请重新申请。"
+                           : "不能在这里选“已核定”：请打开申请，按“同意”或“不同意”。",
+                    agreed ? "The request was agreed to and written: keep what stands; for "
+                             "another change ask anew."
+                           : "A request is decided on its own page, not by choosing here.");
+    }
+    return status;
+}
+
+static bool is_locked(const struct lm_record *rec)
+{
+    return strcmp(lm_record_text(rec, LM_C_STATE), "locked") == 0;
+}
+
+/* Nothing but a value is chosen anew: a state goes its own steps, with what they ask for. */
+static enum lm_status may_choose_again(int group, struct lm_error *err)
+{
+    return group != LM_GROUP_STATE && group != LM_GROUP_DELETED
+               ? LM_OK
+               : lm_fail(err, LM_ERR_DENIED, "state_moves_on", "keep",
+                         "办理状态、删除不能改选，请在记录上办下一步或恢复。",
+                         "A state or a deletion is not chosen anew: take the record's next step.");
+}
+
+static enum lm_status choose(struct lm_store *store, const char *user, const char *id, int keep,
+                             bool again, int64_t now_ms, struct lm_act_result *out,
+                             struct lm_error *err)
 {
     struct chosen c = {0};
     struct lm_arena arena;
@@ -169,7 +215,7 @@ enum lm_status lm_store_resolve(struct lm_store *store, const char *user, const 
     memset(out, 0, sizeof *out);
     lm_issues_init(&out->issues);
     lm_arena_init(&arena, ROW_ARENA_MAX);
-    status = find_conflict(store, id, &c, err);
+    status = find_conflict(store, id, again, &c, err);
     if (status == LM_OK) {
         status = find_sibling(store, keep, &arena, &c, err);
     }
@@ -179,14 +225,26 @@ enum lm_status lm_store_resolve(struct lm_store *store, const char *user, const 
         status = group >= 0 ? lm_tables_get(store->tables, &arena, type, c.record, &rec)
                             : no_conflict(err);
     }
+    if (status == LM_OK && again && !is_locked(rec)) {
+        status = may_choose_again(group, err);
+    }
     if (status == LM_OK) {
         (void)snprintf(out->id, sizeof out->id, "%s", c.record);
-        stands = lm_version_equal(rec->stamps[group].version, c.version);
+        stands = !again && lm_version_equal(rec->stamps[group].version, c.version);
         if (group == LM_GROUP_DELETED) {
             const struct lm_value *at = lm_value_member(&c.value, "deleted_at");
             stands = lm_record_deleted(rec) == (at && !lm_value_is_null(at));
         }
-        if (stands && (group == LM_GROUP_DELETED || group == LM_GROUP_STATE)) {
+        status = request_stays(store, &c, group, stands, err);
+    }
+    if (status == LM_OK && is_locked(rec) && !stands) { /* its figures were reported */
+        status =
+            lm_fail(err, LM_ERR_DENIED, "locked", "state",
+                    "所在的报告期已锁定，不能再改：只能保留现在的内容，要改请先解锁。",
+                    "Its reporting period is locked: keep what stands, or open the period first.");
+    }
+    if (status == LM_OK) {
+        if (stands && (group == LM_GROUP_DELETED || group == LM_GROUP_STATE || is_locked(rec))) {
             status =
                 lm_judge_settle(store, user ? user : "", c.record, c.type, c.group, now_ms, err);
         } else {
@@ -200,4 +258,17 @@ enum lm_status lm_store_resolve(struct lm_store *store, const char *user, const 
     }
     lm_arena_free(&arena);
     return status;
+}
+
+enum lm_status lm_store_resolve(struct lm_store *store, const char *user, const char *id, int keep,
+                                int64_t now_ms, struct lm_act_result *out, struct lm_error *err)
+{
+    return choose(store, user, id, keep, false, now_ms, out, err);
+}
+
+enum lm_status lm_store_choose_again(struct lm_store *store, const char *user, const char *id,
+                                     int keep, int64_t now_ms, struct lm_act_result *out,
+                                     struct lm_error *err)
+{
+    return choose(store, user, id, keep, true, now_ms, out, err);
 }

@@ -90,6 +90,25 @@ static json_t *held_json(struct lm_store *store, struct sqlite3_stmt *stmt, stru
     return row;
 }
 
+static json_t *group_json(struct lm_store *store, struct sqlite3_stmt *stmt, struct lm_arena *arena)
+{
+    json_t *row = json_object();
+
+    (void)store;
+    (void)arena;
+    if (!row) {
+        return NULL;
+    }
+    lm_row_text(row, "station", lm_column_str(stmt, 1));
+    lm_row_text(row, "code", lm_column_str(stmt, 2));
+    lm_row_text(row, "text", lm_column_str(stmt, 3));
+    lm_row_text(row, "text_en", lm_column_str(stmt, 4));
+    lm_row_time(row, "at", sqlite3_column_int64(stmt, 5));
+    lm_row_number(row, "n", (uint64_t)sqlite3_column_int64(stmt, 6));
+    lm_row_number(row, "through", (uint64_t)sqlite3_column_int64(stmt, 7));
+    return row;
+}
+
 typedef json_t *(*make_row)(struct lm_store *store, struct sqlite3_stmt *stmt,
                             struct lm_arena *arena);
 
@@ -130,6 +149,23 @@ enum lm_status lm_store_returned(struct lm_store *store, const char *station, lm
     return run_list(store, stmt, returned_row, visit, arg, err);
 }
 
+enum lm_status lm_store_returned_counts(struct lm_store *store,
+                                        bool (*visit)(void *arg, const char *station, int64_t n),
+                                        void *arg, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = NULL;
+    enum lm_status status = open_list(store, LM_Q_RETURN_COUNTS, &stmt, err);
+    bool more = status == LM_OK;
+
+    if (status != LM_OK) {
+        return status;
+    }
+    while (more && (status = lm_query_step(store, stmt, err)) == LM_OK) {
+        more = visit(arg, lm_column_str(stmt, 0), sqlite3_column_int64(stmt, 1));
+    }
+    return end_list(stmt, status);
+}
+
 enum lm_status lm_store_held(struct lm_store *store, lm_row_visit visit, void *arg,
                              struct lm_error *err)
 {
@@ -137,6 +173,15 @@ enum lm_status lm_store_held(struct lm_store *store, lm_row_visit visit, void *a
     enum lm_status status = open_list(store, LM_Q_HELD_LIST, &stmt, err);
 
     return status == LM_OK ? run_list(store, stmt, held_json, visit, arg, err) : status;
+}
+
+enum lm_status lm_store_held_groups(struct lm_store *store, lm_row_visit visit, void *arg,
+                                    struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = NULL;
+    enum lm_status status = open_list(store, LM_Q_HELD_GROUPS, &stmt, err);
+
+    return status == LM_OK ? run_list(store, stmt, group_json, visit, arg, err) : status;
 }
 
 /* ---- conflicts ---- */
@@ -248,6 +293,89 @@ static json_t *conflict_row(struct lm_store *store, struct sqlite3_stmt *stmt,
                                   siblings_json(store, type, rec, pos, group, arena));
     }
     return row;
+}
+
+struct settling {
+    json_t *last;
+};
+
+static bool look_for_settling(void *arg, const json_t *row)
+{
+    struct settling *s = arg;
+    const char *op = json_string_value(json_object_get(row, "op"));
+
+    if (op && strcmp(op, "settle") == 0) {
+        json_decref(s->last);
+        s->last = json_pack("{s:O?,s:O?,s:O?}", "user", json_object_get(row, "user"), "station",
+                            json_object_get(row, "station"), "at", json_object_get(row, "at"));
+    }
+    return true;
+}
+
+/* Of a settled conflict: which value the record has now, whoever set it, and who chose. What was
+ * settled without a change (a version that stood was kept) has an entry of its own. */
+static void put_settled(struct lm_store *store, json_t *row, const struct lm_record *rec, int group,
+                        struct lm_arena *arena)
+{
+    json_t *now = lm_record_to_json(rec), *sibling, *value, *settled = json_object();
+    struct settling s = {NULL};
+    struct lm_error ignored = {0};
+    const char *name;
+    bool kept = false;
+    size_t i;
+
+    json_array_foreach(json_object_get(row, "siblings"), i, sibling)
+    {
+        bool same = true;
+
+        kept = kept || json_is_true(json_object_get(sibling, "stands"));
+        json_object_foreach(json_object_get(sibling, "value"), name, value)
+        {
+            const json_t *is = json_object_get(json_object_get(now, "fields"), name);
+
+            is = is ? is : json_object_get(now, name);
+            same = same && (json_equal(is, value) || (!is && json_is_null(value)));
+        }
+        (void)json_object_set_new(sibling, "stands", json_boolean(same));
+    }
+    put_author(store, settled, rec->id, rec->stamps[group].version, arena);
+    if (kept && lm_store_history(store, rec->id, look_for_settling, &s, &ignored) == LM_OK &&
+        s.last) {
+        (void)json_object_update(settled, s.last);
+    }
+    json_decref(s.last);
+    json_decref(now);
+    (void)json_object_set_new(row, "settled", settled);
+}
+
+static json_t *past_row(struct lm_store *store, struct sqlite3_stmt *stmt, struct lm_arena *arena)
+{
+    json_t *row = conflict_row(store, stmt, arena);
+    const char *record = json_string_value(json_object_get(row, "record"));
+    const struct lm_type *type = lm_catalog_type(store->catalog, lm_column_str(stmt, 2));
+    const char *group = lm_column_str(stmt, 3);
+    int g = type ? lm_type_group(type, group, strlen(group)) : -1;
+    bool open = sqlite3_column_int(stmt, 5) != 0;
+    struct lm_record *rec = NULL;
+
+    (void)json_object_set_new(row, "open", json_boolean(open));
+    if (!open && g >= 0 && record &&
+        lm_tables_get(store->tables, arena, type, record, &rec) == LM_OK) {
+        put_settled(store, row, rec, g, arena);
+    }
+    return row;
+}
+
+enum lm_status lm_store_conflicts_of(struct lm_store *store, const char *record, lm_row_visit visit,
+                                     void *arg, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = NULL;
+    enum lm_status status = open_list(store, LM_Q_CONFLICT_ALL_OF, &stmt, err);
+
+    if (status == LM_OK) {
+        lm_bind_id(stmt, 1, record);
+    }
+    return status == LM_OK ? run_list(store, stmt, past_row, visit, arg, err) : status;
 }
 
 enum lm_status lm_store_conflicts(struct lm_store *store, lm_row_visit visit, void *arg,

@@ -3,6 +3,7 @@
  * Nothing of it is applied before. What is accepted is judged like any change of its author, with
  * its identity, in a branch of its own from LM_SALVAGE_BRANCH on: so it is in the journal's chain,
  * a replay gives the same, and everybody sees that it was salvaged. */
+#include "hub/store/counts_internal.h"
 #include "hub/store/store_internal.h"
 
 #include "common/base/util.h"
@@ -132,6 +133,22 @@ enum lm_status lm_store_salvaged(struct lm_store *store, lm_row_visit visit, voi
     }
     (void)sqlite3_reset(stmt);
     lm_arena_free(&arena);
+    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
+}
+
+enum lm_status lm_salvaged_missed(struct lm_store *store, void (*visit)(void *arg, const char *),
+                                  void *arg, struct lm_error *err)
+{
+    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_SALVAGE_MISSED, err);
+    enum lm_status status;
+
+    if (!stmt) {
+        return LM_ERR_IO;
+    }
+    while ((status = lm_query_step(store, stmt, err)) == LM_OK) {
+        visit(arg, lm_column_str(stmt, 0));
+    }
+    (void)sqlite3_reset(stmt);
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 

@@ -88,7 +88,7 @@ static const char journal[] =
     "  code TEXT NOT NULL,"
     "  zh TEXT NOT NULL,"
     "  en TEXT NOT NULL,"
-    "  waits_for TEXT NOT NULL," /* 'record:…', 'base:…', 'type:…', or '' = a person */
+    "  waits_for TEXT NOT NULL," /* 'record:…', 'base:…', 'moved:…', 'type:…', '' = a person */
     "  at_ms INTEGER NOT NULL) STRICT;"
     "CREATE INDEX held_waits ON held(waits_for, pos);"
     "CREATE INDEX held_record ON held(record);"
@@ -301,6 +301,56 @@ static const char changed[] =
     "  name TEXT PRIMARY KEY,"
     "  number INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
+static const char others[] =
+    /* Whose a record is may be another before it is decided on: it is looked at then. */
+    "ALTER TABLE recovered DROP COLUMN other;"
+    /* two stations gave it back alike */
+    "ALTER TABLE recovered ADD COLUMN seconded INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX held_moved ON held(station) WHERE code = 'moved';";
+
+static const char hub_keys[] =
+    /* The newest key of the hub that this installation is known to have pinned, or is connected
+     * under; null = not known. */
+    "ALTER TABLE replicas ADD COLUMN hub_key BLOB;";
+
+static const char spoken[] =
+    /* The hub's key that this installation last spoke under, on the line or on a stick; null = not
+     * known. What is pinned only has not gone over. */
+    "ALTER TABLE replicas ADD COLUMN hub_spoke BLOB;";
+
+static const char filters[] =
+    /* Filters of the registers that somebody keeps: [{"name","to"}] a user. */
+    "CREATE TABLE filters("
+    "  user TEXT PRIMARY KEY,"
+    "  filters TEXT NOT NULL) STRICT, WITHOUT ROWID;";
+
+static const char persons[] =
+    /* Whose account it is; empty = the account's name says it. Accounts of one person are one where
+     * two persons are asked for. */
+    "ALTER TABLE users ADD COLUMN person TEXT NOT NULL DEFAULT '';"
+    /* what became of a record's conflicts */
+    "CREATE INDEX conflicts_of ON conflicts(record, pos);";
+
+static const char audit_log[] =
+    /* The newest row of the audit log as it was at some times: a log that has not these rows was
+       cut or begun anew. */
+    "CREATE TABLE audit_anchors("
+    "  n INTEGER PRIMARY KEY,"
+    "  hash BLOB NOT NULL,"
+    "  at_ms INTEGER NOT NULL) STRICT;"
+    /* The log as of a backup, in the backup's file; empty in the hub's own. */
+    "CREATE TABLE audit_kept("
+    "  n INTEGER PRIMARY KEY,"
+    "  at_ms INTEGER NOT NULL,"
+    "  user TEXT NOT NULL,"
+    "  role TEXT NOT NULL,"
+    "  what TEXT NOT NULL,"
+    "  object TEXT NOT NULL,"
+    "  reason TEXT NOT NULL,"
+    "  detail TEXT NOT NULL,"
+    "  hash BLOB NOT NULL) STRICT;";
+
 const struct lm_migration lm_store_migrations[] = {
-    {journal}, {registry}, {catalogues}, {usb}, {doors}, {recovered}, {tokens}, {sums}, {changed}};
+    {journal}, {registry}, {catalogues}, {usb},     {doors},  {recovered}, {tokens},   {sums},
+    {changed}, {others},   {hub_keys},   {filters}, {spoken}, {persons},   {audit_log}};
 const int lm_store_n_migrations = (int)(sizeof lm_store_migrations / sizeof lm_store_migrations[0]);

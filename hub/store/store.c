@@ -199,6 +199,9 @@ enum lm_status lm_town_load(struct lm_store *store, struct lm_error *err)
         store->begins = strtoull(number, NULL, 10);
     }
     if (status == LM_OK) {
+        status = lm_incarnation_load(store);
+    }
+    if (status == LM_OK) {
         status = lm_meta_get(store, "backup_position", number, sizeof number, err);
         store->backup_position = strtoull(number, NULL, 10);
     }
@@ -286,6 +289,11 @@ enum lm_status lm_store_open(const struct lm_datadir *dir, const struct lm_catal
         if (mode == LM_STORE_WRITE && status == LM_OK) {
             status = lm_catalogs_upgrade(store, err);
         }
+        if (mode == LM_STORE_WRITE && status == LM_OK) { /* one commit; the ticks go on */
+            bool more = false;
+
+            status = lm_store_periods_more(store, lm_clock_wall_ms(), &more, err);
+        }
     }
     if (status != LM_OK) {
         lm_store_close(&store);
@@ -321,6 +329,7 @@ void lm_store_close(struct lm_store **store)
     lm_arena_free(&s->push_arena);
     free(s->redrive);
     free(s->moves);
+    free(s->locking);
     free(s->codes);
     sodium_memzero(s->dup_key, sizeof s->dup_key);
     free(s);
@@ -353,6 +362,7 @@ enum lm_status lm_store_begin(struct lm_store *store, struct lm_error *err)
         store->state = store->committed;
         store->n_redrive = 0;
         lm_moves_forget(store);
+        lm_periods_forget(store);
     }
     return status;
 }
@@ -363,6 +373,9 @@ enum lm_status lm_store_commit(struct lm_store *store, struct lm_error *err)
 
     if (status == LM_OK) { /* whose state follows from where those files are now */
         status = lm_moves_settle(store, err);
+    }
+    if (status == LM_OK) {
+        status = lm_periods_settle(store, err);
     }
     if (status == LM_OK) {
         status = lm_changes_flush(store, err);
@@ -379,6 +392,7 @@ enum lm_status lm_store_commit(struct lm_store *store, struct lm_error *err)
         lm_catalogs_rolled_back(store);
         lm_mergers_forget(store);
         lm_moves_forget(store);
+        lm_periods_forget(store);
     }
     store->broken = store->broken || status == LM_ERR_IO || status == LM_ERR_CORRUPT;
     return status;
@@ -396,7 +410,10 @@ void lm_store_rollback(struct lm_store *store)
     lm_mergers_forget(store);
     store->state = store->committed;
     store->n_redrive = 0;
+    store->changes.n = 0;
+    store->changes.more = false;
     lm_moves_forget(store);
+    lm_periods_forget(store);
 }
 
 enum lm_status lm_store_read_begin(struct lm_store *store, struct lm_error *err)

@@ -57,6 +57,7 @@ enum lm_query {
     LM_Q_RETURN_CLOSE_REFUSED,
     LM_Q_RETURN_OF,
     LM_Q_RETURN_LIST,
+    LM_Q_RETURN_COUNTS,
     LM_Q_HELD_PUT,
     LM_Q_HELD_DELETE,
     LM_Q_HELD_WAITING,
@@ -64,6 +65,10 @@ enum lm_query {
     LM_Q_HELD_LIST,
     LM_Q_HELD_AT,
     LM_Q_HELD_KEYS,
+    LM_Q_HELD_MOVED,
+    LM_Q_HELD_GROUPS,
+    LM_Q_HELD_OF_GROUP,
+    LM_Q_HELD_UNSEEN,
     LM_Q_REDRIVE_PUT,
     LM_Q_REDRIVE_DELETE,
     LM_Q_REDRIVE_LIST,
@@ -72,6 +77,7 @@ enum lm_query {
     LM_Q_CONFLICT_ADD,
     LM_Q_CONFLICT_CLOSE,
     LM_Q_CONFLICT_LIST,
+    LM_Q_CONFLICT_ALL_OF,
     LM_Q_CONFLICT_GET,
     LM_Q_SIBLING_PUT,
     LM_Q_SIBLING_LIST,
@@ -94,6 +100,8 @@ enum lm_query {
     LM_Q_REPLICA_HELLO,
     LM_Q_REPLICA_PUSHED,
     LM_Q_REPLICA_LEASE,
+    LM_Q_REPLICA_HUB_KEY,
+    LM_Q_REPLICA_SPOKE,
     LM_Q_REPLICA_REVOKE,
     LM_Q_REPLICA_SETTLE,
     LM_Q_REPLICA_CLONE,
@@ -115,13 +123,20 @@ enum lm_query {
     LM_Q_BRANCH_SAFE,
     LM_Q_USER_ADD,
     LM_Q_USER_GET,
+    LM_Q_USER_PERSON,
     LM_Q_USER_PASSWORD,
     LM_Q_USER_DISABLE,
+    LM_Q_USER_SHUT,
     LM_Q_USER_LIST,
+    LM_Q_PERIOD_OVER,
     LM_Q_TOKEN_ADD,
     LM_Q_TOKEN_DROP,
+    LM_Q_TOKEN_SHUT,
+    LM_Q_TOKEN_HASH,
     LM_Q_TOKEN_GET,
     LM_Q_TOKEN_LIST,
+    LM_Q_FILTERS_GET,
+    LM_Q_FILTERS_PUT,
     LM_Q_CATALOG_ADD,
     LM_Q_CATALOG_TOP,
     LM_Q_CATALOG_FIRST,
@@ -134,13 +149,18 @@ enum lm_query {
     LM_Q_SALVAGE_PUT,
     LM_Q_SALVAGE_LIST,
     LM_Q_SALVAGE_CLOSE,
+    LM_Q_SALVAGE_MISSED,
     LM_Q_RECOVERED_SAME,
+    LM_Q_RECOVERED_OPEN,
     LM_Q_RECOVERED_PUT,
     LM_Q_RECOVERED_GROW,
+    LM_Q_RECOVERED_SECOND,
+    LM_Q_RECOVERED_FROM,
     LM_Q_RECOVERED_LIST,
     LM_Q_RECOVERED_CLOSE,
     LM_Q_RECOVERED_WHY,
     LM_Q_RECOVERED_LOAD,
+    LM_Q_RECOVERED_MISSED,
     LM_Q_COUNT
 };
 
@@ -175,6 +195,17 @@ struct lm_changed_list {
     bool more; /* there were others */
 };
 
+enum { LM_PERIOD_SPANS_MAX = 16 };
+struct lm_span {
+    char from[11], to[11]; /* days, both ends included */
+};
+
+/* Where work on a span stands: types one after another, each locked, then opened. */
+struct lm_settle_at {
+    size_t t;    /* 2 * type + 1 when opening */
+    char id[40]; /* behind this record of it */
+};
+
 struct lm_store {
     struct lm_db *db;
     struct sqlite3 *sql; /* lm_db_handle(db) */
@@ -200,11 +231,23 @@ struct lm_store {
     size_t n_redrive, size_redrive;
     char (*moves)[48]; /* files whose moves are to be looked at before COMMIT (moves.c) */
     size_t n_moves, size_moves;
-    int64_t moves_ms;           /* when the newest change behind them was received */
+    int64_t moves_ms; /* when the newest change behind them was received */
+    char (
+        *locking)[40]; /* verified in a locked period: to be looked at before COMMIT (periods.c) */
+    size_t n_locking, size_locking;
+    struct lm_span spans[LM_PERIOD_SPANS_MAX]; /* of locks that came or went */
+    size_t n_spans;
+    int64_t locking_ms;            /* when the newest change behind them was received */
+    char locked_by[264];           /* who locked or opened last */
+    struct lm_settle_at settle_at; /* where the ticks go on with the first span noted in meta */
+    bool settling_periods;         /* what is set meanwhile needs no second look */
+    bool acting;          /* inside lm_store_act: what follows from an act is not judged like it */
+    bool judging_periods; /* the act is a person's: locks hold for it */
     struct lm_arena push_arena; /* one PUSH: its unpacked changes */
     char (*codes)[32]; /* verdict codes told so far: they outlive the push that told them */
     size_t n_codes;
     uint64_t begins;          /* where the journal stood when this incarnation began */
+    int64_t went_back_ms;     /* and when that was, for a history after the first; else 0 */
     uint64_t backup_position; /* the journal up to here is in a backup; 0 = nothing */
     bool revoke_logged;       /* lm_store_revoke has written to revoked.log since it began */
     bool broken;              /* a COMMIT failed for I/O: what is on disk is not known any more */
@@ -280,12 +323,8 @@ enum lm_status lm_catalogs_first(struct lm_store *store, struct lm_error *err) L
  * another; the one in force stays. */
 enum lm_status lm_catalogs_get(struct lm_store *store, uint32_t number,
                                const struct lm_catalog **out, struct lm_error *err) LM_MUST_USE;
-/* Stores and puts into force, with tables and the values that become known. Journals nothing. */
-enum lm_status lm_catalogs_switch(struct lm_store *store, uint32_t number,
-                                  const uint8_t hash[LM_HASH_BYTES], const uint8_t *packed,
-                                  size_t n, uint64_t pos, int64_t now_ms, const char *user,
-                                  struct lm_error *err) LM_MUST_USE;
-/* The same for a catalogue of the verified store, as its journal tells. */
+/* Puts into force, in the store that `verify` replays, what the verified store's journal tells of.
+ */
 enum lm_status lm_catalogs_replay(struct lm_store *replay, struct lm_store *from, uint64_t number,
                                   const char *hash_hex, uint64_t pos,
                                   struct lm_error *err) LM_MUST_USE;
@@ -304,6 +343,13 @@ void lm_hub_id_load(struct lm_store *store);
 /* Appends a line to a file beside the database, fsynced. */
 enum lm_status lm_beside_append(const struct lm_store *store, const char *name, const char *line,
                                 struct lm_error *err) LM_MUST_USE;
+/* Calls visit with every line of such a file (≤ 16 MiB); a missing one has none. A line that was
+ * cut by a power failure is left out by what visit makes of it. */
+enum lm_status lm_beside_lines(const struct lm_store *store, const char *name,
+                               enum lm_status (*visit)(void *arg, const char *line), void *arg,
+                               struct lm_error *err) LM_MUST_USE;
+/* store->went_back_ms, by the journal; the town and store->begins are known. */
+enum lm_status lm_incarnation_load(struct lm_store *store) LM_MUST_USE;
 /* The town's incarnation into incarnations.log. */
 enum lm_status lm_incarnation_note(struct lm_store *store, const char *why, int64_t now_ms,
                                    struct lm_error *err) LM_MUST_USE;
@@ -316,6 +362,18 @@ enum lm_status lm_revoke_again(struct lm_store *store, int64_t now_ms,
 /* Revokes in journal and registry, without the file (registry.c). */
 enum lm_status lm_revoke_row(struct lm_store *store, const char *user, const struct lm_replica *r,
                              int64_t now_ms, struct lm_error *err) LM_MUST_USE;
+
+/* ---- doors that were shut (doors.c) ---- */
+
+/* Notes an account as the row now is, or a token that was revoked. Inside the transaction. */
+enum lm_status lm_door_account(struct lm_store *store, const char *name, int64_t now_ms,
+                               struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_door_token(struct lm_store *store, const uint8_t hash[LM_HASH_BYTES],
+                             int64_t now_ms, struct lm_error *err) LM_MUST_USE;
+/* Makes accounts and tokens of this database what doors.log says, but opens none. Inside a
+ * transaction. */
+enum lm_status lm_doors_again(struct lm_store *store, int64_t now_ms,
+                              struct lm_error *err) LM_MUST_USE;
 
 /* ---- journal (journal.c) ---- */
 
@@ -334,6 +392,8 @@ enum lm_later {
     LM_LATER_MERGED = 14,     /* villages merged: user, a = "from into day", b = why */
     LM_LATER_INCARNATION = 12 /* position: the counter that begins, or the rival seen; a: why */
 };
+/* Why of the latter: nothing begins. */
+#define LM_INCARNATION_RIVAL "rival"
 
 struct lm_jentry {
     uint64_t pos;
@@ -373,8 +433,6 @@ int64_t lm_jentry_made_ms(const struct lm_jentry *e, const struct lm_change *cha
 void lm_row_text(json_t *row, const char *name, const char *text);
 void lm_row_time(json_t *row, const char *name, int64_t ms);
 void lm_row_number(json_t *row, const char *name, uint64_t number);
-/* Replica numbers have 63 bits: as text, because readers of JSON take numbers for doubles. */
-void lm_row_replica(json_t *row, const char *name, uint64_t number);
 /* {field: value} of a change, decimals scaled as the catalogue says; fields not known here as they
  * are. NULL when out of memory. */
 json_t *lm_row_fields(const struct lm_type *type, const struct lm_value *fields);
@@ -457,8 +515,6 @@ struct lm_effect {
 };
 enum lm_status lm_effect_apply(struct lm_store *store, const struct lm_effect *effect,
                                struct lm_error *err) LM_MUST_USE;
-enum lm_status lm_feed_touch(struct lm_store *store, const char *scope, const char *record,
-                             const char *type, uint64_t pos, struct lm_error *err) LM_MUST_USE;
 /* The scopes whose feed holds the record: 0 = every station's. */
 enum { LM_SCOPES_MAX = 12 };
 struct lm_scopes {
@@ -493,10 +549,6 @@ struct lm_record *lm_record_for_feed(struct lm_arena *arena, const struct lm_rec
 /* Notes a waits_for key that is there now; judged at the end of the batch. */
 enum lm_status lm_redrive_note(struct lm_store *store, const char *key) LM_MUST_USE;
 
-/* What a judgement needs to know about the record of a change (judge.c). */
-/* Whether the id was used for a record whose every creation was refused. */
-enum lm_status lm_creation_refused(struct lm_store *store, const char *record, bool *out,
-                                   struct lm_error *err) LM_MUST_USE;
 /* dup_key of a person, after every merge (duplicates.c). */
 enum lm_status lm_dup_key_fill(struct lm_store *store, struct lm_record *rec,
                                struct lm_arena *arena) LM_MUST_USE;
@@ -570,6 +622,22 @@ enum lm_status lm_moves_match(struct lm_store *store, const char *name, const ch
                               const char *to, char id[40], struct lm_error *why,
                               struct lm_error *err) LM_MUST_USE;
 
+/* ---- locked reporting periods (periods.c) ---- */
+
+struct lm_period {
+    char id[40], from[16], to[16];
+};
+/* Whether a record, stored as after, says something in a locked period that it did not say there
+ * before (NULL: it is new); out: the lock. A correction does not. */
+enum lm_status lm_period_enters(struct lm_store *store, const struct lm_record *before,
+                                const struct lm_record *after, struct lm_period *out, bool *enters,
+                                struct lm_error *err) LM_MUST_USE;
+/* Notes what an effect changed of locks, or within one. */
+enum lm_status lm_periods_note(struct lm_store *store, const struct lm_effect *f) LM_MUST_USE;
+void lm_periods_forget(struct lm_store *store);
+/* Locks and opens what was noted, as changes of the program; before COMMIT. */
+enum lm_status lm_periods_settle(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
+
 /* ---- what a verified change of residence does (residency.c) ---- */
 
 /* Whether the event is verified or locked. */
@@ -592,6 +660,23 @@ enum lm_status lm_residency_follow(struct lm_store *store, const char *user, con
                                    int64_t now_ms, struct lm_act_result *out,
                                    struct lm_error *err) LM_MUST_USE;
 
+/* ---- what a change request does that the town agrees to (request.c) ---- */
+
+/* Whether the request is verified or locked, and agreed to. */
+enum lm_status lm_request_agreed(struct lm_store *store, const char *id, bool *out) LM_MUST_USE;
+/* Writes the new value; inside the SAVEPOINT of the act that agreed, which the caller undoes when
+ * this fails; why is in out's issues and err. A record that holds the new value stays as it is. */
+enum lm_status lm_request_follow(struct lm_store *store, const char *user, const char *id,
+                                 int64_t now_ms, struct lm_act_result *out,
+                                 struct lm_error *err) LM_MUST_USE;
+/* Of a request that is agreed to again because a person accepted what nodes gave back: writes the
+ * new value where the old one stands and nothing that was given back says more. */
+enum lm_status lm_request_recovered(struct lm_store *store, const char *user, const char *id,
+                                    int64_t now_ms, struct lm_error *err) LM_MUST_USE;
+/* Refuses what an act made of a request that was agreed to before it: that is done. */
+enum lm_status lm_request_stays(struct lm_store *store, const struct lm_record *before,
+                                struct lm_act_result *out, struct lm_error *err) LM_MUST_USE;
+
 /* What goes with a person's file, whoever moves it; visits and the like stay where they happened.
  */
 extern const char *const lm_file_types[];
@@ -613,6 +698,26 @@ enum lm_status lm_mergers_settle(struct lm_store *store, struct lm_error *err) L
 void lm_mergers_forget(struct lm_store *store);
 
 /* ---- the hub's own changes (own.c) ---- */
+
+/* The audit log into a backup's file, and what a staged backup has of it and the log beside it has
+ * not (audit_kept.c). The log is never made shorter; one that is damaged is left out of the backup,
+ * which is said, and is set aside by the restore, which begins it anew from the backup. */
+void lm_audit_into_copy(const struct lm_datadir *dir, const char *copy);
+enum lm_status lm_audit_out_of_copy(struct lm_store *staged, const char *path, int64_t now_ms,
+                                    struct lm_error *err) LM_MUST_USE;
+/* A free name in the directory: BASE-20261127T094500Z, with a number behind it when that is taken
+ * (backup.c). */
+enum lm_status lm_aside_name(const struct lm_datadir *dir, const char *base, int64_t now_ms,
+                             char name[96], char path[PATH_MAX], struct lm_error *err) LM_MUST_USE;
+
+/* Rules of the town's own records beyond the catalogue (rules.c). Whether the type has any; what
+ * bars an act before it is made; and what bars the record as it stands after it, or warns (issues
+ * nullable). LM_ERR_INVALID or LM_ERR_DENIED with the reason. */
+bool lm_rules_has(const char *type);
+enum lm_status lm_rules_before(struct lm_store *store, const struct lm_act *act,
+                               struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_rules_after(struct lm_store *store, const char *id, struct lm_issues *issues,
+                              struct lm_error *err) LM_MUST_USE;
 
 struct lm_own {
     const char *user, *station; /* station: village_code of a new record; NULL = the town's */

@@ -277,9 +277,13 @@ static enum lm_status replay_later(struct verify *v, const struct lm_jentry *old
     case LM_LATER_DIFFERENT:
         status = lm_judge_dismiss(v->replay, user, a, b, old->received_ms, v->err);
         break;
+    case LM_LATER_INCARNATION:
+        if (strcmp(a, LM_INCARNATION_RIVAL) != 0) {
+            v->replay->went_back_ms = old->received_ms;
+        }
+        return lm_journal_append(v->replay, &copy, v->err);
     case LM_LATER_REVOKE:
     case LM_LATER_LOOKED:
-    case LM_LATER_INCARNATION:
     case LM_LATER_READMIT:
     case LM_LATER_MERGED:
         return lm_journal_append(v->replay, &copy, v->err);

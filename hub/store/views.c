@@ -1,7 +1,11 @@
 /* What other programs read of the master database (DB Browser, Metabase, sqlite3): a view for each
  * record type, with labels as comments, codes in words and money in yuan. Made from the catalogue;
  * made anew when its text differs. What the catalogue calls sensitivity 2 (ID and bank numbers,
- * illness, hardship) is in no view.
+ * illness, hardship) is in no view. A text that somebody typed a number into which may be a
+ * person's (15 digits or more, or a mobile number, also in groups) is not shown: the column says so
+ * instead. A view cannot cover the number alone as the pages do (hub/api/numbers.c), for SQLite has
+ * no function for that and other programs bring none of ours; so it may hide a text with two dates
+ * side by side.
  *
  *   v_<type>   live records, one row each; "<field>_zh" is a code in words
  *   v_station_board  stations and how complete their data is
@@ -119,6 +123,26 @@ static void in_words(struct views *v, const char *column, const struct lm_list *
     name(&v->sql, words);
 }
 
+#define DIGIT "[0-9０-９]"
+#define DIGITS_5 DIGIT DIGIT DIGIT DIGIT DIGIT
+#define HIDDEN "（内有号码，请在镇里的网页查看）"
+
+/* A text that people write. NULL stays NULL. */
+static void typed_text(struct views *v, const struct lm_field *f)
+{
+    begin_column(v, f->name, f->zh, f->en);
+    lm_buf_text(&v->sql, "CASE WHEN replace(replace(r.");
+    name(&v->sql, f->name);
+    lm_buf_text(&v->sql,
+                ",' ',''),'-','') GLOB '*" DIGITS_5 DIGITS_5 DIGITS_5 "*' OR replace(replace(r.");
+    name(&v->sql, f->name);
+    lm_buf_text(&v->sql, ",' ',''),'-','') GLOB '*[1１][3-9３-９]" DIGITS_5 DIGIT DIGIT DIGIT DIGIT
+                         "*' THEN '" HIDDEN "' ELSE r.");
+    name(&v->sql, f->name);
+    lm_buf_text(&v->sql, " END AS ");
+    name(&v->sql, f->name);
+}
+
 static void field_columns(struct views *v, const struct lm_field *f)
 {
     char yuan[LM_KEY_CHARS_MAX * 4 + 8];
@@ -130,6 +154,10 @@ static void field_columns(struct views *v, const struct lm_field *f)
         name(&v->sql, f->name);
         lm_buf_text(&v->sql, " / 100.0 AS ");
         name(&v->sql, yuan);
+        return;
+    }
+    if (f->ftype == LM_F_TEXT && !f->format) {
+        typed_text(v, f);
         return;
     }
     plain(v, "r", f->name, f->zh, f->en);
