@@ -51,6 +51,23 @@ static enum lm_status memory(struct exporter *x)
     return lm_fail(x->err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
 }
 
+/* Which next key of the hub is pinned here, in each part: whatever their order, the hub knows what
+ * its reply may be sealed with. */
+static bool add_key(struct exporter *x)
+{
+    struct lm_hub_pins pins = lm_nstore_pins(&x->me, x->key->hub_public_key);
+    struct lm_msg_key m = {.session = 0};
+
+    if (!pins.has_second) {
+        return true;
+    }
+    memcpy(m.key, pins.second, sizeof m.key);
+    lm_buf_reset(&x->frame);
+    lm_key_pack(&x->frame, &m);
+    return x->frame.status == LM_OK &&
+           lm_bundle_add(&x->file, LM_MSG_KEY, x->frame.data, x->frame.len);
+}
+
 static bool add_hello(struct exporter *x)
 {
     const struct lm_catalog *catalog = lm_nstore_catalog(x->store);
@@ -79,7 +96,7 @@ static bool add_hello(struct exporter *x)
     lm_buf_reset(&x->frame);
     lm_hello_pack(&x->frame, &m);
     return x->frame.status == LM_OK &&
-           lm_bundle_add(&x->file, LM_MSG_HELLO, x->frame.data, x->frame.len);
+           lm_bundle_add(&x->file, LM_MSG_HELLO, x->frame.data, x->frame.len) && add_key(x);
 }
 
 static enum lm_status begin_part(struct exporter *x)
@@ -98,6 +115,7 @@ static enum lm_status end_part(struct exporter *x)
 {
     struct lm_bundle_head head = {
         .kind = LM_BUNDLE_UP, .part = x->part, .parts = x->parts, .number = x->row.number};
+    struct lm_hub_pins pins = lm_nstore_pins(&x->me, x->key->hub_public_key);
     uint8_t nonce[LM_BUNDLE_NONCE_BYTES];
     char path[PATH_MAX];
 
@@ -107,8 +125,7 @@ static enum lm_status end_part(struct exporter *x)
     memcpy(head.hub_id, x->key->hub_id, sizeof head.hub_id);
     memcpy(head.key, x->key->own.public_key, sizeof head.key);
     randombytes_buf(nonce, sizeof nonce);
-    if (lm_bundle_seal(&x->file, &head, x->key->own.secret_key, x->key->hub_public_key, nonce) !=
-            LM_OK ||
+    if (lm_bundle_seal(&x->file, &head, x->key->own.secret_key, pins.first, nonce) != LM_OK ||
         !lm_node_part_name(x->first, x->part, path, sizeof path)) {
         return memory(x);
     }

@@ -1,13 +1,15 @@
 /* Import: the hub's reply to an export. See bundle.h.
  *
- * Each step is a transaction of its own that may be repeated: WELCOME, then the catalogue, whose
- * number never falls, what was given back, each page, which only counts where the cursor stands at
- * its beginning, and histories, which only count where the one before ended; last of all the reply
- * is noted as taken. A power cut in between is mended by importing the same file again. */
+ * Each step is a transaction of its own that may be repeated: WELCOME with its pin, then the
+ * catalogue, whose number never falls, what was given back, each page, which only counts where the
+ * cursor stands at its beginning, and histories, which only count where the one before ended; last
+ * of all the reply is noted as taken. A power cut in between is mended by importing the same file
+ * again. */
 #include "node/bundle.h"
 
 #include "common/base/log.h"
 
+#include "proto/hubkey.h"
 #include "proto/proof.h"
 
 #include <inttypes.h>
@@ -20,6 +22,8 @@ struct importer {
     const struct lm_node_key *key;
     struct lm_export row;
     struct lm_usb_welcome welcome;
+    struct lm_hub_pins pins;
+    bool under_second; /* the box opened with the second of them */
     struct lm_import_done *out;
     uint32_t pages;
     uint32_t catalog; /* of WELCOME, and its hash */
@@ -219,6 +223,7 @@ static enum lm_status take_welcome(struct importer *im, const uint8_t *body, siz
 {
     struct lm_msg_welcome w;
     struct lm_proof proof;
+    enum lm_pins_verdict pins;
     enum lm_status st;
 
     if (lm_welcome_read(body, n, &im->arena, &w, im->err) != LM_OK ||
@@ -238,9 +243,23 @@ static enum lm_status take_welcome(struct importer *im, const uint8_t *body, siz
                        "本机程序与镇服务器的版本不相容，请升级。",
                        "This program and the town's server have no version in common: upgrade.");
     }
+    pins = lm_pins_judge(&im->pins, im->under_second, &w, im->key->hub_sign_key);
+    if (pins == LM_PINS_REFUSED) {
+        return lm_fail(
+            im->err, LM_ERR_DENIED, "key_unproven", "",
+            "回复文件里没有镇里关于密钥的签名，或签名不对，没有导入。请镇里重新导入并生成"
+            "回复，再不行请联系技术人员。",
+            "The reply lacks the hub's signed word about its keys, or it is not its own; "
+            "nothing was taken. Have the town import again and make another; else call "
+            "the technician.");
+    }
     im->catalog = w.catalog;
     memcpy(im->catalog_hash, w.catalog_hash, sizeof im->catalog_hash);
-    st = lm_nstore_usb_welcome(im->store, &im->row, &w, lm_clock_wall_ms(), &im->welcome, im->err);
+    st = lm_nstore_usb_welcome(im->store, &im->row, &w,
+                               &(const struct lm_usb_pins){.kit_key = im->key->hub_public_key,
+                                                           .verdict = pins,
+                                                           .pins = &im->pins},
+                               lm_clock_wall_ms(), &im->welcome, im->err);
     if (st == LM_OK && im->welcome.fork) {
         lm_log(LM_LOG_WARN, "usb", "the hub's log of this PC is another one: forking");
         st = do_fork(im, 0);
@@ -274,6 +293,29 @@ static enum lm_status take_frames(struct importer *im, struct lm_bundle_frames f
         } else {
             lm_log(LM_LOG_INFO, "usb", "a frame of kind %u is passed over", (unsigned)kind);
         }
+    }
+    return st;
+}
+
+/* The box is the hub's under the first of the pinned keys, or the second. */
+static enum lm_status open_box(struct importer *im, uint8_t *data, size_t n,
+                               const struct lm_bundle_head *head, struct lm_bundle_frames *frames)
+{
+    const uint8_t *secret = im->key->own.secret_key;
+    struct lm_error ignored = {0};
+    struct lm_me me;
+    enum lm_status st = lm_nstore_me(im->store, &me, im->err);
+
+    if (st != LM_OK) {
+        return st;
+    }
+    im->pins = lm_nstore_pins(&me, im->key->hub_public_key);
+    st = lm_bundle_open(data, n, head, secret, im->pins.first, frames, im->err);
+    if (st == LM_ERR_DENIED && im->pins.has_second &&
+        lm_bundle_open(data, n, head, secret, im->pins.second, frames, &ignored) == LM_OK) {
+        im->under_second = true;
+        memset(im->err, 0, sizeof *im->err);
+        return LM_OK;
     }
     return st;
 }
@@ -330,7 +372,7 @@ enum lm_status lm_node_import(struct lm_nstore *store, const struct lm_node_key 
         st = check_head(key, &head, err);
     }
     if (st == LM_OK) {
-        st = lm_bundle_open(data, n, &head, key->own.secret_key, key->hub_public_key, &frames, err);
+        st = open_box(&im, data, n, &head, &frames);
     }
     if (st == LM_OK) {
         out->number = head.number;

@@ -29,7 +29,7 @@ bool lm_link_refused(struct lm_link *link)
            strncmp(lm_dealer_state(link->dealer), "refused", 7) == 0;
 }
 
-static bool hub_is_wrong(struct lm_link *link)
+bool lm_link_wrong_hub(struct lm_link *link)
 {
     return link->dealer && strcmp(lm_dealer_state(link->dealer), "wrong hub key") == 0;
 }
@@ -51,10 +51,18 @@ bool lm_link_why(struct lm_link *link, struct lm_error *err)
         return now_ms() - link->refused_ms >= REFUSED_SURE_MS && link->readmit_until_ms < 0 &&
                (link->readmit_at_ms > 0 || link->key->certificate_len == 0);
     }
-    if (hub_is_wrong(link)) {
+    if (link->wrong_ms >= 0) {
         (void)lm_fail(
-            err, LM_ERR_NETWORK, "wrong_hub_key", "", "%s 上的服务器不是本机登记的镇服务器。",
-            "The server at %s is not the hub that this PC is enrolled at.", link->key->endpoint);
+            err, LM_ERR_NETWORK, "wrong_hub_key", "",
+            "%s 上的服务器没有本机认得的密钥。镇里换过密钥而本机当时没联网的话：导出U盘数据包"
+            "拿到镇里导入，再导入回复；或请镇里发新的入网文件，运行 lastmile-node enrol 文件 "
+            "--renew。"
+            "记录不会丢。",
+            "The server at %s has no key that this PC knows. If the town changed its key while "
+            "this "
+            "PC was away: take a USB file to the town and import its reply here; or ask for a new "
+            "kit and run `lastmile-node enrol KIT --renew`. No record is lost.",
+            link->key->endpoint);
         return false;
     }
     if (strcmp(state, "not a Lastmile hub") == 0) {
@@ -80,6 +88,7 @@ static void show(struct lm_link *link)
 {
     struct lm_error why = {0}, err = {0};
     const char *state = "offline";
+    bool refused;
 
     if (link->session.state == LM_NS_LIVE) {
         const struct lm_node_status *s = &link->session.status;
@@ -88,16 +97,19 @@ static void show(struct lm_link *link)
         (void)lm_fail(&why, LM_OK, s->code, "", "%s%.0s", "%.0s%s", s->zh, s->en);
     } else {
         (void)lm_link_why(link, &why);
-        if (link->session.status.person_needed || link->refused_ms >= 0) {
+        if (link->session.status.person_needed || link->refused_ms >= 0 ||
+            (link->wrong_ms >= 0 && now_ms() - link->wrong_ms >= REFUSED_SURE_MS)) {
             state = "refused";
         }
     }
-    if (strcmp(why.code, link->shown) == 0) {
+    refused = strcmp(state, "refused") == 0;
+    if (strcmp(why.code, link->shown) == 0 && refused == link->shown_refused) {
         return;
     }
     lm_log(LM_LOG_INFO, "link", "%s: %s", state, why.code);
     if (lm_nstore_set_state(link->store, state, why.code, why.zh, why.en, &err) == LM_OK) {
         (void)snprintf(link->shown, sizeof link->shown, "%s", why.code);
+        link->shown_refused = refused;
     }
 }
 
@@ -129,6 +141,8 @@ static enum lm_status begin_session(struct lm_link *link, struct lm_error *err)
     }
     config.replica = me.replica;
     memcpy(config.hub_id, link->key->hub_id, sizeof config.hub_id);
+    memcpy(config.hub_sign_key, link->key->hub_sign_key, sizeof config.hub_sign_key);
+    config.pins = lm_nstore_pins(&me, link->key->hub_public_key);
     config.program = "lastmile-node " LM_PROGRAM_VERSION;
     lm_rand_seed_system(&rnd);
     config.seed = lm_rand_next(&rnd);
@@ -158,6 +172,7 @@ enum lm_status lm_link_open(struct lm_link *link, struct lm_nstore *store,
     memset(link, 0, sizeof *link);
     link->store = store;
     link->key = key;
+    link->wrong_ms = -1;
     link->refused_ms = -1;
     link->readmit_until_ms = -1;
     lm_node_effects_init(&link->fx);
@@ -196,6 +211,40 @@ void lm_link_close(struct lm_link *link)
     memset(link, 0, sizeof *link);
 }
 
+/* ---- which of the hub's keys ---- */
+
+static const uint8_t *hub_key(const struct lm_link *link)
+{
+    const struct lm_hub_pins *pins = &link->session.config.pins;
+
+    return link->use_second && pins->has_second ? pins->second : pins->first;
+}
+
+/* What answers has another key than the one that this socket holds it to: the other pinned one, at
+ * once, and once between two RESETs. So the session's back-off goes for both together, and nobody
+ * who only hangs up makes this PC try more often. */
+static void try_other_key(struct lm_link *link)
+{
+    const char *state = link->dealer ? lm_dealer_state(link->dealer) : "connecting";
+
+    if (lm_link_wrong_hub(link) && (link->tried_other || !link->session.config.pins.has_second)) {
+        link->wrong_ms = link->wrong_ms >= 0 ? link->wrong_ms : now_ms();
+    } else if (!lm_link_wrong_hub(link) && strcmp(state, "connecting") != 0) {
+        link->wrong_ms = -1; /* another reason now, or none; between two sockets it stays */
+    }
+    if (!link->session.config.pins.has_second || link->tried_other || link->restart_at_ms >= 0 ||
+        !lm_link_wrong_hub(link)) {
+        return;
+    }
+    link->tried_other = true;
+    link->use_second = !link->use_second;
+    lm_log(LM_LOG_INFO, "link", "the hub has another key: trying the %s of the two pinned",
+           link->use_second ? "second" : "first");
+    link->readmit_until_ms = -1;
+    lm_dealer_close(&link->dealer);
+    link->open_at_ms = now_ms();
+}
+
 /* ---- readmission: the hub does not know this key; it may have gone back to before our enrolment */
 
 static bool may_readmit(const struct lm_link *link)
@@ -215,9 +264,9 @@ static bool begin_readmit(struct lm_link *link)
         return false;
     }
     link->readmit_at_ms = now + READMIT_AGAIN_MS;
-    lm_readmit_key(link->key->hub_id, link->key->hub_public_key, keys.public_key, keys.secret_key);
-    if (lm_dealer_open(link->context, link->key->endpoint, link->key->hub_public_key, &keys,
-                       &link->dealer, &err) != LM_OK) {
+    lm_readmit_key(link->key->hub_id, hub_key(link), keys.public_key, keys.secret_key);
+    if (lm_dealer_open(link->context, link->key->endpoint, hub_key(link), &keys, &link->dealer,
+                       &err) != LM_OK) {
         return false;
     }
     link->readmit_until_ms = now + READMIT_WAIT_MS;
@@ -264,10 +313,33 @@ static void take_readmit(struct lm_link *link, const struct lm_incoming *in)
     link->readmit_until_ms = 0; /* whatever it says: our own key again */
 }
 
+/* What a round does for it: asks once, gives up waiting, and begins a try when our own key goes on
+ * being refused. */
+static void drive_readmit(struct lm_link *link, int64_t now)
+{
+    if (link->readmit_until_ms >= 0) {
+        if (link->dealer && !link->readmit_asked) {
+            ask_readmit(link);
+        }
+        if (now >= link->readmit_until_ms) {
+            end_readmit(link);
+        }
+    }
+    if (lm_link_refused(link) && link->refused_ms < 0) {
+        link->refused_ms = now;
+    }
+    if (lm_link_refused(link) && may_readmit(link)) {
+        lm_dealer_close(&link->dealer);
+        if (!begin_readmit(link)) {
+            link->open_at_ms = now;
+        }
+    }
+}
+
 static void open_socket(struct lm_link *link)
 {
     struct lm_error err = {0};
-    const struct lm_node_event ev = {.kind = LM_NE_CONNECTED};
+    struct lm_node_event ev = {.kind = LM_NE_CONNECTED};
 
     link->open_at_ms = -1;
     link->connection = 1;
@@ -275,8 +347,10 @@ static void open_socket(struct lm_link *link)
     if (begin_readmit(link)) {
         return;
     }
-    if (lm_dealer_open(link->context, link->key->endpoint, link->key->hub_public_key,
-                       &link->key->own, &link->dealer, &err) != LM_OK) {
+    link->use_second = link->use_second && link->session.config.pins.has_second;
+    ev.connected.second = link->use_second;
+    if (lm_dealer_open(link->context, link->key->endpoint, hub_key(link), &link->key->own,
+                       &link->dealer, &err) != LM_OK) {
         lm_log(LM_LOG_ERROR, "link", "cannot make a socket: %s", err.en);
         link->open_at_ms = now_ms() + LM_LINK_RESTART_MS;
         return;
@@ -288,7 +362,7 @@ static void open_socket(struct lm_link *link)
  * says without a HELLO is left unread, and looks like a second installation's. */
 static void greet_again(struct lm_link *link)
 {
-    const struct lm_node_event ev = {.kind = LM_NE_CONNECTED};
+    const struct lm_node_event ev = {.kind = LM_NE_CONNECTED, .connected.second = link->use_second};
     uint32_t now = link->dealer ? lm_dealer_connections(link->dealer) : 0;
 
     if (now > link->connection && link->readmit_until_ms < 0 &&
@@ -407,24 +481,9 @@ void lm_link_round(struct lm_link *link, const int *fds, size_t n_fds, bool *rea
     }
     greet_again(link);
     receive(link);
+    try_other_key(link);
     now = now_ms();
-    if (link->readmit_until_ms >= 0) {
-        if (link->dealer && !link->readmit_asked) {
-            ask_readmit(link);
-        }
-        if (now >= link->readmit_until_ms) {
-            end_readmit(link);
-        }
-    }
-    if (lm_link_refused(link) && link->refused_ms < 0) {
-        link->refused_ms = now;
-    }
-    if (lm_link_refused(link) && may_readmit(link)) {
-        lm_dealer_close(&link->dealer);
-        if (!begin_readmit(link)) {
-            link->open_at_ms = now;
-        }
-    }
+    drive_readmit(link, now);
     if (link->restart_at_ms < 0 && now - link->tick_ms >= TICK_MS) {
         const struct lm_node_event ev = {.kind = LM_NE_TICK};
 

@@ -19,6 +19,8 @@ struct lm_link {
     const struct lm_node_key *key; /* borrowed */
     struct lm_context *context;
     struct lm_dealer *dealer; /* NULL between two sockets */
+    bool use_second;          /* sockets hold the hub to the second of the pinned keys … */
+    bool tried_other;         /* … or the first: both were tried since the last RESET */
     uint32_t connection;      /* of the dealer, on which the session greeted */
     struct lm_node_session session;
     struct lm_node_effects fx;
@@ -30,6 +32,7 @@ struct lm_link {
     int64_t open_at_ms;       /* mono: when to make the next socket; -1 = not */
     int64_t restart_at_ms;    /* mono: when to begin anew after a failure; -1 = not */
     int64_t tick_ms;          /* mono: last TICK */
+    int64_t wrong_ms;         /* mono: since when what answers has none of the pinned keys; -1 */
     int64_t refused_ms;       /* mono: since when the hub refuses the key; -1 = it does not */
     int64_t readmit_until_ms; /* mono: the socket is for READMIT until then; -1 = it is not */
     int64_t readmit_at_ms;    /* mono: not to be asked for before */
@@ -39,6 +42,7 @@ struct lm_link {
     struct lm_node_event events[LM_LINK_EVENTS_MAX]; /* answers to effects, to be given in order */
     size_t n_events;
     char shown[LM_NSTATE_CODE_MAX]; /* what was last noted for `status` */
+    bool shown_refused;
 };
 /* Makes the context and begins a session; the first socket is opened in the first round. */
 enum lm_status lm_link_open(struct lm_link *link, struct lm_nstore *store,

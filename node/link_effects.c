@@ -59,6 +59,9 @@ static void do_reset(struct lm_link *link, const struct lm_node_effect *e)
         link->refused_ms = link->refused_ms >= 0 ? link->refused_ms : lm_clock_mono_ms();
     }
     link->readmit_until_ms = -1;
+    /* What ended for another reason begins with the key in force. */
+    link->use_second = link->use_second && lm_link_wrong_hub(link);
+    link->tried_other = false;
     lm_dealer_close(&link->dealer);
     link->open_at_ms = lm_clock_mono_ms() + e->reset.delay_ms;
 }
@@ -98,6 +101,16 @@ static void do_store_welcome(struct lm_link *link, const struct lm_node_effect *
     bool offers = false;
     struct lm_node_event *ev;
 
+    /* By itself: what the hub has signed of its keys is true whatever becomes of the rest. */
+    if (e->welcome.pins &&
+        lm_nstore_pin(link->store, link->key->hub_public_key, e->welcome.pins, &err) != LM_OK) {
+        lm_link_fail(link, "cannot pin the hub's key", &err);
+        return;
+    }
+    if (e->welcome.switched) {
+        lm_log(LM_LOG_INFO, "link", "the hub has gone over to its next key");
+        link->use_second = false;
+    }
     if (lm_nstore_welcome(link->store, e->welcome.welcome, e->welcome.hub_offset_ms,
                           e->welcome.hub_went_back, &me, &wanted, &err) != LM_OK ||
         lm_nstore_has_offers(link->store, &offers, &err) != LM_OK) {
@@ -105,6 +118,7 @@ static void do_store_welcome(struct lm_link *link, const struct lm_node_effect *
         return;
     }
     link->refused_ms = -1;
+    link->tried_other = false;
     ev = answer(link, LM_NE_WELCOME_STORED);
     ev->stored.cursor = me.cursor;
     ev->stored.wanted = wanted;

@@ -11,5 +11,7 @@
 void lm_link_fail(struct lm_link *link, const char *doing, const struct lm_error *err);
 /* Whether the hub refuses this PC's own key on the socket that is open. */
 bool lm_link_refused(struct lm_link *link);
+/* Whether what answers there has another key than the one that the socket holds it to. */
+bool lm_link_wrong_hub(struct lm_link *link);
 
 #endif

@@ -111,7 +111,9 @@ int main(int argc, char **argv)
         return LM_EXIT_OK;
     }
     if (wants(&cli, "--version")) {
-        printf("lastmile-node %s\n", LM_PROGRAM_VERSION);
+        printf(cli.json ? "{\"program\": \"lastmile-node\", \"version\": \"%s\"}\n"
+                        : "lastmile-node %s\n",
+               LM_PROGRAM_VERSION);
         return LM_EXIT_OK;
     }
     command = cli.argc > 0 ? lm_node_command_find(cli.argv[0]) : NULL;

@@ -38,7 +38,8 @@ enum lm_status lm_node_usage(struct lm_error *err, const char *zh, const char *e
 enum lm_status lm_node_check_user(const struct lm_cli *cli, struct lm_error *err) LM_MUST_USE;
 
 /* The document of `status --json`. New reference, NULL when out of memory. */
-json_t *lm_node_status_json(const struct lm_me *me, size_t returned, size_t held, size_t conflicts);
+json_t *lm_node_status_json(const struct lm_me *me, size_t pending_records, size_t returned,
+                            size_t held, size_t conflicts);
 
 int lm_node_cmd_enrol(struct lm_node *node, struct lm_cli *cli);
 int lm_node_cmd_serve(struct lm_node *node, struct lm_cli *cli);

@@ -6,6 +6,7 @@
 #include "common/base/util.h"
 #include "node/save_check.h"
 #include "proto/merge.h"
+#include "proto/request.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -180,7 +181,15 @@ static enum lm_status judge(struct save *s)
     }
     if (st == LM_OK && !in.deleting &&
         (!before || in.undeleting || lm_node_touches_key(s->type, &s->set))) {
-        st = lm_node_check_key(s->saver->store, s->after, s->saver->me.station, &s->result->issues);
+        st = lm_node_check_key(s->saver->store, s->after, s->saver->me.station, &s->result->issues,
+                               s->result->other);
+    }
+    if (st == LM_OK && !in.deleting && lm_is_request(s->type) && refused(s) == LM_OK) {
+        st = lm_node_check_request(s->saver->store, &in, s->saver->me.station, &s->saver->arena,
+                                   &s->result->issues, s->result->other);
+    }
+    if (st == LM_OK && !in.deleting) {
+        st = lm_node_check_period(s->saver->store, before, s->after, &s->result->issues);
     }
     return st == LM_OK ? refused(s) : st;
 }
@@ -277,6 +286,7 @@ static enum lm_status repeated(struct save *s, const char *key, const uint8_t ha
     }
     if (st == LM_OK) {
         (void)snprintf(s->result->id, sizeof s->result->id, "%s", id);
+        s->result->repeated = true;
     }
     return st == LM_ERR_NOT_FOUND ? LM_OK : st;
 }
@@ -301,6 +311,7 @@ static enum lm_status known_id(struct save *s, const char *id, bool *done_out)
         return key_reused(s);
     }
     (void)snprintf(s->result->id, sizeof s->result->id, "%s", id);
+    s->result->repeated = true;
     return st;
 }
 

@@ -2,6 +2,9 @@
 #include "node/save_check.h"
 
 #include "common/base/util.h"
+#include "node/label.h"
+#include "proto/period.h"
+#include "proto/request.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -114,10 +117,70 @@ enum lm_status lm_node_check_references(struct lm_nstore *store, const struct lm
     return LM_OK;
 }
 
+/* ---- locked reporting periods ---- */
+
+struct covering {
+    const char *day, *was; /* was "": it said nothing anywhere before */
+    char from[16], to[16];
+    bool is, had;
+};
+
+static bool take_lock(void *arg, const struct lm_record *lock)
+{
+    struct covering *c = arg;
+    const struct lm_field *from = lm_type_field(lock->type, "from_on"),
+                          *to = lm_type_field(lock->type, "to_on");
+    const char *first = from ? lm_record_text(lock, from->index) : "",
+               *last = to ? lm_record_text(lock, to->index) : "";
+
+    if (strcmp(c->day, first) >= 0 && strcmp(c->day, last) <= 0 && !c->is) {
+        c->is = true;
+        (void)snprintf(c->from, sizeof c->from, "%.10s", first);
+        (void)snprintf(c->to, sizeof c->to, "%.10s", last);
+    }
+    c->had = c->had || (c->was[0] && strcmp(c->was, first) >= 0 && strcmp(c->was, last) <= 0);
+    return true;
+}
+
+enum lm_status lm_node_check_period(struct lm_nstore *store, const struct lm_record *before,
+                                    const struct lm_record *after, struct lm_issues *issues)
+{
+    const struct lm_type *lock = lm_catalog_type(lm_nstore_catalog(store), "period_lock");
+    const struct lm_where verified = {.field = "state", .value = "verified"};
+    char day[16], was[16] = "", zh[400], en[400];
+    struct covering c = {.day = day, .was = was};
+    const struct lm_field *field;
+    enum lm_status st;
+
+    if (!lock || !lm_period_takes(after->type) || !lm_period_speaks(after) ||
+        !lm_period_day(after, day)) {
+        return LM_OK;
+    }
+    if (before && lm_period_speaks(before) && lm_period_day(before, was) && strcmp(was, day) == 0) {
+        return LM_OK;
+    }
+    st = lm_tables_list(lm_nstore_tables(store), NULL, lock, NULL, &verified, 1, false, take_lock,
+                        &c, NULL);
+    if (st == LM_OK && c.is && !c.had) {
+        field = &after->type->fields[after->type->reporting_date];
+        (void)snprintf(
+            zh, sizeof zh,
+            "“%s”在镇里已锁定的报告期（%s 至 %s）里：照样保存上报，但要等镇里处理以后才计数。",
+            field->zh, c.from, c.to);
+        (void)snprintf(en, sizeof en,
+                       "\"%s\" is in a reporting period that the town has locked (%s to %s): it "
+                       "is saved and sent, but counts only when the town has seen to it.",
+                       field->en, c.from, c.to);
+        lm_issue_add(issues, LM_WARN, "period_locked", field->name, zh, en);
+    }
+    return st;
+}
+
 /* ---- natural keys ---- */
 
 struct same {
-    char id[40];
+    struct lm_nstore *store;
+    char id[40], label[LM_LABEL_BYTES];
     bool found;
 };
 
@@ -126,6 +189,7 @@ static bool take_same(void *arg, const struct lm_record *other)
     struct same *same = arg;
 
     (void)snprintf(same->id, sizeof same->id, "%s", other->id);
+    lm_node_label(same->store, other, same->label);
     same->found = true;
     return false;
 }
@@ -185,10 +249,10 @@ static void refuse_same(const struct lm_type *type, const struct same *same,
     const char *field = type->n_natural_key > 0 ? type->fields[type->natural_key[0]].name : "";
     char zh[400], en[400];
 
-    (void)snprintf(zh, sizeof zh, "本村已有同样的“%s”（%s）%s", type->zh, same->id,
+    (void)snprintf(zh, sizeof zh, "本村已有同样的“%s”（%s）%s", type->zh, same->label,
                    refuses ? "，请修改那一条。" : "，请核对是否重复。");
     (void)snprintf(en, sizeof en, "There is such a %s in this village already (%s)%s", type->name,
-                   same->id,
+                   same->label,
                    refuses ? ": edit that one." : ": check that it is not entered twice.");
     lm_issue_add(issues, refuses ? LM_REFUSE : LM_WARN, refuses ? "not_unique" : "near_duplicate",
                  field, zh, en);
@@ -197,7 +261,7 @@ static void refuse_same(const struct lm_type *type, const struct same *same,
 /* Two persons of one name born on one day are probably one, whatever their ID numbers say. They are
  * looked for by name, which has an index at a node: an import asks once a row. */
 static enum lm_status check_namesakes(struct lm_nstore *store, const struct lm_record *rec,
-                                      const char *station, struct lm_issues *issues)
+                                      const char *station, struct lm_issues *issues, char other[40])
 {
     const struct lm_value *name = lm_record_get(rec, "name"),
                           *birth = lm_record_get(rec, "birth_on");
@@ -205,7 +269,8 @@ static enum lm_status check_namesakes(struct lm_nstore *store, const struct lm_r
     struct namesake n = {.self = rec->id,
                          .station = station,
                          .birth = birth,
-                         .birth_field = lm_type_field(rec->type, "birth_on")};
+                         .birth_field = lm_type_field(rec->type, "birth_on"),
+                         .same = {.store = store}};
     char zh[400], en[400];
     enum lm_status st;
 
@@ -215,20 +280,21 @@ static enum lm_status check_namesakes(struct lm_nstore *store, const struct lm_r
     st = lookup.each(lookup.ctx, NULL, "person", "name", name->text, take_namesake, &n);
     if (st == LM_OK && n.same.found) {
         (void)snprintf(zh, sizeof zh, "本村已有同名同日出生的人（%s），请核对是否重复登记。",
-                       n.same.id);
+                       n.same.label);
         (void)snprintf(en, sizeof en,
                        "A person of this name and date of birth is there already (%s): check for a "
                        "double entry.",
-                       n.same.id);
+                       n.same.label);
         lm_issue_add(issues, LM_WARN, "near_duplicate", "name", zh, en);
+        (void)snprintf(other, 40, "%s", n.same.id);
     }
     return st;
 }
 
 enum lm_status lm_node_check_key(struct lm_nstore *store, const struct lm_record *rec,
-                                 const char *station, struct lm_issues *issues)
+                                 const char *station, struct lm_issues *issues, char other[40])
 {
-    struct same same = {.found = false};
+    struct same same = {.store = store};
     enum lm_status st = LM_OK;
 
     if (over(lm_record_text(rec, LM_C_STATE))) {
@@ -239,10 +305,49 @@ enum lm_status lm_node_check_key(struct lm_nstore *store, const struct lm_record
     }
     if (st == LM_OK && same.found) {
         refuse_same(rec->type, &same, issues);
+        (void)snprintf(other, 40, "%s", same.id);
     }
     if (st == LM_OK && strcmp(rec->type->name, "person") == 0 &&
         !(same.found && rec->type->key_mode == LM_KEY_UNIQUE)) {
-        st = check_namesakes(store, rec, station, issues);
+        st = check_namesakes(store, rec, station, issues, other);
+    }
+    return st;
+}
+
+enum lm_status lm_node_check_request(struct lm_nstore *store, const struct lm_validate_in *in,
+                                     const char *station, struct lm_arena *arena,
+                                     struct lm_issues *issues, char other[40])
+{
+    char id[LM_UUID_TEXT + 1];
+    const struct lm_type *type = lm_request_target(in->catalog, in->after, id);
+    const struct lm_value *name = lm_record_get(in->after, "field");
+    const struct lm_field *field =
+        type && name && name->kind == LM_TEXT ? lm_request_field(type, name->text) : NULL;
+    struct lm_record *now = NULL, *would = NULL;
+    struct lm_fieldset *set = lm_arena_alloc(arena, sizeof *set);
+    struct lm_issues *found = lm_arena_alloc(arena, sizeof *found);
+    enum lm_status st;
+
+    if (!field || lm_tables_get(lm_nstore_tables(store), arena, type, id, &now) != LM_OK) {
+        return LM_OK; /* said already */
+    }
+    if (!set || !found) {
+        return LM_ERR_MEMORY;
+    }
+    lm_issues_init(found);
+    memset(set, 0, sizeof *set);
+    lm_fieldset_put(set, field->index, lm_value_null());
+    st = lm_request_judge(in, type, field, now, arena, found, &would);
+    if (st != LM_OK || !would || !lm_node_touches_key(type, set)) {
+        return st;
+    }
+    lm_issues_init(found);
+    st = lm_node_check_key(store, would, station, found, other);
+    for (size_t i = 0; st == LM_OK && i < found->n; i++) {
+        const struct lm_issue *one = &found->items[i];
+
+        lm_issue_add(issues, one->level, one->error.code, "new_value", one->error.zh,
+                     one->error.en);
     }
     return st;
 }

@@ -122,6 +122,7 @@ enum lm_status lm_node_http_start(struct lm_node_server *server, const char *add
                                   struct lm_error *err)
 {
     static struct lm_api_binding bindings[ROUTES_MAX];
+    static struct lm_page page;
     struct lm_http_route routes[ROUTES_MAX] = {
         {.method = "GET", .path = "/healthz", .handler = handle_health, .arg = server},
         {.method = "GET", .path = "/metrics", .handler = handle_metrics, .arg = server},
@@ -144,11 +145,16 @@ enum lm_status lm_node_http_start(struct lm_node_server *server, const char *add
     server->api->sync = ask_to_sync;
     server->api->sync_arg = server;
     server->api->sticks = server->sticks;
-    for (size_t i = 0; i < lm_node_assets_n; i++) {
-        routes[n++] = lm_asset_route(&lm_node_assets[i]);
-    }
     lm_api_bind(&server->api->door, lm_api_routes, lm_api_n_routes, bindings, routes + n);
     n += lm_api_n_routes;
+    for (size_t i = 0; i < lm_node_assets_n; i++) {
+        const struct lm_asset *asset = &lm_node_assets[i];
+
+        routes[n] = strcmp(asset->path, "/") == 0
+                        ? lm_page_route(&page, asset, LM_API_V, lm_api_first, routes, n)
+                        : lm_asset_route(asset);
+        n++;
+    }
     n += lm_training_routes(server->training, routes + n);
     return lm_http_start(address, routes, n, &server->http, err);
 }

@@ -45,6 +45,9 @@ struct lm_me {
     char state_zh[LM_NSTATE_TEXT_MAX], state_en[LM_NSTATE_TEXT_MAX];
     uint32_t catalog; /* number and hash of the catalogue that the feed was taken in with */
     uint8_t catalog_hash[32];
+    bool hub_pinned;     /* more of the hub's keys than the one in node.key: lm_nstore_pins */
+    uint8_t hub_kit[32]; /* that one, when these were stored */
+    struct lm_hub_pins hub_pins;
 };
 
 #define LM_NPAST_RECORDS_MAX 1000
@@ -225,6 +228,13 @@ enum lm_status lm_nstore_offers_drop(struct lm_nstore *store, const char *id,
 enum lm_status lm_nstore_has_offers(struct lm_nstore *store, bool *out,
                                     struct lm_error *err) LM_MUST_USE;
 
+/* The keys of the hub that count. kit_key: the one in node.key; with another than theirs (the PC
+ * was enrolled anew since) what is stored says nothing. */
+struct lm_hub_pins lm_nstore_pins(const struct lm_me *me, const uint8_t kit_key[32]);
+/* From now on these, durably. In a transaction of its own, or in the one that is open. */
+enum lm_status lm_nstore_pin(struct lm_nstore *store, const uint8_t kit_key[32],
+                             const struct lm_hub_pins *pins, struct lm_error *err) LM_MUST_USE;
+
 /* ---- over a USB stick (store/usb.c) ---- */
 
 enum { LM_EXPORT_OPEN = 0, LM_EXPORT_TAKING = 1, LM_EXPORT_TAKEN = 2 };
@@ -263,10 +273,18 @@ struct lm_usb_welcome {
     uint64_t acked_before;
     struct lm_me me; /* what is true now */
 };
-/* A reply's WELCOME in a transaction of its own. acked is taken where its hash is in our log, and
- * lowered by the newest word only; cursor, mark and incarnation are the newest word's alone. */
+/* What a reply's WELCOME says of the hub's keys. */
+struct lm_usb_pins {
+    const uint8_t *kit_key;
+    enum lm_pins_verdict verdict; /* not LM_PINS_REFUSED */
+    struct lm_hub_pins *pins;     /* before; and what is pinned when the call succeeds */
+};
+/* A reply's WELCOME, and what is pinned by it, in a transaction of its own. acked is taken where
+ * its hash is in our log, and lowered by the newest word only; cursor, mark and incarnation are the
+ * newest word's alone. */
 enum lm_status lm_nstore_usb_welcome(struct lm_nstore *store, const struct lm_export *made,
-                                     const struct lm_msg_welcome *welcome, int64_t wall_ms,
+                                     const struct lm_msg_welcome *welcome,
+                                     const struct lm_usb_pins *pins, int64_t wall_ms,
                                      struct lm_usb_welcome *out, struct lm_error *err) LM_MUST_USE;
 /* The feed from its beginning. */
 enum lm_status lm_nstore_usb_restart(struct lm_nstore *store, struct lm_error *err) LM_MUST_USE;
@@ -370,6 +388,15 @@ enum lm_status lm_nstore_pending_records(struct lm_nstore *store, size_t max,
                                          bool (*visit)(void *arg, const char *id, const char *type,
                                                        uint64_t n, const char *user, int64_t at_ms),
                                          void *arg, struct lm_error *err) LM_MUST_USE;
+/* How many records those are. */
+enum lm_status lm_nstore_count_pending(struct lm_nstore *store, const struct lm_me *me,
+                                       size_t *n_out, struct lm_error *err) LM_MUST_USE;
+/* The recycle bin: of every type that villages keep, this station's deleted records, the newest
+ * first, at most max of each; *n_out: all. A visit that returns false ends it: LM_ERR_MEMORY. */
+typedef bool (*lm_deleted_visit)(void *arg, const struct lm_type *type, const char *id,
+                                 const char *deleted_at);
+enum lm_status lm_nstore_deleted(struct lm_nstore *store, size_t max, lm_deleted_visit visit,
+                                 void *arg, size_t *n_out, struct lm_error *err) LM_MUST_USE;
 /* A number that changes with every commit into this database, of whatever process. */
 enum lm_status lm_nstore_version(struct lm_nstore *store, uint64_t *out,
                                  struct lm_error *err) LM_MUST_USE;
@@ -421,6 +448,47 @@ enum lm_status lm_nstore_account_failures(struct lm_nstore *store, const char *n
 #define LM_DRAFT_BYTES_MAX 131072
 #define LM_DRAFTS_MAX 200 /* of one user */
 #define LM_DRAFT_KEY_MAX 80
+
+/* ---- imports of tables, and the last backup (store/imports.c) ---- */
+
+#define LM_IMPORTS_MAX 20 /* the newest; older ones are forgotten */
+#define LM_IMPORT_ID_MAX 64
+#define LM_IMPORT_FILE_MAX 200
+struct lm_import {
+    const char *id, *type, *file, *user;
+    const char *source; /* the page's mark of which file it was */
+    int64_t at_ms, undone_ms;
+    int64_t rows;
+};
+/* LM_ERR_INVALID: a text of it is missing or too long. */
+enum lm_status lm_nstore_import_check(const struct lm_import *import,
+                                      struct lm_error *err) LM_MUST_USE;
+/* Inside a transaction, of one that was checked: that there is one; noted once, later ones of that
+ * id change nothing. */
+enum lm_status lm_nstore_import_note(struct lm_nstore *store, const struct lm_import *import,
+                                     struct lm_error *err) LM_MUST_USE;
+/* Inside a transaction: a record that it brought, as it is then; the first rev of it stays. */
+enum lm_status lm_nstore_import_row(struct lm_nstore *store, const char *id, const char *record,
+                                    const char *rev, struct lm_error *err) LM_MUST_USE;
+/* visit with each, the newest first, until it says false. */
+enum lm_status lm_nstore_imports(struct lm_nstore *store,
+                                 bool (*visit)(void *arg, const struct lm_import *import),
+                                 void *arg, struct lm_error *err) LM_MUST_USE;
+/* Its records. LM_ERR_NOT_FOUND. */
+enum lm_status lm_nstore_import_rows(struct lm_nstore *store, const char *id,
+                                     bool (*visit)(void *arg, const char *record, const char *rev),
+                                     void *arg, struct lm_error *err) LM_MUST_USE;
+/* Durable when it returns. LM_ERR_NOT_FOUND. */
+enum lm_status lm_nstore_import_undone(struct lm_nstore *store, const char *id, int64_t now_ms,
+                                       struct lm_error *err) LM_MUST_USE;
+/* A backup was written now, by this PC's clock: noted is the town's time, as far as it is known.
+ * 0 = never, as far as this PC knows. */
+enum lm_status lm_nstore_backed_up(struct lm_nstore *store, int64_t now_ms,
+                                   struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_nstore_last_backup(struct lm_nstore *store, int64_t *ms_out,
+                                     struct lm_error *err) LM_MUST_USE;
+
+/* ---- drafts (store/drafts.c) ---- */
 
 /* Durable when it returns. LM_ERR_LIMIT: body, key or number. */
 enum lm_status lm_nstore_draft_put(struct lm_nstore *store, const char *user, const char *key,

@@ -26,6 +26,7 @@ struct lm_training {
     struct lm_api_binding bindings[LM_TRAINING_ROUTES_MAX];
     char paths[LM_TRAINING_ROUTES_MAX][PATH_CHARS];
     char asset_paths[ASSETS_MAX][PATH_CHARS];
+    struct lm_page page;
 };
 
 /* ---- what is in it ---- */
@@ -386,7 +387,12 @@ size_t lm_training_routes(struct lm_training *training, struct lm_http_route *ro
     }
     lm_api_bind(&training->api->door, training->table, n, training->bindings, routes);
     for (size_t i = 0; i < lm_node_assets_n; i++) {
-        routes[n] = lm_asset_route(&lm_node_assets[i]);
+        const struct lm_asset *asset = &lm_node_assets[i];
+
+        routes[n] = strcmp(asset->path, "/") == 0
+                        ? lm_page_route(&training->page, asset, LM_TRAINING_BASE LM_API_V,
+                                        lm_api_first, routes, n)
+                        : lm_asset_route(asset);
         (void)snprintf(training->asset_paths[i], PATH_CHARS, LM_TRAINING_BASE "%s",
                        lm_node_assets[i].path);
         routes[n].path = training->asset_paths[i];

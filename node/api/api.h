@@ -3,13 +3,16 @@
  * same node/save as the command line's.
  *
  * routes.c: the table of addresses, who may use them, errors; session.c, records.c, batch.c,
- * lines.c, search.c, catalog.c, drafts.c, status.c: one subject each. openapi.json describes it and
- * is served; a unit test holds it against the table. */
+ * lines.c, imports.c, search.c, catalog.c, drafts.c, status.c: one subject each. openapi.json
+ * describes it and is served; a unit test holds it against the table. */
 #ifndef LM_NODE_API_H
 #define LM_NODE_API_H
 
 #include "common/api.h"
+#include "common/assets.h"
 #include "common/catalog_answer.h"
+#include "common/entry.h"
+#include "node/label.h"
 #include "node/program.h"
 #include "node/server.h"
 
@@ -31,6 +34,7 @@ struct lm_api {
     struct lm_node *node; /* its directory and catalogue; its store is another thread's */
     struct lm_nstore *store;
     struct lm_sessions sessions;
+    struct lm_tries tries;
     struct lm_api_door door;
     struct lm_api_search *search; /* built at the first search */
     struct lm_catalog_answer catalog;
@@ -45,6 +49,8 @@ struct lm_api {
 
 extern const struct lm_api_route lm_api_routes[];
 extern const size_t lm_api_n_routes;
+/* What the page's document already answers. */
+extern const struct lm_page_first lm_api_first[];
 
 /* One without a store, for who opens it in `before`, and without a cookie's name. */
 enum lm_status lm_api_new(struct lm_node *node,
@@ -62,11 +68,11 @@ enum lm_status lm_api_status_json(struct lm_nstore *store, json_t **out,
 
 /* ---- for handlers ---- */
 
-/* A record's JSON with what this node knows besides: "pending", "refused", "deleted", and "rev",
- * which changes with every change of it. */
+/* A record's JSON with what this node knows besides: "pending", "refused", "deleted", "origin" when
+ * the town entered it for this village, and "rev", which changes with every change of it. */
 json_t *lm_api_record(struct lm_api *api, const struct lm_me *me, const struct lm_record *rec);
-/* What a record is called in one line: a person's name, else its first list columns. */
-void lm_api_label(struct lm_api *api, const struct lm_record *rec, char *out, size_t n);
+/* The issues of a save; one about a record that is there already names it: "other": {id, label}. */
+json_t *lm_api_issues_of(struct lm_api *api, const struct lm_entry_result *result);
 
 enum lm_status lm_api_setup_get(struct lm_api_call *call);
 enum lm_status lm_api_setup(struct lm_api_call *call);
@@ -85,6 +91,7 @@ enum lm_status lm_api_user_edit(struct lm_api_call *call);
 enum lm_status lm_api_user_succeed(struct lm_api_call *call);
 enum lm_status lm_api_status(struct lm_api_call *call);
 enum lm_status lm_api_tasks(struct lm_api_call *call);
+enum lm_status lm_api_staff(struct lm_api_call *call);
 enum lm_status lm_api_usb(struct lm_api_call *call);
 enum lm_status lm_api_usb_export(struct lm_api_call *call);
 enum lm_status lm_api_usb_import(struct lm_api_call *call);
@@ -109,12 +116,24 @@ enum lm_status lm_api_related(struct lm_api_call *call);
 enum lm_status lm_api_returned(struct lm_api_call *call);
 enum lm_status lm_api_conflicts(struct lm_api_call *call);
 enum lm_status lm_api_pending(struct lm_api_call *call);
+enum lm_status lm_api_bin(struct lm_api_call *call);
 enum lm_status lm_api_search(struct lm_api_call *call);
 enum lm_status lm_api_drafts(struct lm_api_call *call);
 enum lm_status lm_api_draft_get(struct lm_api_call *call);
 enum lm_status lm_api_draft_put(struct lm_api_call *call);
 enum lm_status lm_api_draft_drop(struct lm_api_call *call);
+enum lm_status lm_api_imports(struct lm_api_call *call);
+enum lm_status lm_api_import(struct lm_api_call *call);
+enum lm_status lm_api_import_undone(struct lm_api_call *call);
 
 void lm_api_search_free(struct lm_api_search **search);
+/* What was typed as it is compared: lower case, full-width signs as half-width ones, no spaces.
+ * False: nothing is left, or it is longer than LM_API_QUERY_BYTES. */
+#define LM_API_QUERY_BYTES 200
+bool lm_api_query(const char *from, char out[LM_API_QUERY_BYTES + 1]);
+/* The persons that q (lm_api_query) finds, as the search box does: their ids in rising order, as
+ * long as no other request is answered; free(*ids_out). */
+enum lm_status lm_api_people(struct lm_api_call *call, const char *q, const char ***ids_out,
+                             size_t *n_out) LM_MUST_USE;
 
 #endif

@@ -83,7 +83,7 @@ static void note_fault(struct batch *b, size_t i, const struct lm_error *err,
     if (b->n_wrong++ < FAULTS_MAX) {
         (void)json_array_append_new(b->wrong, json_pack("{s:I,s:o,s:o}", "row", (json_int_t)i,
                                                         "error", lm_error_json(err), "issues",
-                                                        lm_api_issues(&result->issues)));
+                                                        lm_api_issues_of(b->call->api, result)));
     }
 }
 
@@ -113,8 +113,9 @@ static enum lm_status save_rows(struct batch *b, struct lm_node_saver *saver)
         if (st != LM_OK) {
             note_fault(b, i, &err, &result);
         } else {
-            (void)json_array_append_new(b->made, json_pack("{s:s,s:o}", "id", result.id, "issues",
-                                                           lm_api_issues(&result.issues)));
+            (void)json_array_append_new(b->made,
+                                        json_pack("{s:s,s:o}", "id", result.id, "issues",
+                                                  lm_api_issues_of(b->call->api, &result)));
         }
     }
     return b->n_wrong ? LM_ERR_INVALID : LM_OK;

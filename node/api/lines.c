@@ -1,13 +1,11 @@
-/* Many saves in one request, each by itself: what `add` takes as lines, for the page's import.
+/* Many saves in one request, each by itself: what `add` takes as lines, for the page's import
+ * (common/lines.h).
  *
- * A line creates ({"type","id","fields"}) or deletes ({"id","delete":true,"reason","rev"}). Good
- * lines share one transaction, which is on disk before the answer (P1); a refused line leaves
- * nothing and says why. With "keep" false all of them are judged as a save would judge them, one
- * after the other, and nothing stays. A creation brings its own id, so that a request repeated
- * after a lost answer is the same save (P3). What an ID number says of birth and sex is filled in
- * where the line does not say it. */
+ * Good lines share one transaction, which is on disk before the answer (P1); a refused line leaves
+ * nothing and says why. What an ID number says of birth and sex is filled in where the line does
+ * not say it. */
+#include "common/lines.h"
 #include "node/api/api.h"
-
 #include "node/save.h"
 #include "proto/idnumber.h"
 
@@ -17,45 +15,12 @@
 
 struct lines {
     struct lm_api_call *call;
+    struct lm_import import; /* id NULL: of none */
+    bool noted;              /* in this transaction */
+    enum lm_status broken;   /* of noting it: the request ends */
     struct lm_node_saver saver;
-    json_t *rows; /* of the body, borrowed */
-    bool keep;
-    json_t *answers; /* in the order of rows */
+    struct lm_lines all;
 };
-
-static enum lm_status read_body(struct lines *l)
-{
-    struct lm_api_call *call = l->call;
-    const json_t *keep = json_object_get(call->body, "keep");
-    size_t i;
-    json_t *row;
-
-    if (!json_is_boolean(keep)) {
-        return lm_fail(&call->err, LM_ERR_INVALID, "bad_type", "keep",
-                       "“keep”应为 true（保存）或 false（只检查）。",
-                       "\"keep\" must be true (save) or false (judge only).");
-    }
-    l->keep = json_is_true(keep);
-    l->rows = json_object_get(call->body, "lines");
-    if (!json_is_array(l->rows) || json_array_size(l->rows) == 0) {
-        return lm_fail(&call->err, LM_ERR_INVALID, "required", "lines",
-                       "“lines”应为至少一行的列表。",
-                       "\"lines\" must be a list of at least one line.");
-    }
-    if (json_array_size(l->rows) > LM_API_ROWS_MAX) {
-        return lm_fail(&call->err, LM_ERR_LIMIT, "limit", "lines", "一次最多 %d 行，请分几次。",
-                       "At most %d lines in one request.", LM_API_ROWS_MAX);
-    }
-    json_array_foreach(l->rows, i, row)
-    {
-        if (!json_is_object(row)) {
-            return lm_fail(&call->err, LM_ERR_INVALID, "bad_type", "lines",
-                           "“lines”的第 %zu 项应为对象。",
-                           "Item %zu of \"lines\" must be an object.", i + 1);
-        }
-    }
-    return LM_OK;
-}
 
 /* Nobody gives the type birth_on who has no field of that name. */
 static void set_absent(const struct lm_type *type, json_t *fields, const char *name,
@@ -79,65 +44,50 @@ static void derive(const struct lm_type *type, json_t *fields)
     }
 }
 
-static enum lm_status text_of(const json_t *row, const char *name, bool required, const char **out,
-                              struct lm_error *err)
+/* In the transaction of the row itself: what an import brought is known as soon as it is there. A
+ * row that was there before is none of it: undoing would delete what was worked on since. */
+static enum lm_status note(struct lines *l, const struct lm_entry *entry,
+                           const struct lm_entry_result *result, const char *rev,
+                           struct lm_error *err)
 {
-    const json_t *value = json_object_get(row, name);
+    struct lm_nstore *store = l->call->api->store;
+    enum lm_status st = LM_OK;
 
-    *out = json_string_value(value);
-    if (*out ? (*out)[0] != '\0' : !value && !required) {
+    if (!l->import.id || !l->all.keep || entry->op != LM_OP_CREATE || result->repeated) {
         return LM_OK;
     }
-    return lm_fail(err, LM_ERR_INVALID, value ? "bad_text" : "required", name, "“%s”应为一段文字。",
-                   "\"%s\" must be a text.", name);
-}
-
-/* *made_out: fields of the line's own making, to be released. */
-static enum lm_status read_line(struct lines *l, json_t *row, struct lm_entry *out,
-                                json_t **made_out, struct lm_error *err)
-{
-    struct lm_api *api = l->call->api;
-    const char *reason;
-    enum lm_status st = text_of(row, "id", true, &out->id, err);
-
-    if (st != LM_OK) {
-        return st;
+    if (!l->noted) {
+        l->import.type = entry->type;
+        st = lm_nstore_import_note(store, &l->import, err);
+        l->noted = st == LM_OK;
     }
-    if (json_is_true(json_object_get(row, "delete"))) {
-        out->op = LM_OP_DELETE;
-        st = text_of(row, "reason", true, &reason, err);
-        if (st == LM_OK) {
-            st = text_of(row, "rev", false, &out->rev, err);
-        }
-        *made_out = st == LM_OK ? json_pack("{s:s}", "delete_reason", reason) : NULL;
-    } else {
-        out->op = LM_OP_CREATE;
-        st = text_of(row, "type", true, &out->type, err);
-        if (st == LM_OK && !json_is_object(json_object_get(row, "fields"))) {
-            st = lm_fail(err, LM_ERR_INVALID, "required", "fields", "缺少“fields”。",
-                         "\"fields\" is missing.");
-        }
-        *made_out = st == LM_OK ? json_copy(json_object_get(row, "fields")) : NULL;
-        if (*made_out) {
-            derive(lm_catalog_type(api->node->catalog, out->type), *made_out);
-        }
-    }
-    out->fields = *made_out;
-    return st != LM_OK || *made_out ? st : lm_api_no_memory(l->call);
+    st = st == LM_OK ? lm_nstore_import_row(store, l->import.id, result->id, rev, err) : st;
+    l->broken = st;
+    return st;
 }
 
-/* A line that was saved before, whose record somebody has put into the recycle bin since. */
-static enum lm_status check_there(const struct lm_record *rec, struct lm_error *err)
+/* The import that the lines are of, if they are of one. */
+static enum lm_status read_import(struct lines *l)
 {
-    return lm_record_deleted(rec)
-               ? lm_fail(err, LM_ERR_INVALID, "deleted", "id",
-                         "这一行导入过，后来删除了。需要时请到回收站恢复。",
-                         "This line was saved before and deleted since: bring it back from the "
-                         "recycle bin if it is wanted.")
-               : LM_OK;
+    struct lm_api_call *call = l->call;
+    const json_t *of = json_object_get(call->body, "import");
+
+    if (!of) {
+        return LM_OK;
+    }
+    l->import = (struct lm_import){.id = json_string_value(json_object_get(of, "id")),
+                                   .file = json_string_value(json_object_get(of, "file")),
+                                   .source = json_string_value(json_object_get(of, "source")),
+                                   .user = call->session->user,
+                                   .at_ms = lm_clock_wall_ms()};
+    return l->import.id && l->import.file && l->import.source
+               ? lm_nstore_import_check(&l->import, &call->err)
+               : lm_fail(&call->err, LM_ERR_INVALID, "bad_type", "import",
+                         "“import”应有 id、file、source 三段文字。",
+                         "\"import\" must have the texts id, file and source.");
 }
 
-/* {"good":true,"id","rev","issues"}; rev is the one by which a deletion undoes it. */
+/* The rev is the one by which a deletion undoes it. */
 static enum lm_status add_good(struct lines *l, const struct lm_entry *entry,
                                const struct lm_entry_result *result, struct lm_error *err)
 {
@@ -152,67 +102,62 @@ static enum lm_status add_good(struct lines *l, const struct lm_entry *entry,
     st = type ? lm_tables_get(lm_nstore_tables(store), &arena, type, result->id, &rec)
               : LM_ERR_NOT_FOUND;
     if (st == LM_OK && entry->op == LM_OP_CREATE) {
-        st = check_there(rec, err);
+        st = lm_lines_there(rec, err);
     }
     if (st == LM_OK) {
         lm_node_rev(rec, rev);
-        (void)json_array_append_new(l->answers, json_pack("{s:b,s:s,s:s,s:o}", "good", 1, "id",
-                                                          result->id, "rev", rev, "issues",
-                                                          lm_api_issues(&result->issues)));
+        st = note(l, entry, result, rev, err);
+    }
+    if (st == LM_OK) {
+        lm_lines_good(&l->all, result->id, rev, &result->issues);
     }
     lm_arena_free(&arena);
     return st;
 }
 
-static void add_bad(struct lines *l, const struct lm_entry_result *result,
-                    const struct lm_error *err)
-{
-    const struct lm_error *first = lm_issues_first_refusal(&result->issues);
-
-    (void)json_array_append_new(l->answers,
-                                json_pack("{s:b,s:o,s:o}", "good", 0, "error",
-                                          lm_error_json(first && !err->code[0] ? first : err),
-                                          "issues", lm_api_issues(&result->issues)));
-}
-
 /* Not LM_OK: the request as a whole ends. */
-static enum lm_status run_line(struct lines *l, json_t *row)
+static enum lm_status run_line(struct lines *l, const json_t *row)
 {
     struct lm_entry entry = {0};
     struct lm_entry_result result;
     struct lm_error err = {0};
-    json_t *made = NULL;
     enum lm_status st;
 
     memset(&result, 0, sizeof result);
     lm_issues_init(&result.issues);
-    st = read_line(l, row, &entry, &made, &err);
+    st = lm_lines_entry(row, &entry, &err);
+    if (st == LM_OK && entry.op == LM_OP_CREATE) {
+        derive(lm_catalog_type(l->call->api->node->catalog, entry.type), entry.fields);
+    }
     if (st == LM_OK) {
         st = lm_node_save(&l->saver, &entry, &result, &err);
     }
     if (st == LM_OK) {
         st = add_good(l, &entry, &result, &err);
     }
-    if (l->saver.broken != LM_OK || st == LM_ERR_MEMORY) {
+    if (l->saver.broken != LM_OK || l->broken != LM_OK || st == LM_ERR_MEMORY) {
         l->call->err = err;
     } else if (st != LM_OK) {
-        add_bad(l, &result, &err);
+        lm_lines_bad(&l->all, &result.issues, &err);
         st = LM_OK;
     }
-    json_decref(made);
+    json_decref(entry.fields);
     return st;
 }
 
 enum lm_status lm_api_lines(struct lm_api_call *call)
 {
-    struct lines l = {.call = call, .answers = json_array()};
-    enum lm_status st = l.answers ? read_body(&l) : lm_api_no_memory(call);
+    struct lines l = {.call = call};
+    enum lm_status st = lm_lines_read(call, &l.all);
     size_t i;
     json_t *row;
 
     lm_node_saver_init(&l.saver, call->api->store, call->api->node->dir.path, call->session->user);
     if (st == LM_OK) {
-        json_array_foreach(l.rows, i, row)
+        st = read_import(&l);
+    }
+    if (st == LM_OK) {
+        json_array_foreach(l.all.rows, i, row)
         {
             st = run_line(&l, row);
             if (st != LM_OK) {
@@ -220,14 +165,13 @@ enum lm_status lm_api_lines(struct lm_api_call *call)
             }
         }
     }
-    if (st == LM_OK && l.keep) {
+    if (st == LM_OK && l.all.keep) {
         st = lm_node_saver_flush(&l.saver, &call->err);
     }
     lm_node_saver_free(&l.saver); /* rolls back what was not flushed */
     if (st == LM_OK) {
-        call->answer = json_pack("{s:O}", "lines", l.answers);
-        st = call->answer ? LM_OK : lm_api_no_memory(call);
+        st = lm_lines_answer(call, &l.all);
     }
-    json_decref(l.answers);
+    lm_lines_free(&l.all);
     return st;
 }

@@ -3,6 +3,7 @@
 #include "node/api/api.h"
 
 #include "common/pinyin.h"
+#include "proto/request.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #define WHERE_MAX 8
 #define RELATED_ROWS_MAX 100
 #define FILTER_BYTES_MAX 200
+#define ROWS_WITH_RECORD 100 /* of what came back */
+#define BIN_ROWS_MAX 200
 
 /* ---- labels of what rows refer to ---- */
 
@@ -20,14 +23,27 @@ static void add_label(struct lm_api *api, struct lm_arena *arena, json_t *labels
 {
     const struct lm_type *t = lm_catalog_type(lm_nstore_catalog(api->store), type);
     struct lm_record *rec = NULL;
-    char label[200];
+    char label[LM_LABEL_BYTES];
 
     if (!t || json_object_get(labels, id) ||
         lm_tables_get(lm_nstore_tables(api->store), arena, t, id, &rec) != LM_OK) {
         return;
     }
-    lm_api_label(api, rec, label, sizeof label);
+    lm_node_label(api->store, rec, label);
     (void)json_object_set_new(labels, id, json_string(label));
+}
+
+/* "type:id" */
+static void add_referred(struct lm_api *api, struct lm_arena *arena, json_t *labels,
+                         const char *text)
+{
+    const char *colon = strchr(text, ':');
+    char type[LM_NAME_BYTES_MAX + 1];
+
+    if (colon && (size_t)(colon - text) < sizeof type) {
+        (void)snprintf(type, sizeof type, "%.*s", (int)(colon - text), text);
+        add_label(api, arena, labels, type, colon + 1);
+    }
 }
 
 static void add_labels(struct lm_api *api, struct lm_arena *arena, json_t *labels,
@@ -37,6 +53,9 @@ static void add_labels(struct lm_api *api, struct lm_arena *arena, json_t *label
         const struct lm_field *f = &rec->type->fields[i];
         const struct lm_value *v = &rec->fields[i];
 
+        if (f->ftype == LM_F_REF && !f->is_list && v->kind == LM_TEXT) {
+            add_referred(api, arena, labels, v->text);
+        }
         if (f->ftype != LM_F_UUID || !f->ref || lm_value_is_null(v)) {
             continue;
         }
@@ -62,8 +81,10 @@ struct listing {
     struct lm_arena arena;
     struct row *rows;
     size_t n, size;
-    const char *filter; /* a part of any text, or NULL */
-    int sort;           /* field index */
+    const char *filter;  /* a part of any text, or NULL */
+    const char **people; /* whom the filter finds as the search box does, in rising order */
+    size_t n_people;
+    int sort; /* field index */
     bool deleted, failed;
 };
 
@@ -74,6 +95,41 @@ static bool contains(const struct lm_record *rec, const char *part)
 
         if (v->kind == LM_TEXT && strstr(v->text, part)) {
             return true;
+        }
+    }
+    return false;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool is_found(const struct listing *l, const char *id)
+{
+    return l->n_people > 0 && bsearch(&id, l->people, l->n_people, sizeof *l->people, by_text);
+}
+
+/* The person himself, or a record that names him. */
+static bool of_people(const struct listing *l, const struct lm_record *rec)
+{
+    if (l->n_people == 0 || strcmp(rec->type->name, "person") == 0) {
+        return is_found(l, rec->id);
+    }
+    for (size_t i = LM_C_COUNT; i < rec->type->n_fields; i++) {
+        const struct lm_field *f = &rec->type->fields[i];
+        const struct lm_value *v = &rec->fields[i];
+
+        if (f->ftype != LM_F_UUID || !f->ref || strcmp(f->ref, "person") != 0) {
+            continue;
+        }
+        if (v->kind == LM_TEXT && is_found(l, v->text)) {
+            return true;
+        }
+        for (size_t k = 0; v->kind == LM_LIST && k < v->len; k++) {
+            if (v->items[k].kind == LM_TEXT && is_found(l, v->items[k].text)) {
+                return true;
+            }
         }
     }
     return false;
@@ -95,7 +151,8 @@ static bool take_row(void *arg, const struct lm_record *rec)
 {
     struct listing *l = arg;
 
-    if (lm_record_deleted(rec) != l->deleted || (l->filter && !contains(rec, l->filter))) {
+    if (lm_record_deleted(rec) != l->deleted ||
+        (l->filter && !contains(rec, l->filter) && !of_people(l, rec))) {
         return true;
     }
     if (l->n == l->size) {
@@ -269,6 +326,7 @@ enum lm_status lm_api_list(struct lm_api_call *call)
     const char *deleted = call->request->query(call->request, "deleted");
     const struct lm_type *type;
     const struct lm_field *sort = NULL;
+    char q[LM_API_QUERY_BYTES + 1];
     bool down = false;
     size_t n_where = 0;
     int64_t from = 0, n = 0;
@@ -295,15 +353,21 @@ enum lm_status lm_api_list(struct lm_api_call *call)
     }
     lm_arena_init(&l.arena, ARENA_BYTES);
     l.filter = l.filter && l.filter[0] ? l.filter : NULL;
+    if (l.filter && lm_api_query(l.filter, q)) {
+        st = lm_api_people(call, q, &l.people, &l.n_people);
+    }
     l.deleted = deleted && strcmp(deleted, "1") == 0;
     l.sort = sort->index;
-    st = collect(&l, type, where, n_where);
+    if (st == LM_OK) {
+        st = collect(&l, type, where, n_where);
+    }
     if (st == LM_OK) {
         st = sort_rows(&l, sort, down);
     }
     if (st == LM_OK) {
         st = answer_page(&l, type, (size_t)from, (size_t)n);
     }
+    free(l.people);
     free(l.rows);
     lm_arena_free(&l.arena);
     return st;
@@ -341,7 +405,7 @@ enum lm_status lm_api_related(struct lm_api_call *call)
 {
     const struct lm_catalog *catalog = lm_nstore_catalog(call->api->store);
     json_t *groups = json_array(), *labels = json_object();
-    char id[LM_UUID_TEXT + 1];
+    char id[LM_UUID_TEXT + 1], target[LM_NAME_BYTES_MAX + LM_UUID_TEXT + 2];
     const struct lm_type *of = NULL;
     enum lm_status st = lm_api_id(call, 0, id);
 
@@ -358,6 +422,9 @@ enum lm_status lm_api_related(struct lm_api_call *call)
 
             if (f->ftype == LM_F_UUID && f->ref && strcmp(f->ref, of->name) == 0) {
                 st = related_by(call, type, f, id, groups, labels);
+            } else if (f->ftype == LM_F_REF && lm_is_request(type)) {
+                (void)snprintf(target, sizeof target, "%s:%s", of->name, id);
+                st = related_by(call, type, f, target, groups, labels);
             }
         }
     }
@@ -367,21 +434,37 @@ enum lm_status lm_api_related(struct lm_api_call *call)
 
 /* ---- what waits for the town, and what came back ---- */
 
-/* A row with what the record is called. */
-static void name_row(struct lm_api *api, json_t *row)
+/* The last who changed it on this PC. */
+static void take_user(void *arg, json_t *change)
+{
+    if (!json_object_get(change, "hub")) {
+        (void)json_object_set(arg, "user", json_object_get(change, "user"));
+    }
+}
+
+/* A row with what the record is called; and the record as it stands, for labels not NULL. */
+static enum lm_status name_row(struct lm_api *api, const struct lm_me *me, json_t *row,
+                               json_t *labels, struct lm_error *err)
 {
     const char *id = json_string_value(json_object_get(row, "id"));
     const struct lm_type *type = id ? lm_nstore_type_of(api->store, id) : NULL;
     struct lm_record *rec = NULL;
     struct lm_arena arena;
-    char label[200] = "";
+    char label[LM_LABEL_BYTES] = "";
+    enum lm_status st = LM_OK;
 
     lm_arena_init(&arena, PAGE_ARENA_BYTES);
     if (type && lm_tables_get(lm_nstore_tables(api->store), &arena, type, id, &rec) == LM_OK) {
-        lm_api_label(api, rec, label, sizeof label);
+        lm_node_label(api->store, rec, label);
+        if (labels) {
+            (void)json_object_set_new(row, "record", lm_api_record(api, me, rec));
+            add_labels(api, &arena, labels, rec);
+            st = lm_nstore_history(api->store, id, take_user, row, NULL, err);
+        }
     }
     (void)json_object_set_new(row, "label", json_string(label));
     lm_arena_free(&arena);
+    return st;
 }
 
 static void add_row(void *arg, json_t *row)
@@ -389,16 +472,24 @@ static void add_row(void *arg, json_t *row)
     (void)json_array_append(arg, row);
 }
 
-static enum lm_status answer_rows(struct lm_api_call *call, enum lm_status st, json_t *rows)
+/* with_records: those of the first ROWS_WITH_RECORD rows, as much as anybody reads at once. */
+static enum lm_status answer_rows(struct lm_api_call *call, enum lm_status st, json_t *rows,
+                                  bool with_records)
 {
+    json_t *row, *labels = with_records ? json_object() : NULL;
+    struct lm_me me;
     size_t i;
-    json_t *row;
 
+    if (st == LM_OK) {
+        st = lm_nstore_me(call->api->store, &me, &call->err);
+    }
     json_array_foreach(rows, i, row)
     {
-        name_row(call->api, row);
+        if (st == LM_OK) {
+            st = name_row(call->api, &me, row, i < ROWS_WITH_RECORD ? labels : NULL, &call->err);
+        }
     }
-    call->answer = json_pack("{s:o}", "records", rows);
+    call->answer = json_pack("{s:o,s:o*}", "records", rows, "labels", labels);
     return st != LM_OK || call->answer ? st : lm_api_no_memory(call);
 }
 
@@ -407,7 +498,7 @@ enum lm_status lm_api_returned(struct lm_api_call *call)
     json_t *rows = json_array();
     enum lm_status st = lm_nstore_returned(call->api->store, add_row, rows, NULL, &call->err);
 
-    return answer_rows(call, st, rows);
+    return answer_rows(call, st, rows, true);
 }
 
 static void add_conflict(void *arg, const char *id, const char *type)
@@ -421,7 +512,7 @@ enum lm_status lm_api_conflicts(struct lm_api_call *call)
     enum lm_status st = lm_nstore_conflict_records(call->api->store, LM_API_ROWS_MAX, add_conflict,
                                                    rows, &call->err);
 
-    return answer_rows(call, st, rows);
+    return answer_rows(call, st, rows, false);
 }
 
 static bool add_pending(void *arg, const char *id, const char *type, uint64_t n, const char *user,
@@ -441,5 +532,103 @@ enum lm_status lm_api_pending(struct lm_api_call *call)
     enum lm_status st =
         lm_nstore_pending_records(call->api->store, LM_API_ROWS_MAX, add_pending, rows, &call->err);
 
-    return answer_rows(call, st, rows);
+    return answer_rows(call, st, rows, false);
+}
+
+/* ---- the recycle bin ---- */
+
+struct deleted {
+    char id[40], at[LM_TIME_TEXT + 8];
+    const struct lm_type *type;
+};
+struct bin {
+    struct deleted *rows;
+    size_t n, size;
+};
+
+static bool add_deleted(void *arg, const struct lm_type *type, const char *id, const char *at)
+{
+    struct bin *bin = arg;
+
+    if (bin->n == bin->size) {
+        size_t size = bin->size ? 2 * bin->size : 64;
+        struct deleted *rows = realloc(bin->rows, size * sizeof *rows);
+
+        if (!rows) {
+            return false;
+        }
+        bin->rows = rows;
+        bin->size = size;
+    }
+    bin->rows[bin->n].type = type;
+    (void)snprintf(bin->rows[bin->n].id, sizeof bin->rows[bin->n].id, "%s", id);
+    (void)snprintf(bin->rows[bin->n].at, sizeof bin->rows[bin->n].at, "%s", at);
+    bin->n++;
+    return true;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct deleted *x = a, *y = b;
+    int c = strcmp(y->at, x->at);
+
+    return c ? c : strcmp(x->id, y->id);
+}
+
+/* The last who deleted it, as far as this PC knows. */
+static void take_deleter(void *arg, json_t *change)
+{
+    const char *op = json_string_value(json_object_get(change, "op"));
+
+    if (op && strcmp(op, "delete") == 0) {
+        (void)json_object_set(arg, "user", json_object_get(change, "user"));
+    }
+}
+
+static enum lm_status bin_row(struct lm_api_call *call, const struct lm_me *me,
+                              const struct deleted *d, struct lm_arena *arena, json_t *rows,
+                              json_t *labels)
+{
+    struct lm_record *rec = NULL;
+    json_t *row;
+    enum lm_status st;
+
+    lm_arena_reset(arena);
+    st = lm_tables_get(lm_nstore_tables(call->api->store), arena, d->type, d->id, &rec);
+    if (st != LM_OK) {
+        return st == LM_ERR_NOT_FOUND ? LM_OK : st;
+    }
+    row = json_pack("{s:o,s:s,s:s,s:b}", "record", lm_api_record(call->api, me, rec), "at", d->at,
+                    "user", "", "town", rec->stamps[LM_GROUP_DELETED].version.replica == 0);
+    st = lm_nstore_history(call->api->store, d->id, take_deleter, row, NULL, &call->err);
+    add_labels(call->api, arena, labels, rec);
+    (void)json_array_append_new(rows, row);
+    return st;
+}
+
+enum lm_status lm_api_bin(struct lm_api_call *call)
+{
+    json_t *rows = json_array(), *labels = json_object();
+    struct bin bin = {NULL, 0, 0};
+    struct lm_arena arena;
+    struct lm_me me;
+    size_t total = 0;
+    enum lm_status st = lm_nstore_me(call->api->store, &me, &call->err);
+
+    if (st == LM_OK) {
+        st = lm_nstore_deleted(call->api->store, BIN_ROWS_MAX, add_deleted, &bin, &total,
+                               &call->err);
+    }
+    if (bin.n > 1) {
+        qsort(bin.rows, bin.n, sizeof *bin.rows, newest_first);
+    }
+    lm_arena_init(&arena, PAGE_ARENA_BYTES);
+    for (size_t i = 0; st == LM_OK && i < bin.n && i < BIN_ROWS_MAX; i++) {
+        st = bin_row(call, &me, &bin.rows[i], &arena, rows, labels);
+    }
+    lm_arena_free(&arena);
+    free(bin.rows);
+    call->answer =
+        json_pack("{s:o,s:o,s:I}", "records", rows, "labels", labels, "total", (json_int_t)total);
+    return st != LM_OK || call->answer ? st : lm_api_no_memory(call);
 }

@@ -7,6 +7,7 @@
  * an ordinary change too: it brings the "rev" that the change to be undone had left. */
 #include "node/api/api.h"
 
+#include "node/label.h"
 #include "node/save.h"
 #include "proto/idnumber.h"
 
@@ -19,15 +20,20 @@
 json_t *lm_api_record(struct lm_api *api, const struct lm_me *me, const struct lm_record *rec)
 {
     json_t *row = lm_record_to_json(rec);
-    char rev[LM_REV_TEXT + 1], label[200];
+    const struct lm_version *origin = &rec->stamps[LM_GROUP_ORIGIN].version;
+    char rev[LM_REV_TEXT + 1], label[LM_LABEL_BYTES];
 
     if (!row) {
         return NULL;
     }
     lm_node_rev(rec, rev);
     (void)json_object_set_new(row, "rev", json_string(rev));
-    lm_api_label(api, rec, label, sizeof label);
+    lm_node_label(api->store, rec, label);
     (void)json_object_set_new(row, "label", json_string(label));
+    if (origin->hlc && origin->replica == 0 && (rec->type->kept_by & LM_BY_VILLAGE) &&
+        strcmp(lm_record_text(rec, LM_C_VILLAGE_CODE), me->station) == 0) {
+        (void)json_object_set_new(row, "origin", json_string("town"));
+    }
     if (lm_nstore_unacked(api->store, rec->id, me->branch, me->acked.seq)) {
         (void)json_object_set_new(row, "pending", json_true());
     }
@@ -38,52 +44,6 @@ json_t *lm_api_record(struct lm_api *api, const struct lm_me *me, const struct l
         (void)json_object_set_new(row, "deleted", json_true());
     }
     return row;
-}
-
-/* The code's label, a text as it is; anything else as "". */
-static void column_text(const struct lm_record *rec, int index, char *out, size_t n)
-{
-    const struct lm_field *f = &rec->type->fields[index];
-    const struct lm_value *v = &rec->fields[index];
-    const struct lm_code *code;
-
-    out[0] = '\0';
-    if (f->is_list || lm_value_is_null(v)) {
-        return;
-    }
-    if (f->ftype == LM_F_CODE) {
-        code = lm_list_code(f->list, lm_record_text(rec, index));
-        (void)snprintf(out, n, "%s", code ? code->zh : lm_record_text(rec, index));
-    } else if (f->ftype == LM_F_TEXT || f->ftype == LM_F_DATE || f->ftype == LM_F_CHAR) {
-        (void)snprintf(out, n, "%s", lm_record_text(rec, index));
-    }
-}
-
-void lm_api_label(struct lm_api *api, const struct lm_record *rec, char *out, size_t n)
-{
-    const struct lm_field *name = lm_type_field(rec->type, "name");
-    const struct lm_field *title = name ? name : lm_type_field(rec->type, "title");
-    char part[400];
-    size_t parts = 0;
-
-    (void)api;
-    out[0] = '\0';
-    if (title && !lm_value_is_null(&rec->fields[title->index])) {
-        (void)snprintf(out, n, "%s", lm_record_text(rec, title->index));
-        return;
-    }
-    for (size_t i = 0; i < rec->type->n_list_columns && parts < 3; i++) {
-        size_t at = strlen(out);
-
-        column_text(rec, rec->type->list_columns[i], part, sizeof part);
-        if (part[0]) {
-            (void)snprintf(out + at, n - at, "%s%s", at ? " · " : "", part);
-            parts++;
-        }
-    }
-    if (!out[0]) {
-        (void)snprintf(out, n, "%s", rec->type->zh);
-    }
 }
 
 static enum lm_status not_found(struct lm_api_call *call)
@@ -144,6 +104,37 @@ enum lm_status lm_api_get(struct lm_api_call *call)
 
 /* ---- saving ---- */
 
+json_t *lm_api_issues_of(struct lm_api *api, const struct lm_entry_result *result)
+{
+    json_t *rows = lm_api_issues(&result->issues), *row;
+    const struct lm_type *type =
+        result->other[0] ? lm_nstore_type_of(api->store, result->other) : NULL;
+    struct lm_record *rec = NULL;
+    struct lm_arena arena;
+    char label[LM_LABEL_BYTES] = "";
+    size_t i;
+
+    if (!type) {
+        return rows;
+    }
+    lm_arena_init(&arena, ARENA_BYTES);
+    if (lm_tables_get(lm_nstore_tables(api->store), &arena, type, result->other, &rec) == LM_OK) {
+        lm_node_label(api->store, rec, label);
+    }
+    lm_arena_free(&arena);
+    json_array_foreach(rows, i, row)
+    {
+        const char *code = json_string_value(json_object_get(row, "code"));
+
+        if (rec && code &&
+            (strcmp(code, "not_unique") == 0 || strcmp(code, "near_duplicate") == 0)) {
+            (void)json_object_set_new(row, "other",
+                                      json_pack("{s:s,s:s}", "id", result->other, "label", label));
+        }
+    }
+    return rows;
+}
+
 /* The refusal and everything else that is wrong or doubtful go into the error's document. */
 static void explain(struct lm_api_call *call, const struct lm_entry_result *result)
 {
@@ -153,7 +144,7 @@ static void explain(struct lm_api_call *call, const struct lm_entry_result *resu
         call->err = *first;
     }
     if (result->issues.n > 0) {
-        call->more = json_pack("{s:o}", "issues", lm_api_issues(&result->issues));
+        call->more = json_pack("{s:o}", "issues", lm_api_issues_of(call->api, result));
     }
 }
 
@@ -205,7 +196,7 @@ static enum lm_status save(struct lm_api_call *call, const struct lm_entry *entr
     st = answer_record(call, result.id);
     if (st == LM_OK) {
         call->response->status = status;
-        (void)json_object_set_new(call->answer, "issues", lm_api_issues(&result.issues));
+        (void)json_object_set_new(call->answer, "issues", lm_api_issues_of(call->api, &result));
     }
     return st;
 }
@@ -261,7 +252,7 @@ enum lm_status lm_api_check(struct lm_api_call *call)
     }
     if (st == LM_OK) {
         call->answer = json_pack("{s:b,s:o,s:o,s:o}", "good", result.issues.n_refused == 0,
-                                 "issues", lm_api_issues(&result.issues), "derived",
+                                 "issues", lm_api_issues_of(call->api, &result), "derived",
                                  derived_json(entry.fields), "after", after ? after : json_null());
         after = NULL;
         st = call->answer ? LM_OK : lm_api_no_memory(call);

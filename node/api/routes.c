@@ -22,6 +22,7 @@ const struct lm_api_route lm_api_routes[] = {
     {"POST", V "users/{name}/successor", LM_API_ADMIN, lm_api_user_succeed},
     {"GET", V "status", LM_API_USER, lm_api_status},
     {"GET", V "tasks", LM_API_USER, lm_api_tasks},
+    {"GET", V "staff", LM_API_USER, lm_api_staff},
     {"GET", V "usb", LM_API_USER, lm_api_usb},
     {"POST", V "usb/export", LM_API_USER, lm_api_usb_export},
     {"POST", V "usb/import", LM_API_USER, lm_api_usb_import},
@@ -34,11 +35,15 @@ const struct lm_api_route lm_api_routes[] = {
     {"GET", V "pending", LM_API_USER, lm_api_pending},
     {"GET", V "returned", LM_API_USER, lm_api_returned},
     {"GET", V "conflicts", LM_API_USER, lm_api_conflicts},
+    {"GET", V "bin", LM_API_USER, lm_api_bin},
     {"GET", V "types/{type}/records", LM_API_USER, lm_api_list},
     {"POST", V "types/{type}/records", LM_API_USER, lm_api_create},
     {"POST", V "types/{type}/batches", LM_API_USER, lm_api_batch},
     {"POST", V "types/{type}/check", LM_API_USER, lm_api_check},
     {"POST", V "lines", LM_API_USER, lm_api_lines},
+    {"GET", V "imports", LM_API_USER, lm_api_imports},
+    {"GET", V "imports/{id}", LM_API_USER, lm_api_import},
+    {"POST", V "imports/{id}/undone", LM_API_USER, lm_api_import_undone},
     {"GET", V "records/{id}", LM_API_USER, lm_api_get},
     {"PATCH", V "records/{id}", LM_API_USER, lm_api_edit},
     {"DELETE", V "records/{id}", LM_API_USER, lm_api_delete},
@@ -115,3 +120,6 @@ void lm_api_close(struct lm_api **api)
     free(*api);
     *api = NULL;
 }
+
+const struct lm_page_first lm_api_first[] = {
+    {.name = "session"}, {.name = "status"}, {.name = "setup", .outside_only = true}, {0}};

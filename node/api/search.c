@@ -1,10 +1,11 @@
 /* One search box over the people of the village: name, pinyin and its initials, tail of the ID
- * number, phone, household number.
+ * number, phone, household number; and, when asked, over the words in other records.
  *
  * The index is in memory and made anew when the database has changed: 1,500 people take some
  * milliseconds, and nothing can be out of step with the tables. */
 #include "node/api/api.h"
 
+#include "common/base/util.h"
 #include "common/pinyin.h"
 
 #include <ctype.h>
@@ -12,7 +13,9 @@
 #include <string.h>
 
 #define HITS_MAX 50
-#define QUERY_BYTES_MAX 200
+#define OTHERS_MAX 20      /* records of other types in an answer, */
+#define OTHERS_OF_TYPE 5   /* of each type */
+#define OTHERS_CHARS_MIN 2 /* one character is in everything */
 #define INDEX_BYTES_MAX (64 * 1024 * 1024)
 
 struct person_row {
@@ -192,37 +195,168 @@ static void take_hit(struct hit *hits, size_t *n, struct hit hit)
     }
 }
 
-/* Lower case, without the spaces at its ends. False: nothing is left, or it is too long. */
-static bool clean_query(const char *from, char out[QUERY_BYTES_MAX + 1])
+bool lm_api_query(const char *from, char out[LM_API_QUERY_BYTES + 1])
 {
-    size_t n;
+    const unsigned char *p = (const unsigned char *)from;
+    size_t n = 0;
 
-    from += strspn(from, " \t");
-    n = strlen(from);
-    while (n > 0 && (from[n - 1] == ' ' || from[n - 1] == '\t')) {
-        n--;
-    }
-    if (n == 0 || n > QUERY_BYTES_MAX) {
-        return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        out[i] = from[i] >= 'A' && from[i] <= 'Z' ? (char)(from[i] + 32) : from[i];
+    while (*p) {
+        unsigned c = *p, width = 1;
+
+        if (p[0] == 0xe3 && p[1] == 0x80 && p[2] == 0x80) { /* U+3000 */
+            c = ' ';
+            width = 3;
+        } else if (p[0] == 0xef && (p[1] == 0xbc || p[1] == 0xbd) && p[2] >= 0x80) {
+            unsigned wide = (p[1] - 0xbcu) * 64 + (p[2] - 0x80u); /* from U+FF00 on */
+
+            if (wide >= 1 && wide <= 0x5e) {
+                c = wide + 0x20;
+                width = 3;
+            }
+        }
+        p += width;
+        if (c == ' ' || c == '\t') {
+            continue;
+        }
+        if (n == LM_API_QUERY_BYTES) {
+            return false;
+        }
+        out[n++] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
     }
     out[n] = '\0';
+    return n > 0;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+enum lm_status lm_api_people(struct lm_api_call *call, const char *q, const char ***ids_out,
+                             size_t *n_out)
+{
+    bool digits = strspn(q, "0123456789") == strlen(q);
+    enum lm_status st = refresh(call);
+    size_t all = st == LM_OK ? call->api->search->n : 0;
+
+    *n_out = 0;
+    *ids_out = calloc(all + 1, sizeof **ids_out);
+    if (!*ids_out) {
+        return lm_api_no_memory(call);
+    }
+    for (size_t i = 0; i < all; i++) {
+        const struct person_row *row = &call->api->search->rows[i];
+
+        if (score(row, q, digits) > 0) {
+            (*ids_out)[(*n_out)++] = row->id;
+        }
+    }
+    qsort(*ids_out, *n_out, sizeof **ids_out, by_text);
+    return st;
+}
+
+/* ---- words in other records ---- */
+
+/* LIKE takes %, _ and its escape for signs of its own. */
+static bool like_pattern(const char *text, char *out, size_t n)
+{
+    size_t at = 0;
+
+    out[at++] = '%';
+    for (; *text; text++) {
+        if (at + 4 > n) {
+            return false;
+        }
+        if (strchr("%_\\", *text)) {
+            out[at++] = '\\';
+        }
+        out[at++] = *text;
+    }
+    out[at++] = '%';
+    out[at] = '\0';
     return true;
+}
+
+struct others {
+    struct lm_api_call *call;
+    json_t *rows;
+    size_t of_type;
+};
+
+/* Whom a record is about, by the index: the first of several; "" nobody known here. */
+static const char *person_of(const struct lm_api_search *s, const struct lm_record *rec)
+{
+    for (size_t i = LM_C_COUNT; i < rec->type->n_fields; i++) {
+        const struct lm_field *f = &rec->type->fields[i];
+        const struct lm_value *v = &rec->fields[i];
+
+        if (f->ftype != LM_F_UUID || !f->ref || strcmp(f->ref, "person") != 0) {
+            continue;
+        }
+        v = v->kind == LM_LIST && v->len > 0 ? &v->items[0] : v;
+        for (size_t k = 0; v->kind == LM_TEXT && k < s->n; k++) {
+            if (strcmp(s->rows[k].id, v->text) == 0) {
+                return s->rows[k].name;
+            }
+        }
+    }
+    return "";
+}
+
+static bool add_other(void *arg, const struct lm_record *rec)
+{
+    struct others *o = arg;
+    const char *date =
+        rec->type->reporting_date >= 0 ? lm_record_text(rec, rec->type->reporting_date) : "";
+    char label[LM_LABEL_BYTES];
+
+    lm_node_label(o->call->api->store, rec, label);
+    (void)json_array_append_new(
+        o->rows, json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "id", rec->id, "type", rec->type->name,
+                           "label", label, "person", person_of(o->call->api->search, rec), "on",
+                           date, "state", lm_record_text(rec, LM_C_STATE)));
+    return ++o->of_type < OTHERS_OF_TYPE && json_array_size(o->rows) < OTHERS_MAX;
+}
+
+/* The newest records whose own texts have the words, of all types but persons. */
+static enum lm_status find_others(struct lm_api_call *call, const char *q, json_t *rows)
+{
+    const struct lm_catalog *catalog = lm_nstore_catalog(call->api->store);
+    struct others o = {.call = call, .rows = rows};
+    char pattern[2 * LM_API_QUERY_BYTES + 4];
+    size_t chars = 0;
+    enum lm_status st = LM_OK;
+
+    if (!lm_utf8_valid(q, strlen(q), &chars) || chars < OTHERS_CHARS_MIN ||
+        !like_pattern(q, pattern, sizeof pattern)) {
+        return LM_OK;
+    }
+    for (size_t t = 0; st == LM_OK && t < catalog->n_types && json_array_size(rows) < OTHERS_MAX;
+         t++) {
+        const struct lm_type *type = &catalog->types[t];
+
+        if (!lm_type_shown(type) || strcmp(type->name, "person") == 0) {
+            continue;
+        }
+        o.of_type = 0;
+        st = lm_tables_like(lm_nstore_tables(call->api->store), type, pattern, add_other, &o,
+                            &call->err);
+    }
+    return st;
 }
 
 enum lm_status lm_api_search(struct lm_api_call *call)
 {
     const char *text = call->request->query(call->request, "q");
-    char q[QUERY_BYTES_MAX + 1];
+    const char *others = call->request->query(call->request, "others");
+    char q[LM_API_QUERY_BYTES + 1];
     struct hit hits[HITS_MAX];
     size_t n = 0, total = 0;
     json_t *rows = json_array();
     enum lm_status st = LM_OK;
     bool digits;
 
-    if (!rows || !text || !clean_query(text, q)) {
+    if (!rows || !text || !lm_api_query(text, q)) {
         json_decref(rows);
         return lm_fail(&call->err, LM_ERR_INVALID, "bad_query", "q", "请输入要查找的内容。",
                        "Enter what to search for.");
@@ -248,5 +382,11 @@ enum lm_status lm_api_search(struct lm_api_call *call)
                             r->household, "birth_on", r->birth_on, "state", r->state));
     }
     call->answer = json_pack("{s:o,s:I}", "hits", rows, "total", (json_int_t)total);
+    if (st == LM_OK && call->answer && others && strcmp(others, "1") == 0) {
+        json_t *found = json_array();
+
+        st = find_others(call, q, found);
+        (void)json_object_set_new(call->answer, "others", found);
+    }
     return st != LM_OK || call->answer ? st : lm_api_no_memory(call);
 }

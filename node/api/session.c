@@ -91,35 +91,46 @@ static enum lm_status wrong_password(struct lm_api_call *call)
                    "The account or the password is wrong.");
 }
 
-/* Judges a password and keeps count. *account is filled in when it is right. */
+/* Judges a password and keeps count. *account is filled in when it is right. inside: of who is
+ * logged in already. */
 static enum lm_status try_password(struct lm_api_call *call, const char *user, const char *password,
-                                   struct lm_account *account)
+                                   bool inside, struct lm_account *account)
 {
     struct lm_nstore *store = call->api->store;
+    struct lm_tries *tries = &call->api->tries;
     struct lm_error ignored;
-    int64_t now = lm_clock_wall_ms(), left;
+    unsigned failures = 0;
+    int64_t now = lm_clock_wall_ms(), failed_ms = 0, left;
     enum lm_status st = lm_nstore_account(store, user, account, &ignored);
-    bool right;
+    bool known = st == LM_OK && !account->disabled, right;
 
-    if (st == LM_ERR_NOT_FOUND || (st == LM_OK && account->disabled)) {
-        (void)lm_password_matches(NULL, password);
-        return wrong_password(call);
-    }
-    if (st != LM_OK) {
+    if (st != LM_OK && st != LM_ERR_NOT_FOUND) {
         call->err = ignored;
         return st;
     }
-    left = lm_lockout_left_ms(account->failures, account->failed_ms, now);
-    if (left > 0) {
-        return lm_fail(&call->err, LM_ERR_DENIED, "locked_out", "password",
-                       "密码输错次数太多，请 %lld 分钟后再试。",
-                       "Too many wrong passwords: try again in %lld minutes.",
-                       (long long)(left / 60000 + 1));
+    if (known) {
+        failures = account->failures;
+        failed_ms = account->failed_ms;
+    } else {
+        lm_tries_unknown(tries, user, &failures, &failed_ms);
     }
-    right = lm_password_matches(account->hash, password);
-    if (!right || account->failures > 0) {
-        st = lm_nstore_account_failures(store, account->name, right ? 0 : account->failures + 1,
-                                        now, &call->err);
+    left = lm_lockout_left_ms(failures, failed_ms, now);
+    if (left > 0) {
+        return lm_api_locked_out(call, left);
+    }
+    st = inside ? LM_OK : lm_api_try(call, tries);
+    if (st != LM_OK) {
+        return st;
+    }
+    right = lm_password_matches(known ? account->hash : NULL, password);
+    if (!inside) {
+        lm_tries_end(tries, call->request->address, right, lm_clock_mono_ms());
+    }
+    if (!known) {
+        lm_tries_unknown_failed(tries, user, now);
+    } else if (!right || failures > 0) {
+        st = lm_nstore_account_failures(store, account->name, right ? 0 : failures + 1, now,
+                                        &call->err);
     }
     return st != LM_OK ? st : right ? LM_OK : wrong_password(call);
 }
@@ -185,7 +196,7 @@ enum lm_status lm_api_login(struct lm_api_call *call)
         st = lm_api_text(call, "password", true, &password);
     }
     if (st == LM_OK) {
-        st = try_password(call, user, password, &account);
+        st = try_password(call, user, password, false, &account);
     }
     if (st != LM_OK) {
         return st;
@@ -224,7 +235,7 @@ enum lm_status lm_api_unlock(struct lm_api_call *call)
     enum lm_status st = lm_api_text(call, "password", true, &password);
 
     if (st == LM_OK) {
-        st = try_password(call, call->session->user, password, &account);
+        st = try_password(call, call->session->user, password, true, &account);
     }
     if (st != LM_OK) {
         return st;
@@ -262,7 +273,7 @@ enum lm_status lm_api_password(struct lm_api_call *call)
         st = lm_api_text(call, "password", true, &password);
     }
     if (st == LM_OK) {
-        st = try_password(call, mine.user, old, &account);
+        st = try_password(call, mine.user, old, true, &account);
     }
     if (st == LM_OK && mine.must_change && strcmp(old, password) == 0) {
         st = lm_fail(&call->err, LM_ERR_INVALID, "same_password", "password",

@@ -10,10 +10,13 @@ extern const char lm_node_openapi[], lm_node_openapi_end[];
 enum lm_status lm_api_status_json(struct lm_nstore *store, json_t **out, struct lm_error *err)
 {
     struct lm_me me;
-    size_t returned = 0, held = 0, conflicts = 0;
+    size_t waiting = 0, returned = 0, held = 0, conflicts = 0;
     enum lm_status st = lm_nstore_me(store, &me, err);
 
     *out = NULL;
+    if (st == LM_OK) {
+        st = lm_nstore_count_pending(store, &me, &waiting, err);
+    }
     if (st == LM_OK) {
         st = lm_nstore_returned(store, NULL, NULL, &returned, err);
     }
@@ -23,7 +26,7 @@ enum lm_status lm_api_status_json(struct lm_nstore *store, json_t **out, struct 
     if (st == LM_OK) {
         st = lm_nstore_count_conflicts(store, &conflicts, err);
     }
-    if (st == LM_OK && !(*out = lm_node_status_json(&me, returned, held, conflicts))) {
+    if (st == LM_OK && !(*out = lm_node_status_json(&me, waiting, returned, held, conflicts))) {
         st = lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
     }
     return st;

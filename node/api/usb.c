@@ -281,6 +281,9 @@ enum lm_status lm_api_usb_backup(struct lm_api_call *call)
         st = lm_nstore_backup(call->api->store, path, &bytes, &call->err);
     }
     if (st == LM_OK) {
+        st = lm_nstore_backed_up(call->api->store, lm_clock_wall_ms(), &call->err);
+    }
+    if (st == LM_OK) {
         call->answer =
             json_pack("{s:s,s:I}", "file", strrchr(path, '/') + 1, "bytes", (json_int_t)bytes);
         st = call->answer ? LM_OK : lm_api_no_memory(call);

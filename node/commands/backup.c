@@ -28,6 +28,10 @@ int lm_node_cmd_backup(struct lm_node *node, struct lm_cli *cli)
     if (!file || lm_nstore_backup(node->store, file, &bytes, &err) != LM_OK) {
         return lm_node_fail(cli, &err);
     }
+    /* The backup is there all the same: then the page only reminds of it too early. */
+    if (lm_nstore_backed_up(node->store, lm_clock_wall_ms(), &err) != LM_OK) {
+        fprintf(cli->err, "%s / %s\n", err.zh, err.en);
+    }
     if (cli->json) {
         json_t *doc = json_pack("{s:s,s:I}", "backup", file, "bytes", (json_int_t)bytes);
 

@@ -311,22 +311,40 @@ static int cmd_finish(struct lm_node *node, struct lm_cli *cli, const char *answ
     return st == LM_OK ? LM_EXIT_OK : lm_node_fail(cli, &err);
 }
 
+/* The hub's id in groups of four, as the town's printed steps have it: people compare the two. */
+static void put_hub_id(const struct lm_node_key *key, char out[41])
+{
+    char hex[33];
+
+    lm_hex_encode(key->hub_id, 16, hex);
+    for (int i = 0; i < 8; i++) {
+        (void)snprintf(out + 5 * i, 6, "%.4s%s", hex + 4 * i, i < 7 ? " " : "");
+    }
+}
+
 static void print_done(struct lm_cli *cli, const struct lm_node_key *key)
 {
+    char hub[41];
+
+    put_hub_id(key, hub);
     if (cli->json) {
-        char replica[24];
+        char replica[24], hex[33];
         json_t *doc;
 
+        lm_hex_encode(key->hub_id, 16, hex);
         (void)snprintf(replica, sizeof replica, "%llu", (unsigned long long)key->replica);
-        doc = json_pack("{s:s,s:s,s:s}", "station", key->station, "replica", replica, "name",
-                        key->station_name);
+        doc = json_pack("{s:s,s:s,s:s,s:s}", "station", key->station, "replica", replica, "name",
+                        key->station_name, "hub_id", hex);
 
         if (doc) {
             lm_json_print(cli->out, doc);
         }
         json_decref(doc);
     } else {
-        fprintf(cli->out, "已入网 / enrolled: %s %s\n", key->station, key->station_name);
+        fprintf(cli->out,
+                "已入网 / enrolled: %s %s\n镇里编号（和步骤单上的对一对） / hub id, to be compared "
+                "with the printed steps: %s\n",
+                key->station, key->station_name, hub);
     }
 }
 

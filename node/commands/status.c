@@ -20,7 +20,8 @@ static bool link_held(const struct lm_node *node)
     return st == LM_ERR_BUSY;
 }
 
-json_t *lm_node_status_json(const struct lm_me *me, size_t returned, size_t held, size_t conflicts)
+json_t *lm_node_status_json(const struct lm_me *me, size_t pending_records, size_t returned,
+                            size_t held, size_t conflicts)
 {
     char at[LM_TIME_TEXT + 8],
         replica[24]; /* as text: 63 bits are more than many readers of JSON keep */
@@ -37,6 +38,7 @@ json_t *lm_node_status_json(const struct lm_me *me, size_t returned, size_t held
     if (!doc) {
         return NULL;
     }
+    (void)json_object_set_new(doc, "pending_records", json_integer((json_int_t)pending_records));
     lm_time_format(me->last_contact_ms, at);
     (void)json_object_set_new(doc, "last_contact",
                               me->last_contact_ms ? json_string(at) : json_null());
@@ -97,12 +99,15 @@ int lm_node_cmd_status(struct lm_node *node, struct lm_cli *cli)
     struct lm_error err = {0};
     struct lm_me me;
     struct lm_hub_catalog hub;
-    size_t n = 0, returned = 0, held = 0, conflicts = 0;
+    size_t n = 0, waiting = 0, returned = 0, held = 0, conflicts = 0;
     const char *positional[1];
     enum lm_status st = lm_cli_options(cli, NULL, 0, positional, 0, &n, &err);
 
     if (st == LM_OK) {
         st = lm_nstore_me(node->store, &me, &err);
+    }
+    if (st == LM_OK) {
+        st = lm_nstore_count_pending(node->store, &me, &waiting, &err);
     }
     if (st == LM_OK) {
         st = lm_nstore_returned(node->store, NULL, NULL, &returned, &err);
@@ -128,7 +133,7 @@ int lm_node_cmd_status(struct lm_node *node, struct lm_cli *cli)
                        "No server runs here (lastmile-node serve).");
     }
     if (cli->json) {
-        json_t *doc = lm_node_status_json(&me, returned, held, conflicts);
+        json_t *doc = lm_node_status_json(&me, waiting, returned, held, conflicts);
 
         add_catalog(doc, &me, &hub);
         if (doc) {

@@ -29,8 +29,8 @@
 
 /* ---- backup ---- */
 
-/* Each branch's chain of hashes, over all of the outbox. */
-enum lm_status ns_check_outbox(struct lm_nstore *s, struct lm_error *err)
+/* Each branch's chain of hashes, over all of the outbox: LM_ERR_CORRUPT "chain_broken". */
+static enum lm_status check_outbox(struct lm_nstore *s, struct lm_error *err)
 {
     sqlite3_stmt *q = NULL;
     struct lm_me me;
@@ -95,7 +95,7 @@ static enum lm_status check_copy(void *arg, const char *path, struct lm_error *e
 enum lm_status lm_nstore_backup(struct lm_nstore *store, const char *path, uint64_t *bytes_out,
                                 struct lm_error *err)
 {
-    enum lm_status st = ns_check_outbox(store, err);
+    enum lm_status st = check_outbox(store, err);
 
     *bytes_out = 0;
     return st == LM_OK ? lm_db_backup(store->db, path, check_copy, NULL, bytes_out, err) : st;
@@ -169,7 +169,8 @@ static enum lm_status run(struct restore *r, const char *sql)
 /* Whether the rows of a table stay and only what is missing is added. */
 static bool grows_only(const char *table)
 {
-    static const char *const names[] = {"drafts", "exports", "saves", "verdicts"};
+    static const char *const names[] = {"drafts",      "exports", "saves",  "verdicts",
+                                        "import_rows", "imports", "backups"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(table, names[i]) == 0) {
@@ -299,7 +300,8 @@ enum lm_status ns_keep_highest(struct lm_nstore *s, const struct lm_me *b, struc
     ns_bind_blob(q, 8, b->proof.signature, sizeof b->proof.signature);
     st = ns_run(s, q, "keep what was seen", err);
     (void)sqlite3_finalize(q);
-    return st;
+    /* A copy from before the hub changed its key would hold this PC to the former one. */
+    return st == LM_OK && b->hub_pinned ? lm_nstore_pin(s, b->hub_kit, &b->hub_pins, err) : st;
 }
 
 /* One change of this PC that the backup lacks: its effect on the record, and its place in the log.
@@ -457,7 +459,7 @@ enum lm_status ns_make_ours(struct lm_nstore *old, uint64_t replica, const char 
 {
     struct lm_me there;
     uint64_t carried = 0;
-    enum lm_status st = ns_check_outbox(old, err);
+    enum lm_status st = check_outbox(old, err);
 
     if (st == LM_OK) {
         st = lm_nstore_me(old, &there, err);

@@ -110,8 +110,9 @@ static enum lm_status take_digest(struct page *p, const struct lm_feed_entry *e)
     struct lm_record *local = NULL;
     enum lm_status st;
 
-    if (!type) { /* made here before this PC was set back behind a newer catalogue: kept for later
-                  */
+    if (!type) {
+        /* Made here before this PC was set back behind a newer catalogue: its body, asked for, is
+         * kept for later. */
         return want(p, e->id, true);
     }
     st = get_local(p, type, e->id, &local);

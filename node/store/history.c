@@ -151,7 +151,8 @@ static json_t *past_row(struct lm_nstore *s, sqlite3_stmt *q, struct lm_arena *a
     return row;
 }
 
-enum lm_status ns_past_rows(struct lm_nstore *s, const char *id, json_t *rows, struct lm_error *err)
+static enum lm_status past_rows(struct lm_nstore *s, const char *id, json_t *rows,
+                                struct lm_error *err)
 {
     struct lm_arena arena;
     sqlite3_stmt *q = ns_stmt(s, NS_PAST_LIST);
@@ -387,7 +388,7 @@ enum lm_status lm_nstore_history(struct lm_nstore *store, const char *id,
     enum lm_status st = rows ? own_rows(store, id, rows, err) : LM_ERR_MEMORY;
 
     if (st == LM_OK) {
-        st = ns_past_rows(store, id, rows, err);
+        st = past_rows(store, id, rows, err);
     }
     n = json_array_size(rows);
     order = st == LM_OK ? calloc(n + 1, sizeof(json_t *)) : NULL;

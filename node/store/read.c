@@ -139,6 +139,73 @@ enum lm_status lm_nstore_version(struct lm_nstore *store, uint64_t *out, struct 
     return st;
 }
 
+enum lm_status lm_nstore_count_pending(struct lm_nstore *store, const struct lm_me *me,
+                                       size_t *n_out, struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(store, NS_OUT_PENDING_COUNT);
+    enum lm_status st;
+
+    *n_out = 0;
+    ns_bind_u64(q, 1, me->branch);
+    ns_bind_u64(q, 2, me->acked.seq);
+    st = ns_row(store, q, "count what waits", err);
+    if (st == LM_OK) {
+        *n_out = (size_t)sqlite3_column_int64(q, 0);
+        ns_done(q);
+    }
+    return st;
+}
+
+/* ---- the recycle bin ---- */
+
+/* The newest of a type, in (deleted_at, id) order; all are counted. */
+static enum lm_status deleted_of_type(struct lm_nstore *s, const struct lm_type *type,
+                                      const char *station, size_t max, lm_deleted_visit visit,
+                                      void *arg, size_t *n_out, struct lm_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    char sql[256];
+    enum lm_status st;
+
+    (void)sqlite3_snprintf(
+        sizeof sql, sql,
+        "SELECT id, deleted_at, count(*) OVER () FROM \"r_%w\" WHERE deleted_at "
+        "IS NOT NULL AND village_code = ?1 ORDER BY deleted_at DESC, id LIMIT ?2",
+        type->name);
+    st = lm_db_prepare(s->db, sql, &stmt, err);
+    if (st == LM_OK) {
+        ns_bind_text(stmt, 1, station);
+        ns_bind_u64(stmt, 2, max);
+    }
+    for (bool first = true;
+         st == LM_OK && (st = ns_row(s, stmt, "read deleted records", err)) == LM_OK;
+         first = false) {
+        *n_out += first ? (size_t)sqlite3_column_int64(stmt, 2) : 0;
+        if (!visit(arg, type, (const char *)sqlite3_column_text(stmt, 0),
+                   (const char *)sqlite3_column_text(stmt, 1))) {
+            st = LM_ERR_MEMORY;
+        }
+    }
+    (void)sqlite3_finalize(stmt);
+    return st == LM_ERR_NOT_FOUND ? LM_OK : st;
+}
+
+enum lm_status lm_nstore_deleted(struct lm_nstore *store, size_t max, lm_deleted_visit visit,
+                                 void *arg, size_t *n_out, struct lm_error *err)
+{
+    struct lm_me me;
+    enum lm_status st = lm_nstore_me(store, &me, err);
+
+    *n_out = 0;
+    for (size_t i = 0; st == LM_OK && i < store->catalog->n_types; i++) {
+        if (store->catalog->types[i].kept_by & LM_BY_VILLAGE) {
+            st = deleted_of_type(store, &store->catalog->types[i], me.station, max, visit, arg,
+                                 n_out, err);
+        }
+    }
+    return st;
+}
+
 /* ---- returned ---- */
 
 struct returned {

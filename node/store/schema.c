@@ -225,10 +225,41 @@ static const char town_accounts[] =
     "ALTER TABLE accounts ADD COLUMN said INTEGER NOT NULL DEFAULT 0;"; /* HLC of the town's last
                                                                            word on it */
 
+/* Keys of the hub beyond the one in node.key: PROTOCOL.md "Change of the hub's key". */
+static const char hub_keys[] =
+    "ALTER TABLE me ADD COLUMN hub_kit BLOB;"     /* node.key's when these were stored: with another
+                                                     (a new kit) they do not count. null = none */
+    "ALTER TABLE me ADD COLUMN hub_first BLOB;"   /* the one in force */
+    "ALTER TABLE me ADD COLUMN hub_second BLOB;"; /* announced as the next; null = none */
+
+static const char imports[] =
+    /* Tables that were imported on the page, so that a whole one can be undone. */
+    "CREATE TABLE imports("
+    "  id TEXT PRIMARY KEY,"  /* the page's */
+    "  type TEXT NOT NULL,"   /* of its records */
+    "  file TEXT NOT NULL,"   /* what the file was called */
+    "  source TEXT NOT NULL," /* by which the page knows the same file */
+    "  user TEXT NOT NULL,"
+    "  at_ms INTEGER NOT NULL,"
+    "  undone_ms INTEGER NOT NULL DEFAULT 0" /* 0 = it was not */
+    ") STRICT, WITHOUT ROWID;"
+
+    /* The records that one brought, as they were then. */
+    "CREATE TABLE import_rows("
+    "  import TEXT NOT NULL,"
+    "  record TEXT NOT NULL,"
+    "  rev TEXT NOT NULL,"
+    "  PRIMARY KEY(import, record)) STRICT, WITHOUT ROWID;"
+
+    /* When the page last wrote a backup; one row. */
+    "CREATE TABLE backups("
+    "  one INTEGER PRIMARY KEY CHECK(one = 1),"
+    "  at_ms INTEGER NOT NULL) STRICT;";
+
 const struct lm_migration ns_migrations[] = {
-    {.sql = first},  {.sql = pages},        {.sql = usb},  {.sql = catalogues},
-    {.sql = offers}, {.sql = own_branches}, {.sql = past}, {.sql = first_passwords},
-    {.sql = gone},   {.sql = town_accounts}};
+    {.sql = first},  {.sql = pages},         {.sql = usb},      {.sql = catalogues},
+    {.sql = offers}, {.sql = own_branches},  {.sql = past},     {.sql = first_passwords},
+    {.sql = gone},   {.sql = town_accounts}, {.sql = hub_keys}, {.sql = imports}};
 const int ns_n_migrations = sizeof ns_migrations / sizeof *ns_migrations;
 
 #define ACCOUNT_COLUMNS                                                                            \
@@ -239,12 +270,13 @@ const int ns_n_migrations = sizeof ns_migrations / sizeof *ns_migrations;
     "cursor_pos, cursor_id, taken"
 
 const char *const ns_sql[NS_COUNT] = {
-    [NS_ME] = "SELECT replica, station, level, name, branch, head_seq, head_hash, acked_seq, "
-              "acked_hash, safe_seq, hlc,"
-              " cursor_pos, cursor_id, lease_counter, lease_random, inc_counter, inc_random, "
-              "seen_pos, seen_hash,"
-              " offset_ms, last_contact_ms, state, state_code, state_zh, state_en, catalog, "
-              "catalog_hash, proof_pos, proof_hash, proof_sig FROM me",
+    [NS_ME] =
+        "SELECT replica, station, level, name, branch, head_seq, head_hash, acked_seq, "
+        "acked_hash, safe_seq, hlc,"
+        " cursor_pos, cursor_id, lease_counter, lease_random, inc_counter, inc_random, "
+        "seen_pos, seen_hash,"
+        " offset_ms, last_contact_ms, state, state_code, state_zh, state_en, catalog, "
+        "catalog_hash, proof_pos, proof_hash, proof_sig, hub_kit, hub_first, hub_second FROM me",
     [NS_OUT_CLOSED] =
         "SELECT seq, record, type, hlc, user, body FROM outbox AS o WHERE branch < ?1 AND "
         "branch >= (SELECT first_branch FROM me) AND NOT EXISTS (SELECT 1 FROM outbox AS n WHERE "
@@ -253,14 +285,15 @@ const char *const ns_sql[NS_COUNT] = {
         "INSERT INTO me VALUES(1, ?1, ?2, ?3, ?4, 1, 0, ?5, 0, ?5, 0, 0, 0, '', 0, 0, 0, 0, 0, "
         "zeroblob(32), 0, x'', x'',"
         " NULL, NULL, 'offline', 'not_started', '尚未开始同步。', 'Not synchronised yet.', ?6, ?7, "
-        "1)"
+        "1, NULL, NULL, NULL)"
         " ON CONFLICT(one) DO NOTHING",
     [NS_ME_HEAD] = "UPDATE me SET head_seq = ?1, head_hash = ?2, hlc = max(hlc, ?3)",
     /* What the hub said to the former replica is not said to this one: the feed starts over. */
     [NS_ME_RENEW] =
         "UPDATE me SET replica = ?1, branch = ?2, first_branch = ?2, head_seq = ?3, head_hash = ?4,"
         " acked_seq = 0, acked_hash = ?5, safe_seq = 0, cursor_pos = 0, cursor_id = '',"
-        " lease_counter = 0, lease_random = 0, state = 'offline',"
+        " lease_counter = 0, lease_random = 0, hub_kit = NULL, hub_first = NULL,"
+        " hub_second = NULL, state = 'offline',"
         " state_code = 'not_started', state_zh = '已换发登记，尚未同步。',"
         " state_en = 'Enrolled anew; not synchronised yet.'",
     [NS_RENEW_NEXT] = "SELECT min(record) FROM outbox WHERE branch = ?1 AND seq > ?2 AND record > "
@@ -295,6 +328,7 @@ const char *const ns_sql[NS_COUNT] = {
                     " WHERE proof_pos < ?1 AND length(proof_sig) > 0",
     [NS_ME_STATE] = "UPDATE me SET state = ?1, state_code = ?2, state_zh = ?3, state_en = ?4",
     [NS_ME_CATALOG] = "UPDATE me SET catalog = ?1, catalog_hash = ?2",
+    [NS_ME_HUB_KEYS] = "UPDATE me SET hub_kit = ?1, hub_first = ?2, hub_second = ?3",
     [NS_ME_OFFSET] = "UPDATE me SET offset_ms = ?1",
     [NS_OUT_ADD] = "INSERT INTO outbox(branch, seq, record, type, hlc, user, body, hash) "
                    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -398,6 +432,8 @@ const char *const ns_sql[NS_COUNT] = {
     [NS_SAVE_KEY] = "INSERT INTO saves(key, id, hash) VALUES(?1, ?2, ?3)",
     [NS_OUT_PENDING] = "SELECT record, type, count(*), user, max(hlc) FROM outbox WHERE branch = "
                        "?1 AND seq > ?2 GROUP BY record ORDER BY max(seq) DESC LIMIT ?3",
+    [NS_OUT_PENDING_COUNT] = "SELECT count(DISTINCT record) FROM outbox WHERE branch = ?1 AND "
+                             "seq > ?2",
     [NS_ACCOUNT_ADD] = "INSERT INTO accounts(name, role, hash, created_ms, disabled, failures, "
                        "failed_ms) VALUES(?1, ?2, ?3, ?4, 0, 0, 0) ON CONFLICT(name) DO NOTHING",
     [NS_ACCOUNT_GET] = "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE name = ?1",
@@ -433,6 +469,24 @@ const char *const ns_sql[NS_COUNT] = {
                       "DESC",
     [NS_DRAFT_DROP] = "DELETE FROM drafts WHERE user = ?1 AND key = ?2",
     [NS_DRAFT_COUNT] = "SELECT count(*) FROM drafts WHERE user = ?1 AND key <> ?2",
+    [NS_IMPORT_ADD] = "INSERT INTO imports(id, type, file, source, user, at_ms) VALUES(?1, ?2, ?3, "
+                      "?4, ?5, ?6) ON CONFLICT(id) DO NOTHING",
+    [NS_IMPORT_ROW_ADD] = "INSERT INTO import_rows(import, record, rev) VALUES(?1, ?2, ?3) ON "
+                          "CONFLICT(import, record) DO NOTHING",
+    [NS_IMPORT_PRUNE] =
+        "DELETE FROM imports WHERE id NOT IN (SELECT id FROM imports ORDER BY at_ms "
+        "DESC, id DESC LIMIT ?1)",
+    [NS_IMPORT_PRUNE_ROWS] = "DELETE FROM import_rows WHERE import NOT IN (SELECT id FROM imports)",
+    [NS_IMPORT_LIST] =
+        "SELECT id, type, file, source, user, at_ms, undone_ms, (SELECT count(*) FROM "
+        "import_rows WHERE import = id) FROM imports ORDER BY at_ms DESC, id DESC",
+    [NS_IMPORT_GET] = "SELECT 1 FROM imports WHERE id = ?1",
+    [NS_IMPORT_ROWS] = "SELECT record, rev FROM import_rows WHERE import = ?1",
+    [NS_IMPORT_UNDONE] = "UPDATE imports SET undone_ms = ?1 WHERE id = ?2",
+    [NS_BACKUP_PUT] =
+        "INSERT INTO backups(one, at_ms) VALUES(1, ?1) ON CONFLICT(one) DO UPDATE SET "
+        "at_ms = excluded.at_ms",
+    [NS_BACKUP_GET] = "SELECT at_ms FROM backups",
     [NS_EXPORT_LAST] = "SELECT " EXPORT_COLUMNS " FROM exports ORDER BY number DESC LIMIT 1",
     [NS_EXPORT_TAKEN] =
         "SELECT " EXPORT_COLUMNS " FROM exports WHERE taken = 2 ORDER BY number DESC LIMIT 1",

@@ -220,6 +220,16 @@ enum lm_status lm_nstore_release(struct lm_nstore *store, bool keep, struct lm_e
 
 /* ---- me ---- */
 
+static bool read_key(sqlite3_stmt *q, int column, uint8_t out[32])
+{
+    bool there = sqlite3_column_bytes(q, column) == 32;
+
+    if (there) {
+        memcpy(out, sqlite3_column_blob(q, column), 32);
+    }
+    return there;
+}
+
 enum lm_status lm_nstore_me(struct lm_nstore *store, struct lm_me *me, struct lm_error *err)
 {
     sqlite3_stmt *q = ns_stmt(store, NS_ME);
@@ -268,6 +278,8 @@ enum lm_status lm_nstore_me(struct lm_nstore *store, struct lm_me *me, struct lm
         ns_column_hash(q, 28, me->proof.mark.hash);
         memcpy(me->proof.signature, sqlite3_column_blob(q, 29), sizeof me->proof.signature);
     }
+    me->hub_pinned = read_key(q, 30, me->hub_kit) && read_key(q, 31, me->hub_pins.first);
+    me->hub_pins.has_second = read_key(q, 32, me->hub_pins.second);
     ns_done(q);
     return LM_OK;
 }

@@ -30,6 +30,7 @@ enum ns_query {
     NS_ME_STATE,
     NS_ME_CATALOG,
     NS_ME_OFFSET,
+    NS_ME_HUB_KEYS,
     NS_OUT_ADD,
     NS_OUT_FROM,
     NS_OUT_HASH,
@@ -74,6 +75,7 @@ enum ns_query {
     NS_SAVED,
     NS_SAVE_KEY,
     NS_OUT_PENDING,
+    NS_OUT_PENDING_COUNT,
     NS_ACCOUNT_ADD,
     NS_ACCOUNT_GET,
     NS_ACCOUNT_LIST,
@@ -90,6 +92,16 @@ enum ns_query {
     NS_DRAFT_LIST,
     NS_DRAFT_DROP,
     NS_DRAFT_COUNT,
+    NS_IMPORT_ADD,
+    NS_IMPORT_ROW_ADD,
+    NS_IMPORT_PRUNE,
+    NS_IMPORT_PRUNE_ROWS,
+    NS_IMPORT_LIST,
+    NS_IMPORT_GET,
+    NS_IMPORT_ROWS,
+    NS_IMPORT_UNDONE,
+    NS_BACKUP_PUT,
+    NS_BACKUP_GET,
     NS_EXPORT_LAST,
     NS_EXPORT_TAKEN,
     NS_EXPORT_GET,
@@ -161,14 +173,9 @@ enum lm_status ns_wanted_count(struct lm_nstore *s, uint64_t *out, struct lm_err
 
 /* What changed here behind this position is asked for by name (sync.c). */
 enum lm_status ns_want_newer(struct lm_nstore *s, uint64_t position, struct lm_error *err);
-/* The hub went back to before `common`: sets aside what was taken in behind that, to be offered to
- * it. me: as it was before. Inside the transaction that stores the WELCOME (offers.c). */
 /* What the hub told of records' pasts was of a history that is gone: told anew when the hub is
  * asked. In the caller's transaction. */
 enum lm_status ns_past_forget(struct lm_nstore *s, struct lm_error *err) LM_MUST_USE;
-/* The rows of it for lm_nstore_history. */
-enum lm_status ns_past_rows(struct lm_nstore *s, const char *id, json_t *rows,
-                            struct lm_error *err) LM_MUST_USE;
 void ns_set_time(json_t *row, const char *key, int64_t ms);
 /* {field: value} of a change, for people. */
 json_t *ns_fields_json(const struct lm_type *type, const struct lm_value *fields);
@@ -178,13 +185,13 @@ json_t *ns_fields_json(const struct lm_type *type, const struct lm_value *fields
  * transaction; me: its branch, head and acked move. */
 enum lm_status ns_carry_closed(struct lm_nstore *s, struct lm_me *me,
                                struct lm_error *err) LM_MUST_USE;
+/* The hub went back to before `common`: sets aside what was taken in behind that, to be offered to
+ * it. me: as it was before. Inside the transaction that stores the WELCOME (offers.c). */
 enum lm_status ns_offers_keep(struct lm_nstore *s, uint64_t common, const struct lm_me *me,
                               struct lm_error *err) LM_MUST_USE;
 
 /* ---- backup and restore (backup.c) ---- */
 
-/* Each branch's chain of hashes, over all of the outbox: LM_ERR_CORRUPT "chain_broken". */
-enum lm_status ns_check_outbox(struct lm_nstore *s, struct lm_error *err) LM_MUST_USE;
 /* A backup as this PC's: of the same station, under this PC's number. LM_ERR_DENIED
  * "other_station". */
 enum lm_status ns_make_ours(struct lm_nstore *old, uint64_t replica, const char *station,
@@ -209,7 +216,7 @@ enum lm_status ns_town_account_end(struct lm_nstore *s, const char *id,
 /* All that are stored: after a restore, whose feed may go on behind them. */
 enum lm_status ns_town_accounts_all(struct lm_nstore *s, struct lm_error *err) LM_MUST_USE;
 
-/* ---- catalogues (catalogs.c) ---- */
+/* ---- catalogues (catalogs.c, catalogs_incoming.c) ---- */
 
 /* Chooses the catalogue in force and brings the tables to it: the stored one, or the program's when
  * that is newer and may follow, or when there is none yet. */
@@ -217,7 +224,11 @@ enum lm_status ns_catalog_open(struct lm_nstore *s, struct lm_error *err) LM_MUS
 /* Another process has put another one into force: takes it over. Inside any transaction. */
 enum lm_status ns_catalog_refresh(struct lm_nstore *s, struct lm_error *err) LM_MUST_USE;
 void ns_catalog_close(struct lm_nstore *s);
-/* Keeps a record that can't be read yet, and forgets one (feed.c). */
+/* Brings next into force: begins with the open transaction, and ends it. made (taken): the new one,
+ * or NULL when next is the program's own. */
+enum lm_status ns_catalog_finish(struct lm_nstore *s, const struct lm_catalog *next,
+                                 struct lm_catalog *made, struct lm_error *err) LM_MUST_USE;
+/* Keeps a record that can't be read yet, and forgets one. */
 enum lm_status ns_later_put(struct lm_nstore *s, const char *id, const char *type,
                             const uint8_t *body, size_t n, struct lm_error *err) LM_MUST_USE;
 enum lm_status ns_later_drop(struct lm_nstore *s, const char *id, struct lm_error *err) LM_MUST_USE;

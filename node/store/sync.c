@@ -188,7 +188,7 @@ enum lm_status lm_nstore_welcome(struct lm_nstore *store, const struct lm_msg_we
         me->acked = w->acked;
         me->safe_seq = w->safe_seq;
     }
-    me->hlc = w->hlc_known > me->hlc && w->hlc_known < LM_HLC_TOP ? w->hlc_known : me->hlc;
+    me->hlc = w->hlc_known > me->hlc && w->hlc_known < LM_HLC_FAR ? w->hlc_known : me->hlc;
     me->offset_known = true;
     me->offset_ms = offset_ms;
     me->last_contact_ms = w->hub_time_ms;
@@ -220,6 +220,32 @@ enum lm_status lm_nstore_welcome(struct lm_nstore *store, const struct lm_msg_we
 out:
     lm_nstore_rollback(store);
     return st;
+}
+
+struct lm_hub_pins lm_nstore_pins(const struct lm_me *me, const uint8_t kit_key[32])
+{
+    struct lm_hub_pins pins = {.has_second = false};
+
+    if (me->hub_pinned && memcmp(me->hub_kit, kit_key, sizeof me->hub_kit) == 0) {
+        return me->hub_pins;
+    }
+    memcpy(pins.first, kit_key, sizeof pins.first);
+    return pins;
+}
+
+enum lm_status lm_nstore_pin(struct lm_nstore *store, const uint8_t kit_key[32],
+                             const struct lm_hub_pins *pins, struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(store, NS_ME_HUB_KEYS);
+
+    ns_bind_blob(q, 1, kit_key, 32);
+    ns_bind_blob(q, 2, pins->first, sizeof pins->first);
+    if (pins->has_second) {
+        ns_bind_blob(q, 3, pins->second, sizeof pins->second);
+    } else {
+        (void)sqlite3_bind_null(q, 3);
+    }
+    return ns_run(store, q, "pin the hub's keys", err);
 }
 
 enum lm_status lm_nstore_set_acked(struct lm_nstore *store, uint64_t branch,

@@ -198,9 +198,11 @@ static enum lm_status other_history(struct lm_nstore *store, const struct lm_msg
 }
 
 enum lm_status lm_nstore_usb_welcome(struct lm_nstore *store, const struct lm_export *e,
-                                     const struct lm_msg_welcome *w, int64_t wall_ms,
-                                     struct lm_usb_welcome *out, struct lm_error *err)
+                                     const struct lm_msg_welcome *w, const struct lm_usb_pins *pins,
+                                     int64_t wall_ms, struct lm_usb_welcome *out,
+                                     struct lm_error *err)
 {
+    struct lm_hub_pins pinned = *pins->pins;
     struct lm_me me;
     bool fits = false, newest, went_back;
     enum lm_status st = lm_nstore_begin(store, err);
@@ -254,14 +256,22 @@ enum lm_status lm_nstore_usb_welcome(struct lm_nstore *store, const struct lm_ex
         me.acked = w->acked;
         me.safe_seq = w->safe_seq;
     }
-    me.hlc = w->hlc_known > me.hlc && w->hlc_known < LM_HLC_TOP ? w->hlc_known : me.hlc;
+    me.hlc = w->hlc_known > me.hlc && w->hlc_known < LM_HLC_FAR ? w->hlc_known : me.hlc;
     learn_clock(&me, w->hub_time_ms, wall_ms);
     st = put_welcome(store, &me, err);
     if (st == LM_OK && (newest || out->resumed)) {
         st = lm_nstore_export_take(store, e->number, LM_EXPORT_TAKING, err);
     }
+    /* With it: taken without its pin, and never again, the next export would be for a key that is
+     * over. */
+    if (st == LM_OK && lm_pins_learn(&pinned, pins->verdict, w, newest || out->resumed)) {
+        st = lm_nstore_pin(store, pins->kit_key, &pinned, err);
+    }
     if (st == LM_OK) {
         st = lm_nstore_commit(store, err);
+    }
+    if (st == LM_OK) {
+        *pins->pins = pinned;
     }
     out->newest = newest;
     out->went_back = went_back;

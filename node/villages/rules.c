@@ -193,7 +193,8 @@ json_t *lm_village_json(const struct lm_village_facts *f)
                     "state", lm_village_state_name(f->state), "text", zh, "text_en", en, "port",
                     up && f->port ? json_integer(f->port) : json_null());
     for (size_t i = 0; out && i < sizeof figures / sizeof *figures; i++) {
-        value = json_object_get(word, figures[i]);
+        value = json_object_get(word, i ? figures[i] : "pending_records");
+        value = value ? value : json_object_get(word, figures[i]); /* a program before 2026-12 */
         (void)json_object_set(out, figures[i], json_is_integer(value) ? value : json_null());
     }
     for (size_t i = 0; out && i < sizeof words / sizeof *words; i++) {
