@@ -26,9 +26,11 @@ files.forEach((file, i) => {
   const name = `${symbol}_${i}`;
   const packed = join(out, `${i}.gz`);
   writeFileSync(packed, gzipSync(readFileSync(file), { level: 9 }));
+  const document = extname(file) === '.html'; // into which the program may write (common/assets.h)
   asm += `.balign 16\n.global ${name}\n${name}:\n.incbin "${packed}"\n.global ${name}_end\n${name}_end:\n.byte 0\n`;
-  table += `extern const char ${name}[], ${name}_end[];\n`;
-  rows += `    {"${path === '/index.html' ? '/' : path}", "${kind}", ${name}, ${name}_end, ${path.startsWith('/assets/')}},\n`;
+  if (document) asm += `.global ${name}_text\n${name}_text:\n.incbin "${file}"\n.byte 0\n`;
+  table += `extern const char ${name}[], ${name}_end[]${document ? `, ${name}_text[]` : ''};\n`;
+  rows += `    {"${path === '/index.html' ? '/' : path}", "${kind}", ${name}, ${name}_end, ${path.startsWith('/assets/')}, ${document ? `${name}_text` : 0}},\n`;
 });
 asm += '.section .note.GNU-stack,"",%progbits\n';
 table += `#include <stdbool.h>\nconst struct lm_asset ${symbol}[] = {\n${rows}};\nconst size_t ${symbol}_n = ${files.length};\n`;

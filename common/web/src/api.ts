@@ -11,6 +11,7 @@ export interface Issue {
   text: string;
   text_en?: string;
   level: 'warn' | 'refuse';
+  other?: { id: string; label: string }; // the record that is there already
 }
 
 /** One of the versions that are to be decided between; without user and values while they are not known here. */
@@ -35,6 +36,7 @@ export interface RecordRow {
   pending?: boolean;
   refused?: boolean;
   deleted?: boolean;
+  origin?: 'town'; // entered there, on the village's behalf
   invalid?: { code: string; field: string; zh: string; en: string };
   issues?: Issue[];
   conflicts?: Sibling[];
@@ -66,21 +68,28 @@ export function onSession(heard: Listener): void {
   listener = heard;
 }
 
-/** early.js has asked for what every page begins with. An answer counts once, while it is fresh, and only when it is the data: who was not
- * logged in at the time asks again. */
+/** What the document brought along and what early.js asked for. Each counts once, while it is fresh, and only when it is the data: who was
+ * not logged in at the time asks again. */
 const EARLY_MS = 10000;
 declare global {
   interface Window {
-    lastmileEarly?: Record<string, Promise<Response>>;
+    lastmileEarly?: { came: Record<string, unknown>; asked: Record<string, Promise<Response>>; pressed: HTMLElement | null; drawn?: boolean };
   }
 }
-window.lastmileEarly ??= {};
+const early = (window.lastmileEarly ??= { came: {}, asked: {}, pressed: null });
 async function askedEarly(path: string): Promise<Response | null> {
-  const waiting = window.lastmileEarly?.[path];
+  const waiting = early.asked[path];
   if (!waiting) return null;
-  delete window.lastmileEarly![path];
+  delete early.asked[path];
   const reply = performance.now() < EARLY_MS ? await waiting.catch(() => null) : null;
-  return reply?.ok || (reply?.status === 401 && path === 'session') ? reply : null;
+  return reply?.ok ? reply : null;
+}
+
+/** An answer that came with the document: null that nobody is logged in (session), undefined that it did not come. */
+export function brought<T>(path: string): T | null | undefined {
+  const found = early.drawn || performance.now() < EARLY_MS ? early.came[path] : undefined;
+  delete early.came[path];
+  return found as T | null | undefined;
 }
 
 async function failure(reply: Response): Promise<ApiError> {

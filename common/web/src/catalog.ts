@@ -1,5 +1,7 @@
 // The catalogue as the API gives it: forms, lists and steps are made from it.
-import { label } from './i18n';
+import { label, t } from './i18n';
+import { namesStaff, staffNames } from './staff';
+import { timeHere } from './time';
 
 export interface Code {
   code: string;
@@ -31,6 +33,8 @@ export interface Field {
   retired?: boolean;
   common?: boolean;
   group?: string;
+  asked?: boolean; // a change request may be about it
+  by_village?: boolean; // of such a one: the village sets it too, while its record is not frozen
 }
 
 export interface RecordType {
@@ -89,19 +93,27 @@ export function fieldLabel(field: Field | undefined): string {
 /** Names of villages and offices by division code, filled once after login. */
 export const areas: Record<string, string> = {};
 
+/** Codes of those that are villages, where the page knows: a person does not move to an office. */
+export const villages = new Set<string>();
+
+/** Under which a material of the matter is among the labels. */
+export const materialKey = (no: unknown): string => `material ${String(no)}`;
+
 /** A value as people read it. labels: names of records referred to. */
 export function valueText(catalog: Catalog, field: Field, value: unknown, labels: Record<string, string> = {}): string {
   if (value === null || value === undefined || value === '') return '';
   if (Array.isArray(value)) return value.map((v) => valueText(catalog, { ...field, items: undefined }, v, labels)).join('、');
+  if (field.format === 'late_materials') return labels[materialKey(value)] ?? String(value);
   if (field.type === 'code') return codeText(catalog, field.codes, value);
   if (field.type === 'bool') return value ? '✓' : '✗';
   if (isMoney(field)) return (Number(value) / 100).toFixed(2);
   if (field.type === 'uuid' || field.type === 'ref') {
     const id = String(value).split(':').pop() ?? '';
-    return labels[id] ?? '…';
+    return labels[id] ?? staffNames[id] ?? (namesStaff(field) ? t('staffOther') : '…');
   }
+  if (field.format === 'record_type') return label(typeOf(catalog, String(value)), String(value));
   if (field.format === 'division') return areas[String(value)] ?? String(value);
-  if (field.type === 'datetime') return String(value).slice(0, 16).replace('T', ' ');
+  if (field.type === 'datetime') return timeHere(String(value));
   if (field.type === 'map' && typeof value === 'object') {
     const parts = (field.members ?? []).map((m) => valueText(catalog, m, (value as Record<string, unknown>)[m.name], labels));
     return parts.filter(Boolean).join(' ');

@@ -1,6 +1,7 @@
 // What people write in a table's cells, as the catalogue's values.
 import { isMoney, type Catalog, type Field } from './catalog';
 import { areas } from './catalog';
+import { namesStaff, staffNow } from './staff';
 import { t } from './i18n';
 
 export class CellError extends Error {}
@@ -20,6 +21,9 @@ export function dateOf(text: string): string | null {
 /** Finds the record that a cell names; the caller asks the program. */
 export type Find = (type: string, text: string) => Promise<string>;
 
+/** "1,234" as Excel shows a number; commas elsewhere stay and are refused. */
+const ungrouped = (text: string) => (/^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$/.test(text) ? text.replace(/,/g, '') : text);
+
 async function one(catalog: Catalog, field: Field, text: string, find: Find): Promise<unknown> {
   if (field.type === 'code') {
     const codes = field.codes ? (catalog.lists[field.codes] ?? []) : [];
@@ -34,7 +38,7 @@ async function one(catalog: Catalog, field: Field, text: string, find: Find): Pr
     throw new CellError(t('cellBool', text));
   }
   if (field.type === 'date') {
-    const date = dateOf(text);
+    const date = dateOf(text.replace(/[ T]\d{1,2}:\d{2}(:\d{2})?$/, '')); // a spreadsheet's cell may have a time
     if (!date) throw new CellError(t('cellDate', text));
     return date;
   }
@@ -44,21 +48,28 @@ async function one(catalog: Catalog, field: Field, text: string, find: Find): Pr
     return Number(money[1]) * 100 + Number((money[2] ?? '').padEnd(2, '0'));
   }
   if (field.type === 'int') {
-    if (!/^[+-]?\d{1,15}$/.test(text)) throw new CellError(t('cellInt', text));
-    return Number(text);
+    const number = ungrouped(text);
+    if (!/^[+-]?\d{1,15}$/.test(number)) throw new CellError(t('cellInt', text));
+    return Number(number);
   }
   if (field.type === 'decimal') {
-    if (!/^[+-]?\d{1,15}(\.\d+)?$/.test(text)) throw new CellError(t('cellInt', text));
-    return text;
+    const number = ungrouped(text);
+    if (!/^[+-]?\d{1,15}(\.\d+)?$/.test(number)) throw new CellError(t('cellInt', text));
+    return number;
   }
   if (field.format === 'division') {
     const codes = /^\d{12}$/.test(text) ? [text] : Object.keys(areas).filter((code) => areas[code] === text);
     if (codes.length !== 1) throw new CellError(t('cellArea', text));
     return codes[0];
   }
+  if (namesStaff(field)) {
+    const named = staffNow().find((s) => s.name === text);
+    if (!named) throw new CellError(t('cellStaff', text, staffNow().slice(0, 12).map((s) => s.name).join('、')));
+    return named.id;
+  }
   if (field.type === 'uuid' && field.ref) return find(field.ref, text);
   if (field.type === 'datetime') {
-    const date = dateOf(text.slice(0, 10).trim());
+    const date = dateOf(text.split(/[ T]/)[0]!);
     const clock = /(\d{1,2}):(\d{2})/.exec(text);
     if (!date) throw new CellError(t('cellDate', text));
     return new Date(`${date}T${(clock?.[1] ?? '12').padStart(2, '0')}:${clock?.[2] ?? '00'}:00+08:00`).toISOString();
@@ -66,9 +77,9 @@ async function one(catalog: Catalog, field: Field, text: string, find: Find): Pr
   return field.format === 'idno' ? text.toUpperCase() : text;
 }
 
-/** Whether a table can fill it. */
-export function importable(field: Field): boolean {
-  return field.entered && !field.common && !['map', 'file', 'hex', 'ref'].includes(field.type) && (field.type !== 'uuid' || field.ref === 'person' || field.ref === 'matter' || field.ref === 'org_group');
+/** Whether a table can fill it. staff: also with those who work here, by name. */
+export function importable(field: Field, staff = false): boolean {
+  return field.entered && !field.common && !['map', 'file', 'hex', 'ref'].includes(field.type) && (field.type !== 'uuid' || (staff && namesStaff(field)) || field.ref === 'person' || field.ref === 'matter' || field.ref === 'org_group');
 }
 
 export async function valueOf(catalog: Catalog, field: Field, text: string, find: Find): Promise<unknown> {

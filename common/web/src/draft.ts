@@ -1,18 +1,55 @@
 // What somebody types is on the program's disk within DRAFT_MS, also while she goes on typing without a pause; and what is younger goes
 // there when she leaves the page or closes the window.
-import { useEffect, useRef } from 'preact/hooks';
-import { api } from './api';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { api, TRAINING } from './api';
 
 const DRAFT_MS = 1500;
 
 export interface DraftKeeper {
   /** Saved or given up: the draft is deleted, and none comes after. */
   end(): Promise<void>;
-  /** The page goes on with another one. */
-  again(): void;
+  /** Given up, and the page goes on with another one, at once. */
+  discard(): void;
 }
 
-/** dirty: somebody has typed; before that nothing is kept. onKept: after each time it came to the disk. */
+const PLACES = 9;
+const CLAIM_MS = 400; // who left the page a moment ago still has its place
+const placeOf = (base: string, n: number): string => (n === 1 ? base : `${base}${base.includes('?') ? '&' : '?'}draft=${n}`);
+
+/** The first place for a draft of this kind, from the n-th on, that no other tab has open; '' until that is known. Two tabs with one draft
+ * would write two records under one id. Where the browser has no locks (a page that is not this PC's own) tabs are not told apart. */
+export function useDraftPlace(base: string, from: number, several: boolean): string {
+  const locks = several ? navigator.locks : undefined;
+  const [place, set] = useState(locks ? '' : placeOf(base, from));
+  useEffect(() => {
+    if (!locks) return undefined;
+    let here = true;
+    let leave = () => undefined as void;
+    const left = new Promise<void>((resolve) => (leave = resolve));
+    const claim = (n: number): Promise<void> => {
+      const key = placeOf(base, n);
+      const stop = new AbortController();
+      const timer = setTimeout(() => stop.abort(), CLAIM_MS);
+      const mine = () => {
+        clearTimeout(timer);
+        if (here) set(key);
+        return here ? left : undefined;
+      };
+      return locks.request(`draft ${TRAINING ? 'training ' : ''}${key}`, { signal: stop.signal }, mine).then(
+        () => undefined,
+        () => (here && n < from + PLACES ? claim(n + 1) : undefined),
+      );
+    };
+    void claim(from);
+    return () => {
+      here = false;
+      leave();
+    };
+  }, [base, from]);
+  return place;
+}
+
+/** path '': not known yet, and kept once it is. dirty: somebody has typed; before that nothing is kept. onKept: after each time it came to the disk. */
 export function useDraft(path: string, body: unknown, dirty: { current: boolean }, onKept: () => void = () => undefined): DraftKeeper {
   const latest = useRef({ path, body });
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
@@ -23,14 +60,16 @@ export function useDraft(path: string, body: unknown, dirty: { current: boolean 
   const keep = () => {
     clearTimeout(timer.current);
     timer.current = undefined;
-    if (over.current || !dirty.current || latest.current.path !== path) return;
+    if (over.current || !path || !dirty.current || latest.current.path !== path) return;
     // One after the other: an older one must not come last.
     sending.current = sending.current.then(() => (over.current ? undefined : api('PUT', path, latest.current.body, true).then(onKept, () => undefined)));
   };
-  useEffect(() => {
-    if (dirty.current && !over.current) timer.current ??= setTimeout(keep, DRAFT_MS);
-  }, [JSON.stringify(body)]); // its values: an object is another one each time the page is drawn
-  useEffect(() => {
+  // Not after the next picture: who types and leaves before that would lose it.
+  useLayoutEffect(() => {
+    if (path && dirty.current && !over.current) timer.current ??= setTimeout(keep, DRAFT_MS);
+  }, [path, JSON.stringify(body)]); // its values: an object is another one each time the page is drawn
+  // In the same step as above: ending the old path later would stop the timer that the new one has just set.
+  useLayoutEffect(() => {
     const leave = () => timer.current !== undefined && keep();
     addEventListener('pagehide', leave);
     return () => {
@@ -44,10 +83,12 @@ export function useDraft(path: string, body: unknown, dirty: { current: boolean 
       clearTimeout(timer.current);
       timer.current = undefined;
       await sending.current;
-      await api('DELETE', path).catch(() => undefined);
+      if (path) await api('DELETE', path).catch(() => undefined);
     },
-    again: () => {
-      over.current = false;
+    discard: () => {
+      clearTimeout(timer.current);
+      timer.current = undefined;
+      sending.current = sending.current.then(() => api('DELETE', path).catch(() => undefined)); // what is typed now comes after it
     },
   };
 }

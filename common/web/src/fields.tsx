@@ -1,9 +1,11 @@
 // One input for each kind of field of the catalogue. A value is what the API takes: text, number, true/false, list, or null.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { get } from './api';
-import { areas, codeText, isMoney, type Catalog, type Field } from './catalog';
+import { areas, codeText, isMoney, typeOf, type Catalog, type Field } from './catalog';
 import { label, t } from './i18n';
-import { Button } from './ui';
+import { namesStaff, staffMe, staffNames, staffNow } from './staff';
+import { Button, goOn, useData, Waiting } from './ui';
+import { instantHere, timeHere } from './time';
 
 export interface InputProps {
   catalog: Catalog;
@@ -15,11 +17,18 @@ export interface InputProps {
   describedBy?: string;
   invalid?: boolean;
   required?: boolean;
+  beside?: Record<string, unknown>; // what else the form holds
+  among?: (code: string) => boolean; // of a place: which ones make sense here
   onInput: (value: unknown) => void;
+  onNamed?: (id: string, name: string) => void; // what a record that was chosen is called
   onBlur?: () => void;
 }
 
 const RADIO_MAX = 5;
+/** Texts that may be longer than this may have lines (proto/validate_internal.h, VX_LONG_TEXT); in others a line break is refused. */
+const LINES_FROM = 120;
+/** Kinds of record of which a nil report says nothing. */
+const NEVER_NIL = ['nil_report', 'attachment', 'change_request', 'notice_receipt'];
 
 function shared(p: InputProps) {
   return {
@@ -33,7 +42,7 @@ function shared(p: InputProps) {
 }
 
 function TextInput(p: InputProps) {
-  const long = p.field.type === 'text' && (p.field.max_chars ?? 0) > 60;
+  const long = p.field.type === 'text' && (p.field.max_chars ?? 0) > LINES_FROM;
   const digits = ['idno', 'phone', 'digits', 'division'].includes(p.field.format ?? '');
   const set = (e: Event) => p.onInput((e.target as HTMLInputElement).value || null);
   const value = String(p.value ?? '');
@@ -80,11 +89,12 @@ function NumberInput(p: InputProps) {
 }
 
 function DateInput(p: InputProps) {
+  const month = p.field.format === 'month';
   return (
     <input
-      type="date"
+      type={month ? 'month' : 'date'}
       class="short"
-      max="2100-12-31"
+      max={month ? '2100-12' : '2100-12-31'}
       value={String(p.value ?? '')}
       onInput={(e) => p.onInput((e.target as HTMLInputElement).value || null)}
       {...shared(p)}
@@ -94,29 +104,25 @@ function DateInput(p: InputProps) {
 
 /** Local time on the screen, an instant underneath. */
 function TimeInput(p: InputProps) {
-  let shown = '';
-  if (typeof p.value === 'string' && !Number.isNaN(Date.parse(p.value))) {
-    const at = new Date(p.value);
-    shown = new Date(at.getTime() - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
-  }
+  const shown = typeof p.value === 'string' && !Number.isNaN(Date.parse(p.value)) ? timeHere(p.value).replace(' ', 'T') : '';
   return (
     <input
       type="datetime-local"
       value={shown}
       onInput={(e) => {
         const text = (e.target as HTMLInputElement).value;
-        p.onInput(text ? new Date(text).toISOString() : null);
+        p.onInput(text ? instantHere(text) : null);
       }}
       {...shared(p)}
     />
   );
 }
 
-function Choice(p: InputProps & { options: { code: unknown; text: string }[] }) {
+function Choice(p: InputProps & { options: { code: unknown; text: string }[]; labelledBy?: string }) {
   const { disabled, ...group } = shared(p);
   if (p.options.length > RADIO_MAX) {
     return (
-      <select value={String(p.value ?? '')} onChange={(e) => p.onInput((e.target as HTMLSelectElement).value || null)} disabled={disabled} {...group}>
+      <select aria-labelledby={p.labelledBy} value={String(p.value ?? '')} onChange={(e) => p.onInput((e.target as HTMLSelectElement).value || null)} disabled={disabled} {...group}>
         <option value="">{t('choose')}</option>
         {p.options.map((o) => (
           <option key={String(o.code)} value={String(o.code)}>
@@ -127,7 +133,7 @@ function Choice(p: InputProps & { options: { code: unknown; text: string }[] }) 
     );
   }
   return (
-    <div class="choices" role="radiogroup" aria-labelledby={`${p.id}-label`} {...group}>
+    <div class="choices" role="radiogroup" aria-labelledby={p.labelledBy ?? `${p.id}-label`} {...group}>
       {p.options.map((o) => (
         <label key={String(o.code)} class={p.value === o.code ? 'choice on' : 'choice'}>
           <input type="radio" name={p.id} checked={p.value === o.code} disabled={disabled} onChange={() => p.onInput(o.code)} />
@@ -187,26 +193,36 @@ function RefInput(p: InputProps & { many: boolean }) {
   const [at, setAt] = useState(0);
   const [open, setOpen] = useState(false);
   const known = useRef<Record<string, string>>({});
+  const box = useRef<HTMLDivElement>(null);
+  const moved = useRef(false); // with the arrow keys: Enter takes nothing that she has not asked for
+  const found = useRef(''); // what the options are of
+  const first = useRef(false); // Enter came before they did
   const type = p.field.ref ?? '';
   useEffect(() => {
     if (!open) return undefined;
     let here = true;
     const timer = setTimeout(() => {
-      findOptions(type, text).then((found) => {
-        if (here) {
-          setOptions(found.filter((o) => !chosen.includes(o.id)));
-          setAt(0);
-        }
+      findOptions(type, text).then((all) => {
+        if (!here) return;
+        const rest = all.filter((o) => !chosen.includes(o.id));
+        found.current = text;
+        setOptions(rest);
+        setAt(0);
+        if (first.current) choose(rest[0]);
       }, () => undefined);
     }, 150);
     return () => {
       here = false;
       clearTimeout(timer);
     };
-  }, [text, open]);
+  }, [text, open, type]);
   const choose = (o: Option | undefined) => {
+    first.current = false;
+    moved.current = false;
     if (!o) return;
     known.current[o.id] = o.label;
+    p.onNamed?.(o.id, o.label);
+    if (!p.many) goOn(box.current?.querySelector('input')); // which is gone when one is chosen
     p.onInput(p.many ? [...chosen, o.id] : o.id);
     setText('');
     setOpen(p.many);
@@ -217,11 +233,13 @@ function RefInput(p: InputProps & { many: boolean }) {
     if (e.key === 'ArrowDown' || e.key === 'ArrowUp') {
       e.preventDefault();
       setOpen(true);
+      moved.current = true;
       setAt((n) => Math.max(0, Math.min(options.length - 1, n + (e.key === 'ArrowDown' ? 1 : -1))));
-    } else if (e.key === 'Enter' && open && options.length > 0 && (text || !p.many)) {
+    } else if (e.key === 'Enter' && open && (text.trim() || moved.current) && (options.length > 0 || found.current !== text)) {
       e.preventDefault();
       e.stopPropagation();
-      choose(options[at]);
+      if (found.current === text) choose(options[at]);
+      else first.current = true;
     } else if (e.key === 'Escape' && open) {
       e.stopPropagation();
       setOpen(false);
@@ -230,18 +248,18 @@ function RefInput(p: InputProps & { many: boolean }) {
     }
   };
   return (
-    <div class="picker">
+    <div class="picker" ref={box}>
       {chosen.map((id) => (
         <span class="picked" key={id}>
           {known.current[id] ?? p.labels[id] ?? '…'}
           <button
             type="button"
-            tabIndex={-1}
             aria-label={`${t('remove')} ${known.current[id] ?? p.labels[id] ?? ''}`}
             disabled={p.disabled}
             onClick={() => {
               const rest = chosen.filter((c) => c !== id);
               p.onInput(p.many ? (rest.length ? rest : null) : null);
+              setTimeout(() => box.current?.querySelector('input')?.focus(), 0); // not lost with the button
             }}
           >
             ×
@@ -262,6 +280,7 @@ function RefInput(p: InputProps & { many: boolean }) {
           onFocus={() => setOpen(true)}
           onInput={(e) => {
             setText((e.target as HTMLInputElement).value);
+            first.current = false;
             setOpen(true);
           }}
           onKeyDown={onKeyDown}
@@ -281,6 +300,91 @@ function RefInput(p: InputProps & { many: boolean }) {
           ))}
         </ul>
       )}
+    </div>
+  );
+}
+
+/** A record of one of several kinds, "type:id": first the kind, then which. */
+function AnyRefInput(p: InputProps) {
+  const value = typeof p.value === 'string' ? p.value : '';
+  const at = value.indexOf(':');
+  const [kind, setKind] = useState(at > 0 ? value.slice(0, at) : '');
+  useEffect(() => {
+    if (at > 0) setKind(value.slice(0, at)); // a draft came
+  }, [value]);
+  const kinds = (p.field.ref_types ?? p.catalog.types.filter((type) => type.kept).map((type) => type.name)).map((name) => ({ code: name, text: label(typeOf(p.catalog, name), name) }));
+  const which: Field = { ...p.field, type: 'uuid', ref: kind };
+  return (
+    <>
+      <Choice
+        {...p}
+        id={`${p.id}-kind`}
+        labelledBy={`${p.id}-label`}
+        options={kinds}
+        value={kind}
+        onInput={(next) => {
+          setKind(String(next ?? ''));
+          if (value) p.onInput(null);
+        }}
+      />
+      {kind !== '' && <RefInput {...p} key={kind} field={which} many={false} value={at > 0 ? value.slice(at + 1) : null} onInput={(id) => p.onInput(id ? `${kind}:${String(id)}` : null)} />}
+    </>
+  );
+}
+
+/** Somebody who works here, by name. */
+function StaffInput(p: InputProps) {
+  const now = staffNow();
+  const mine = staffMe();
+  const options = now.map((s) => {
+    const post = s.post ? codeText(p.catalog, 'post', s.post) : '';
+    const name = post ? `${s.name} · ${post}` : s.name;
+    return { code: s.id, text: s.id === mine ? t('me', name) : name };
+  });
+  const value = typeof p.value === 'string' ? p.value : '';
+  if (value && !now.some((s) => s.id === value)) options.unshift({ code: value, text: p.labels[value] ?? staffNames[value] ?? t('staffOther') });
+  return options.length > 0 ? <Choice {...p} options={options} /> : <p class="quiet">{t('staffNone')}</p>;
+}
+
+export interface Material {
+  no: number;
+  name: string;
+  form: string;
+  count: number;
+  may_be_late: boolean;
+}
+
+/** What a matter asks for, by name; a box is ticked for what is missing. What may not follow later cannot be left out. */
+function MaterialsInput(p: InputProps) {
+  const matter = String(p.beside?.['matter_id'] ?? '');
+  const list = useData(async () => (matter ? (await get<{ fields: { materials?: Material[] } }>(`records/${matter}`)).fields.materials ?? [] : []), [matter]);
+  const chosen = Array.isArray(p.value) ? (p.value as number[]) : [];
+  const ticked = useRef(matter);
+  useEffect(() => {
+    if (ticked.current && ticked.current !== matter && chosen.length) p.onInput(null); // numbers of another list
+    ticked.current = matter;
+  }, [matter]);
+  if (!matter) return <p class="quiet">{t('materialsFirst')}</p>;
+  if (!list.data) return <Waiting error={list.error} reload={list.reload} />;
+  const { disabled, ...group } = shared(p);
+  // A number that the list does not have (another version of the matter) is there to be taken away.
+  const all = [...list.data, ...chosen.filter((no) => !list.data!.some((m) => m.no === no)).map((no) => ({ no, name: `#${no}`, may_be_late: true }))];
+  const toggle = (no: number, on: boolean) => {
+    const next = all.map((m) => m.no).filter((n) => (n === no ? on : chosen.includes(n)));
+    p.onInput(next.length ? next : null);
+  };
+  return (
+    <div class="choices materials" role="group" aria-labelledby={`${p.id}-label`} {...group}>
+      {all.map((m) => {
+        const on = chosen.includes(m.no);
+        return (
+          <label key={m.no} class={on ? 'choice on' : 'choice'}>
+            <input type="checkbox" checked={on} disabled={disabled || (!m.may_be_late && !on)} onChange={(e) => toggle(m.no, (e.target as HTMLInputElement).checked)} />
+            <span>{m.name}</span>
+            {!m.may_be_late && <small class="quiet">（{t('materialsNow')}）</small>}
+          </label>
+        );
+      })}
     </div>
   );
 }
@@ -327,6 +431,7 @@ function RowsInput(p: InputProps) {
 
 export function FieldInput(p: InputProps) {
   const { field } = p;
+  if (field.format === 'late_materials') return <MaterialsInput {...p} />;
   if (field.items) {
     if (field.type === 'code') return <CodesInput {...p} />;
     if (field.type === 'uuid' && field.ref) return <RefInput {...p} many />;
@@ -334,9 +439,20 @@ export function FieldInput(p: InputProps) {
   }
   if (isMoney(field)) return <MoneyInput {...p} />;
   if (field.format === 'division' && Object.keys(areas).length > 0) {
-    return <Choice {...p} options={Object.entries(areas).map(([code, text]) => ({ code, text }))} />;
+    const places = Object.entries(areas)
+      .filter(([code]) => !p.among || p.among(code) || code === p.value)
+      .sort(([a], [b]) => (a < b ? -1 : 1));
+    return <Choice {...p} options={places.map(([code, text]) => ({ code, text }))} />;
   }
+  if (field.format === 'month') return <DateInput {...p} />;
+  if (field.format === 'record_type') {
+    const kinds = p.catalog.types.filter((type) => (type.kept && !NEVER_NIL.includes(type.name)) || type.name === p.value);
+    return <Choice {...p} options={kinds.map((type) => ({ code: type.name, text: label(type) }))} />;
+  }
+  if (namesStaff(field)) return <StaffInput {...p} />;
   switch (field.type) {
+    case 'ref':
+      return <AnyRefInput {...p} />;
     case 'code':
       return <CodeInput {...p} />;
     case 'bool':

@@ -3,10 +3,12 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { ApiError, api, get, issueText, uuid7, type Issue, type RecordRow } from './api';
 import { fieldLabel, stateText, valueText, type Catalog, type Field, type RecordType } from './catalog';
-import { useDraft } from './draft';
+import { useDraft, useDraftPlace } from './draft';
 import { FieldInput } from './fields';
+import { fromText, toText } from './request';
 import { t, timeText } from './i18n';
-import { Button, Dialog, enterGoesOn, Note } from './ui';
+import { namesStaff, staffMe } from './staff';
+import { afterClick, Button, Dialog, enterGoesOn, Note } from './ui';
 
 const CHECK_MS = 350;
 
@@ -28,11 +30,14 @@ export interface FormProps {
   type: RecordType;
   record?: RecordRow; // an edit of it; else a new one
   labels: Record<string, string>;
-  given?: Record<string, unknown>; // filled in from the start
+  given?: Record<string, unknown>; // filled in from the start; of an edit: whatever the record has
   draft?: string; // where it is kept; else by its type
+  place?: number; // the how manieth of those
   hide?: string[]; // fields that this way of entering it has no use for
   must?: string[]; // needed in this way of entering it, whatever the catalogue asks of others
   foremost?: string[]; // optional ones that stand with those that must be filled in
+  as?: Record<string, Field>; // a text that is a value of another field: with that one's input and label
+  among?: (field: string, code: string) => boolean; // of a field that names a place: which ones make sense
   step?: string; // of an edit: the state that saving it brings the record to
   today: string;
   /** before: what the save replaced, of an edit; null when it cannot simply be put back (a step of the life cycle). */
@@ -43,13 +48,16 @@ export interface FormProps {
 const nameOf = (field: string): string => field.split(/[.[]/)[0] ?? '';
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
 
-/** What a new record starts with: presets, and today for the date that it is counted by. */
+/** What a new record starts with: presets, today for the date that it is counted by, and who is entering it where somebody who works here is
+ * asked for. */
 function startOf(type: RecordType, given: Record<string, unknown>, today: string): Record<string, unknown> {
   const fields: Record<string, unknown> = {};
   for (const field of type.fields) {
     if (!field.entered) continue;
     if (field.preset !== undefined) fields[field.name] = field.preset;
     if (field.name === type.reporting_date && field.type === 'date') fields[field.name] = today;
+    if (field.format === 'month' && field.required) fields[field.name] = today.slice(0, 7);
+    if (namesStaff(field) && field.required) fields[field.name] = staffMe() || undefined;
   }
   return { ...fields, ...given };
 }
@@ -94,7 +102,7 @@ export function RecordForm(props: FormProps) {
   const key = record ? `edit-${record.id}` : (props.draft ?? `new-${type.name}`);
   const [id, setId] = useState(() => record?.id ?? uuid7());
   const [was, setWas] = useState<Record<string, unknown>>(record?.fields ?? {});
-  const [fields, setFields] = useState<Record<string, unknown>>(() => (record ? { ...record.fields } : startOf(type, props.given ?? {}, props.today)));
+  const [fields, setFields] = useState<Record<string, unknown>>(() => (record ? { ...record.fields, ...props.given } : startOf(type, props.given ?? {}, props.today)));
   const [touched, setTouched] = useState<Record<string, boolean>>({});
   const [hand, setHand] = useState<Record<string, boolean>>({}); // filled in by the person, not by us
   const [checked, setChecked] = useState<Checked | null>(null);
@@ -104,8 +112,13 @@ export function RecordForm(props: FormProps) {
   const [draftAt, setDraftAt] = useState('');
   const [found, setFound] = useState('');
   const [more, setMore] = useState(false);
+  const [named, setNamed] = useState(props.labels);
+  const [before, setBefore] = useState(''); // the record that the form's id was used for
+  const [from, setFrom] = useState(props.place ?? 1);
+  const [asked, setAsked] = useState(''); // where a draft was looked for
   const [late, setLate] = useState<{ present: RecordRow; names: string[] } | null>(null);
   const dirty = useRef(false);
+  const wanted = useRef(new Set<string>()); // what was asked for once stays where it was typed
   const form = useRef<HTMLFormElement>(null);
 
   const entered = useMemo(
@@ -118,28 +131,38 @@ export function RecordForm(props: FormProps) {
   /** Only what differs from what the record has. */
   const changes = (): Record<string, unknown> => {
     const out: Record<string, unknown> = {};
-    for (const f of entered) if (!same(fields[f.name], was[f.name])) out[f.name] = fields[f.name] ?? null;
+    for (const name of [...entered.map((f) => f.name), ...Object.keys(props.given ?? {})]) if (!same(fields[name], was[name])) out[name] = fields[name] ?? null;
     return out;
   };
 
-  // What was not finished last time.
+  // What was not finished last time. Who is typing already keeps it beside that.
+  const place = useDraftPlace(key, from, !record);
   useEffect(() => {
+    if (!place) return undefined;
     let here = true;
-    get<{ saved_at: string; body: Draft }>(`drafts/${encodeURIComponent(key)}`).then(
+    get<{ saved_at: string; body: Draft }>(`drafts/${encodeURIComponent(place)}`).then(
       (draft) => {
-        if (!here || dirty.current) return;
+        if (!here) return;
+        if (dirty.current) {
+          if (record) setAsked(place);
+          else setFrom((n) => n + 1);
+          return;
+        }
+        setAsked(place);
+        setNamed((now) => ({ ...draft.body.labels, ...now }));
         if (!record) setId(draft.body.id);
         setFields(draft.body.fields);
+        if (!record) Object.keys(draft.body.fields).forEach((name) => draft.body.fields[name] !== null && wanted.current.add(name)); // nothing of it is folded away
         if (record) setWas(draft.body.was);
         setFound(timeText(draft.saved_at));
         dirty.current = true;
       },
-      () => undefined,
+      () => here && setAsked(place),
     );
     return () => {
       here = false;
     };
-  }, [key]);
+  }, [place]);
 
   // Judged at every pause.
   useEffect(() => {
@@ -149,7 +172,7 @@ export function RecordForm(props: FormProps) {
       api<Checked>('POST', `types/${type.name}/check`, body).then(
         (result) => {
           if (!here) return;
-          setChecked(result);
+          afterClick(() => here && setChecked(result));
           const fill: Record<string, unknown> = {};
           for (const [name, value] of Object.entries(result.derived)) {
             if (!hand[name] && !same(fields[name], value)) fill[name] = value;
@@ -165,7 +188,9 @@ export function RecordForm(props: FormProps) {
     };
   }, [fields]);
 
-  const keeper = useDraft(`drafts/${encodeURIComponent(key)}`, { id, fields, was, labels: {} }, dirty, () => setDraftAt(new Date().toTimeString().slice(0, 8)));
+  const used = JSON.stringify(fields);
+  const labels = Object.fromEntries(Object.entries(named).filter(([of]) => used.includes(of))); // of what the form names
+  const keeper = useDraft(asked === place && place ? `drafts/${encodeURIComponent(place)}` : '', { id, fields, was, labels }, dirty, () => setDraftAt(new Date().toTimeString().slice(0, 8)));
 
   const put = (name: string, value: unknown) => {
     dirty.current = true;
@@ -173,13 +198,15 @@ export function RecordForm(props: FormProps) {
     setFields((now) => ({ ...now, [name]: value }));
   };
 
+  const filled = (name: string) => fields[name] !== undefined && fields[name] !== null && fields[name] !== '';
   const issuesOf = (name: string): Issue[] => {
     const all = checked?.issues ?? [];
-    return all.filter((i) => nameOf(i.field) === name && (tried || touched[name] || (i.code !== 'required' && hand[name])));
+    return all.filter((i) => nameOf(i.field) === name && !(filled(name) && i.code === 'required') && (tried || touched[name] || (i.code !== 'required' && hand[name])));
   };
   const missing = new Set((checked?.issues ?? []).filter((i) => i.code === 'required' && i.level === 'refuse').map((i) => nameOf(i.field)));
-  const isMust = (f: Field) => f.required || missing.has(f.name) || type.natural_key.includes(f.name) || !!props.must?.includes(f.name);
-  const isFirst = (f: Field) => isMust(f) || !!props.foremost?.includes(f.name);
+  missing.forEach((name) => wanted.current.add(name));
+  const isMust = (f: Field) => f.required || missing.has(f.name) || (wanted.current.has(f.name) && filled(f.name)) || type.natural_key.includes(f.name) || !!props.must?.includes(f.name);
+  const isFirst = (f: Field) => isMust(f) || wanted.current.has(f.name) || !!props.foremost?.includes(f.name);
   const must = entered.filter(isFirst);
   const may = entered.filter((f) => !isFirst(f));
   const nowhere = (checked?.issues ?? []).filter((i) => tried && !entered.some((f) => f.name === nameOf(i.field)));
@@ -198,6 +225,7 @@ export function RecordForm(props: FormProps) {
   const save = async (seen: Record<string, unknown>, values: Record<string, unknown>, draft: boolean) => {
     setBusy(true);
     setError('');
+    setBefore('');
     setTried(true);
     try {
       // What came back is handed in again by saving it.
@@ -215,6 +243,9 @@ export function RecordForm(props: FormProps) {
       if (why.code === 'changed_meanwhile' && why.present) {
         const present = why.present;
         setLate({ present, names: Object.keys(values).filter((n) => !same(present.fields[n], seen[n])) });
+      } else if (why.code === 'key_reused' && !record) {
+        setBefore(id); // saved before, from another window or just before the power went, and it has been changed here since
+        setId(uuid7());
       } else {
         const issues = why.issues?.length ? why.issues : why.field ? [{ code: why.code, field: why.field, text: why.message, level: 'refuse' as const }] : [];
         if (issues.length) setChecked({ good: false, issues, derived: {} });
@@ -243,10 +274,11 @@ export function RecordForm(props: FormProps) {
     const issues = issuesOf(f.name);
     const bad = issues.some((i) => i.level === 'refuse');
     const inputId = `f-${f.name}`;
+    const as = props.as?.[f.name];
     return (
       <div class={bad ? 'field bad' : 'field'} data-field={f.name} key={f.name}>
         <label id={`${inputId}-label`} for={inputId}>
-          {fieldLabel(f)}
+          {fieldLabel(as ?? f)}
           {isMust(f) && (
             <span class="star" title={t('required')}>
               *
@@ -256,22 +288,25 @@ export function RecordForm(props: FormProps) {
         <div>
           <FieldInput
             catalog={catalog}
-            field={f}
+            field={as ?? f}
             id={inputId}
-            value={fields[f.name]}
-            labels={props.labels}
+            value={as ? fromText(as, fields[f.name]) : fields[f.name]}
+            labels={named}
             disabled={frozen(f) || busy}
             invalid={bad}
             required={isMust(f)}
+            beside={fields}
+            among={props.among && ((code) => props.among!(f.name, code))}
             describedBy={issues.length ? `${inputId}-issue` : undefined}
-            onInput={(v) => put(f.name, v)}
-            onBlur={() => setTouched((now) => ({ ...now, [f.name]: true }))}
+            onInput={(v) => put(f.name, as ? toText(v) : v)}
+            onNamed={(of, name) => setNamed((now) => ({ ...now, [of]: name }))}
+            onBlur={() => afterClick(() => setTouched((now) => ({ ...now, [f.name]: true })))}
           />
           {issues.length > 0 && (
             <div class="issues" id={`${inputId}-issue`}>
               {issues.map((i, k) => (
                 <p key={k} class={i.level}>
-                  {issueText(i)}
+                  {issueText(i)} {i.other && <a href={`#/record/${i.other.id}`}>{t('openIt', i.other.label)}</a>}
                 </p>
               ))}
             </div>
@@ -299,14 +334,16 @@ export function RecordForm(props: FormProps) {
           {t('draftFound', found)}{' '}
           <Button
             onClick={() => {
-              void keeper.end().then(() => {
-                keeper.again();
-                dirty.current = false;
-                setFound('');
-                setId(record?.id ?? uuid7());
-                setWas(record?.fields ?? {});
-                setFields(record ? { ...record.fields } : startOf(type, props.given ?? {}, props.today));
-              });
+              keeper.discard();
+              dirty.current = false;
+              setFound('');
+              wanted.current.clear();
+              setHand({});
+              setTouched({});
+              setTried(false);
+              setId(record?.id ?? uuid7());
+              setWas(record?.fields ?? {});
+              setFields(record ? { ...record.fields, ...props.given } : startOf(type, props.given ?? {}, props.today));
             }}
           >
             {t('draftDrop')}
@@ -333,6 +370,11 @@ export function RecordForm(props: FormProps) {
           {issueText(i)}
         </Note>
       ))}
+      {before && (
+        <Note kind="bad">
+          {t('savedOther')} <a href={`#/record/${before}`}>{t('savedOtherSee')}</a>
+        </Note>
+      )}
       {error && (
         <Note kind="bad">
           {error} {wrong > 1 ? t('fixFirst', wrong) : ''}
@@ -352,7 +394,7 @@ export function RecordForm(props: FormProps) {
         </Button>
         {draftAt && <span class="quiet">{t('draftKept', draftAt)}</span>}
       </div>
-      {late && <Conflict catalog={catalog} type={type} present={late.present} names={late.names} mine={fields} labels={props.labels} onChoose={choose} />}
+      {late && <Conflict catalog={catalog} type={type} present={late.present} names={late.names} mine={fields} labels={named} onChoose={choose} />}
     </form>
   );
 }

@@ -9,8 +9,14 @@ export function useHash(): string[] {
       set(location.hash);
       window.scrollTo(0, 0);
     };
+    const stayed = () => set(location.hash);
     window.addEventListener('hashchange', heard);
-    return () => window.removeEventListener('hashchange', heard);
+    window.addEventListener('stayed', stayed);
+    set(location.hash); // it may have changed while the page was drawn for the first time
+    return () => {
+      window.removeEventListener('hashchange', heard);
+      window.removeEventListener('stayed', stayed);
+    };
   }, []);
   return hash
     .replace(/^#\/?/, '')
@@ -31,4 +37,18 @@ export function hashQuery(): URLSearchParams {
 
 export function go(to: string): void {
   location.hash = to;
+}
+
+/** What was chosen on this page goes into its address, so that Back, a reload and a copied address find it again; nothing scrolls.
+ * Empty values are left out. step: Back undoes this choice, too. */
+export function alter(values: Record<string, string | number | null>, step = false): void {
+  const asked = hashQuery();
+  for (const [name, value] of Object.entries(values)) {
+    if (value === null || value === '' || value === 0) asked.delete(name);
+    else asked.set(name, String(value));
+  }
+  const to = `${location.hash.split('?')[0] || '#/'}${asked.toString() ? `?${asked.toString()}` : ''}`;
+  if (step) history.pushState(null, '', to);
+  else history.replaceState(null, '', to);
+  window.dispatchEvent(new Event('stayed'));
 }

@@ -1,7 +1,7 @@
 // Tables as files: XLSX and CSV, read (by reader.ts, beside the page) and written in the browser. Loaded only by pages that need it.
 import writeSheet from 'write-excel-file/universal';
 import { t } from './i18n';
-import { COLUMNS_MAX, type Fault, FILE_BYTES_MAX, ROWS_MAX } from './table';
+import { COLUMNS_MAX, type Fault, FILE_BYTES_MAX, ROWS_MAX, type Table } from './table';
 
 export class SheetError extends Error {}
 
@@ -31,9 +31,9 @@ function words(fault: Fault): string {
   }
 }
 
-/** The rows of the first sheet, as text; the first is the head. Empty rows are left out. A worker reads: 5,000 rows on an old PC are
+/** A table's rows as text. A worker reads: 5,000 rows on an old PC are
  * seconds in which the page would answer nobody. */
-export function readTable(file: Blob): Promise<string[][]> {
+export function readTable(file: Blob): Promise<Table> {
   return new Promise((resolve, reject) => {
     const reader = new Worker(new URL('./reader.ts', import.meta.url));
     const end = (act: () => void) => {
@@ -42,9 +42,9 @@ export function readTable(file: Blob): Promise<string[][]> {
       act();
     };
     const timer = setTimeout(() => end(() => reject(new SheetError(words('slow')))), READING_MS_MAX);
-    reader.onmessage = (e: MessageEvent<{ rows: string[][] } | { fault: Fault }>) => {
+    reader.onmessage = (e: MessageEvent<{ table: Table } | { fault: Fault }>) => {
       const said = e.data;
-      end(() => ('rows' in said ? resolve(said.rows) : reject(new SheetError(words(said.fault)))));
+      end(() => ('table' in said ? resolve(said.table) : reject(new SheetError(words(said.fault)))));
     };
     reader.onerror = (e) => {
       e.preventDefault();
@@ -64,22 +64,30 @@ export function save(blob: Blob, name: string): void {
 
 export interface OutSheet {
   name: string;
-  rows: string[][];
+  rows: (string | number)[][];
+  /** Rows above the column heads: what the table is about. */
+  above?: number;
 }
 
 /** What Excel takes for a sheet's name: 31 characters without \ / ? * [ ] : and no ' at either end. */
 const sheetName = (text: string): string => text.replace(/[\\/?*[\]:]/g, ' ').slice(0, 31).replace(/^'|'$/g, ' ').trim() || '1';
 
-/** All cells are texts: no spreadsheet takes one for a formula, and no ID number loses its end. */
+/** What is given as text stays text: no spreadsheet takes it for a formula, and no ID number loses its end. Numbers can be added up. */
 export async function xlsx(sheets: OutSheet[]): Promise<Blob> {
-  const width = (rows: string[][], column: number) => Math.min(60, 4 + Math.max(...rows.slice(0, 200).map((r) => [...(r[column] ?? '')].reduce((n, c) => n + (c > '\xff' ? 2 : 1), 0))));
+  const width = (rows: (string | number)[][], column: number) => Math.min(60, 4 + Math.max(...rows.slice(0, 200).map((r) => [...String(r[column] ?? '')].reduce((n, c) => n + (c > '\xff' ? 2 : 1), 0))));
   return writeSheet(
-    sheets.map((s) => ({
-      sheet: sheetName(s.name),
-      data: s.rows.map((r, i) => r.map((value) => ({ value: value === '' ? undefined : value, type: String, format: '@', fontWeight: i === 0 ? ('bold' as const) : undefined }))),
-      columns: (s.rows[0] ?? []).map((_, column) => ({ width: width(s.rows, column) })),
-      stickyRowsCount: 1,
-    })),
+    sheets.map((s) => {
+      const head = s.above ?? 0;
+      const bold = (i: number) => (i === 0 || i === head ? ('bold' as const) : undefined);
+      return {
+        sheet: sheetName(s.name),
+        data: s.rows.map((r, i) =>
+          r.map((value) => (typeof value === 'number' ? { value, type: Number, fontWeight: bold(i) } : { value: value === '' ? undefined : value, type: String, format: '@', fontWeight: bold(i) })),
+        ),
+        columns: (s.rows[head] ?? []).map((_, column) => ({ width: width(s.rows.slice(head), column) })),
+        stickyRowsCount: head + 1,
+      };
+    }),
   ).toBlob();
 }
 

@@ -35,7 +35,7 @@ function unpackedBytes(bytes: DataView): number {
 
 function cellText(value: unknown): string {
   if (value === null || value === undefined) return '';
-  if (value instanceof Date) return value.toISOString().slice(0, 10);
+  if (value instanceof Date) return value.toISOString().slice(0, 16).replace('T', ' ').replace(' 00:00', '');
   if (typeof value === 'boolean') return value ? '是' : '否';
   return String(value).trim();
 }
@@ -86,8 +86,14 @@ function decode(bytes: ArrayBuffer): string {
   }
 }
 
-/** The rows of the first sheet, as text; the first is the head. Empty rows are left out. */
-export async function tableOf(file: Blob): Promise<string[][]> {
+/** Rows as text, the first of them the head, without those that are empty; lines: which row of the sheet each is, from 1, as Excel says. */
+export interface Table {
+  rows: string[][];
+  lines: number[];
+}
+
+/** The first sheet of an XLSX file, or a CSV file. */
+export async function tableOf(file: Blob): Promise<Table> {
   if (file.size > FILE_BYTES_MAX) throw new TableError('large');
   const bytes = await file.arrayBuffer();
   const head = new Uint8Array(bytes.slice(0, 8));
@@ -106,9 +112,11 @@ export async function tableOf(file: Blob): Promise<string[][]> {
   } else {
     rows = parseCsv(decode(bytes));
   }
-  rows = rows.filter((r) => r.some((c) => c !== ''));
+  const filled = (r: string[]) => r.some((c) => c !== '');
+  const lines = rows.flatMap((r, i) => (filled(r) ? [i + 1] : []));
+  rows = rows.filter(filled);
   if (rows.length < 2) throw new TableError('empty');
   if (rows.length > ROWS_MAX + 1) throw new TableError('rows');
   if (rows[0]!.length > COLUMNS_MAX) throw new TableError('columns');
-  return rows;
+  return { rows, lines };
 }

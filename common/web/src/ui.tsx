@@ -163,14 +163,39 @@ export function Toasts() {
   );
 }
 
+/** What moves the page while the pointer is pressed takes the click away from what it was aimed at: it waits until the click is over, or
+ * for PRESSED_MS when that is never heard of. */
+const PRESSED_MS = 1500;
+let pressed = false;
+let waiting: (() => void)[] = [];
+const released = () => {
+  pressed = false;
+  const all = waiting;
+  waiting = [];
+  all.forEach((what) => what());
+};
+addEventListener('pointerdown', () => (pressed = true), true);
+for (const end of ['pointerup', 'pointercancel']) addEventListener(end, () => setTimeout(released, 0), true);
+export function afterClick(what: () => void): void {
+  if (!pressed) return what();
+  if (waiting.length === 0) setTimeout(released, PRESSED_MS);
+  waiting.push(what);
+}
+
 /** Enter goes to the next field, never while an input method is composing. */
 export function enterGoesOn(e: KeyboardEvent): void {
   const target = e.target as HTMLElement;
   if (e.key !== 'Enter' || e.isComposing || e.keyCode === 229 || e.ctrlKey || target.tagName === 'TEXTAREA' || target.tagName === 'BUTTON' || target.tagName === 'A') return;
   if (target.dataset.enter === 'own') return;
   e.preventDefault();
+  goOn(target);
+}
+
+/** To the next field, or to what saves the form: other buttons are reached by Tab. */
+export function goOn(target: HTMLElement | null | undefined): void {
+  if (!target) return;
   const form = target.closest('form');
-  const all = Array.from(form?.querySelectorAll<HTMLElement>('input:not([type=hidden]), select, textarea, button') ?? []).filter(
+  const all = Array.from(form?.querySelectorAll<HTMLElement>('input:not([type=hidden]), select, textarea, button[type=submit]') ?? []).filter(
     (el) => el.tabIndex >= 0 && !(el as HTMLInputElement).disabled && el.offsetParent !== null,
   );
   const at = all.indexOf(target);
@@ -180,9 +205,47 @@ export function enterGoesOn(e: KeyboardEvent): void {
   next?.focus();
 }
 
+/** The browser's own words name a file. */
+function fetched<M>(load: () => Promise<M>): Promise<M> {
+  return load().catch(() => Promise.reject(new Error(t('partGone'))));
+}
+
+/** Code that is fetched when it is wanted first. What failed is tried again the next time. */
+export interface PartOf<M> {
+  here?: M;
+  load: () => Promise<M>;
+}
+export function part<M>(load: () => Promise<M>): PartOf<M> {
+  const self: PartOf<M> = { load: () => (self.here ? Promise.resolve(self.here) : fetched(load).then((found) => (self.here = found))) };
+  return self;
+}
+
+/** A page made of such code: at once where it is here. */
+export function Part<M>(props: { of: PartOf<M>; show: (found: M) => ComponentChildren }) {
+  const there = props.of.here;
+  const found = useData(() => (there ? Promise.resolve(there) : props.of.load()), []);
+  const now = props.of.here ?? found.data;
+  return now ? <>{props.show(now)}</> : <Waiting error={found.error} reload={found.reload} />;
+}
+
+const IDLE_MS = 1000;
+/** Fetches them one after the other, each when the browser has nothing to do. Gives what stops it. */
+export function whenIdle(all: PartOf<unknown>[]): () => void {
+  let stopped = false;
+  const next = (i: number) => {
+    if (stopped || i === all.length) return;
+    const go = () => void (stopped || all[i]!.load().then(() => next(i + 1), () => undefined)); // who opens the page hears why it failed
+    setTimeout(() => requestIdleCallback(go), i ? 0 : IDLE_MS);
+  };
+  next(0);
+  return () => {
+    stopped = true;
+  };
+}
+
 /** A page, or a part of one, whose code is fetched when it is opened. */
 export function Later<P extends object>(props: { load: () => Promise<ComponentType<P>>; given?: P }) {
-  const found = useData(props.load, []);
+  const found = useData(() => fetched(props.load), []);
   const Found = found.data;
   return Found ? <Found {...(props.given as P)} /> : <Waiting error={found.error} reload={found.reload} />;
 }

@@ -1,4 +1,4 @@
-// Accounts (security, administrator) and the audit log (security, auditor).
+// Accounts (security) and the audit log (auditor).
 import { useState } from 'preact/hooks';
 import { api, get } from '@common/api';
 import { typeOf } from '@common/catalog';
@@ -6,17 +6,15 @@ import { label, t, timeText } from '@common/i18n';
 import { Button, Note, toast, useData, Waiting } from '@common/ui';
 import { useModel } from './model';
 import { isWord, w, type Word } from './messages';
+import { ALL_ROLES, ROLES, roleText } from './roles';
 import { Choice } from './overview';
 import { Ask } from './records';
 import { StationAccounts } from './station_accounts';
-
-/** What an account of the town may be. */
-const ROLES: [string, Word][] = [['clerk', 'rClerk'], ['leader', 'rLeader'], ['admin', 'rAdmin'], ['security', 'rSecurity'], ['auditor', 'rAuditor']];
-const ALL_ROLES: [string, Word][] = [...ROLES, ['secretary', 'rSecretary'], ['command', 'rCommand']];
-export const roleText = (role: string): string => w(ALL_ROLES.find(([r]) => r === role)?.[1] ?? 'role');
+import { Text } from './text';
 
 interface User {
   name: string;
+  person: string;
   role: string;
   disabled: boolean;
 }
@@ -25,10 +23,12 @@ export function AccountsPage() {
   const { session } = useModel();
   const list = useData(() => get<{ users: User[] }>('users'), []);
   const [name, setName] = useState('');
+  const [person, setPerson] = useState('');
   const [role, setRole] = useState('clerk');
   const [password, setPassword] = useState('');
   const [error, setError] = useState('');
   const [reset, setReset] = useState<string | null>(null);
+  const [whose, setWhose] = useState<string | null>(null);
   if (!list.data) return <Waiting error={list.error} reload={list.reload} />;
   const edit = (user: string, body: object) =>
     api('PATCH', `users/${encodeURIComponent(user)}`, body).then(() => {
@@ -39,9 +39,10 @@ export function AccountsPage() {
     e.preventDefault();
     setError('');
     try {
-      await api('POST', 'users', { user: name, role, password });
+      await api('POST', 'users', { user: name, role, password, ...(person ? { person } : {}) });
       toast(w('made'));
       setName('');
+      setPerson('');
       setPassword('');
       list.reload();
     } catch (why) {
@@ -53,11 +54,13 @@ export function AccountsPage() {
       <h1>{w('accounts')}</h1>
       <StationAccounts />
       <h2>{w('townAccounts')}</h2>
+      <p>{w('duties')}</p>
       <div class="scroll" tabIndex={0}>
         <table>
           <thead>
             <tr>
               <th scope="col">{t('user')}</th>
+              <th scope="col">{w('person')}</th>
               <th scope="col">{w('role')}</th>
               <th scope="col">{w('state')}</th>
               <td />
@@ -67,12 +70,14 @@ export function AccountsPage() {
             {list.data.users.map((u) => (
               <tr key={u.name}>
                 <th scope="row">{u.name}</th>
+                <td>{u.person}</td>
                 <td>{roleText(u.role)}</td>
                 <td>{u.disabled ? <span class="tag bad">{w('disabled')}</span> : w('active')}</td>
                 <td>
                   {u.name !== session.user && (
                     <>
                       <Button onClick={() => edit(u.name, { disabled: !u.disabled }).catch((e: Error) => toast(e.message))}>{w(u.disabled ? 'enable' : 'disable')}</Button>
+                      <Button onClick={() => setWhose(u.name)}>{w('personEdit')}</Button>
                       <Button onClick={() => setReset(u.name)}>{w('resetPassword')}</Button>
                     </>
                   )}
@@ -85,15 +90,10 @@ export function AccountsPage() {
       <section class="card">
         <h2>{w('newAccount')}</h2>
         <form class="form" onSubmit={add}>
-          <div class="field">
-            <label for="name">{t('user')}</label>
-            <input id="name" type="text" autocomplete="off" value={name} onInput={(e) => setName((e.target as HTMLInputElement).value)} />
-          </div>
+          <Text id="name" text={t('user')} value={name} onInput={setName} />
           <Choice text={w('role')} name="role" value={role} options={ROLES.map(([r, word]) => [r, w(word)])} onChange={setRole} />
-          <div class="field">
-            <label for="first">{w('firstPassword')}</label>
-            <input id="first" type="text" autocomplete="off" value={password} onInput={(e) => setPassword((e.target as HTMLInputElement).value)} />
-          </div>
+          <Text id="person" text={`${w('person')}（${w('personHow')}）`} value={person} onInput={setPerson} />
+          <Text id="first" text={w('firstPassword')} value={password} onInput={setPassword} />
           {error && <Note kind="bad">{error}</Note>}
           <div class="actions">
             <Button kind="main" type="submit" disabled={!name || !password}>
@@ -102,6 +102,7 @@ export function AccountsPage() {
           </div>
         </form>
       </section>
+      {whose && <Ask title={`${w('personEdit')}：${whose}`} text={w('person')} go={t('save')} onClose={() => setWhose(null)} onDone={(text) => edit(whose, { person: text })} />}
       {reset && <Ask title={`${w('resetPassword')}：${reset}`} text={w('firstPassword')} go={w('resetPassword')} onClose={() => setReset(null)} onDone={(text) => edit(reset, { password: text })} />}
     </>
   );
@@ -125,7 +126,7 @@ export function AuditPage() {
   /** The program's own words: a type, a role, a number. */
   const detailText = (text: string): string => (typeOf(catalog, text) ? label(typeOf(catalog, text)) : ALL_ROLES.some(([r]) => r === text) ? roleText(text) : text);
   const [before, setBefore] = useState(0);
-  const [checked, setChecked] = useState<{ entries: number; first_bad: number | null } | null>(null);
+  const [checked, setChecked] = useState<{ entries: number; first_bad: number | null; missing_from: number | null } | null>(null);
   const log = useData(() => get<{ rows: Entry[] }>(`audit?limit=100&before=${before}`), [before]);
   if (!log.data) return <Waiting error={log.error} reload={log.reload} />;
   const rows = log.data.rows;
@@ -133,12 +134,16 @@ export function AuditPage() {
     <>
       <div class="head">
         <h1>{w('audit')}</h1>
-        <Button onClick={() => get<{ entries: number; first_bad: number | null }>('audit?limit=1&verify=1').then(setChecked, (e: Error) => toast(e.message))}>{w('check')}</Button>
+        <Button onClick={() => get<{ entries: number; first_bad: number | null; missing_from: number | null }>('audit?limit=1&verify=1').then(setChecked, (e: Error) => toast(e.message))}>{w('check')}</Button>
         <a class="button plain" href="/api/v1/audit/export">
           {w('auditExport')}
         </a>
       </div>
-      {checked && <Note kind={checked.first_bad ? 'bad' : 'good'}>{checked.first_bad ? w('chainBad', checked.first_bad) : w('chainGood', checked.entries)}</Note>}
+      {checked && (
+        <Note kind={checked.first_bad || checked.missing_from ? 'bad' : 'good'}>
+          {checked.first_bad ? w('chainBad', checked.first_bad) : checked.missing_from ? w('chainCut', checked.missing_from) : w('chainGood', checked.entries)}
+        </Note>
+      )}
       <div class="scroll" tabIndex={0}>
         <table>
           <thead>

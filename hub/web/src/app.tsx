@@ -1,23 +1,17 @@
 // The town's page: who is logged in, the line that is always there, the menu of their role, and the page asked for.
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
-import { api, get, onSession } from '@common/api';
+import { api, brought, get, onSession } from '@common/api';
 import { areas } from '@common/catalog';
 import { lang, setLang, t } from '@common/i18n';
 import { LockScreen } from '@common/lock';
+import { REQUEST } from '@common/request';
 import { useHash } from '@common/route';
-import { Later, Note, Toasts, Waiting } from '@common/ui';
-import { AccountsPage, AuditPage, roleText } from './accounts';
+import { Note, Part, part, Toasts, Waiting, whenIdle } from '@common/ui';
 import { Door, PasswordForm } from './door';
-import { FigurePage } from './figure';
-import { InboxPage, ReviewPage, VerifyPage } from './inbox';
-import { type Coverage, isStaff, ModelContext, seesFigures, type Session, type Station, type TownCatalog, type TownStatus } from './model';
+import { type Coverage, isStaff, ModelContext, seesBoard, seesFigures, type Session, type Station, type TownCatalog, type TownStatus } from './model';
 import { w } from './messages';
 import { coverageText, Overview } from './overview';
-import { QualityPage, QualityRowsPage } from './quality';
-import { RecordPage, RegistersPage } from './records';
-import { StationsPage } from './stations';
-import { SummaryPage } from './summary';
-import { ChangePage, EnterPage } from './enter';
+import { roleText } from './roles';
 
 function Menu(props: { session: Session; here: string; waits: number }) {
   const s = props.session;
@@ -39,9 +33,10 @@ function Menu(props: { session: Session; here: string; waits: number }) {
         {isStaff(s) && link('assessments', w('five'))}
         {s.role === 'clerk' && link('national', w('national'))}
         {isStaff(s) && link('quality', w('quality'))}
-        {seesFigures(s) && link('stations', w('stations'))}
-        {(s.role === 'security' || s.role === 'admin') && link('accounts', w('accounts'))}
-        {(s.role === 'security' || s.role === 'auditor') && link('audit', w('audit'))}
+        {seesBoard(s) && link('stations', w('stations'))}
+        {s.role === 'security' && link('accounts', w('accounts'))}
+        {s.role === 'auditor' && link('audit', w('audit'))}
+        {s.role !== 'security' && link('settings', w('settings'))}
         {link('password', w('changePassword'))}
       </ul>
       <button type="button" class="button plain" onClick={() => (setLang(lang() === 'zh' ? 'en' : 'zh'), location.reload())}>
@@ -51,49 +46,84 @@ function Menu(props: { session: Session; here: string; waits: number }) {
   );
 }
 
+// Pages come when they are opened, or when there is nothing else to do: the script of the first page is small.
+const accounts = part(() => import('./accounts'));
+const assessments = part(() => import('./assessments'));
+const enter = part(() => import('./enter'));
+const figure = part(() => import('./figure'));
+const inbox = part(() => import('./inbox'));
+const months = part(() => import('./months'));
+const kits = part(() => import('./kit'));
+const national = part(() => import('./national'));
+const quality = part(() => import('./quality'));
+const records = part(() => import('./records'));
+const registers = part(() => import('./registers'));
+const requests = part(() => import('./requests'));
+const rows = part(() => import('./import'));
+const settings = part(() => import('./settings'));
+const stationPages = part(() => import('./stations'));
+const summary = part(() => import('./summary'));
+const transfers = part(() => import('./transfers'));
+const versions = part(() => import('./versions'));
+
+const Accounts = () => <Part of={accounts} key="accounts" show={(m) => <m.AccountsPage />} />;
+const Audit = () => <Part of={accounts} key="audit" show={(m) => <m.AuditPage />} />;
+
 function Page(props: { parts: string[]; session: Session }) {
   const [page, a] = props.parts;
   switch (page) {
     case 'figure':
-      return <FigurePage id={a ?? ''} key={a} />;
+      return <Part of={figure} key={`figure ${a}`} show={(m) => <m.FigurePage id={a ?? ''} />} />;
     case 'summary':
-      return a ? <Later key={a} load={() => import('./versions').then((m) => () => <m.VersionPage id={a} />)} /> : <SummaryPage />;
+      return a ? <Part of={versions} key={a} show={(m) => <m.VersionPage id={a} />} /> : <Part of={summary} key="summary" show={(m) => <m.SummaryPage />} />;
     case 'quality':
-      return a ? <QualityRowsPage check={a} key={location.hash} /> : <QualityPage />;
+      return a ? <Part of={quality} key={`quality ${a}`} show={(m) => <m.QualityRowsPage check={a} />} /> : <Part of={quality} key="quality" show={(m) => <m.QualityPage />} />;
     case 'months':
-      return <Later key={location.hash} load={() => import('./months').then((m) => m.MonthsPage)} />;
+      return <Part of={months} key={location.hash} show={(m) => <m.MonthsPage />} />;
     case 'assessments':
-      return <Later key={location.hash} load={() => import('./assessments').then((m) => m.AssessmentsPage)} />;
+      return <Part of={assessments} key={location.hash} show={(m) => <m.AssessmentsPage />} />;
     case 'national':
-      return <Later key="national" load={() => import('./national').then((m) => m.NationalPage)} />;
+      return <Part of={national} key="national" show={(m) => <m.NationalPage />} />;
     case 'transfers':
-      return <Later key="transfers" load={() => import('./transfers').then((m) => m.TransfersPage)} />;
+      return <Part of={transfers} key="transfers" show={(m) => <m.TransfersPage />} />;
     case 'enter':
-      return <EnterPage type={a ?? 'person'} key={a} />;
+      return <Part of={enter} key={`enter ${a}`} show={(m) => <m.EnterPage type={a ?? 'person'} />} />;
+    case 'import':
+      return <Part of={rows} key="import" show={(m) => <m.ImportPage />} />;
     case 'change':
-      return <ChangePage id={a ?? ''} key={a} />;
+      return <Part of={enter} key={`change ${a}`} show={(m) => <m.ChangePage id={a ?? ''} />} />;
     case 'inbox':
-      return <InboxPage />;
+      return <Part of={inbox} key="inbox" show={(m) => <m.InboxPage />} />;
     case 'verify':
-      return <VerifyPage type={a ?? ''} key={a} />;
+      if (a === REQUEST) return <Part of={requests} key="requests" show={(m) => <m.RequestsPage />} />;
+      return <Part of={inbox} key={`verify ${a}`} show={(m) => <m.VerifyPage type={a ?? ''} />} />;
+    case 'steps':
+      return <Part of={inbox} key={`steps ${a} ${location.hash}`} show={(m) => <m.StepsPage type={a ?? ''} />} />;
     case 'review':
-      return <ReviewPage kind={a ?? ''} key={a} />;
+      return <Part of={inbox} key={`review ${a}`} show={(m) => <m.ReviewPage kind={a ?? ''} />} />;
     case 'list':
-      return <RegistersPage type={a ?? 'person'} key={location.hash} />;
+      return <Part of={registers} key={`list.${a}`} show={(m) => <m.RegistersPage type={a ?? 'person'} />} />;
     case 'record':
-      return <RecordPage id={a ?? ''} key={a} />;
+      return <Part of={records} key={`record ${a}`} show={(m) => <m.RecordPage id={a ?? ''} />} />;
+    case 'village':
+      return <Overview station={a} key={a} />;
     case 'stations':
-      return <StationsPage />;
+      return <Part of={stationPages} key="stations" show={(m) => <m.StationsPage />} />;
     case 'station':
-      return <StationsPage only={a} key={a} />;
+      return <Part of={stationPages} key={`station ${a}`} show={(m) => <m.StationsPage only={a} />} />;
+    case 'kit':
+      return <Part of={kits} key={`kit ${a}`} show={(m) => <m.KitPage code={a ?? ''} />} />;
     case 'accounts':
-      return <AccountsPage />;
+      return <Accounts />;
     case 'audit':
-      return <AuditPage />;
+      return <Audit />;
+    case 'settings':
+      return <Part of={settings} key="settings" show={(m) => <m.SettingsPage />} />;
     case 'password':
       return <PasswordForm must={false} onDone={() => (location.hash = '')} />;
     default:
-      return seesFigures(props.session) ? <Overview /> : props.session.role === 'auditor' ? <AuditPage /> : <AccountsPage />;
+      if (seesFigures(props.session)) return <Overview key="town" />;
+      return props.session.role === 'admin' ? <Part of={stationPages} key="stations" show={(m) => <m.StationsPage />} /> : props.session.role === 'auditor' ? <Audit /> : <Accounts />;
   }
 }
 
@@ -115,13 +145,13 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
   const parts = useHash();
   const [catalog, setCatalog] = useState<TownCatalog>();
   const [stations, setStations] = useState<Station[]>([]);
-  const [status, setStatus] = useState<TownStatus | null>(null);
+  const [status, setStatus] = useState<TownStatus | null>(() => brought<TownStatus>('status') ?? null);
   const [error, setError] = useState<Error>();
   const [menu, setMenu] = useState(false);
   const [round, again] = useState(0);
   const figures = seesFigures(props.session);
   useLayoutEffect(() => {
-    const board = figures ? get<{ stations: Station[]; coverage: Coverage }>('stations') : Promise.resolve({ stations: [] });
+    const board = seesBoard(props.session) ? get<{ stations: Station[]; coverage: Coverage }>('stations') : Promise.resolve({ stations: [] });
     Promise.all([get<TownCatalog>('catalog'), board]).then(([found, { stations: all }]) => {
       for (const s of all) {
         areas[s.code] = s.name;
@@ -135,13 +165,14 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
     get<TownStatus>('status').then(setStatus, () => undefined);
   };
   useEffect(() => {
-    refresh();
+    if (!status) refresh();
     const timer = setInterval(() => document.hidden || refresh(), 30000);
     return () => clearInterval(timer);
   }, []);
   useEffect(() => setMenu(false), [parts.join('/')]);
+  useEffect(() => (catalog && figures ? whenIdle([inbox, records, figure, stationPages, summary, quality]) : undefined), [catalog]);
   if (!catalog) return <Waiting error={error} reload={() => again((n) => n + 1)} />;
-  const waits = status ? status.conflicts + status.duplicates + status.held + status.salvaged + status.recovered : 0;
+  const waits = status ? status.conflicts + status.duplicates + status.held + status.salvaged + status.recovered + status.to_verify + status.petitions_due : 0;
   return (
     <ModelContext.Provider value={{ session: props.session, catalog, stations, status, refresh, reload: () => again((n) => n + 1) }}>
       <a class="skip" href="#content" onClick={(e) => (e.preventDefault(), document.getElementById('content')?.focus())}>
@@ -180,8 +211,8 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
 }
 
 export function App() {
-  const [session, setSession] = useState<Session | null | undefined>(undefined);
-  const [locked, setLocked] = useState(false);
+  const [session, setSession] = useState<Session | null | undefined>(() => brought<Session>('session'));
+  const [locked, setLocked] = useState(session?.locked ?? false);
   const [gone, setGone] = useState(false);
   const take = (s: Session) => {
     setSession(s);
@@ -194,7 +225,8 @@ export function App() {
       if (what === 'gone') setGone(true);
       if (what === 'back') setGone(false);
     });
-    get<Session>('session').then(take, () => setSession((now) => (now === undefined ? null : now)));
+    // Also when the document said nobody: a link from another site brings it without the cookie (SameSite=Strict).
+    if (!session) get<Session>('session').then(take, () => setSession((now) => (now === undefined ? null : now)));
   }, []);
   if (session === undefined) return <p class="quiet">{t('loading')}</p>;
   return (

@@ -5,7 +5,7 @@ import { api, get, type RecordRow } from '@common/api';
 import { fieldLabel, fieldOf, typeOf } from '@common/catalog';
 import { hashQuery } from '@common/route';
 import { Button, Note, toast, useData, Waiting } from '@common/ui';
-import { note } from './export';
+import { note, print } from './export';
 import { go, isVillage, query, type Rows, today, useModel } from './model';
 import { w } from './messages';
 import { Choice } from './overview';
@@ -133,7 +133,7 @@ export function AssessmentsPage() {
           <Button disabled={waiting.length > 0} onClick={() => void out().catch((e: Error) => toast(e.message))}>
             {w('toExcel')}
           </Button>
-          <Button disabled={waiting.length > 0} onClick={() => note('print', title, '').then(() => window.print(), (e: Error) => toast(e.message))}>
+          <Button disabled={waiting.length > 0} onClick={() => print(title, '')}>
             {w('print')}
           </Button>
         </div>

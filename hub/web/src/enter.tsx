@@ -2,11 +2,12 @@
 // it when it is saved; what it has against it stands at the field.
 import { useMemo, useState } from 'preact/hooks';
 import { type ApiError, api, get, type Issue, issueText, type RecordRow, uuid7 } from '@common/api';
-import { type Field, fieldLabel, type RecordType, stateText, typeOf } from '@common/catalog';
+import { type Field, fieldLabel, fieldOf, type RecordType, stateText, typeOf } from '@common/catalog';
 import { FieldInput } from '@common/fields';
 import { label, t } from '@common/i18n';
 import { Button, enterGoesOn, Note, toast, useData, Waiting } from '@common/ui';
 import { hashQuery } from '@common/route';
+import { namesStaff, loadStaff, staffMe } from '@common/staff';
 import { go, today, useModel } from './model';
 import { w } from './messages';
 import { Choice } from './overview';
@@ -21,26 +22,29 @@ export function enteredFields(type: RecordType): Field[] {
   return type.fields.filter((f) => f.entered && !f.retired && !NOT_HERE.includes(f.name) && f.type !== 'hex' && !(f.type === 'file' && !f.required));
 }
 
-function startOf(type: RecordType): Record<string, unknown> {
+/** Who enters for a village did not receive its visitors: that one is chosen. */
+function startOf(type: RecordType, station: string): Record<string, unknown> {
   const fields: Record<string, unknown> = {};
   for (const f of enteredFields(type)) {
     if (f.preset !== undefined) fields[f.name] = f.preset;
     if (f.name === type.reporting_date && f.type === 'date') fields[f.name] = today();
+    if (f.format === 'month' && f.required) fields[f.name] = today().slice(0, 7);
+    if (namesStaff(f) && f.required && !station) fields[f.name] = staffMe() || undefined;
     // A file is named by an id: the paper itself stays in the office until it is scanned.
-    if (f.type === 'file' || (f.type === 'uuid' && !f.ref && f.required)) fields[f.name] = f.items ? [uuid7()] : uuid7();
+    if (f.type === 'file') fields[f.name] = f.items ? [uuid7()] : uuid7();
   }
   return fields;
 }
 
-function Form(props: { type: RecordType; record?: RecordRow; labels: Record<string, string>; save: (fields: Record<string, unknown>) => Promise<void>; onCancel: () => void }) {
+function Form(props: { type: RecordType; station?: string; record?: RecordRow; labels: Record<string, string>; save: (fields: Record<string, unknown>) => Promise<void>; onCancel: () => void }) {
   const { catalog } = useModel();
   const { type, record } = props;
-  const [fields, setFields] = useState<Record<string, unknown>>(() => (record ? { ...record.fields } : startOf(type)));
+  const [fields, setFields] = useState<Record<string, unknown>>(() => (record ? { ...record.fields } : startOf(type, props.station ?? '')));
   const [issues, setIssues] = useState<Issue[]>([]);
   const [error, setError] = useState('');
   const [busy, setBusy] = useState(false);
   const list = useMemo(
-    () => enteredFields(type).filter((f) => !(f.type === 'file' || (f.type === 'uuid' && !f.ref)) && !String(record?.fields[f.name] ?? '').includes('＊')),
+    () => enteredFields(type).filter((f) => f.type !== 'file' && !/＊|\*{4}/.test(String(record?.fields[f.name] ?? ''))),
     [type, record],
   );
   const submit = async (e: Event) => {
@@ -79,6 +83,7 @@ function Form(props: { type: RecordType; record?: RecordRow; labels: Record<stri
                   id={`f-${f.name}`}
                   value={fields[f.name]}
                   labels={props.labels}
+                  beside={fields}
                   disabled={busy}
                   invalid={bad}
                   required={f.required}
@@ -118,6 +123,7 @@ export function EnterPage(props: { type: string }) {
   const type = typeOf(catalog, props.type);
   const [station, setStation] = useState(hashQuery().get('station') ?? '');
   const [id] = useState(uuid7);
+  const staff = useData(() => loadStaff(station).then(() => station), [station]); // of the village that it is entered for
   if (!type) return <p>{w('nothing')}</p>;
   return (
     <>
@@ -125,8 +131,9 @@ export function EnterPage(props: { type: string }) {
       <div class="filters">
         <Choice text={w('onBehalf')} name="station" value={station} options={[['', w('theTown')], ...stations.filter((s) => s.level === 'village').map((s): [string, string] => [s.code, s.name])]} onChange={setStation} />
       </div>
-      <Form
+      {staff.data === undefined ? <Waiting error={staff.error} reload={staff.reload} /> : <Form
         type={type}
+        station={station}
         labels={{}}
         save={async (fields) => {
           // What the town tells the villages waits for nobody's check: it must not stand in the town's own inbox.
@@ -135,14 +142,18 @@ export function EnterPage(props: { type: string }) {
           go(`/record/${made.id}`);
         }}
         onCancel={() => history.back()}
-      />
+      />}
     </>
   );
 }
 
 export function ChangePage(props: { id: string }) {
   const { catalog } = useModel();
-  const found = useData(() => get<RecordRow & { masked?: boolean; labels: Record<string, string> }>(`records/${props.id}`), [props.id]);
+  const found = useData(async () => {
+    const row = await get<RecordRow & { masked?: boolean; labels: Record<string, string> }>(`records/${props.id}`);
+    if (typeOf(catalog, row.type)?.fields.some(namesStaff)) await loadStaff(row.village_code ?? '');
+    return row;
+  }, [props.id]);
   if (!found.data) return <Waiting error={found.error} reload={found.reload} />;
   const r = found.data;
   const type = typeOf(catalog, r.type);
@@ -182,7 +193,13 @@ export function Steps(props: { record: RecordRow; type: RecordType; done: () => 
   const step = (to: string) =>
     (!LAST.includes(to) || window.confirm(w('stepSure', stateText(catalog, props.type, to)))) &&
     (!proofDue(r, to) || window.confirm(w('proofSeen'))) &&
-    api('PATCH', `records/${r.id}`, { fields: { state: to, ...(proofDue(r, to) ? { proof: uuid7() } : {}) }, was: { state: r.state } }).then(
+    // A card's stages have days, which the hub adds with the step.
+    (fieldOf(props.type, 'stage_dates')
+      ? api<{ left: { text: string }[] }>('POST', 'review/step', { type: r.type, ids: [r.id], from: r.state, to }).then(({ left }) => {
+          if (left[0]) throw new Error(left[0].text);
+        })
+      : api('PATCH', `records/${r.id}`, { fields: { state: to, ...(proofDue(r, to) ? { proof: uuid7() } : {}) }, was: { state: r.state } })
+    ).then(
       () => {
         toast(w('stepDone', stateText(catalog, props.type, to)));
         props.done();

@@ -1,4 +1,5 @@
-// Lists taken away as Excel or CSV; the audit log is told first. The writer is loaded when it is first used.
+// Lists taken away as Excel or CSV, and pages printed; the audit log is told first. The writer is loaded when it is first used.
+import { useState } from 'preact/hooks';
 import { api, get, type RecordRow } from '@common/api';
 import { fieldLabel, fieldOf, stateText, typeOf, valueText } from '@common/catalog';
 import { t } from '@common/i18n';
@@ -6,16 +7,18 @@ import { Button, toast } from '@common/ui';
 import { type Rows, type TownCatalog, useModel } from './model';
 import { w } from './messages';
 
-const MOST = 5000;
+export const MOST = 20000; // rows of a file; its last line says when there are more
 const PAGE = 500;
 
-async function all(address: (offset: number) => string): Promise<Rows> {
+/** A list whole, or its first `most` rows. part: how far it is. */
+export async function all(address: (offset: number, limit: number) => string, most: number, part: (n: number, total: number) => void = () => undefined): Promise<Rows> {
   const whole: Rows = { total: 0, records: [], labels: {} };
-  for (let offset = 0; offset < MOST; offset += PAGE) {
-    const page = await get<Rows>(address(offset));
+  for (let offset = 0; offset < most; offset += PAGE) {
+    const page = await get<Rows>(address(offset, Math.min(PAGE, most - offset)));
     whole.records.push(...page.records);
     Object.assign(whole.labels!, page.labels ?? {});
     whole.total = page.total;
+    part(whole.records.length, page.total);
     if (whole.records.length >= page.total || page.records.length === 0) break;
   }
   return whole;
@@ -28,26 +31,51 @@ function table(catalog: TownCatalog, name: string, rows: RecordRow[], labels: Re
   return [[w('stations'), ...fields.map((f) => fieldLabel(f)), w('state')], ...rows.map((r) => [station(r.village_code), ...fields.map((f) => cell(r, f.name)), stateText(catalog, type, r.state)])];
 }
 
+// The print that a page is about to begin, and that the log has, is told of by the browser too.
+let begun = false;
+
+/** What a page takes away is in the log first; of a print that is logged here, Ctrl+P's listener says nothing more. */
 export async function note(what: 'export' | 'print', object: string, detail: string): Promise<void> {
   await api('POST', 'audit/note', { what, object, detail });
+  if (what === 'print') begun = true;
+}
+
+/** Prints the page, after the log has it. */
+export function print(object: string, detail: string): void {
+  note('print', object, detail).then(() => window.print(), (e: Error) => toast(e.message));
+}
+
+/** Whoever prints with the browser's own menu or Ctrl+P is logged like with the button: by the address of the page, without what was looked for. */
+export function watchPrints(): void {
+  window.addEventListener('beforeprint', () => {
+    if (!begun) void api('POST', 'audit/note', { what: 'print', object: location.hash.slice(1).split('?')[0] || '/', detail: '' }).catch(() => undefined);
+    begun = false;
+  });
 }
 
 /** query: the address of a page of the list, offset and limit missing. */
 export function ExportButton(props: { type: string; query: string; name: string }) {
   const { catalog, stations } = useModel();
+  const [busy, setBusy] = useState('');
   const run = async (kind: 'xlsx' | 'csv') => {
     const { csv, save, xlsx } = await import('@common/sheet');
-    const list = await all((offset) => `${props.query}&limit=${PAGE}&offset=${offset}`);
+    const list = await all((offset, limit) => `${props.query}&limit=${limit}&offset=${offset}`, MOST, (n, total) => total > PAGE && setBusy(w('fetching', n, total)));
     await note('export', props.name, `${kind} ${list.records.length}`);
     const rows = table(catalog, props.type, list.records, list.labels ?? {}, (code) => stations.find((s) => s.code === code)?.name ?? code ?? '');
+    const cut = list.total > list.records.length ? w('cutAt', list.records.length, list.total) : '';
+    if (cut) rows.push([cut]);
     save(kind === 'csv' ? csv(rows) : await xlsx([{ name: props.name, rows }]), `${props.name}.${kind}`);
-    if (list.total > list.records.length) toast(w('cutAt', list.records.length, list.total));
+    if (cut) toast(cut, undefined, true);
   };
-  const start = (kind: 'xlsx' | 'csv') => () => void run(kind).catch((e: Error) => toast(e.message));
+  const start = (kind: 'xlsx' | 'csv') => () => void run(kind).catch((e: Error) => toast(e.message)).then(() => setBusy(''));
   return (
     <>
-      <Button onClick={start('xlsx')}>{w('toExcel')}</Button>
-      <Button onClick={start('csv')}>{t('toCsv')}</Button>
+      <Button disabled={busy !== ''} onClick={start('xlsx')}>
+        {busy || w('toExcel')}
+      </Button>
+      <Button disabled={busy !== ''} onClick={start('csv')}>
+        {t('toCsv')}
+      </Button>
     </>
   );
 }

@@ -1,36 +1,44 @@
 // The clerk's list of what waits: to verify, changed on both sides, perhaps one person, held, returned.
 import { useState } from 'preact/hooks';
 import { api, get, type RecordRow } from '@common/api';
-import { fieldLabel, fieldOf, stateText, typeOf, valueText } from '@common/catalog';
+import { fieldLabel, stateText, typeOf, valueText } from '@common/catalog';
 import { label, timeText } from '@common/i18n';
 import { Button, Note, toast, useData, Waiting } from '@common/ui';
 import { query, type Rows, today, useModel } from './model';
 import { w, type Word } from './messages';
-import { Ask, RecordTable, StationChoice } from './records';
-import { PAGE, Pager } from './figure';
+import { Conflict, type Sibling } from './conflicts';
+import { type Bulk, BulkBar, BulkButton, useBulk } from './bulk';
+import { Ask, RecordTable } from './records';
+import { alter, hashQuery } from '@common/route';
+import { offsetOf, PAGE, Pager } from './figure';
 import { OpenNotices } from './receipts';
 
 const LISTS: [string, Word][] = [['conflicts', 'conflicts'], ['duplicates', 'duplicates'], ['held', 'held'], ['returned', 'returned'], ['salvaged', 'salvaged'], ['recovered', 'recovered']];
-const AID_STATES = ['village_checked', 'town_reviewed', 'publicity', 'reported', 'approved'];
+/** Where a case waits for the town, in the order of its life. */
+const STEPS: [string, string[]][] = [
+  ['aid_case', ['village_checked', 'town_reviewed', 'publicity', 'reported', 'approved']],
+  ['pref_card', ['accepted', 'review', 'making', 'received', 'reissue']],
+  ['service_item', ['accepted', 'tolerant', 'handling']],
+];
 const PETITION_STATES = ['registered', 'accepted', 'handling', 'extended'];
 const DUE_DAYS = 7;
 
-/** Aid cases by the step that they wait for. */
-function AidSteps() {
+/** Cases by the step that they wait for. */
+function CaseSteps() {
   const { catalog } = useModel();
-  const type = typeOf(catalog, 'aid_case');
-  const found = useData(() => Promise.all(AID_STATES.map((s) => get<Rows>(`types/aid_case/records?f.state=${s}&limit=1`).then((page): [string, number] => [s, page.total]))), []);
-  if (!type || !found.data) return <Waiting error={found.error} reload={found.reload} />;
-  const some = found.data.filter(([, n]) => n > 0);
+  const asked = STEPS.flatMap(([name, states]) => states.filter((s) => typeOf(catalog, name)?.transitions.some((x) => x.from === s && x.town)).map((s): [string, string] => [name, s]));
+  const found = useData(() => Promise.all(asked.map(([name, s]) => get<Rows>(`types/${name}/records?f.state=${s}&limit=1`).then((page): [string, string, number] => [name, s, page.total]))), []);
+  if (!found.data) return <Waiting error={found.error} reload={found.reload} />;
+  const some = found.data.filter(([, , n]) => n > 0);
   return (
     <section class="card">
-      <h2>{w('aidSteps')}</h2>
+      <h2>{w('caseSteps')}</h2>
       {some.length === 0 && <p class="quiet">{w('nothing')}</p>}
       <ul class="todo">
-        {some.map(([state, n]) => (
-          <li key={state}>
-            <a href={`#/list/aid_case?state=${state}`}>
-              {stateText(catalog, type, state)} {w('items', n)}
+        {some.map(([name, state, n]) => (
+          <li key={`${name} ${state}`}>
+            <a href={`#/steps/${name}?state=${state}`}>
+              {label(typeOf(catalog, name))} · {stateText(catalog, typeOf(catalog, name)!, state)} {w('items', n)}
             </a>
           </li>
         ))}
@@ -120,7 +128,7 @@ export function InboxPage() {
             ))}
           </ul>
         </section>
-        <AidSteps />
+        <CaseSteps />
         <Petitions />
         <OpenNotices />
       </div>
@@ -128,109 +136,113 @@ export function InboxPage() {
   );
 }
 
-interface Left {
-  id: string;
-  text: string;
+type Done = { left: { id: string; text: string }[] };
+
+/** What was chosen is sent back, all with one note. */
+function BackNote(props: { n: number; bulk: Bulk; type: string; from: string; done: () => void; onClose: () => void }) {
+  return (
+    <Ask
+      title={`${w('sendBackTitle')}：${w('items', props.n)}`}
+      text={w('sendBackNote')}
+      go={w('sendBackMany', props.n)}
+      onClose={props.onClose}
+      onDone={async (note) => {
+        const failed = await props.bulk.perform(async (ids) => {
+          const d = await api<Done & { done: number }>('POST', 'review/step', { type: props.type, ids, from: props.from, to: 'returned', note });
+          toast(w('sentBackMany', d.done));
+          props.done();
+          return d;
+        });
+        if (failed) throw failed; // the dialog stays, with what was typed
+      }}
+    />
+  );
 }
 
 export function VerifyPage(props: { type: string }) {
   const { catalog, refresh } = useModel();
   const type = typeOf(catalog, props.type);
-  const [station, setStation] = useState('');
-  const [offset, setOffset] = useState(0);
-  const [chosen, setChosen] = useState(new Set<string>());
-  const [left, setLeft] = useState<Left[]>([]);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState('');
-  const [back, setBack] = useState<string | null>(null);
+  const station = hashQuery().get('station') ?? '';
+  const offset = offsetOf(hashQuery().get('offset'));
+  const [back, setBack] = useState(false);
   const list = useData(() => get<Rows>(`types/${props.type}/records?${query({ station, 'f.state': 'submitted', limit: PAGE, offset })}`), [props.type, station, offset]);
+  const bulk = useBulk((id) => list.data?.records.find((r) => r.id === id)?.label ?? id);
   if (!type || !list.data) return <Waiting error={list.error} reload={list.reload} />;
   const rows = list.data.records;
-  const name = (id: string) => rows.find((r) => r.id === id)?.label ?? id;
-  const choose = (id: string, on: boolean) => {
-    const next = new Set(chosen);
-    if (on) next.add(id);
-    else next.delete(id);
-    setChosen(next);
+  const done = () => {
+    list.reload();
+    refresh();
   };
-  const approve = async () => {
-    setBusy(true);
-    setError('');
-    try {
-      const done = await api<{ approved: number; left: Left[] }>('POST', 'review/approve', { type: props.type, ids: [...chosen] });
-      setLeft(done.left.map((l) => ({ ...l, id: name(l.id) })));
-      toast(w('approved', done.approved));
-      setChosen(new Set());
-      list.reload();
-      refresh();
-    } catch (why) {
-      setError((why as Error).message);
-    } finally {
-      setBusy(false);
-    }
+  const approve = async (ids: string[]) => {
+    const d = await api<Done & { approved: number }>('POST', 'review/approve', { type: props.type, ids });
+    toast(w('approved', d.approved));
+    done();
+    return d;
   };
-  const only = chosen.size === 1 ? [...chosen][0]! : null;
-  const moves = props.type === 'residency_event';
+  const returnable = type.transitions.some((x) => x.from === 'submitted' && x.to === 'returned' && x.town) && type.name !== 'period_lock';
   return (
     <>
       <h1>
         {w('waitVerify')} · {label(type)} <small>{w('items', list.data.total)}</small>
       </h1>
-      <div class="filters">
-        <StationChoice
-          value={station}
-          onChange={(v) => {
-            setStation(v);
-            setOffset(0);
-            setChosen(new Set());
-          }}
-        />
-        <label class="choice">
-          <input type="checkbox" checked={rows.length > 0 && rows.every((r) => chosen.has(r.id))} onChange={(e) => setChosen((e.target as HTMLInputElement).checked ? new Set(rows.map((r) => r.id)) : new Set())} />
-          {w('chooseAll')}
-        </label>
-        <Button kind="main" disabled={busy || chosen.size === 0} onClick={approve}>
-          {w('approveChosen', chosen.size)}
-        </Button>
-        <Button disabled={!only} onClick={() => setBack(only)}>
-          {w('sendBack')}
-        </Button>
-      </div>
-      {moves && (
+      <BulkBar bulk={bulk} ids={rows.map((r) => r.id)} station={station} onStation={(v) => alter({ station: v, offset: null })}>
+        <BulkButton bulk={bulk} kind="main" text={w('approveChosen', bulk.chosen.size)} onClick={() => void bulk.perform(approve)} />
+        {returnable && <BulkButton bulk={bulk} text={w('sendBackMany', bulk.chosen.size)} onClick={() => setBack(true)} />}
+      </BulkBar>
+      {props.type === 'residency_event' && (
         <p>
           <a href="#/transfers">{w('transfers')}</a> <span class="quiet">{w('transfersHelp')}</span>
         </p>
       )}
-      {error && <Note kind="bad">{error}</Note>}
-      {left.length > 0 && (
-        <Note kind="bad">
-          <p>{w('leftAlone', left.length)}</p>
-          <ul>
-            {left.slice(0, 50).map((l) => (
-              <li key={l.id}>
-                <bdi>{l.id}</bdi>：{l.text}
-              </li>
-            ))}
-          </ul>
-        </Note>
-      )}
-      <RecordTable type={props.type} rows={rows} labels={list.data.labels ?? {}} chosen={chosen} onChoose={choose} />
-      <Pager total={list.data.total} offset={offset} onMove={setOffset} />
-      {back && (
-        <Ask
-          title={`${w('sendBackTitle')}：${name(back)}`}
-          text={w('sendBackNote')}
-          go={w('sendBack')}
-          onClose={() => setBack(null)}
-          onDone={async (note) => {
-            await api('POST', `records/${back}/return`, { note });
-            toast(w('sentBack'));
-            setChosen(new Set());
-            list.reload();
-            refresh();
-          }}
-        />
-      )}
+      <RecordTable type={props.type} rows={rows} labels={list.data.labels ?? {}} chosen={bulk.chosen} onChoose={bulk.choose} />
+      <Pager total={list.data.total} offset={offset} onMove={(to) => alter({ offset: to })} />
+      {back && <BackNote n={bulk.chosen.size} bulk={bulk} type={props.type} from="submitted" done={done} onClose={() => setBack(false)} />}
+    </>
+  );
+}
+
+/** Records of a type that wait for the same step: taken for many at once, or all sent back with one note. */
+export function StepsPage(props: { type: string }) {
+  const { catalog, refresh } = useModel();
+  const type = typeOf(catalog, props.type);
+  const state = hashQuery().get('state') ?? '';
+  const station = hashQuery().get('station') ?? '';
+  const offset = offsetOf(hashQuery().get('offset'));
+  const [back, setBack] = useState(false);
+  const list = useData(() => get<Rows>(`types/${props.type}/records?${query({ station, 'f.state': state, limit: PAGE, offset })}`), [props.type, state, station, offset]);
+  const bulk = useBulk((id) => list.data?.records.find((r) => r.id === id)?.label ?? id);
+  if (!type || !list.data) return <Waiting error={list.error} reload={list.reload} />;
+  const rows = list.data.records;
+  const steps = type.transitions.filter((x) => x.from === state && x.town);
+  const done = () => {
+    list.reload();
+    refresh();
+  };
+  const take = (to: string) => {
+    const name = stateText(catalog, type, to);
+    if (!window.confirm(w('stepManySure', bulk.chosen.size, name))) return;
+    void bulk.perform(async (ids) => {
+      const d = await api<Done & { done: number }>('POST', 'review/step', { type: props.type, ids, from: state, to });
+      toast(w('stepMany', d.done, name));
+      done();
+      return d;
+    });
+  };
+  return (
+    <>
+      <h1>
+        {label(type)} · {stateText(catalog, type, state)} <small>{w('items', list.data.total)}</small>
+      </h1>
+      <p class="quiet">{w('stepsHelp')}</p>
+      <BulkBar bulk={bulk} ids={rows.map((r) => r.id)} station={station} onStation={(v) => alter({ station: v, offset: null })}>
+        {steps.filter((x) => x.to !== 'returned').map((x) => (
+          <BulkButton key={x.to} bulk={bulk} text={w('step', stateText(catalog, type, x.to))} onClick={() => take(x.to)} />
+        ))}
+        {steps.some((x) => x.to === 'returned') && <BulkButton bulk={bulk} text={w('sendBackMany', bulk.chosen.size)} onClick={() => setBack(true)} />}
+      </BulkBar>
+      <RecordTable type={props.type} rows={rows} labels={list.data.labels ?? {}} chosen={bulk.chosen} onChoose={bulk.choose} />
+      <Pager total={list.data.total} offset={offset} onMove={(to) => alter({ offset: to })} />
+      {back && <BackNote n={bulk.chosen.size} bulk={bulk} type={props.type} from={state} done={done} onClose={() => setBack(false)} />}
     </>
   );
 }
@@ -247,53 +259,10 @@ interface ReviewRow {
   station?: string;
   village_code?: string;
   waits_for?: string;
+  code?: string;
   position?: number;
-  siblings?: { n: number; value: Record<string, unknown>; user: string; station: string; at: string; stands: boolean }[];
+  siblings?: Sibling[];
   records?: { id: string; village_code: string; state: string; name: string }[];
-}
-
-function Conflict(props: { row: ReviewRow; done: () => void }) {
-  const { catalog, stations } = useModel();
-  const type = typeOf(catalog, props.row.type);
-  const keep = (n: number) =>
-    api('POST', `review/conflicts/${encodeURIComponent(props.row.id)}/resolve`, { keep: n }).then(
-      () => {
-        toast(w('kept'));
-        props.done();
-      },
-      (e: Error) => toast(e.message),
-    );
-  return (
-    <section class="card">
-      <h2>
-        <a href={`#/record/${props.row.record}`}>{props.row.label ?? label(type)}</a> <small class="quiet">{label(type)}</small>
-      </h2>
-      <div class="sides">
-        {props.row.siblings?.map((s) => (
-          <div class={s.stands ? 'side on' : 'side'} key={s.n}>
-            {s.stands && <span class="tag good">{w('stands')}</span>}
-            <dl class="values">
-              {Object.entries(s.value).map(([name, value]) => {
-                const field = type && fieldOf(type, name);
-                return (
-                  <div key={name}>
-                    <dt>{field ? fieldLabel(field) : name}</dt>
-                    <dd>{(field ? valueText(catalog, field, value) : String(value)) || '—'}</dd>
-                  </div>
-                );
-              })}
-            </dl>
-            <p class="quiet">
-              {stations.find((x) => x.code === s.station)?.name ?? ''} {s.user} {s.at && timeText(s.at)}
-            </p>
-            <Button kind={s.stands ? 'main' : 'plain'} onClick={() => keep(s.n)}>
-              {w('keepThis')}
-            </Button>
-          </div>
-        ))}
-      </div>
-    </section>
-  );
 }
 
 function File(props: { id: string }) {
@@ -371,7 +340,8 @@ function Held(props: { row: ReviewRow; done: () => void }) {
     );
   return (
     <>
-      <Button onClick={release}>{w('release')}</Button> <Button onClick={() => setRefusing(true)}>{w('refuse')}</Button>
+      {/* Another village's record is never written by letting a change through: it is moved, or the change refused. */}
+      {props.row.code !== 'moved' && <Button onClick={release}>{w('release')}</Button>} <Button onClick={() => setRefusing(true)}>{w('refuse')}</Button>
       {refusing && (
         <Ask
           title={w('refuseTitle')}
@@ -389,6 +359,75 @@ function Held(props: { row: ReviewRow; done: () => void }) {
   );
 }
 
+interface HeldGroup {
+  station: string;
+  code: string;
+  n: number;
+  through: number;
+  text: string;
+  text_en: string;
+}
+
+/** What waits by village and cause: where it is many, all of it is refused in one act, a few hundred in each request. */
+function HeldGroups(props: { done: () => void }) {
+  const { stations } = useModel();
+  const found = useData(() => get<{ rows: HeldGroup[] }>('review/held-groups'), []);
+  const [chosen, choose] = useState<HeldGroup | null>(null);
+  const [far, setFar] = useState(0);
+  const many = found.data?.rows.filter((g) => g.n > 1) ?? [];
+  if (found.error) return <Waiting error={found.error} reload={found.reload} />;
+  if (many.length === 0) return null;
+  const nameOf = (code: string) => stations.find((s) => s.code === code)?.name ?? code;
+  const why = (g: HeldGroup) => (g.code === 'moved' ? w('heldMoved') : label({ zh: g.text, en: g.text_en }));
+  const ended = () => {
+    choose(null);
+    setFar(0);
+    found.reload();
+    props.done();
+  };
+  const refuse = async (group: HeldGroup, note: string) => {
+    let after = 0;
+    let refused = 0;
+    let kept = 0;
+    let left = 0;
+    do {
+      const d = await api<{ refused: number; kept: number; left: number; next: number }>('POST', 'review/held/refuse', { station: group.station, code: group.code, note, through: group.through, after });
+      after = d.next;
+      refused += d.refused;
+      kept += d.kept;
+      left = d.left;
+      setFar(refused);
+    } while (after);
+    toast((kept ? w('refusedManyKept', refused, kept) : w('refusedMany', refused)) + (left ? w('refusedManyLeft', left) : ''));
+  };
+  return (
+    <section class="card">
+      <h2>{w('heldByVillage')}</h2>
+      <ul class="plain-list">
+        {many.map((g) => (
+          <li key={`${g.station}.${g.code}`}>
+            <b>{nameOf(g.station)}</b> {w('items', g.n)} <span class="quiet">{why(g)}</span> <Button onClick={() => choose(g)}>{w('refuseAll')}</Button>
+          </li>
+        ))}
+      </ul>
+      {chosen && (
+        <Ask title={w('refuseManyTitle', nameOf(chosen.station), chosen.n)} text={w('refuseNote')} go={w('refuseManyGo', chosen.n)} onClose={ended} onDone={(note) => refuse(chosen, note)}>
+          <p>
+            {w('heldWhy')}
+            {why(chosen)}
+          </p>
+          <p>{w('refuseManyMeans')}</p>
+          {far > 0 && (
+            <p role="status">
+              {w('refusedFar', far, chosen.n)}
+            </p>
+          )}
+        </Ask>
+      )}
+    </section>
+  );
+}
+
 export function ReviewPage(props: { kind: string }) {
   const { catalog, stations, refresh } = useModel();
   const list = useData(() => get<{ rows: ReviewRow[] }>(`review/${props.kind}`), [props.kind]);
@@ -399,6 +438,7 @@ export function ReviewPage(props: { kind: string }) {
   };
   const title = LISTS.find(([name]) => name === props.kind)?.[1] ?? 'inbox';
   const rows = list.data.rows;
+  const nameOf = (code?: string) => stations.find((s) => s.code === code)?.name ?? code ?? '';
   const decidable = props.kind === 'recovered' || props.kind === 'salvaged';
   const decide = (id: number, accept: boolean) =>
     api<{ done: number }>('POST', `review/${props.kind}/decide`, { id, accept }).then(
@@ -421,6 +461,7 @@ export function ReviewPage(props: { kind: string }) {
           </Button>
         </div>
       )}
+      {props.kind === 'held' && rows.length > 1 && <HeldGroups done={done} />}
       {props.kind === 'conflicts' && rows.map((row) => <Conflict key={row.id} row={row} done={done} />)}
       {props.kind === 'duplicates' && rows.map((row) => <Pair key={row.records?.map((f) => f.id).join()} row={row} done={done} />)}
       {props.kind !== 'conflicts' && props.kind !== 'duplicates' && rows.length > 0 && (
@@ -430,7 +471,8 @@ export function ReviewPage(props: { kind: string }) {
               <b>{row.label && typeOf(catalog, row.type) ? <a href={`#/record/${row.record ?? row.id}`}>{row.label}</a> : row.label || label(typeOf(catalog, row.type), row.type === 'station_account' ? w('accountName') : '')}</b> {stations.find((s) => s.code === (row.village_code ?? row.station))?.name ?? ''} {row.user ?? ''}{' '}
               {row.at && <span class="quiet">{timeText(row.at)}</span>}
               {row.text && <div>{row.text}</div>}
-              {row.waits_for && <div class="quiet">{w('waitsFor', row.waits_for)}</div>}
+              {row.code === 'moved' && <div>{w('movedBy', nameOf(row.station), nameOf(row.village_code))}</div>}
+              {row.waits_for && row.code !== 'moved' && row.code !== 'period_locked' && <div class="quiet">{w('waitsFor', row.waits_for)}</div>}
               {decidable && (
                 <>
                   <Button onClick={() => decide(Number(row.id), true)}>{w('accept')}</Button> <Button onClick={() => decide(Number(row.id), false)}>{w('dismiss')}</Button>

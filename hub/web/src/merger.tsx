@@ -2,10 +2,11 @@
 // is no way back.
 import { useState } from 'preact/hooks';
 import { api, get } from '@common/api';
-import { label, t, timeText } from '@common/i18n';
+import { typeOf } from '@common/catalog';
+import { label, lang, t, timeText } from '@common/i18n';
 import { Button, Dialog, Note, toast } from '@common/ui';
 import { w } from './messages';
-import { isVillage, query, type Station, today } from './model';
+import { isVillage, query, type Station, today, useModel } from './model';
 
 interface Preview {
   into_name: string;
@@ -13,11 +14,16 @@ interface Preview {
   posts: number;
   renumbered: number;
   stays: number;
+  kept: { type: string; id: string; household_no: string; taken: boolean }[];
+  kept_n: number;
+  left: { type: string; id: string; text: string; text_en: string }[];
+  left_n: number;
   waits: { pcs: number; pending: number; last_contact: string | null; held: number; returned: number };
 }
 
 function Numbers(props: { station: Station; found: Preview }) {
   const { found, station } = props;
+  const { catalog } = useModel();
   const { waits } = found;
   return (
     <>
@@ -40,6 +46,30 @@ function Numbers(props: { station: Station; found: Preview }) {
         {found.renumbered > 0 && <li>{w('mergeHouseholds', station.code.slice(9), found.renumbered)}</li>}
         <li>{waits.pcs > 0 ? w('mergeWaits', waits.pcs, waits.last_contact ? timeText(waits.last_contact) : '—', waits.pending) : w('mergeWaitsNone')}</li>
       </ul>
+      {found.left_n > 0 && (
+        <Note kind="bad">
+          {w('mergeLeft', found.left_n)}
+          <ul>
+            {found.left.map((r) => (
+              <li key={r.id}>
+                <a href={`#/record/${r.id}`}>{label(typeOf(catalog, r.type), r.type)}</a> {lang() === 'zh' ? r.text : r.text_en}
+              </li>
+            ))}
+          </ul>
+        </Note>
+      )}
+      {found.kept_n > 0 && (
+        <Note kind="info">
+          {w('mergeKept', station.code.slice(9), found.kept_n)}
+          <ul>
+            {found.kept.map((r) => (
+              <li key={r.id}>
+                <a href={`#/record/${r.id}`}>{r.household_no}</a> {label(typeOf(catalog, r.type), r.type)} {r.taken && <b>{w('mergeTaken', found.into_name)}</b>}
+              </li>
+            ))}
+          </ul>
+        </Note>
+      )}
       {(waits.returned > 0 || waits.held > 0) && <Note kind="info">{w('mergeReturned', waits.returned, waits.held)}</Note>}
     </>
   );
@@ -109,7 +139,7 @@ export function MergerForm(props: { station: Station; all: Station[]; onClose: (
       {error && <Note kind="bad">{error}</Note>}
       <div class="actions">
         {found ? (
-          <Button kind="danger" disabled={!reason.trim() || typed.trim() !== station.name} onClick={merge}>
+          <Button kind="danger" disabled={found.left_n > 0 || !reason.trim() || typed.trim() !== station.name} onClick={merge}>
             {w('mergeDo')}
           </Button>
         ) : (

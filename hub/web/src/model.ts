@@ -2,6 +2,7 @@
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
 import type { Catalog } from '@common/catalog';
+import { dayHere } from '@common/time';
 import type { RecordRow } from '@common/api';
 
 export interface Session {
@@ -29,7 +30,8 @@ export interface Figure {
   value: number | null;
   display: string;
   reported: boolean;
-  groups?: { key: string; label: string; value: number | null }[];
+  opening_unverified?: number;
+  groups?: { key: string; label: string; value: number | null; reported?: false }[];
 }
 export interface Counts {
   as_of: string;
@@ -56,6 +58,9 @@ export interface TownStatus {
   conflicts: number;
   duplicates: number;
   salvaged: number;
+  /** Files to verify, and petitions near their limit: each counted to 500. */
+  to_verify: number;
+  petitions_due: number;
   recovered: number;
   backup_age_s: number | null;
   read_only: boolean;
@@ -81,6 +86,7 @@ export interface Station {
   office_name: string;
   /** Villages merged (撤并): what it is part of now, and its last day. */
   merged: { into: string; on: string } | null;
+  returned: number;
   replicas: Replica[];
   alarms: { kind: string; at: string }[];
 }
@@ -110,17 +116,22 @@ export function useModel(): Model {
 /** A village on that day (today unless said otherwise). */
 export const isVillage = (s: Station, on?: string): boolean => s.level === 'village' && !(s.merged && s.merged.on < (on ?? today()));
 
-export const isStaff = (s: Session): boolean => s.role === 'clerk' || s.role === 'admin';
+/** Who works with records. Who keeps the machines, the accounts or the audit log does not (三员分立). */
+export const isStaff = (s: Session): boolean => s.role === 'clerk';
 export const seesFigures = (s: Session): boolean => isStaff(s) || s.role === 'leader';
+export const seesBoard = (s: Session): boolean => seesFigures(s) || s.role === 'admin';
+/** Sets what the town may set, and takes sticks in. */
+export const keepsDesk = (s: Session): boolean => isStaff(s) || s.role === 'admin';
 
 export { go } from '@common/route';
 
 /** Today in the town (UTC+8). */
-export function today(): string {
-  return new Date(Date.now() + 8 * 3600000).toISOString().slice(0, 10);
-}
+export const today = (): string => dayHere();
 
 export function query(values: Record<string, string | number | null | undefined>): string {
   const parts = Object.entries(values).filter(([, v]) => v !== null && v !== undefined && v !== '');
   return parts.map(([k, v]) => `${k}=${encodeURIComponent(String(v))}`).join('&');
 }
+
+/** Rows that are made and ended by the registry alone, on the stations board. */
+export const ofRegistry = (type: string): boolean => type === 'station' || type === 'area_unit';

@@ -1,13 +1,14 @@
 // Who has reported which month: records, a nil report, or neither; what is missing is reminded of in a notice.
 import { useState } from 'preact/hooks';
-import { api, get } from '@common/api';
-import { label, t } from '@common/i18n';
-import { Button, Dialog, Note, toast, useData, Waiting } from '@common/ui';
+import { get } from '@common/api';
+import { label } from '@common/i18n';
+import { Button, toast, useData, Waiting } from '@common/ui';
 import { hashQuery } from '@common/route';
 import { note } from './export';
 import { go, query, today, useModel } from './model';
 import { w, type Word } from './messages';
 import { Choice } from './overview';
+import { Remind } from './remind';
 
 type Status = 'reported' | 'late' | 'nil' | 'nil_late' | 'missing' | 'open' | 'none';
 interface Month {
@@ -51,52 +52,28 @@ function Cell(props: { month: Month; at: string; type: string; village: Village 
   return <td class={`month ${kind}`}>{to ? <a href={to}>{text}</a> : m.status === 'open' ? <span class="quiet">{text}</span> : m.status === 'none' ? <span class="quiet" title={textOf(m)}>—</span> : text}</td>;
 }
 
-/** One notice to all that names those who are missing: a notice goes to every village. */
-function Remind(props: { data: Months; typeLabel: string; onClose: () => void }) {
+function RemindOfMonth(props: { data: Months; typeLabel: string; onClose: () => void }) {
   const { data } = props;
   const missing = (i: number) => data.villages.filter((v) => v.months[i]?.status === 'missing');
   const months = data.months.map((name, i): [string, string] => [String(i), `${name}（${missing(i).length}）`]).filter(([i]) => missing(Number(i)).length > 0);
   const [at, setAt] = useState(months[0]?.[0] ?? '0');
   const words = (i: string): string => w('remindBody', data.months[Number(i)] ?? '', props.typeLabel, missing(Number(i)).map((v) => v.name).join('、'));
   const [body, setBody] = useState(words(at));
-  const [error, setError] = useState('');
-  const send = (e: Event) => {
-    e.preventDefault();
-    const fields = { title: w('remindTitle', data.months[Number(at)] ?? '', props.typeLabel), body, published_on: today(), need_receipt: false };
-    api('POST', 'types/notice/records', { fields }).then(
-      () => {
-        toast(w('reminded'));
-        props.onClose();
-      },
-      (why: Error) => setError(why.message),
-    );
-  };
   return (
-    <Dialog title={w('remind')} onClose={props.onClose}>
-      <form onSubmit={send}>
-        <p>
-          <Choice
-            text={w('month')}
-            name="remind-month"
-            value={at}
-            options={months}
-            onChange={(i) => {
-              setAt(i);
-              setBody(words(i));
-            }}
-          />
-        </p>
-        <label for="remind-body">{w('remindText')}</label>
-        <textarea id="remind-body" rows={6} maxLength={4000} value={body} onInput={(e) => setBody((e.target as HTMLTextAreaElement).value)} />
-        {error && <Note kind="bad">{error}</Note>}
-        <div class="actions">
-          <Button kind="main" type="submit" disabled={body.trim().length < 2}>
-            {w('remindSend')}
-          </Button>
-          <Button onClick={props.onClose}>{t('cancel')}</Button>
-        </div>
-      </form>
-    </Dialog>
+    <Remind title={w('remind')} body={body} onBody={setBody} notice={() => ({ title: w('remindTitle', data.months[Number(at)] ?? '', props.typeLabel) })} onClose={props.onClose}>
+      <p>
+        <Choice
+          text={w('month')}
+          name="remind-month"
+          value={at}
+          options={months}
+          onChange={(i) => {
+            setAt(i);
+            setBody(words(i));
+          }}
+        />
+      </p>
+    </Remind>
   );
 }
 
@@ -171,7 +148,7 @@ export function MonthsPage() {
               </tbody>
             </table>
           </div>
-          {reminding && type && <Remind data={data} typeLabel={label(type)} onClose={() => setReminding(false)} />}
+          {reminding && type && <RemindOfMonth data={data} typeLabel={label(type)} onClose={() => setReminding(false)} />}
         </>
       )}
     </>

@@ -1,12 +1,11 @@
 // What is not right in the records, to be mended: each check opens its rows.
-import { useState } from 'preact/hooks';
 import { get } from '@common/api';
 import { fieldLabel, fieldOf, typeOf } from '@common/catalog';
 import { label } from '@common/i18n';
 import { useData, Waiting } from '@common/ui';
-import { hashQuery } from '@common/route';
+import { alter, hashQuery } from '@common/route';
 import { ExportButton } from './export';
-import { PAGE, Pager } from './figure';
+import { offsetOf, PAGE, Pager } from './figure';
 import { query, type Rows, type TownCatalog, useModel } from './model';
 import { isWord, w } from './messages';
 import { RecordTable } from './records';
@@ -18,11 +17,15 @@ interface Check {
   n: number;
 }
 
+/** A plaque is a household's, not a person's. */
+const countOf = (check: string, n: number) => w(check === 'no_plaque' ? 'households' : 'items', n);
+
 function nameOf(catalog: TownCatalog, c: Omit<Check, 'n'>): string {
   const type = typeOf(catalog, c.type);
   const field = type && fieldOf(type, c.field);
   const word = `q_${c.check}`;
-  return `${isWord(word) ? w(word) : c.check}：${label(type)}${field ? ` · ${fieldLabel(field)}` : ''}`;
+  const what = isWord(word) ? w(word) : c.check;
+  return c.check === 'no_plaque' ? what : `${what}：${label(type)}${field ? ` · ${fieldLabel(field)}` : ''}`;
 }
 
 export function QualityPage() {
@@ -37,7 +40,7 @@ export function QualityPage() {
       <ul class="plain-list">
         {found.data.checks.map((c) => (
           <li key={`${c.check}.${c.type}.${c.field}`}>
-            <a href={`#/quality/${c.check}?${query({ type: c.type, field: c.field })}`}>{nameOf(catalog, c)}</a> <span class="tag wait">{w('items', c.n)}</span>
+            <a href={`#/quality/${c.check}?${query({ type: c.type, field: c.field })}`}>{nameOf(catalog, c)}</a> <span class="tag wait">{countOf(c.check, c.n)}</span>
           </li>
         ))}
       </ul>
@@ -47,7 +50,7 @@ export function QualityPage() {
 
 export function QualityRowsPage(props: { check: string }) {
   const { catalog } = useModel();
-  const [offset, setOffset] = useState(0);
+  const offset = offsetOf(hashQuery().get('offset'));
   const type = hashQuery().get('type') ?? '';
   const field = hashQuery().get('field') ?? '';
   const address = `quality/${props.check}/rows?${query({ type, field })}`;
@@ -57,13 +60,13 @@ export function QualityRowsPage(props: { check: string }) {
   return (
     <>
       <h1>
-        {name} <small>{w('items', rows.data.total)}</small>
+        {name} <small>{countOf(props.check, rows.data.total)}</small>
       </h1>
       <p>
         <a href="#/quality">{w('quality')}</a> <ExportButton type={type} name={name.replace(/[：·/]/g, ' ')} query={address} />
       </p>
       <RecordTable type={type} rows={rows.data.records} labels={rows.data.labels ?? {}} />
-      <Pager total={rows.data.total} offset={offset} onMove={setOffset} />
+      <Pager total={rows.data.total} offset={offset} onMove={(to) => alter({ offset: to })} />
     </>
   );
 }

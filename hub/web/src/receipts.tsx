@@ -1,12 +1,12 @@
 // Receipts of notices (通知回执): which village has confirmed a notice, which has not, and a reminder to those.
 import { useState } from 'preact/hooks';
-import { api, get, type RecordRow } from '@common/api';
+import { get, type RecordRow } from '@common/api';
 import { typeOf } from '@common/catalog';
-import { t } from '@common/i18n';
-import { Button, Dialog, Note, toast, useData, Waiting } from '@common/ui';
+import { Button, toast, useData, Waiting } from '@common/ui';
 import { note } from './export';
 import { isVillage, query, type Rows, type Station, today, useModel } from './model';
 import { w } from './messages';
+import { Remind } from './remind';
 
 const MOST = 500; // receipts of one notice, and notices in force: a town has some hundred villages
 const UNSAID = ['draft', 'returned', 'cancelled'];
@@ -57,36 +57,10 @@ export function OpenNotices() {
   );
 }
 
-/** One notice to all that names those who have not confirmed: a notice goes to every village. */
-function Remind(props: { notice: RecordRow; missing: Station[]; onClose: () => void }) {
+function RemindOfReceipt(props: { notice: RecordRow; missing: Station[]; onClose: () => void }) {
   const [body, setBody] = useState(w('receiptRemindBody', String(props.notice.fields['published_on'] ?? ''), props.notice.label, props.missing.map((v) => v.name).join('、')).slice(0, 4000));
-  const [error, setError] = useState('');
-  const send = (e: Event) => {
-    e.preventDefault();
-    const fields = { title: [...w('receiptRemindTitle', props.notice.label)].slice(0, 80).join(''), body, published_on: today(), need_receipt: false, state: 'verified' };
-    api('POST', 'types/notice/records', { fields }).then(
-      () => {
-        toast(w('reminded'));
-        props.onClose();
-      },
-      (why: Error) => setError(why.message),
-    );
-  };
-  return (
-    <Dialog title={w('receiptRemind')} onClose={props.onClose}>
-      <form onSubmit={send}>
-        <label for="remind-body">{w('remindText')}</label>
-        <textarea id="remind-body" rows={6} maxLength={4000} value={body} onInput={(e) => setBody((e.target as HTMLTextAreaElement).value)} />
-        {error && <Note kind="bad">{error}</Note>}
-        <div class="actions">
-          <Button kind="main" type="submit" disabled={body.trim().length < 2}>
-            {w('remindSend')}
-          </Button>
-          <Button onClick={props.onClose}>{t('cancel')}</Button>
-        </div>
-      </form>
-    </Dialog>
-  );
+  const notice = () => ({ title: [...w('receiptRemindTitle', props.notice.label)].slice(0, 80).join(''), state: 'verified' });
+  return <Remind title={w('receiptRemind')} body={body} onBody={setBody} notice={notice} onClose={props.onClose} />;
 }
 
 /** On a notice's page: who has confirmed it, those who have not first. */
@@ -142,7 +116,7 @@ export function Receipts(props: { notice: RecordRow }) {
           </tbody>
         </table>
       </div>
-      {reminding && <Remind notice={props.notice} missing={missing} onClose={() => setReminding(false)} />}
+      {reminding && <RemindOfReceipt notice={props.notice} missing={missing} onClose={() => setReminding(false)} />}
     </section>
   );
 }

@@ -1,38 +1,60 @@
-// Registers: lists of every type with filters; one record with its history, what is covered shown for a reason.
+// One record with its history, what is covered shown for a reason; and a table of records.
+import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
-import { api, get, type RecordRow } from '@common/api';
-import { fieldLabel, fieldOf, stateText, typeOf, valueText } from '@common/catalog';
+import { api, get, issueText, type RecordRow } from '@common/api';
+import { type Field, fieldLabel, fieldOf, type RecordType, stateText, typeOf, valueText } from '@common/catalog';
 import { label, t, timeText } from '@common/i18n';
 import { Button, Dialog, Note, toast, useData, Waiting } from '@common/ui';
-import { hashQuery } from '@common/route';
-import { go, isStaff, query, type Rows, useModel } from './model';
+import { askedText, REQUEST } from '@common/request';
+import { loadStaff, namesStaff } from '@common/staff';
+import { go, isStaff, ofRegistry, useModel } from './model';
 import { w } from './messages';
 import { Choice } from './overview';
-import { ExportButton } from './export';
-import { PAGE, Pager } from './figure';
+import { print } from './export';
 import { Steps } from './enter';
+import { SettledConflicts } from './conflicts';
+import { Merged } from './merged';
 import { Receipts } from './receipts';
+import { Decide, RequestValues, type RequestRow } from './requests';
+
+/** The columns of a type's lists, on the screen and on paper; the village and the state have their own. */
+export const listColumns = (type: RecordType): Field[] => type.list_columns.map((name) => fieldOf(type, name)).filter((f): f is Field => !!f && f.name !== 'village_code' && f.name !== 'state');
+
+function ListHead(props: { columns: Field[]; children?: ComponentChildren }) {
+  return (
+    <thead>
+      <tr>
+        {props.children}
+        <th scope="col">{w('stations')}</th>
+        {props.columns.map((f) => (
+          <th scope="col" key={f.name}>
+            {fieldLabel(f)}
+          </th>
+        ))}
+        <th scope="col">{w('state')}</th>
+      </tr>
+    </thead>
+  );
+}
 
 export function RecordTable(props: { type: string; rows: RecordRow[]; labels: Record<string, string>; chosen?: Set<string>; onChoose?: (id: string, on: boolean) => void }) {
   const { catalog, stations } = useModel();
   const type = typeOf(catalog, props.type);
-  if (!type || props.rows.length === 0) return <p class="quiet">{w('nothing')}</p>;
-  const columns = type.list_columns.map((name) => fieldOf(type, name)).filter((f) => f && f.name !== 'village_code' && f.name !== 'state');
+  if (!type || props.rows.length === 0) return <p class="quiet">{w(props.onChoose ? 'nothing' : 'noRecords')}</p>;
+  const columns = listColumns(type);
+  /** What a village asks for is said in the words of the field that it is about. */
+  const cell = (f: Field, r: RequestRow): string => {
+    const about = r.request && typeOf(catalog, r.request.type);
+    const asked = about && fieldOf(about, r.request!.field);
+    if (asked && f.name === 'target') return r.request!.label;
+    if (asked && f.name === 'field') return fieldLabel(asked);
+    if (asked && (f.name === 'old_value' || f.name === 'new_value')) return askedText(catalog, asked, f.name === 'old_value' ? r.request!.old : r.request!.new);
+    return valueText(catalog, f, r.fields[f.name], props.labels);
+  };
   return (
     <div class="scroll" tabIndex={0}>
       <table class="records">
-        <thead>
-          <tr>
-            {props.onChoose && <td />}
-            <th scope="col">{w('stations')}</th>
-            {columns.map((f) => (
-              <th scope="col" key={f!.name}>
-                {fieldLabel(f)}
-              </th>
-            ))}
-            <th scope="col">{w('state')}</th>
-          </tr>
-        </thead>
+        <ListHead columns={columns}>{props.onChoose && <td />}</ListHead>
         <tbody>
           {props.rows.map((r) => (
             <tr key={r.id} onClick={() => go(`/record/${r.id}`)}>
@@ -43,7 +65,7 @@ export function RecordTable(props: { type: string; rows: RecordRow[]; labels: Re
               )}
               <td>{stations.find((s) => s.code === r.village_code)?.name ?? r.village_code ?? ''}</td>
               {columns.map((f, i) => (
-                <td key={f!.name}>{i === 0 ? <a href={`#/record/${r.id}`}>{valueText(catalog, f!, r.fields[f!.name], props.labels) || r.label}</a> : valueText(catalog, f!, r.fields[f!.name], props.labels)}</td>
+                <td key={f.name}>{i === 0 ? <a href={`#/record/${r.id}`}>{cell(f, r) || r.label}</a> : cell(f, r)}</td>
               ))}
               <td>{r.invalid ? <span class="tag bad">{r.invalid.zh}</span> : stateText(catalog, type, r.state)}</td>
             </tr>
@@ -59,116 +81,32 @@ export function StationChoice(props: { value: string; onChange: (code: string) =
   return <Choice text={w('stations')} name="station" value={props.value} options={[['', w('allStations')], ...stations.map((s): [string, string] => [s.code, s.name])]} onChange={props.onChange} />;
 }
 
-interface View {
-  name: string;
-  to: string;
-}
-
-/** Filters that somebody keeps, in this browser, for themselves. */
-function Views(props: { here: string }) {
-  const { session } = useModel();
-  const place = `views.${session.user}`;
-  const [views, setViews] = useState<View[]>(() => JSON.parse(localStorage.getItem(place) ?? '[]') as View[]);
-  const [asking, setAsking] = useState(false);
-  const put = (next: View[]) => {
-    localStorage.setItem(place, JSON.stringify(next.slice(0, 30)));
-    setViews(next);
-  };
-  return (
-    <p class="no-print">
-      {views.length > 0 && <span class="quiet">{w('views')}：</span>}
-      {views.map((v) => (
-        <span class="picked" key={v.name}>
-          <a href={`#${v.to}`}>{v.name}</a>
-          <button type="button" aria-label={`${w('dropView')} ${v.name}`} onClick={() => put(views.filter((x) => x !== v))}>
-            ×
-          </button>
-        </span>
-      ))}
-      <Button onClick={() => setAsking(true)}>{w('keepView')}</Button>
-      {asking && <Ask title={w('keepView')} text={w('viewName')} go={w('keepView')} onClose={() => setAsking(false)} onDone={async (name) => put([...views.filter((v) => v.name !== name), { name, to: props.here }])} />}
-    </p>
-  );
-}
-
-export function RegistersPage(props: { type: string }) {
-  const { catalog } = useModel();
-  const asked = hashQuery();
-  const type = typeOf(catalog, props.type) ?? typeOf(catalog, 'person')!;
-  const [station, setStation] = useState(asked.get('station') ?? '');
-  const [state, setState] = useState(asked.get('state') ?? '');
-  const [typed, setTyped] = useState(asked.get('q') ?? '');
-  const [q, setQ] = useState(asked.get('q') ?? '');
-  const month = asked.get('month') ?? '';
-  const [offset, setOffset] = useState(0);
-  const list = useData(() => get<Rows>(`types/${type.name}/records?${query({ station, 'f.state': state, month, q, limit: PAGE, offset })}`), [type.name, station, state, month, q, offset]);
-  const move = (set: (v: string) => void) => (v: string) => {
-    set(v);
-    setOffset(0);
-  };
-  return (
-    <>
-      <div class="head">
-        <h1>{label(type)}</h1>
-        {type.transitions.some((x) => x.from === null && x.town) && type.name !== 'report_snapshot' && (
-          <a class="button main" href={`#/enter/${type.name}${station ? `?station=${station}` : ''}`}>
-            {w('enter')}
-          </a>
-        )}
-      </div>
-      <form
-        class="filters"
-        onSubmit={(e) => {
-          e.preventDefault();
-          move(setQ)(typed);
-        }}
-      >
-        <Choice text={w('registers')} name="type" value={type.name} options={catalog.types.map((x): [string, string] => [x.name, label(x)])} onChange={(name) => go(`/list/${name}`)} />
-        <StationChoice value={station} onChange={move(setStation)} />
-        <Choice text={w('state')} name="state" value={state} options={[['', w('allStates')], ...(catalog.lists[type.states] ?? []).map((c): [string, string] => [c.code, label(c)])]} onChange={move(setState)} />
-        <label class="pick">
-          <span>{w('find')}</span>
-          <input type="search" value={typed} onInput={(e) => setTyped((e.target as HTMLInputElement).value)} />
-        </label>
-        <Button type="submit">{w('find')}</Button>
-      </form>
-      <Views here={`/list/${type.name}?${query({ station, state, month, q })}`} />
-      {!list.data ? (
-        <Waiting error={list.error} reload={list.reload} />
-      ) : (
-        <>
-          <p class="quiet">
-            {month && <span class="tag">{month}</span>} {w('items', list.data.total)} <ExportButton type={type.name} name={label(type)} query={`types/${type.name}/records?${query({ station, 'f.state': state, month, q })}`} />
-          </p>
-          <RecordTable type={type.name} rows={list.data.records} labels={list.data.labels ?? {}} />
-          <Pager total={list.data.total} offset={offset} onMove={setOffset} />
-        </>
-      )}
-    </>
-  );
-}
-
 /** Asks for one line of text. */
-export function Ask(props: { title: string; text: string; go: string; onDone: (text: string) => Promise<void>; onClose: () => void }) {
+export function Ask(props: { title: string; text: string; go: string; onDone: (text: string) => Promise<void>; onClose: () => void; children?: ComponentChildren }) {
   const [text, setText] = useState('');
   const [error, setError] = useState('');
+  const [busy, setBusy] = useState(false);
   const submit = async (e: Event) => {
     e.preventDefault();
+    setBusy(true);
+    setError('');
     try {
       await props.onDone(text.trim());
       props.onClose();
     } catch (why) {
       setError((why as Error).message);
+      setBusy(false);
     }
   };
   return (
     <Dialog title={props.title} onClose={props.onClose}>
       <form onSubmit={submit}>
+        {props.children}
         <label for="ask">{props.text}</label>
         <textarea id="ask" rows={3} maxLength={200} value={text} onInput={(e) => setText((e.target as HTMLTextAreaElement).value)} />
         {error && <Note kind="bad">{error}</Note>}
         <div class="actions">
-          <Button kind="main" type="submit" disabled={text.trim().length < 2}>
+          <Button kind="main" type="submit" disabled={busy || text.trim().length < 2}>
             {props.go}
           </Button>
           <Button onClick={props.onClose}>{t('cancel')}</Button>
@@ -187,25 +125,32 @@ interface Change {
   fields: Record<string, unknown>;
   verdict: string;
   text?: string;
+  text_en?: string;
 }
 
-function History(props: { id: string; type: string }) {
+function History(props: { id: string; type: string; request?: RequestRow['request'] }) {
   const { catalog, stations } = useModel();
   const past = useData(() => get<{ changes: Change[] }>(`records/${props.id}/history`), [props.id]);
   const type = typeOf(catalog, props.type);
+  const about = typeOf(catalog, props.request?.type ?? '');
+  const words = (field: Field, value: unknown): string => {
+    if (field.name === 'state') return stateText(catalog, type!, String(value));
+    const asked = about && field.name === 'field' && fieldOf(about, String(value));
+    return asked ? fieldLabel(asked) : valueText(catalog, field, value, props.request && { [props.request.id]: props.request.label });
+  };
   if (!past.data || !type) return <Waiting error={past.error} reload={past.reload} />;
   return (
     <ol class="history" reversed>
       {[...past.data.changes].reverse().map((c) => (
         <li key={c.position}>
           <b>{timeText(c.at)}</b> <bdi>{stations.find((s) => s.code === c.station)?.name ?? ''}</bdi> <bdi>{c.user}</bdi>{' '}
-          {c.verdict !== 'applied' && <span class="tag wait">{c.text || c.verdict}</span>}
+          {c.verdict !== 'applied' && <span class="tag wait">{c.text ? issueText({ text: c.text, text_en: c.text_en }) : w('bothChanged')}</span>}
           <div>
             {Object.entries(c.fields ?? {}).map(([name, value]) => {
               const field = fieldOf(type, name);
               return (
                 <div key={name}>
-                  {field ? fieldLabel(field) : name}：{field ? (name === 'state' ? stateText(catalog, type, String(value)) : valueText(catalog, field, value)) : String(value)}
+                  {field ? fieldLabel(field) : name}：{field ? words(field, value) : String(value)}
                 </div>
               );
             })}
@@ -220,7 +165,11 @@ export function RecordPage(props: { id: string }) {
   const { catalog, session, stations } = useModel();
   const [full, setFull] = useState<(RecordRow & { labels: Record<string, string> }) | null>(null);
   const [asking, setAsking] = useState<'reveal' | 'return' | 'remove' | null>(null);
-  const found = useData(() => get<RecordRow & { masked?: boolean; labels: Record<string, string> }>(`records/${props.id}`), [props.id]);
+  const found = useData(async () => {
+    const row = await get<RecordRow & { masked?: boolean; labels: Record<string, string> }>(`records/${props.id}`);
+    if (isStaff(session) && typeOf(catalog, row.type)?.fields.some(namesStaff)) await loadStaff(row.village_code ?? '').catch(() => undefined);
+    return row;
+  }, [props.id]);
   if (!found.data) return <Waiting error={found.error} reload={found.reload} />;
   const r = full ?? found.data;
   const type = typeOf(catalog, r.type);
@@ -234,13 +183,13 @@ export function RecordPage(props: { id: string }) {
         </h1>
         <div>
           {staff && found.data.masked && !full && <Button onClick={() => setAsking('reveal')}>{w('reveal')}</Button>}
-          {staff && !r.deleted && <Steps record={r} type={type} done={found.reload} />}
-          {staff && !r.deleted && r.type !== 'report_snapshot' && (
+          {staff && !r.deleted && r.type !== REQUEST && <Steps record={r} type={type} done={found.reload} />}
+          {staff && !r.deleted && r.type !== 'report_snapshot' && r.type !== REQUEST && (
             <a class="button plain" href={`#/change/${r.id}`}>
               {w('change')}
             </a>
           )}
-          {staff && !r.deleted && <Button onClick={() => setAsking('remove')}>{w('remove')}</Button>}
+          {staff && !r.deleted && !ofRegistry(r.type) && <Button onClick={() => setAsking('remove')}>{w('remove')}</Button>}
           {staff && r.deleted && (
             <Button
               onClick={() =>
@@ -256,32 +205,42 @@ export function RecordPage(props: { id: string }) {
               {w('bringBack')}
             </Button>
           )}
-          {staff && type.transitions.some((x) => x.from === r.state && x.to === 'returned' && x.town) && <Button onClick={() => setAsking('return')}>{w('sendBack')}</Button>}
-          <Button onClick={() => window.print()}>{w('print')}</Button>
+          {staff && r.type !== REQUEST && type.transitions.some((x) => x.from === r.state && x.to === 'returned' && x.town) && <Button onClick={() => setAsking('return')}>{w('sendBack')}</Button>}
+          <Button onClick={() => print(r.id, full ? `${r.type} ${w('reveal')}` : r.type)}>{w('print')}</Button>
         </div>
       </div>
       <p>
         <span class="tag">{stateText(catalog, type, r.state)}</span> {stations.find((s) => s.code === r.village_code)?.name ?? ''}
       </p>
       {r.invalid && <Note kind="bad">{r.invalid.zh}</Note>}
+      {staff && <Merged key={r.id} record={r} type={type} done={found.reload} />}
       {found.data.masked && !full && staff && <Note kind="info">{w('masked')}</Note>}
       <section class="card">
-        <dl class="values">
-          {type.fields
-            .filter((f) => !f.common && f.type !== 'hex' && f.name in r.fields && valueText(catalog, f, r.fields[f.name], r.labels) !== '')
-            .map((f) => (
-              <div key={f.name}>
-                <dt>{fieldLabel(f)}</dt>
-                <dd>{valueText(catalog, f, r.fields[f.name], r.labels)}</dd>
-              </div>
-            ))}
-        </dl>
+        {r.type === REQUEST && (
+          <>
+            <RequestValues row={r} />
+            {staff && !r.deleted && <Decide row={r} done={() => (setFull(null), found.reload())} />}
+          </>
+        )}
+        {r.type !== REQUEST && (
+          <dl class="values">
+            {type.fields
+              .filter((f) => !f.common && f.type !== 'hex' && f.name in r.fields && valueText(catalog, f, r.fields[f.name], r.labels) !== '')
+              .map((f) => (
+                <div key={f.name}>
+                  <dt>{fieldLabel(f)}</dt>
+                  <dd>{valueText(catalog, f, r.fields[f.name], r.labels)}</dd>
+                </div>
+              ))}
+          </dl>
+        )}
       </section>
       {staff && r.type === 'notice' && !r.deleted && <Receipts notice={r} />}
+      {staff && <SettledConflicts record={found.data} done={found.reload} />}
       {staff && (
         <section class="card no-print">
           <h2>{w('history')}</h2>
-          <History id={props.id} type={r.type} />
+          <History id={props.id} type={r.type} request={(r as RequestRow).request} />
         </section>
       )}
       {asking === 'reveal' && (

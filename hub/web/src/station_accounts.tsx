@@ -5,6 +5,7 @@ import { t, timeText } from '@common/i18n';
 import { Button, Dialog, enterGoesOn, Note, toast, useData, Waiting } from '@common/ui';
 import { w } from './messages';
 import { Choice } from './overview';
+import { Text } from './text';
 
 interface StationAccount {
   id: string;
@@ -22,20 +23,6 @@ interface Answer {
   stations: { code: string; name: string; last_contact: string | null }[];
 }
 type Doing = { what: 'disable' | 'reset' | 'hand'; account: StationAccount } | { what: 'told'; account: StationAccount } | null;
-
-function Text(props: { id: string; text: string; hint?: string; value: string; onInput: (v: string) => void }) {
-  return (
-    <div class="field">
-      <label for={props.id}>{props.text}</label>
-      <input id={props.id} type="text" autocomplete="off" value={props.value} aria-describedby={props.hint && `${props.id}-hint`} onInput={(e) => props.onInput((e.target as HTMLInputElement).value)} />
-      {props.hint && (
-        <p class="quiet" id={`${props.id}-hint`}>
-          {props.hint}
-        </p>
-      )}
-    </div>
-  );
-}
 
 function Add(props: { stations: Answer['stations']; station: string; done: (made: StationAccount) => void }) {
   const [station, setStation] = useState(props.station);
@@ -113,7 +100,7 @@ function HandOver(props: { old: StationAccount; onClose: () => void; done: (made
 }
 
 /** One question before something is done; what it refuses is said there. */
-function Sure(props: { title: string; text: string; go: string; onClose: () => void; onDone: () => Promise<unknown> }) {
+export function Sure(props: { title: string; text: string; go: string; onClose: () => void; onDone: () => Promise<unknown> }) {
   const [error, setError] = useState('');
   return (
     <Dialog title={props.title} onClose={props.onClose}>

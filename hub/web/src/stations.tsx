@@ -4,23 +4,15 @@ import { api, get } from '@common/api';
 import { timeText } from '@common/i18n';
 import { Button, Dialog, Later, Note, toast, useData, Waiting } from '@common/ui';
 import { Bundles } from './bundles';
-import { type Coverage, isStaff, isVillage, type Station, useModel } from './model';
+import { type Coverage, isStaff, isVillage, keepsDesk, type Station, useModel } from './model';
 import { w, type Word } from './messages';
 import { CoverageLine, tileOf } from './overview';
 
 const ALARMS: Record<string, Word> = { clone: 'aClone', twin: 'aTwin', went_back: 'aBack' };
 
-/** A one-time file that a village's PC is enrolled with. */
-async function kit(code: string, endpoint: string): Promise<void> {
-  const reply = await fetch(`/api/v1/stations/${code}/kit`, { method: 'POST', credentials: 'same-origin', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ endpoint }) });
-  if (!reply.ok) throw new Error(((await reply.json()) as { error: { text: string } }).error.text);
-  const { save } = await import('@common/sheet');
-  save(await reply.blob(), `${code}.kit`);
-}
-
 function Act(props: { station: Station; all: Station[]; done: () => void }) {
-  const [endpoint, setEndpoint] = useState(`tcp://${location.hostname}:5800`);
-  const [open, setOpen] = useState<'' | 'kit' | 'revoke' | 'merge'>('');
+  const [found, setFound] = useState('');
+  const [open, setOpen] = useState<'' | 'settle' | 'revoke' | 'merge'>('');
   const [error, setError] = useState('');
   const pcs = props.station.replicas.filter((r) => !r.revoked);
   const run = (work: () => Promise<unknown>, said: Word) =>
@@ -34,7 +26,10 @@ function Act(props: { station: Station; all: Station[]; done: () => void }) {
     );
   return (
     <>
-      <Button onClick={() => (setError(''), setOpen('kit'))}>{w('kit')}</Button>
+      <a class="button plain" href={`#/kit/${props.station.code}`}>
+        {w('kit')}
+      </a>
+      {(props.station.alarms.length > 0 || props.station.replicas.some((r) => r.in_doubt || r.possible_gap)) && <Button onClick={() => (setError(''), setFound(''), setOpen('settle'))}>{w('settle')}</Button>}
       {pcs.length > 0 && (
         <Button kind="danger" onClick={() => (setError(''), setOpen('revoke'))}>
           {w('revoke')}
@@ -46,15 +41,15 @@ function Act(props: { station: Station; all: Station[]; done: () => void }) {
         </Button>
       )}
       {open === 'merge' && <Later load={() => import('./merger').then((m) => m.MergerForm)} given={{ station: props.station, all: props.all, onClose: () => setOpen(''), done: props.done }} />}
-      {open === 'kit' && (
-        <Dialog title={`${w('kit')}：${props.station.name}`} onClose={() => setOpen('')}>
-          <p>{w('kitText')}</p>
-          <label for="endpoint">{w('kitAddress')}</label>
-          <input id="endpoint" type="text" value={endpoint} onInput={(e) => setEndpoint((e.target as HTMLInputElement).value)} />
+      {open === 'settle' && (
+        <Dialog title={`${w('settle')}：${props.station.name}`} onClose={() => setOpen('')}>
+          <p>{w('settleText')}</p>
+          <label for="found">{w('settleFound')}</label>
+          <input id="found" type="text" maxLength={120} value={found} onInput={(e) => setFound((e.target as HTMLInputElement).value)} />
           {error && <Note kind="bad">{error}</Note>}
           <div class="actions">
-            <Button kind="main" onClick={() => run(() => kit(props.station.code, endpoint), 'kitMade')}>
-              {w('kitGet')}
+            <Button kind="main" disabled={!found.trim()} onClick={() => run(() => api('POST', `stations/${props.station.code}/settle`, { note: found.trim() }), 'settled')}>
+              {w('settle')}
             </Button>
           </div>
         </Dialog>
@@ -146,7 +141,7 @@ export function StationsPage(props: { only?: string }) {
         <table>
           <thead>
             <tr>
-              {(['stations', 'completeThrough', 'lastContact', 'lag', 'clock', 'program', 'alarms'] as Word[]).map((word) => (
+              {(['stations', 'completeThrough', 'lastContact', 'lag', 'clock', 'program', 'returnedN', 'alarms'] as Word[]).map((word) => (
                 <th scope="col" key={word}>
                   {w(word)}
                 </th>
@@ -191,6 +186,7 @@ export function StationsPage(props: { only?: string }) {
                       {w('noPc')}
                     </td>
                   )}
+                  {i === 0 && <td rowSpan={pcs.length}>{s.returned > 0 ? isStaff(session) ? <a href="#/review/returned">{s.returned}</a> : s.returned : ''}</td>}
                   {i === 0 && (
                     <td rowSpan={pcs.length}>
                       {session.role === 'admin' && <Act station={s} all={board.data!.stations} done={() => (board.reload(), reload(), refresh())} />}
@@ -207,7 +203,7 @@ export function StationsPage(props: { only?: string }) {
           </tbody>
         </table>
       </div>
-      {isStaff(session) && !props.only && <Bundles done={board.reload} />}
+      {keepsDesk(session) && !props.only && <Bundles done={board.reload} />}
       {session.role === 'admin' && !props.only && <Add done={board.reload} />}
       {shown.length === 0 && <Note kind="info">{w('nothing')}</Note>}
     </>

@@ -4,6 +4,7 @@ import { Button, toast, useData, Waiting } from '@common/ui';
 import { hashQuery } from '@common/route';
 import { type Coverage, go, isStaff, today, useModel } from './model';
 import { w } from './messages';
+import { print } from './export';
 import { Choice, CoverageLine } from './overview';
 
 export interface Piece {
@@ -102,8 +103,8 @@ export function SummaryPage() {
         <span />
         <div class="filters">
           <Choice text={w('period')} name="year" value={year} options={years} onChange={(y) => go(y ? `/summary?year=${y}` : '/summary')} />
-          <Button onClick={() => window.print()}>{w('print')}</Button>
-          <a class="button plain" href={`/api/v1/summary?year=${year || 0}&format=html`}>
+          <Button onClick={() => print(w('summary'), year)}>{w('print')}</Button>
+          <a class="button plain" href={`/api/v1/summary?year=${year || 0}&format=docx`}>
             {w('toWord')}
           </a>
         </div>

@@ -1,128 +1,15 @@
 // One version of the annual summary: read and printed by all, edited by clerks while it is a draft, signed by somebody else, and held
 // against the other versions of its year. A figure in the text is a token: it can be moved or taken out, never typed over.
-import { useMemo, useRef, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { api, get } from '@common/api';
-import { label } from '@common/i18n';
+import { timeText } from '@common/i18n';
 import { Button, Note, toast, useData, Waiting } from '@common/ui';
+import { draftOf, Editor, plain, type Version } from './writing';
 import { note } from './export';
 import { isStaff, useModel } from './model';
 import { w, type Word } from './messages';
 import { Choice } from './overview';
-import { type Part, Parts, stateWord, type VersionRow } from './summary';
-
-interface Kept {
-  label: string;
-  unit: string;
-  display: string;
-  value: number | null;
-}
-interface Version extends VersionRow {
-  text: string;
-  parts: Part[];
-  figures: Record<string, Kept>;
-}
-
-/** A paragraph on screen back into the notation of the text. */
-function written(node: Node): string {
-  if (node.nodeType === Node.TEXT_NODE) return (node.textContent ?? '').replace(/[{}\n\r]/g, '');
-  const token = (node as HTMLElement).dataset?.token;
-  if (token) return `{${token}}`;
-  return Array.from(node.childNodes).map(written).join('');
-}
-
-function tokenOf(id: string, figures: Record<string, Kept>): HTMLElement {
-  const span = document.createElement('span');
-  span.className = 'token';
-  span.contentEditable = 'false';
-  span.dataset.token = id;
-  span.title = `${id} ${figures[id]?.label ?? ''}`;
-  span.textContent = figures[id]?.display ?? w('unreported');
-  return span;
-}
-
-function fill(box: HTMLElement, text: string, figures: Record<string, Kept>): void {
-  box.textContent = '';
-  for (const piece of text.split(/(\{\w+\})/)) {
-    const id = /^\{(\w+)\}$/.exec(piece)?.[1];
-    box.append(id ? tokenOf(id, figures) : piece);
-  }
-}
-
-function Editor(props: { version: Version; onDone: () => void }) {
-  const { catalog } = useModel();
-  const { text, figures } = props.version;
-  const lines = useMemo(() => text.split('\n').filter(Boolean), [text]);
-  const boxes = useRef<(HTMLElement | null)[]>([]);
-  const filled = useRef(new Set<number>());
-  const last = useRef<HTMLElement | null>(null);
-  const [error, setError] = useState('');
-  const [figure, setFigure] = useState('I09');
-  const mark = (line: string) => /^(## |= |# )/.exec(line)?.[0] ?? '';
-  const keep = async () => {
-    const next = lines.map((line, i) => (boxes.current[i] ? mark(line) + written(boxes.current[i]!).trim() : line)).filter((line) => line.length > mark(line).length);
-    try {
-      await api('PATCH', `summaries/${props.version.id}`, { text: `${next.join('\n')}\n` });
-      toast(w('textKept'));
-      props.onDone();
-    } catch (e) {
-      setError((e as Error).message);
-    }
-  };
-  const insert = () => {
-    const box = last.current;
-    const chosen = window.getSelection();
-    if (!box) return;
-    const at = chosen?.rangeCount && box.contains(chosen.getRangeAt(0).startContainer) ? chosen.getRangeAt(0) : null;
-    const token = tokenOf(figure, figures);
-    if (at) at.insertNode(token);
-    else box.append(token);
-  };
-  return (
-    <>
-      <div class="filters">
-        <Choice text={w('figureName')} name="figure" value={figure} options={catalog.indicators.map((i): [string, string] => [i.id, `${i.id} ${label(i)}`])} onChange={setFigure} />
-        <Button onMouseDown={(e) => e.preventDefault()} onClick={insert}>
-          {w('insertFigure')}
-        </Button>
-        <Button kind="main" onClick={keep}>
-          {w('keepText')}
-        </Button>
-      </div>
-      {error && <Note kind="bad">{error}</Note>}
-      <article class="paper">
-        {lines.map((line, i) =>
-          line.startsWith('!') ? (
-            <p key={i} class="quiet">
-              {line.slice(2)}
-            </p>
-          ) : (
-            <div
-              key={i}
-              class={line.startsWith('=') ? 'writing' : 'writing heading'}
-              contentEditable
-              role="textbox"
-              aria-multiline="false"
-              aria-label={w('editText')}
-              ref={(el) => {
-                boxes.current[i] = el;
-                if (el && !filled.current.has(i)) {
-                  filled.current.add(i);
-                  fill(el, line.slice(mark(line).length), figures);
-                }
-              }}
-              onFocus={(e) => (last.current = e.currentTarget as HTMLElement)}
-              onKeyDown={(e) => e.key === 'Enter' && !e.isComposing && e.preventDefault()}
-              onPaste={(e) => {
-                e.preventDefault();
-                document.execCommand('insertText', false, (e.clipboardData?.getData('text/plain') ?? '').replace(/[\r\n{}]+/g, ' '));
-              }}
-            />
-          ),
-        )}
-      </article>
-    </>
-  );
-}
+import { Parts, stateWord, type VersionRow } from './summary';
 
 function Differences(props: { now: Version; then: Version }) {
   const { now, then } = props;
@@ -130,7 +17,6 @@ function Differences(props: { now: Version; then: Version }) {
   const lines = (v: Version) => v.text.split('\n').filter((l) => l && !l.startsWith('!'));
   const gone = lines(then).filter((l) => !lines(now).includes(l));
   const come = lines(now).filter((l) => !lines(then).includes(l));
-  const plain = (l: string) => l.replace(/^(## |= |# )/, '');
   return (
     <section class="card no-print">
       <h2>{w('differs', then.version)}</h2>
@@ -191,6 +77,7 @@ export function VersionPage(props: { id: string }) {
       (e: Error) => toast(e.message),
     );
   const draft = v.state === 'draft';
+  const unsaved = isStaff(session) ? draftOf(session.user, v) : null;
   const others = (all.data?.rows ?? []).filter((r) => r.year === v.year && r.id !== v.id);
   return (
     <>
@@ -207,13 +94,13 @@ export function VersionPage(props: { id: string }) {
           )}
           {draft && isStaff(session) && !editing && <Button onClick={() => setEditing(true)}>{w('editText')}</Button>}
           {draft && isStaff(session) && !editing && <Button onClick={() => act('PATCH', `summaries/${v.id}`, { figures: true }, 'figuresTaken')}>{w('figuresAnew')}</Button>}
-          {draft && (session.role === 'leader' || session.role === 'admin') && (
+          {draft && session.role === 'leader' && (
             <Button kind="main" onClick={() => act('POST', `summaries/${v.id}/sign`, {}, 'signedNow')}>
               {w('sign')}
             </Button>
           )}
           <Button onClick={() => note('print', w('summary'), String(v.version)).then(() => window.print(), (e: Error) => toast(e.message))}>{w('print')}</Button>
-          <a class="button plain" href={`/api/v1/summaries/${v.id}?format=html`}>
+          <a class="button plain" href={`/api/v1/summaries/${v.id}?format=docx`}>
             {w('toWord')}
           </a>
         </div>
@@ -221,6 +108,13 @@ export function VersionPage(props: { id: string }) {
       {draft && (
         <div class="no-print">
           <Note kind="info">{w('signHint')}</Note>
+        </div>
+      )}
+      {draft && !editing && unsaved && (
+        <div class="no-print">
+          <Note kind="info">
+            {w('draftLeft', timeText(unsaved.at))} <Button onClick={() => setEditing(true)}>{w('draftOn')}</Button>
+          </Note>
         </div>
       )}
       {then.data && <Differences now={v} then={then.data} />}
@@ -235,6 +129,11 @@ export function VersionPage(props: { id: string }) {
       ) : (
         <article class="paper">
           <Parts parts={v.parts} year={v.year} />
+          {v.hash && (
+            <p class="quiet">
+              {w('checkCode')} {v.hash.replace(/.{8}(?=.)/g, '$& ')}
+            </p>
+          )}
         </article>
       )}
     </>

@@ -1,26 +1,23 @@
 // The frame: who is logged in, the menu, which page the address names, the line to the town.
+import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
-import { api, get, onSession, TRAINING } from '@common/api';
-import { areas, type Catalog } from '@common/catalog';
-import { label, t } from '@common/i18n';
+import { api, brought, get, onSession, TRAINING } from '@common/api';
+import { areas, type Catalog, villages } from '@common/catalog';
+import { t } from '@common/i18n';
 import { useHash } from '@common/route';
-import { Button, Dialog, Later, Note, somethingChanged, toast, Toasts, Waiting } from '@common/ui';
+import { loadStaff } from '@common/staff';
+import { Button, Dialog, Note, Part, part, somethingChanged, toast, Toasts, Waiting, whenIdle } from '@common/ui';
 import { LockScreen } from '@common/lock';
 import { Door, FirstPassword } from './door';
 import { Guide } from './guide';
 import { Home } from './home';
-import { ConflictsPage } from './conflicts';
-import { BinPage, ListPage, PendingPage, ReturnedPage } from './lists';
-import { DAILY, type Front, ModelContext, type Session, type Status } from './model';
-import { EditPage, NewPage, RecordPage } from './record';
-import { HelpPage, SettingsPage } from './settings';
+import { grouped, kindName } from './menu';
+import { EMPTY, type Front, ModelContext, type Session, type Status } from './model';
 import { VillageBand } from './village';
 
 const LOOK_MS = 15000;
 
 function Menu(props: { catalog: Catalog; here: string }) {
-  const daily = DAILY.filter((name) => props.catalog.types.some((type) => type.name === name && type.kept));
-  const other = props.catalog.types.filter((type) => type.kept && type.name !== 'person' && !daily.includes(type.name));
   const link = (to: string, text: string) => (
     <li key={to}>
       <a href={`#/${to}`} aria-current={props.here === to ? 'page' : undefined}>
@@ -34,15 +31,23 @@ function Menu(props: { catalog: Catalog; here: string }) {
         {link('', t('home'))}
         {link('list/person', t('people'))}
       </ul>
-      <h2>{t('work')}</h2>
-      <ul>{daily.map((name) => link(`list/${name}`, label(props.catalog.types.find((type) => type.name === name))))}</ul>
-      <details open={other.some((type) => props.here === `list/${type.name}`)}>
-        <summary>{t('other')}</summary>
-        <ul>{other.map((type) => link(`list/${type.name}`, label(type)))}</ul>
-      </details>
+      {grouped(props.catalog.types).map(({ title, types }, i) => {
+        const list = <ul>{types.map((type) => link(`list/${type.name}`, kindName(type)))}</ul>;
+        return i === 0 ? (
+          <>
+            <h2>{t(title)}</h2>
+            {list}
+          </>
+        ) : (
+          <details key={title} open={types.some((type) => props.here === `list/${type.name}`)}>
+            <summary>{t(title)}</summary>
+            {list}
+          </details>
+        );
+      })}
       <ul>
         {!TRAINING && link('usb', t('usb'))}
-        {link('bin/person', t('bin'))}
+        {link('bin', t('bin'))}
         {link('settings', t('settings'))}
         {link('help', t('help'))}
         {!TRAINING && (
@@ -66,7 +71,7 @@ function StatusLine(props: { status: Status | null; gone: boolean }) {
       <span class="dot" aria-hidden="true">
         {s.state === 'online' ? '●' : s.state === 'offline' ? '○' : '✕'}
       </span>{' '}
-      {t(s.state)} · {s.pending ? t('toSend', s.pending) : t('allSent')}
+      {t(s.state)} · {s.pending ? t('toSend', s.pending_records) : t('allSent')}
       {s.returned > 0 && <b class="alarm"> · {t('returnedItems', s.returned)}</b>}
     </a>
   );
@@ -111,43 +116,59 @@ function TrainingMark(props: { inside: boolean }) {
   );
 }
 
-function Page(props: { parts: string[] }) {
+// Pages come when they are opened, or when there is nothing else to do: the script of the first page is small.
+const lists = part(() => import('./lists'));
+const records = part(() => import('./record'));
+const conflicts = part(() => import('./conflicts'));
+const settings = part(() => import('./settings'));
+const batch = part(() => import('./batch'));
+const household = part(() => import('./household'));
+const rows = part(() => import('./import'));
+const sheets = part(() => import('./sheets'));
+const paper = part(() => import('./paper'));
+const tally = part(() => import('./tally'));
+const usb = part(() => import('./usb'));
+const help = part(() => import('./help'));
+
+function Page(props: { parts: string[]; home: ComponentChildren }) {
   const [page, a] = props.parts;
   switch (page) {
     case '':
-      return <Home />;
+      return <>{props.home}</>;
     case 'list':
-      return <ListPage type={a ?? ''} key={a} />;
+      return <Part of={lists} key={`list ${a}`} show={(m) => <m.ListPage type={a ?? ''} />} />;
     case 'new':
-      return <NewPage type={a ?? ''} key={location.hash} />;
+      return <Part of={records} key={location.hash} show={(m) => <m.NewPage type={a ?? ''} />} />;
     case 'record':
-      return <RecordPage id={a ?? ''} key={a} />;
+      return <Part of={records} key={`record ${a}`} show={(m) => <m.RecordPage id={a ?? ''} />} />;
     case 'edit':
-      return <EditPage id={a ?? ''} key={a} />;
+      return <Part of={records} key={`edit ${a}`} show={(m) => <m.EditPage id={a ?? ''} />} />;
     case 'batch':
-      return a === 'visit' ? <Later key={location.hash} load={() => import('./batch').then((m) => m.BatchPage)} /> : <p>{t('notFound')}</p>;
+      return a === 'visit' ? <Part of={batch} key={location.hash} show={(m) => <m.BatchPage />} /> : <p>{t('notFound')}</p>;
+    case 'tally':
+      return <Part of={tally} key="tally" show={(m) => <m.TallyPage />} />;
     case 'household':
-      return <Later key={location.hash} load={() => import('./household').then((m) => () => <m.HouseholdPage no={a ?? ''} />)} />;
+      return <Part of={household} key={location.hash} show={(m) => <m.HouseholdPage no={a ?? ''} />} />;
     case 'import':
-      return <Later key={location.hash} load={() => import('./import').then((m) => () => <m.ImportPage type={a ?? ''} />)} />;
+      return <Part of={rows} key={location.hash} show={(m) => <m.ImportPage type={a ?? ''} />} />;
     case 'print':
-      return <Later key={location.hash} load={() => import('./sheets').then((m) => () => <m.PrintPage type={a ?? ''} />)} />;
+      return <Part of={sheets} key={location.hash} show={(m) => <m.PrintPage type={a ?? ''} />} />;
     case 'paper':
-      return <Later key={location.hash} load={() => import('./paper').then((m) => () => <m.PaperPage id={a ?? ''} />)} />;
+      return <Part of={paper} key={location.hash} show={(m) => <m.PaperPage id={a ?? ''} />} />;
     case 'usb':
-      return <Later load={() => import('./usb').then((m) => m.UsbPage)} />;
+      return <Part of={usb} key="usb" show={(m) => <m.UsbPage />} />;
     case 'pending':
-      return <PendingPage />;
+      return <Part of={lists} key="pending" show={(m) => <m.PendingPage />} />;
     case 'returned':
-      return <ReturnedPage />;
+      return <Part of={lists} key="returned" show={(m) => <m.ReturnedPage />} />;
     case 'conflicts':
-      return <ConflictsPage />;
+      return <Part of={conflicts} key="conflicts" show={(m) => <m.ConflictsPage />} />;
     case 'bin':
-      return <BinPage type={a ?? 'person'} key={a} />;
+      return <Part of={lists} key="bin" show={(m) => <m.BinPage type={a ?? ''} />} />;
     case 'settings':
-      return <SettingsPage />;
+      return <Part of={settings} key="settings" show={(m) => <m.SettingsPage />} />;
     case 'help':
-      return <HelpPage />;
+      return <Part of={help} key="help" show={(m) => <m.HelpPage parts={props.parts} />} />;
     default:
       return <p>{t('notFound')}</p>;
   }
@@ -157,21 +178,33 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
   const parts = useHash();
   const [catalog, setCatalog] = useState<Catalog>();
   const [error, setError] = useState<Error>();
-  const [status, setStatus] = useState<Status | null>(null);
+  const [status, setStatus] = useState<Status | null>(() => brought<Status>('status') ?? null);
+  const [merged, setMerged] = useState<{ into: string; on: string } | null>(null);
   const [menu, setMenu] = useState(false);
+  const [asks, setAsks] = useState(false); // for help
   const [round, again] = useState(0);
   const [, named] = useState(0);
 
-  // All at once; the page is drawn with the first two, and names of villages come into it. Not in an effect that waits for a picture of a page
-  // that has nothing on it yet: on a slow PC each picture takes a tenth of a second.
+  // All at once; the search box is there already, and names of villages come into the page. Not in an effect that waits for a picture of a
+  // page that has nothing on it yet: on a slow PC each picture takes a tenth of a second.
   useLayoutEffect(() => {
-    Promise.all([get<Catalog>('catalog'), get<Status>('status').catch(() => null)]).then(([found, now]) => {
-      setStatus(now);
+    Promise.all([get<Catalog>('catalog'), status ?? get<Status>('status').catch(() => null)]).then(([found, now]) => {
+      setStatus((newer) => newer ?? now);
+      setError(undefined);
       setCatalog(found);
+      loadStaff().then(() => named((n) => n + 1), () => undefined);
     }, setError);
     get<{ records: { fields: Record<string, string> }[] }>('types/area_unit/records?limit=500').then(
       (page) => {
-        for (const r of page.records) if (r.fields['code']) areas[r.fields['code']] = r.fields['name'] ?? r.fields['code'];
+        for (const r of page.records) {
+          const { code, name, level, end_kind } = r.fields;
+          if (!code) continue;
+          areas[code] = name ?? code;
+          if (level === 'village' && !end_kind) villages.add(code);
+        }
+        // Of several rows of this village (a new name, a new parent) the newest speaks.
+        const own = page.records.filter((r) => r.fields['code'] === props.session.station).sort((a, b) => ((a.fields['valid_from'] ?? '') < (b.fields['valid_from'] ?? '') ? 1 : -1))[0]?.fields;
+        setMerged(own?.['end_kind'] === 'merged' ? { into: own['successor_code'] ?? '', on: own['valid_to'] ?? '' } : null);
         named((n) => n + 1);
       },
       () => undefined,
@@ -202,11 +235,30 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
       stream?.close();
     };
   }, []);
-  useEffect(() => setMenu(false), [parts.join('/')]);
+  // At once: later it would close the help that somebody has just asked for on the new page.
+  useLayoutEffect(() => {
+    setMenu(false);
+    setAsks(false);
+  }, [parts.join('/')]);
+  useEffect(() => {
+    const onKeyDown = (e: KeyboardEvent) => {
+      if (e.key !== 'F1') return;
+      e.preventDefault(); // the browser's own help is on the network
+      if (document.querySelector('.veil')) return; // it would open behind what is asked now
+      setAsks(true);
+    };
+    document.addEventListener('keydown', onKeyDown);
+    return () => document.removeEventListener('keydown', onKeyDown);
+  }, []);
 
-  if (!catalog) return <Waiting error={error} reload={() => again((n) => n + 1)} />;
+  // The rest of the program comes while nobody waits for it, so that a page opens at once, and opens even when the program is gone by then.
+  useEffect(() => (catalog ? whenIdle([lists, records, conflicts, settings, batch, household, paper, help]) : undefined), [catalog]);
+
+  const reload = () => again((n) => n + 1);
+  if (!catalog && parts[0] !== '') return <Waiting error={error} reload={reload} />;
+  // Before the catalogue is here this draws what early.js drew, element by element: it is taken over, not replaced.
   return (
-    <ModelContext.Provider value={{ session: props.session, catalog, status, refresh }}>
+    <ModelContext.Provider value={{ session: props.session, catalog: catalog ?? EMPTY, status, refresh }}>
       {TRAINING && <TrainingMark inside />}
       <header class="top">
         <button class="burger" type="button" aria-expanded={menu} aria-label={t('appName')} onClick={() => setMenu(!menu)}>
@@ -216,6 +268,9 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
         <StatusLine status={status} gone={props.gone} />
         <span class="spread" />
         <span class="quiet">{props.session.shown}</span>
+        <button type="button" class="button plain" onClick={() => setAsks(true)}>
+          {`? ${t('help')}`}
+        </button>
         <button type="button" class="button plain" onClick={() => api('POST', 'session/lock').then(props.onLock, () => undefined)}>
           {t('lock')}
         </button>
@@ -224,10 +279,16 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
         </button>
       </header>
       <div class={menu ? 'frame menu-open' : 'frame'}>
-        <Menu catalog={catalog} here={parts.slice(0, 2).join('/')} />
+        {catalog ? <Menu catalog={catalog} here={parts.slice(0, 2).join('/')} /> : <nav class="menu" aria-label={t('appName')} />}
         <main id="content" tabIndex={-1}>
-          <Guide />
-          <Page parts={parts} />
+          {catalog && <Guide />}
+          {merged && !TRAINING && (
+            <div class="no-print">
+              <Note kind="info">{t('villageMerged', merged.on, areas[merged.into] ?? merged.into)}</Note>
+            </div>
+          )}
+          {catalog && asks && <Part of={help} show={(m) => <m.HelpDialog parts={parts} onClose={() => setAsks(false)} />} />}
+          <Page parts={parts} home={<Home ready={!!catalog} error={error} reload={reload} />} />
         </main>
       </div>
     </ModelContext.Provider>
@@ -235,11 +296,11 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
 }
 
 export function App() {
-  const [session, setSession] = useState<Session | null | undefined>(undefined);
-  const [locked, setLocked] = useState(false);
+  const [session, setSession] = useState<Session | null | undefined>(() => brought<Session>('session'));
+  const [locked, setLocked] = useState(session?.locked ?? false);
   const [gone, setGone] = useState(false);
   const [given, setGiven] = useState(''); // a first password, as it was typed at the door
-  const [village, setVillage] = useState<{ name: string; front: Front | null }>({ name: '', front: null });
+  const [village, setVillage] = useState<{ name: string; front: Front | null }>({ name: session?.station_name ?? '', front: session?.front ?? null });
   const enter = (s: Session) => {
     setSession(s);
     setVillage({ name: s.station_name, front: s.front });
@@ -252,6 +313,7 @@ export function App() {
       if (what === 'gone') setGone(true);
       if (what === 'back') setGone(false);
     });
+    if (session !== undefined) return; // it came with the document
     get<Session>('session').then(
       (s) => {
         enter(s);

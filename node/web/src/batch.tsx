@@ -14,6 +14,7 @@ import { toldMany } from './undo';
 
 const MAX = 500; // of the API
 const DRAFT = 'drafts/batch-visit';
+const NO_VISIT = ['draft', 'returned', 'cancelled', 'merged']; // does not stand: as on the home page (node/api/tasks.c)
 const LEFT = ['draft', 'moved_out', 'deceased', 'merged', 'cancelled'];
 
 interface Kept {
@@ -64,7 +65,7 @@ export function BatchPage() {
   const year = String(fields['occasion_year'] ?? '');
   const visited = useData(async () => {
     const rows = occasion && /^\d{4}$/.test(year) ? await everyRecord('visit', `&f.occasion=${occasion}&f.occasion_year=${year}`) : [];
-    return new Set(rows.flatMap((r) => (r.fields['persons'] as string[] | undefined) ?? []));
+    return new Set(rows.filter((r) => !NO_VISIT.includes(r.state ?? '')).flatMap((r) => (r.fields['persons'] as string[] | undefined) ?? []));
   }, [occasion, year]);
 
   useEffect(() => {
@@ -93,6 +94,7 @@ export function BatchPage() {
       (!hard || (text(r, 'difficulty') !== '' && text(r, 'difficulty') !== 'none')) &&
       (!notYet || !visited.data?.has(r.id) || chosen.includes(r.id)),
   );
+  const came = (people.data?.rows ?? []).filter((r) => visited.data?.has(r.id)).length;
   const names = new Map((people.data?.rows ?? []).map((r) => [r.id, text(r, 'name')]));
   const toggle = (id: string, on: boolean) => put({ chosen: on ? [...chosen, id] : chosen.filter((c) => c !== id) });
 
@@ -126,7 +128,7 @@ export function BatchPage() {
     }
   };
   const anew = () => {
-    void keeper.end().then(() => keeper.again());
+    keeper.discard();
     dirty.current = false;
     setKept(fresh());
     setFound('');
@@ -221,6 +223,11 @@ export function BatchPage() {
               {t('notYet')}
             </label>
           </div>
+          {people.data && visited.data && occasion && (
+            <p>
+              <b>{t('festivalOf', people.data.rows.length, came, people.data.rows.length - came)}</b>
+            </p>
+          )}
           <p>
             <Button disabled={shown.length === 0} onClick={() => put({ chosen: [...new Set([...chosen, ...shown.map((r) => r.id)])] })}>
               {t('pickShown', shown.length)}

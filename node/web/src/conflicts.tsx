@@ -5,8 +5,8 @@ import { codeText, fieldLabel, fieldOf, typeOf, valueText, type RecordType } fro
 import { shownValue } from '@common/fields';
 import { label, t, timeText } from '@common/i18n';
 import { Button, Note, toast, useData, Waiting } from '@common/ui';
-import { maskId } from './home';
-import { useModel } from './model';
+import { labelsOf } from './labels';
+import { maskId, useModel } from './model';
 
 /** The versions of one group of fields, together: each is chosen as a whole. */
 function groupsOf(siblings: Sibling[]): { fields: string[]; versions: Sibling[] }[] {
@@ -32,13 +32,14 @@ export function Conflicts(props: { type: RecordType; record: RecordRow; reload: 
   useEffect(() => {
     if (unknown) api('POST', `records/${props.record.id}/history`).then(() => setTimeout(props.reload, 3000), () => {});
   }, [props.record.id, unknown]);
+  const labels = useData(() => labelsOf(siblings.map((s) => s.values)), [props.record.rev, unknown]).data ?? {};
   if (siblings.length === 0) return null;
   const words = (name: string, value: unknown): string => {
     const field = fieldOf(props.type, name);
     if (value === undefined || value === null || !field) return t('notFilled');
     if (field.format === 'idno' || field.name === 'bank_account') return maskId(String(value));
     if (field.name === 'state') return codeText(catalog, props.type.states, value);
-    return shownValue(catalog, field, value) || valueText(catalog, field, value) || t('notFilled');
+    return shownValue(catalog, field, value) || valueText(catalog, field, value, labels) || t('notFilled');
   };
   const choose = (s: Sibling) => {
     setBusy(true);

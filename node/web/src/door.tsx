@@ -1,6 +1,6 @@
 // The door: the first account, and logging in.
 import { useEffect, useState } from 'preact/hooks';
-import { api, get, TRAINING } from '@common/api';
+import { api, brought, get, TRAINING } from '@common/api';
 import { t } from '@common/i18n';
 import { Line } from '@common/lock';
 import { Button, enterGoesOn, Note } from '@common/ui';
@@ -8,21 +8,26 @@ import type { Front, Session } from './model';
 
 const TRAINEE = ['练习员', '246810'] as const; // made with the training data; opens nothing else
 
+interface Setup {
+  needed: boolean;
+  name: string;
+  front: Front | null;
+}
+
 export function Door(props: { gone: boolean; onVillage: (name: string, front: Front | null) => void; onIn: (s: Session, password: string) => void }) {
-  const [setup, setSetup] = useState<{ needed: boolean; name: string } | null>(null);
+  const [setup, setSetup] = useState<Setup | null>(() => brought<Setup>('setup') ?? null);
   const [user, setUser] = useState<string>(TRAINING ? TRAINEE[0] : '');
   const [password, setPassword] = useState<string>(TRAINING ? TRAINEE[1] : '');
   const [again, setAgain] = useState('');
   const [error, setError] = useState('');
   const [busy, setBusy] = useState(false);
   useEffect(() => {
-    get<{ needed: boolean; name: string; front: Front | null }>('setup').then(
-      (found) => {
-        setSetup(found);
-        props.onVillage(found.name, found.front);
-      },
-      (e: Error) => setError(e.message),
-    );
+    const take = (found: Setup) => {
+      setSetup(found);
+      props.onVillage(found.name, found.front);
+    };
+    if (setup) take(setup);
+    else get<Setup>('setup').then(take, (e: Error) => setError(e.message));
   }, []);
   const first = setup?.needed ?? false;
   const submit = async (e: Event) => {

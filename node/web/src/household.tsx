@@ -24,26 +24,26 @@ export function Household(props: { record: RecordRow }) {
   const others = without(house, (r) => r.id === id);
   const neighbours = without(address, (r) => r.id === id || house.records.some((h) => h.id === r.id));
   return (
-    <section class="card">
-      <h2>
+    <>
+      <h3>
         {t('household')}{' '}
         {!!no && (
           <a href={`#/household/${encodeURIComponent(String(no))}`}>
             <small>{t('householdOf', String(no))}</small>
           </a>
         )}
-      </h2>
+      </h3>
       {!found.data && <Waiting error={found.error} reload={found.reload} />}
       {!no && <p class="quiet">{t('householdNone')}</p>}
       {found.data && !!no && others.total === 0 && <p class="quiet">{t('householdAlone')}</p>}
       {others.total > 0 && <RecordTable type={type} page={others} />}
       {neighbours.total > 0 && (
         <>
-          <h3>{t('sameAddress')}</h3>
+          <h4>{t('sameAddress')}</h4>
           <RecordTable type={type} page={neighbours} />
         </>
       )}
-    </section>
+    </>
   );
 }
 

@@ -4,10 +4,11 @@ import { api, get, type RecordRow } from '@common/api';
 import { fieldLabel, fieldOf, stateText, typeOf, valueText, type Catalog, type RecordType } from '@common/catalog';
 import { shownValue } from '@common/fields';
 import { label, t, timeText } from '@common/i18n';
-import { Button, Note, toast, useData, Waiting } from '@common/ui';
+import { askedOf, askedText, REQUEST } from '@common/request';
+import { Button, Later, Note, toast, useData, Waiting } from '@common/ui';
 import { CLAIM_AT } from './claims';
-import { maskId } from './home';
-import { go, useModel } from './model';
+import { enterable } from './menu';
+import { go, maskId, useModel } from './model';
 import { toldRestored } from './undo';
 
 export interface Page {
@@ -16,7 +17,17 @@ export interface Page {
   total: number;
 }
 
+/** Where it stands, and who entered it when that was not this village. */
 export function Mark(props: { record: RecordRow }) {
+  return (
+    <>
+      <Standing record={props.record} />
+      {props.record.origin === 'town' && <span class="tag"> {t('townEntered')}</span>}
+    </>
+  );
+}
+
+function Standing(props: { record: RecordRow }) {
   const r = props.record;
   if (r.deleted) return <span class="tag">{t('deletedMark')}</span>;
   if (r.refused || r.invalid || r.state === 'returned') return <span class="tag bad">! {t('refusedMark')}</span>;
@@ -27,6 +38,12 @@ export function cell(catalog: Catalog, type: RecordType, name: string, r: Record
   const field = fieldOf(type, name);
   if (name === 'state') return stateText(catalog, type, r.state);
   if (!field) return '';
+  if (type.name === REQUEST && ['field', 'old_value', 'new_value'].includes(name)) {
+    const asked = askedOf(catalog, r.fields)?.field;
+    if (asked && name === 'field') return fieldLabel(asked);
+    const said = askedText(catalog, asked, r.fields[name]);
+    return asked?.format === 'idno' || asked?.name === 'bank_account' ? maskId(said) : said;
+  }
   if (field.format === 'idno') return maskId(String(r.fields[name] ?? ''));
   return shownValue(catalog, field, r.fields[name]) || valueText(catalog, field, r.fields[name], labels);
 }
@@ -78,6 +95,7 @@ export async function everyRecord(type: string, query = ''): Promise<RecordRow[]
 }
 
 const PAGE = 50;
+const PAGE_MAX = 500; // of one answer; further ones by turning pages
 
 export function ListPage(props: { type: string }) {
   const { catalog, status } = useModel();
@@ -85,23 +103,39 @@ export function ListPage(props: { type: string }) {
   const [q, setQ] = useState('');
   const [state, setState] = useState('');
   const [n, setN] = useState(PAGE);
+  const [from, setFrom] = useState(0);
   const [late, setLate] = useState('');
   useEffect(() => {
-    const timer = setTimeout(() => setLate(q), 200);
+    const timer = setTimeout(() => {
+      setLate(q);
+      setFrom(0);
+    }, 200);
     return () => clearTimeout(timer);
   }, [q]);
   const filter = [late.trim() ? `q=${encodeURIComponent(late.trim())}` : '', state ? `f.state=${state}` : ''].filter(Boolean).join('&');
-  const query = `limit=${Math.min(n, 500)}${filter ? `&${filter}` : ''}`;
+  const query = `limit=${from ? PAGE_MAX : n}${from ? `&offset=${from}` : ''}${filter ? `&${filter}` : ''}`;
   const page = useData(() => get<Page>(`types/${props.type}/records?${query}`), [query, status?.cursor, status?.pending]);
   if (!type) return <p>{t('notFound')}</p>;
+  const turn = (to: number) => {
+    setN(PAGE_MAX);
+    setFrom(to);
+    window.scrollTo(0, 0);
+  };
   return (
     <>
       <div class="head">
         <h1>{label(type)}</h1>
         <div>
-          <a class="button main" href={`#/new/${type.name}`}>
-            {t('add')}
-          </a>
+          {enterable(type) && (
+            <a class="button main" href={`#/new/${type.name}`}>
+              {t(type.name === REQUEST ? 'askChange' : 'add')}
+            </a>
+          )}
+          {type.name === 'consultation' && (
+            <a class="button plain" href="#/tally">
+              {t('tally')} +1
+            </a>
+          )}
           {type.name === 'visit' && (
             <a class="button plain" href="#/batch/visit">
               {t('manyVisits')}
@@ -112,21 +146,27 @@ export function ListPage(props: { type: string }) {
               {t('claim')}
             </a>
           )}
-          <a class="button plain" href={`#/import/${type.name}`}>
-            {t('importTitle')}
-          </a>
+          {type.name !== REQUEST && enterable(type) && (
+            <a class="button plain" href={`#/import/${type.name}`}>
+              {t('importTitle')}
+            </a>
+          )}
           <a class="button plain" href={`#/print/${type.name}?${filter}`}>
             {t('exportPrint')}
           </a>
         </div>
       </div>
+      {!type.kept && <p class="quiet">{t('townKeeps')}</p>}
+      {type.name === 'notice_receipt' && <p class="quiet">{t('receiptWhere')}</p>}
+      {type.name === 'attachment' && <p class="quiet">{t('attachmentNot')}</p>}
+      {type.name === 'nil_report' && <Later load={() => import('./nil').then((m) => m.NilCard)} />}
       <div class="filters">
         <label>
           {t('search')} <input type="search" value={q} onInput={(e) => setQ((e.target as HTMLInputElement).value)} />
         </label>
         <label>
           {label({ zh: '状态', en: 'State' })}{' '}
-          <select value={state} onChange={(e) => setState((e.target as HTMLSelectElement).value)}>
+          <select value={state} onChange={(e) => (setState((e.target as HTMLSelectElement).value), setFrom(0))}>
             <option value="">—</option>
             {(catalog.lists[type.states] ?? []).map((c) => (
               <option key={c.code} value={c.code}>
@@ -140,7 +180,21 @@ export function ListPage(props: { type: string }) {
       {!page.data || page.error ? <Waiting error={page.error} reload={page.reload} /> : null}
       {page.data && page.data.records.length === 0 && <p class="quiet">{t('noRecords')}</p>}
       {page.data && page.data.records.length > 0 && <RecordTable type={type} page={page.data} />}
-      {page.data && page.data.total > page.data.records.length && n < 500 && <Button onClick={() => setN(n + 100)}>{t('more')}</Button>}
+      {page.data && page.data.total > page.data.records.length && (
+        <p>
+          <span class="quiet" role="status">
+            {t('shownOf', from + 1, from + page.data.records.length, page.data.total)}
+          </span>{' '}
+          {from === 0 && n < PAGE_MAX && <Button onClick={() => setN(Math.min(n + 100, PAGE_MAX))}>{t('more')}</Button>}
+          {(from > 0 || n >= PAGE_MAX) && (
+            <>
+              {from > 0 && <Button onClick={() => turn(from - PAGE_MAX)}>{t('pageBefore')}</Button>}
+              {from + page.data.records.length < page.data.total && <Button onClick={() => turn(from + PAGE_MAX)}>{t('pageNext')}</Button>}
+              <span class="quiet">{t('pageOf', from / PAGE_MAX + 1, Math.ceil(page.data.total / PAGE_MAX))}</span>
+            </>
+          )}
+        </p>
+      )}
     </>
   );
 }
@@ -161,6 +215,8 @@ export function PendingPage() {
     <>
       <h1>{t('pendingTitle')}</h1>
       <p>{t('savedHere')}</p>
+      {!!status?.pending && <p>{t('pendingOf', status.pending_records, status.pending)}</p>}
+      {!!status && rows.data && status.pending_records > rows.data.records.length && rows.data.records.length >= PAGE_MAX && <p class="quiet">{t('newestOf', rows.data.records.length, status.pending_records)}</p>}
       {!rows.data && <Waiting error={rows.error} reload={rows.reload} />}
       {rows.data?.records.length === 0 && <Note kind="good">{t('pendingNone')}</Note>}
       <ul class="plain-list">
@@ -189,11 +245,14 @@ interface Back {
   text: string;
   text_en?: string;
   note: string;
+  at: string | null;
+  user?: string;
+  record?: RecordRow;
 }
 
 export function ReturnedPage() {
   const { catalog, status } = useModel();
-  const rows = useData(() => get<{ records: Back[] }>('returned'), [status?.returned, status?.cursor]);
+  const rows = useData(() => get<{ records: Back[]; labels: Record<string, string> }>('returned'), [status?.returned, status?.cursor]);
   return (
     <>
       <h1>{t('returnedTitle')}</h1>
@@ -201,12 +260,18 @@ export function ReturnedPage() {
       {rows.data?.records.length === 0 && <Note kind="good">{t('returnedNone')}</Note>}
       {rows.data?.records.map((r) => {
         const type = typeOf(catalog, r.type);
+        const labels = rows.data!.labels;
+        const shown = type && r.record ? [...new Set([r.field.split(/[.[]/)[0] ?? '', ...type.list_columns])].filter((c) => fieldOf(type, c) && c !== 'state' && r.record!.fields[c] !== undefined) : [];
         const field = type && r.field ? fieldOf(type, r.field.split(/[.[]/)[0] ?? '') : undefined;
         return (
           <section class="card" key={r.id}>
             <h2>
               {label(type)} {r.label}
             </h2>
+            <p class="quiet">
+              {r.at && t(r.verdict === 'returned' ? 'returnedByTown' : 'returnedOurs', timeText(r.at))}
+              {r.user && <> · {t('changedBy', r.user)}</>}
+            </p>
             <p>
               <b>{t('reason')}:</b> {field ? `${fieldLabel(field)}: ` : ''}
               {label({ zh: r.text, en: r.text_en || r.text })}
@@ -215,6 +280,16 @@ export function ReturnedPage() {
               <p>
                 <b>{t('townNote')}:</b> {r.note}
               </p>
+            )}
+            {shown.length > 0 && (
+              <dl class="values">
+                {shown.map((c) => (
+                  <div key={c}>
+                    <dt>{fieldLabel(fieldOf(type!, c))}</dt>
+                    <dd>{cell(catalog, type!, c, r.record!, labels)}</dd>
+                  </div>
+                ))}
+              </dl>
             )}
             <a class="button main" href={`#/edit/${r.id}`}>
               {t('correct')}
@@ -226,9 +301,17 @@ export function ReturnedPage() {
   );
 }
 
+interface Deleted {
+  record: RecordRow;
+  at: string;
+  user: string;
+  town: boolean;
+}
+
+/** Everything that was deleted, whatever it is; type: only that. */
 export function BinPage(props: { type: string }) {
-  const { catalog } = useModel();
-  const page = useData(() => get<Page>(`types/${props.type}/records?deleted=1&limit=200`), [props.type]);
+  const { catalog, status } = useModel();
+  const page = useData(() => get<{ records: Deleted[]; total: number }>('bin'), [status?.cursor, status?.pending]);
   const restore = (was: RecordRow) =>
     api<RecordRow>('POST', `records/${was.id}/undelete`).then(
       (now) => {
@@ -237,29 +320,35 @@ export function BinPage(props: { type: string }) {
       },
       (e: Error) => toast(e.message),
     );
+  const all = page.data?.records ?? [];
+  const rows = props.type ? all.filter((d) => d.record.type === props.type) : all;
+  const kinds = [...new Set([...all.map((d) => d.record.type), ...(props.type ? [props.type] : [])])];
+  const who = (d: Deleted) => (d.town ? t('binByTown', timeText(d.at)) : d.user ? t('binBy', d.user, timeText(d.at)) : t('binOn', timeText(d.at)));
   return (
     <>
       <h1>{t('bin')}</h1>
-      <div class="filters">
-        <select aria-label={t('bin')} value={props.type} onChange={(e) => go(`/bin/${(e.target as HTMLSelectElement).value}`)}>
-          {catalog.types
-            .filter((type) => type.kept)
-            .map((type) => (
-              <option key={type.name} value={type.name}>
-                {label(type)}
+      {kinds.length > 1 && (
+        <div class="filters">
+          <select aria-label={t('bin')} value={props.type} onChange={(e) => go(`/bin/${(e.target as HTMLSelectElement).value}`)}>
+            <option value="">{t('binOf', t('binAll'), all.length)}</option>
+            {kinds.map((name) => (
+              <option key={name} value={name}>
+                {t('binOf', label(typeOf(catalog, name)), all.filter((d) => d.record.type === name).length)}
               </option>
             ))}
-        </select>
-      </div>
+          </select>
+        </div>
+      )}
       {!page.data && <Waiting error={page.error} reload={page.reload} />}
-      {page.data?.records.length === 0 && <p class="quiet">{t('binNone')}</p>}
+      {page.data && rows.length === 0 && <p class="quiet">{t('binNone')}</p>}
       <ul class="plain-list">
-        {page.data?.records.map((r) => (
-          <li key={r.id}>
-            <a href={`#/record/${r.id}`}>{r.label}</a> <span class="quiet">{String(r.fields['delete_reason'] ?? '')}</span> <Button onClick={() => void restore(r)}>{t('restore')}</Button>
+        {rows.map((d) => (
+          <li key={d.record.id}>
+            <small>{label(typeOf(catalog, d.record.type))}</small> <a href={`#/record/${d.record.id}`}>{d.record.label}</a> <span>{String(d.record.fields['delete_reason'] ?? '')}</span> <span class="quiet">{who(d)}</span> <Button onClick={() => void restore(d.record)}>{t('restore')}</Button>
           </li>
         ))}
       </ul>
+      {page.data && page.data.total > all.length && <p class="quiet">{t('binMore', page.data.total, all.length)}</p>}
     </>
   );
 }

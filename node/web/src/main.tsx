@@ -1,4 +1,4 @@
-import { render } from 'preact';
+import { hydrate, render } from 'preact';
 import { TRAINING } from '@common/api';
 import { lang, setLang, t } from '@common/i18n';
 import { applySize } from '@common/kept';
@@ -12,4 +12,14 @@ if (TRAINING) {
   document.title = `【${t('trainingMark')}】${document.title}`;
 }
 applySize();
-render(<App />, document.getElementById('page')!);
+
+const page = document.getElementById('page')!;
+const early = window.lastmileEarly;
+if (early?.drawn) {
+  // What is there stays there, with what was typed, the cursor and an input method at work; what was pressed meanwhile is done now.
+  hydrate(<App />, page);
+  early.drawn = false;
+  if (early.pressed?.isConnected) early.pressed.click();
+} else {
+  render(<App />, page);
+}

@@ -2,6 +2,7 @@
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
 import type { Catalog } from '@common/catalog';
+import { dayHere } from '@common/time';
 
 export interface Session {
   user: string;
@@ -23,7 +24,8 @@ export interface Front {
 }
 
 export interface Status {
-  pending: number;
+  pending: number; // changes
+  pending_records: number; // that they are of
   returned: number;
   held: number;
   conflicts: number;
@@ -38,10 +40,12 @@ export interface Status {
 
 export interface Model {
   session: Session;
-  catalog: Catalog;
+  catalog: Catalog; // EMPTY on the first page, until it is here
   status: Status | null;
   refresh: () => void; // ask for the status now
 }
+
+export const EMPTY: Catalog = { number: 0, types: [], lists: {} };
 
 export const ModelContext = createContext<Model | null>(null);
 
@@ -58,6 +62,10 @@ export { go } from '@common/route';
 
 /** Today in the village, as the hub's clock has it when it is known. */
 export function today(status: Status | null): string {
-  const at = new Date(Date.now() + (status?.clock_offset_ms ?? 0) + 8 * 3600000);
-  return at.toISOString().slice(0, 10);
+  return dayHere(Date.now() + (status?.clock_offset_ms ?? 0));
+}
+
+/** All but the first six and the last four are hidden until the card is opened. */
+export function maskId(number: string): string {
+  return number.length === 18 ? `${number.slice(0, 6)}********${number.slice(14)}` : number;
 }

@@ -2,18 +2,11 @@
 // when, what happens then, and who said it to whom.
 import { get, type RecordRow } from '@common/api';
 import { codeText, fieldOf, typeOf, valueText } from '@common/catalog';
+import { type Material } from '@common/fields';
 import { lang, t } from '@common/i18n';
+import { timeHere } from '@common/time';
 import { Button, useData, Waiting } from '@common/ui';
-import { maskId } from './home';
-import { useModel } from './model';
-
-interface Material {
-  no: number;
-  name: string;
-  form: string;
-  count: number;
-  may_be_late: boolean;
-}
+import { maskId, useModel } from './model';
 
 export function PaperPage(props: { id: string }) {
   const { catalog, session } = useModel();
@@ -34,8 +27,7 @@ export function PaperPage(props: { id: string }) {
   const forms = fieldOf(typeOf(catalog, 'matter')!, 'materials')?.members?.find((m) => m.name === 'form')?.codes;
   const text = (of: RecordRow, name: string): string => String(of.fields[name] ?? '');
   const shown = (name: string): string => valueText(catalog, fieldOf(type, name)!, item.fields[name]);
-  const given = new Date(text(item, 'notice_given_at'));
-  const when = Number.isNaN(given.getTime()) ? '' : new Date(given.getTime() + 8 * 3600000).toISOString().slice(0, 16).replace('T', ' '); // the village's time
+  const when = timeHere(text(item, 'notice_given_at'));
   const sep = lang() === 'zh' ? '、' : ', ';
   return (
     <>
@@ -107,7 +99,7 @@ export function PaperPage(props: { id: string }) {
         </table>
         {missing.length > 0 && (
           <p>
-            <b>{t('paperBring', missing.join(sep), shown('missing_due') || t('notFilled'))}</b>
+            <b>{t('paperLacks', missing.map((no) => materials.find((m) => m.no === no)?.name ?? `#${no}`).join(sep), shown('missing_due') || t('notFilled'))}</b>
           </p>
         )}
         <h2>{t('paperSteps')}</h2>

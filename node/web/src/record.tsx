@@ -5,81 +5,42 @@ import { codeText, deletable, fieldLabel, fieldOf, stateText, typeOf, valueText,
 import { shownValue } from '@common/fields';
 import { RecordForm } from '@common/form';
 import { label, t, timeText } from '@common/i18n';
+import { namesStaff, loadStaff } from '@common/staff';
 import { Button, Dialog, Note, toast, useData, Waiting } from '@common/ui';
 import { hashQuery } from '@common/route';
-import { maskId } from './home';
 import { Mark, RecordTable } from './lists';
 import { Conflicts } from './conflicts';
+import { labelsOf } from './labels';
 import { CLAIM, CLAIM_DRAFT, claimForm, isClaim } from './claims';
-import { Household } from './household';
-import { go, today, useModel } from './model';
+import { PersonCard } from './person';
+import { owns, Values, type Change, type Group } from './record-parts';
+import { enterable } from './menu';
+import { go, maskId, today, useModel } from './model';
+import { askPath, canAsk, RequestCard, RequestEdit, RequestPage } from './request';
+import { askedOf, askedText, REQUEST } from '@common/request';
 import { Receipt } from './notices';
 import { Steps } from './steps';
 import { toldDeleted, toldRestored, toldSaved } from './undo';
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
 
-interface Change {
-  op: string;
-  user: string;
-  at: string;
-  fields?: Record<string, unknown>;
-  verdict?: string;
-  text?: string;
-}
-
-interface Group {
-  type: string;
-  field: string;
-  total: number;
-  records: RecordRow[];
-}
-
-function ageOn(birth: string, day: string): number {
-  const years = Number(day.slice(0, 4)) - Number(birth.slice(0, 4));
-  return day.slice(5) < birth.slice(5) ? years - 1 : years;
-}
-
-function Values(props: { type: RecordType; record: RecordRow; labels: Record<string, string> }) {
-  const { catalog, status } = useModel();
-  const [shown, setShown] = useState(false);
-  const r = props.record;
-  const fields = props.type.fields.filter((f) => !f.common && r.fields[f.name] !== undefined && r.fields[f.name] !== null);
-  const hidden = fields.some((f) => f.format === 'idno' || f.name === 'bank_account');
-  const text = (name: string): string => {
-    const field = fieldOf(props.type, name)!;
-    const value = r.fields[name];
-    if ((field.format === 'idno' || name === 'bank_account') && !shown) return maskId(String(value));
-    const words = shownValue(catalog, field, value) || valueText(catalog, field, value, props.labels);
-    return name === 'birth_on' ? `${words}（${t('age', ageOn(words, today(status)))}）` : words;
-  };
-  return (
-    <>
-      <dl class="values">
-        {fields.map((f) => (
-          <div key={f.name}>
-            <dt>{fieldLabel(f)}</dt>
-            <dd>{text(f.name)}</dd>
-          </div>
-        ))}
-      </dl>
-      {hidden && !shown && <Button onClick={() => setShown(true)}>{t('mask')}</Button>}
-    </>
-  );
-}
-
-function History(props: { type: RecordType; id: string; rev: string }) {
+function History(props: { type: RecordType; record: RecordRow; labels: Record<string, string> }) {
+  const { id, rev } = props.record;
   const { catalog } = useModel();
-  const history = useData(() => get<{ changes: Change[]; asked: boolean; fetched_at: string }>(`records/${props.id}/history`), [props.id, props.rev]);
+  const history = useData(async () => {
+    const told = await get<{ changes: Change[]; asked: boolean; fetched_at: string }>(`records/${id}/history`);
+    return { ...told, labels: await labelsOf(told.changes.map((c) => c.fields), props.labels) };
+  }, [id, rev]);
+  const request = props.type.name === REQUEST ? askedOf(catalog, props.record.fields)?.field : undefined;
   const [asking, setAsking] = useState(false);
   // The hub is asked through the link; its answer is looked for here, for a while.
   const fetchAll = async () => {
     setAsking(true);
     try {
-      await api('POST', `records/${props.id}/history`, {});
+      await api('POST', `records/${id}/history`, {});
       for (let i = 0; i < 15; i++) {
         await new Promise((resolve) => setTimeout(resolve, 1000));
-        const now = await get<{ asked: boolean }>(`records/${props.id}/history`);
+        const now = await get<{ asked: boolean }>(`records/${id}/history`);
         if (!now.asked) break;
       }
     } finally {
@@ -93,8 +54,13 @@ function History(props: { type: RecordType; id: string; rev: string }) {
   const words = (field: Field, value: unknown): string => {
     if (value === undefined || value === null) return t('notFilled');
     if (field.format === 'idno' || field.name === 'bank_account') return maskId(String(value));
+    if (request && field.name === 'field') return fieldLabel(request);
+    if (request && (field.name === 'old_value' || field.name === 'new_value')) {
+      const said = askedText(catalog, request, value);
+      return request.format === 'idno' || request.name === 'bank_account' ? maskId(said) : said;
+    }
     if (field.name === 'state') return codeText(catalog, props.type.states, value);
-    return shownValue(catalog, field, value) || valueText(catalog, field, value) || t('notFilled');
+    return shownValue(catalog, field, value) || valueText(catalog, field, value, history.data!.labels) || t('notFilled');
   };
   /** What the change before this one had set, when this PC knows of one that did; a creation set all that it had. */
   const before = (at: number, name: string): { value: unknown } | null => {
@@ -112,7 +78,8 @@ function History(props: { type: RecordType; id: string; rev: string }) {
   return (
     <>
     <p class="quiet">
-      {changes.length === 0 && <>{t('historyNone')} </>}
+      {props.record.origin === 'town' && <>{t('townEnteredOn', timeText(String(props.record.fields['created_at'] ?? '')))} </>}
+      {changes.length === 0 && <>{t(props.record.origin === 'town' ? 'townEnteredMore' : 'historyNone')} </>}
       {told ? <>{t('historyTold')} {timeText(told)}. </> : history.data.asked && !asking ? <>{t('historyAsked')} </> : null}
       <Button disabled={asking} onClick={fetchAll}>{asking ? t('historyAsking') : t('historyFetch')}</Button>
     </p>
@@ -148,14 +115,14 @@ function Related(props: { record: RecordRow }) {
   const { catalog } = useModel();
   const related = useData(() => get<{ groups: Group[]; labels: Record<string, string> }>(`records/${props.record.id}/related`), [props.record.id]);
   if (!related.data) return <Waiting error={related.error} reload={related.reload} />;
-  const owns = (type: RecordType) => type.fields.find((f) => f.entered && f.ref === props.record.type && (f.required || type.natural_key[0] === f.name));
-  const addable = catalog.types.filter((type) => type.kept && type.name !== 'notice_receipt' && owns(type));
+  const own = (type: RecordType) => owns(type, props.record.type);
+  const addable = catalog.types.filter((type) => enterable(type) && own(type));
   return (
     <>
       {addable.length > 0 && (
         <div class="quick">
           {addable.map((type) => (
-            <a class="button plain" key={type.name} href={`#/new/${type.name}?${owns(type)!.name}=${props.record.id}`}>
+            <a class="button plain" key={type.name} href={`#/new/${type.name}?${own(type)!.name}=${props.record.id}`}>
               + {label(type)}
             </a>
           ))}
@@ -169,6 +136,7 @@ function Related(props: { record: RecordRow }) {
               {label(type)} <small>{t('total', g.total)}</small>
             </h3>
             <RecordTable type={type} page={{ records: g.records, labels: related.data!.labels, total: g.total }} />
+            {g.total > g.records.length && <p class="quiet">{t('newestOf', g.records.length, g.total)}</p>}
           </section>
         ) : null;
       })}
@@ -218,26 +186,12 @@ function useRecord(id: string) {
   const { status } = useModel();
   return useData(async () => {
     const record = await get<RecordRow>(`records/${id}`);
-    const labels: Record<string, string> = {};
-    const ids = new Set<string>();
-    JSON.stringify(record.fields, (_, v) => {
-      if (typeof v === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(v)) ids.add(v);
-      return v;
-    });
-    await Promise.all(
-      [...ids].slice(0, 60).map((other) =>
-        get<RecordRow>(`records/${other}`).then(
-          (r) => (labels[other] = r.label),
-          () => undefined,
-        ),
-      ),
-    );
-    return { record, labels };
+    return { record, labels: await labelsOf(record.fields) };
   }, [id, status?.cursor]);
 }
 
 export function RecordPage(props: { id: string }) {
-  const { catalog } = useModel();
+  const { catalog, session, status } = useModel();
   const data = useRecord(props.id);
   const [removing, setRemoving] = useState(false);
   const record = data.data?.record;
@@ -256,11 +210,17 @@ export function RecordPage(props: { id: string }) {
               {t('edit')}
             </a>
           )}
+          {canAsk(catalog, type, record) && (
+            <a class="button plain" href={`#${askPath(record)}`}>
+              {t('askChange')}
+            </a>
+          )}
           {type.name === 'service_item' && !record.deleted && (
             <a class="button plain" href={`#/paper/${record.id}`}>
               {t('paperPrint')}
             </a>
           )}
+          {(type.name === 'person' || type.name === 'notice') && !record.deleted && <Button onClick={() => window.print()}>{t('print')}</Button>}
           {record.deleted ? (
             <Button
               onClick={() =>
@@ -281,6 +241,9 @@ export function RecordPage(props: { id: string }) {
           <Button onClick={() => history.back()}>{t('back')}</Button>
         </div>
       </div>
+      <p class="quiet print-only">
+        {session.station_name} · {today(status)}
+      </p>
       <Conflicts type={type} record={record} reload={data.reload} />
       {record.invalid && <Note kind="bad">{label({ zh: record.invalid.zh, en: record.invalid.en })}</Note>}
       {typeof record.fields['return_note'] === 'string' && record.state === 'returned' && (
@@ -290,19 +253,26 @@ export function RecordPage(props: { id: string }) {
       )}
       {record.state === 'transferring' && <Note kind="info">{t('moving')}</Note>}
       {isClaim(record) && record.state === 'submitted' && !record.deleted && <Note kind="info">{t('claimWaits')}</Note>}
-      <section class="card">
+      {type.name === 'person' && !record.deleted && (
+        <section class="card no-print">
+          <Steps type={type} record={record} />
+        </section>
+      )}
+      {type.name === 'person' && <PersonCard record={record} labels={data.data.labels} />}
+      {type.name !== 'person' && <section class="card">
         {!record.deleted && type.name !== 'notice' && <Steps type={type} record={record} />}
-        <Values type={type} record={record} labels={data.data.labels} />
-      </section>
+        {type.name === REQUEST ? <RequestCard record={record} labels={data.data.labels} /> : <Values type={type} record={record} labels={data.data.labels} />}
+      </section>}
       {type.name === 'notice' && <Receipt notice={record} />}
-      {type.name === 'person' && !record.deleted && <Household record={record} />}
-      <section class="card">
-        <h2>{t('related')}</h2>
-        <Related record={record} />
-      </section>
-      <section class="card">
+      {type.name !== 'person' && (
+        <section class="card">
+          <h2>{t('related')}</h2>
+          <Related record={record} />
+        </section>
+      )}
+      <section class="card no-print">
         <h2>{t('history')}</h2>
-        <History type={type} id={record.id} rev={record.rev} />
+        <History type={type} record={record} labels={data.data.labels} />
       </section>
       {removing && !deletable(type, record.state) && <RemoveNot onClose={() => setRemoving(false)} />}
       {removing && deletable(type, record.state) && (
@@ -321,12 +291,13 @@ export function RecordPage(props: { id: string }) {
 }
 
 export function EditPage(props: { id: string }) {
-  const { catalog, status } = useModel();
+  const { catalog, status, session } = useModel();
   const [first, setFirst] = useState<{ record: RecordRow; labels: Record<string, string> }>();
   const data = useRecord(props.id);
   if (!first && data.data) setFirst(data.data); // what the form showed stays what it showed
   const type = first ? typeOf(catalog, first.record.type) : undefined;
   if (!first || !type) return <Waiting error={data.error} reload={data.reload} />;
+  if (type.name === REQUEST) return <RequestEdit record={first.record} />;
   const asked = hashQuery().get('to');
   const step = type.transitions.find((x) => x.from === first.record.state && x.to === asked && x.village)?.to;
   return (
@@ -335,7 +306,7 @@ export function EditPage(props: { id: string }) {
         {step ? `${t('stepDo', stateText(catalog, type, step))} · ` : `${t('edit')}: `}
         {label(type)} {first.record.label}
       </h1>
-      <RecordForm catalog={catalog} type={type} record={first.record} step={step} {...claimForm(type.name, isClaim(first.record))} labels={first.labels} today={today(status)} onSaved={(r, before) => (toldSaved(r, before, false), go(`/record/${r.id}`))} onCancel={() => go(`/record/${props.id}`)} />
+      <RecordForm catalog={catalog} type={type} record={first.record} step={step} {...claimForm(type.name, isClaim(first.record), session.station)} labels={first.labels} today={today(status)} onSaved={(r, before) => (toldSaved(r, before, false), go(`/record/${r.id}`))} onCancel={() => go(`/record/${props.id}`)} />
     </>
   );
 }
@@ -349,20 +320,27 @@ export function NewPage(props: { type: string }) {
   if (type?.fields.some((f) => f.name === 'household_village')) given['household_village'] = session.station;
   const claim = props.type === 'residency_event' && hashQuery().get(CLAIM) === '1';
   if (claim) Object.assign(given, { kind: 'transfer', to_village: session.station });
-  const form = useMemo(() => claimForm(props.type, claim), [props.type, claim]);
+  const form = useMemo(() => claimForm(props.type, claim, session.station), [props.type, claim]);
   const ids: string[] = [];
+  const asked = new URLSearchParams();
   hashQuery().forEach((value, name) => {
     const field = type ? fieldOf(type, name) : undefined;
     if (!field) return;
     given[name] = field.items ? [value] : value;
-    if (field.ref) ids.push(value);
+    if (field.ref || field.type === 'ref') ids.push(value.split(':').pop()!);
+    if (field.ref || field.type === 'ref') asked.append(name, value);
   });
+  // What was asked for another person is another draft. Its key is the address behind #/new/, 80 characters at most.
+  const key = `new-${props.type}${ids.length === 1 ? `?${decodeURIComponent(asked.toString())}` : ''}`;
   const labels = useData(async () => {
     const names: Record<string, string> = {};
+    if (type?.fields.some(namesStaff)) await loadStaff();
     for (const id of ids) names[id] = (await get<RecordRow>(`records/${id}`)).label;
     return names;
   }, [ids.join()]);
   if (!type) return <p>{t('notFound')}</p>;
+  if (!type.kept) return <Note kind="info">{t('townKeeps')}</Note>; // an address typed by hand, or a bookmark
+  if (type.name === REQUEST) return <RequestPage />;
   if (!labels.data || !status) return <Waiting error={labels.error} reload={labels.reload} />;
   return (
     <>
@@ -370,7 +348,7 @@ export function NewPage(props: { type: string }) {
         {claim ? t('claim') : `${t('add')}: ${label(type)}`}
       </h1>
       {claim && <p>{t('claimHelp')}</p>}
-      <RecordForm catalog={catalog} type={type} {...form} draft={claim ? CLAIM_DRAFT : undefined} labels={labels.data} given={given} today={today(status)} onSaved={(r) => (toldSaved(r, null, true), go(`/record/${r.id}`))} onCancel={() => go(`/list/${type.name}`)} />
+      <RecordForm catalog={catalog} type={type} {...form} draft={claim ? CLAIM_DRAFT : key} place={Number(hashQuery().get('draft')) || 1} labels={labels.data} given={given} today={today(status)} onSaved={(r) => (toldSaved(r, null, true), go(`/record/${r.id}`))} onCancel={() => go(`/list/${type.name}`)} />
     </>
   );
 }

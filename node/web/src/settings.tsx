@@ -1,11 +1,10 @@
-// Type size, language, one's own password, accounts; and the help.
+// Type size, language, one's own password, accounts.
 import { useState } from 'preact/hooks';
-import { api, get, TRAINING } from '@common/api';
+import { api, get } from '@common/api';
 import { lang, setLang, t } from '@common/i18n';
 import { keepSize, SIZES } from '@common/kept';
 import { Line } from '@common/lock';
 import { Button, Dialog, enterGoesOn, Note, toast, useData, Waiting } from '@common/ui';
-import { openGuide } from './guide';
 import { useModel } from './model';
 
 function Looks() {
@@ -220,28 +219,6 @@ export function SettingsPage() {
       <Looks />
       <OwnPassword />
       {session.role === 'admin' && <Accounts />}
-    </>
-  );
-}
-
-export function HelpPage() {
-  const { session } = useModel();
-  return (
-    <>
-      <h1>{t('help')}</h1>
-      {!TRAINING && (
-        <div class="actions">
-          <Button onClick={() => openGuide(session.user)}>{t('guideAgain')}</Button>
-          <a class="button plain" href="/training/">
-            {t('guideTry')}
-          </a>
-        </div>
-      )}
-      {(['helpText1', 'helpText2', 'helpText3', 'helpText4', 'helpText5'] as const).map((key) => (
-        <section class="card" key={key}>
-          <p>{t(key)}</p>
-        </section>
-      ))}
     </>
   );
 }

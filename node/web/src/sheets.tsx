@@ -3,10 +3,11 @@ import { useState } from 'preact/hooks';
 import { get } from '@common/api';
 import { fieldLabel, typeOf, type Field } from '@common/catalog';
 import { label, t } from '@common/i18n';
+import { Paged } from '@common/paged';
 import { csv, save, xlsx } from '@common/sheet';
 import { Button, Note, toast, useData, Waiting } from '@common/ui';
 import { cell, type Page } from './lists';
-import { useModel } from './model';
+import { today, useModel } from './model';
 
 const PRINT_MAX = 5000;
 
@@ -24,13 +25,14 @@ async function allOf(type: string, query: string): Promise<Page> {
 
 /** #/print/person?f.state=active: the list of that filter, in columns one chooses, with a column to sign in when it is a 签领表. */
 export function PrintPage(props: { type: string }) {
-  const { catalog, session } = useModel();
+  const { catalog, session, status } = useModel();
   const type = typeOf(catalog, props.type);
   const query = location.hash.split('?')[1] ?? '';
   const list = useData(() => allOf(props.type, query), [props.type, query]);
   const [title, setTitle] = useState('');
   const [columns, setColumns] = useState<string[]>(type ? type.list_columns.filter((c) => c !== 'state' && c !== 'village_code') : []);
   const [sign, setSign] = useState(false);
+  const [wide, setWide] = useState(false);
   if (!type) return <p>{t('notFound')}</p>;
   if (!list.data) return <Waiting error={list.error} reload={list.reload} />;
   const choices = type.fields.filter((f: Field) => !f.retired && (!f.common || f.name === 'state') && f.type !== 'map' && f.type !== 'file' && f.type !== 'hex' && f.sensitivity < 2) ;
@@ -45,11 +47,15 @@ export function PrintPage(props: { type: string }) {
       <section class="card no-print">
         <div class="filters">
           <label>
-            {t('sheetTitle')} <input type="text" value={title} placeholder={name} onInput={(e) => setTitle((e.target as HTMLInputElement).value)} />
+            {t('sheetTitle')} <input type="text" value={title} placeholder={name} onChange={(e) => setTitle((e.target as HTMLInputElement).value)} />
           </label>
           <label class={sign ? 'choice on' : 'choice'}>
             <input type="checkbox" checked={sign} onChange={(e) => setSign((e.target as HTMLInputElement).checked)} />
             {t('withSignature')}
+          </label>
+          <label class={wide ? 'choice on' : 'choice'}>
+            <input type="checkbox" checked={wide} onChange={(e) => setWide((e.target as HTMLInputElement).checked)} />
+            {t('sheetWide')}
           </label>
         </div>
         <div class="choices" role="group" aria-label={t('columns')}>
@@ -69,36 +75,15 @@ export function PrintPage(props: { type: string }) {
         </div>
         {list.data.total > list.data.records.length && <Note kind="bad">{t('cutAt', list.data.records.length, list.data.total)}</Note>}
       </section>
-      <article class="sheet">
-        <h1>{name}</h1>
-        <p class="quiet">
-          {session.station_name} · {t('total', rows.length)} · {new Date().toISOString().slice(0, 10)}
-        </p>
-        <div class="scroll" tabIndex={0}>
-          <table>
-            <thead>
-              <tr>
-                {heads.map((h, i) => (
-                  <th scope="col" key={i}>
-                    {h}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {rows.map((r, i) => (
-                <tr key={i} class={sign ? 'signed' : undefined}>
-                  {r.map((c, k) => (
-                    <td key={k} class={kinds[k]}>
-                      {c}
-                    </td>
-                  ))}
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      </article>
+      <Paged
+        title={name}
+        under={`${session.station_name} · ${t('total', rows.length)} · ${today(status)}`}
+        heads={heads}
+        rows={rows}
+        kinds={kinds}
+        rowClass={sign ? 'signed' : undefined}
+        wide={wide}
+      />
     </>
   );
 }

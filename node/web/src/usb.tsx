@@ -1,7 +1,8 @@
 // The stick: bring to the town, bring back, back up. One thing after the other, each with a plain result.
-import { useState } from 'preact/hooks';
-import { api, get } from '@common/api';
-import { t } from '@common/i18n';
+import { useEffect, useState } from 'preact/hooks';
+import { api, ApiError, get } from '@common/api';
+import { t, timeText } from '@common/i18n';
+import { hashQuery } from '@common/route';
 import { Button, Dialog, Note, useData, Waiting } from '@common/ui';
 import { useModel } from './model';
 
@@ -16,6 +17,11 @@ interface Stick {
 export function UsbPage() {
   const { session, refresh } = useModel();
   const list = useData(() => get<{ sticks: Stick[] }>('usb'), []);
+  const due = useData(() => get<{ backup: { made_at: string } }>('tasks'), []);
+  const ready = !!list.data;
+  useEffect(() => {
+    if (ready && hashQuery().get('replace')) document.getElementById('replace')?.scrollIntoView();
+  }, [ready]);
   const [chosen, setChosen] = useState('');
   const [busy, setBusy] = useState(false);
   const [said, setSaid] = useState<{ kind: 'good' | 'bad'; lines: string[] } | null>(null);
@@ -23,16 +29,18 @@ export function UsbPage() {
   if (!list.data) return <Waiting error={list.error} reload={list.reload} />;
   const sticks = list.data.sticks;
   const stick = sticks.find((s) => s.path === chosen) ?? sticks[0];
-  const run = async (work: () => Promise<string[]>) => {
+  const run = async (work: () => Promise<string[] | { kind: 'good' | 'bad'; lines: string[] }>) => {
     setBusy(true);
     setSaid(null);
     try {
-      setSaid({ kind: 'good', lines: await work() });
+      const done = await work();
+      setSaid(Array.isArray(done) ? { kind: 'good', lines: done } : done);
     } catch (why) {
       setSaid({ kind: 'bad', lines: [(why as Error).message] });
     }
     setBusy(false);
     list.reload();
+    due.reload();
     refresh();
   };
   const bring = () =>
@@ -43,16 +51,22 @@ export function UsbPage() {
   const take = () =>
     run(async () => {
       const lines: string[] = [];
+      const bad: string[] = [];
       for (const file of stick!.replies) {
-        const done = await api<{ result: string; acked: number; pending: number; records: number; more: boolean; forked: boolean; gives_back: boolean; catalog: number; histories: number }>('POST', 'usb/import', { stick: stick!.path, file });
+        const done = await api<{ result: string; acked: number; pending: number; records: number; more: boolean; forked: boolean; gives_back: boolean; catalog: number; histories: number }>('POST', 'usb/import', { stick: stick!.path, file }).catch((why: unknown) => {
+          if (!(why instanceof ApiError) || [0, 401, 423].includes(why.status)) throw why; // nothing to do with the file
+          bad.push(t('usbBadFile', file, why.message));
+          return null;
+        });
+        if (!done) continue;
         if (done.result === 'old') lines.push(t('usbOld', file));
-        else lines.push(t('usbTaken', done.acked, done.records), done.pending ? t('usbLeft', done.pending) : t('usbNoneLeft'));
+        else lines.push(t('usbTaken', done.acked, done.records, file), done.pending ? t('usbLeft', done.pending) : t('usbNoneLeft'));
         if (done.catalog) lines.push(t('usbCatalog', done.catalog));
         if (done.histories) lines.push(t('usbHistories', done.histories));
         if (done.gives_back) lines.push(t('usbGivesBack'));
         else if (done.more || done.forked) lines.push(t('usbAgain'));
       }
-      return lines;
+      return bad.length ? { kind: 'bad', lines: [...bad, t('usbBadHint'), ...lines] } : lines;
     });
   const backup = () =>
     run(async () => {
@@ -109,6 +123,7 @@ export function UsbPage() {
           <section class="card">
             <h2>{t('usbBackup')}</h2>
             <p>{t('usbBackupText')}</p>
+            {due.data && <p>{due.data.backup.made_at ? t('lastBackup', timeText(due.data.backup.made_at)) : t('lastBackupNone')}</p>}
             <Button disabled={busy} onClick={backup}>
               {t('usbBackupDo')}
             </Button>
@@ -127,6 +142,14 @@ export function UsbPage() {
           </section>
         </div>
       )}
+      <section class="card" id="replace">
+        <h2>{t('replaceTitle')}</h2>
+        <ol>
+          {(['replace1', 'replace2', 'replace3', 'replace4', 'replace5'] as const).map((key) => (
+            <li key={key}>{t(key)}</li>
+          ))}
+        </ol>
+      </section>
       {back && (
         <Dialog title={t('usbRestoreDo')} onClose={() => setBack(null)}>
           <p>{t('usbRestoreSure', back)}</p>

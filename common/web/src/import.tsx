@@ -1,0 +1,580 @@
+// Import from XLSX and CSV. Tables are read in the browser; their rows go to the program some at a time, which judges and saves each as a
+// form's would be: the page stays at hand, says how far it is, and can be stopped. Both programs' pages use it (ImportPage's props).
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { api, issueText, uuid7, type Issue } from './api';
+import { deletable, fieldLabel, fieldOf, typeOf, type Catalog, type Field, type RecordType } from './catalog';
+import { CellError, type Find, importable, valueOf } from './convert';
+import { label, t } from './i18n';
+import { namesStaff } from './staff';
+import { readTable, save, SheetError, xlsx } from './sheet';
+import type { Table } from './table';
+import { dayHere } from './time';
+import { Button, Dialog, Note, toast, useData, Waiting } from './ui';
+
+const AT_ONCE = 100; // lines of a request: one transaction of the program
+const AT_ONCE_CHARS = 128 * 1024; // of a request, which may have 1 MiB
+const FILE_CHARS = 200; // of a name that is kept
+const SHOWN = 20; // rows of the preview at a time
+const STAYS_SHOWN = 50; // of what cannot be undone
+
+interface Row {
+  line: number; // of the file, the head is 1
+  cells: string[];
+  id: string;
+  fields: Record<string, unknown>;
+  problems: string[];
+}
+export interface Batch {
+  id: string;
+  type: string;
+  file: string;
+  at: string;
+  source: string; // which file it was; after an undo of it "|" and what sets it apart
+  rows: number; // that it brought
+  user?: string;
+}
+export interface Made {
+  id: string;
+  rev: string;
+}
+/** Of what an import brought: what a deletion with its rev undoes, and what stays. */
+export interface Undoable {
+  undoable: Made[];
+  stays: { id: string; label: string; why: 'changed' | 'deleted' | 'gone'; state?: string }[];
+}
+/** Where it is known what was imported, so that a whole batch can be undone: at the program, or of this browser (kept-imports.ts). */
+export interface Imports {
+  list: () => Promise<Batch[]>; // those not undone, the newest first
+  /** Whether an import of this file was undone or closed: again is a new import then, not the deleted records. */
+  undoneOf: (file: string) => Promise<boolean>;
+  /** What goes along with each request of an import's lines. */
+  along: (batch: Batch) => object;
+  /** After each of them. */
+  noted: (batch: Batch, made: Made[]) => void;
+  open: (batch: Batch) => Promise<Undoable>;
+  undone: (batch: Batch) => Promise<void>;
+}
+
+/** Whether a batch's source is this file, imported for the first time or after an undo. */
+export const isOf = (source: string, file: string): boolean => source === file || source.startsWith(`${file}|`);
+
+/** An id that is the same for the same row of the same file: imported twice, it is one save. */
+function rowId(file: File, salt: string, line: number): string {
+  let [a, b, c, d] = [0x9e3779b9, 0x243f6a88, 0xb7e15162, 0xdeadbeef];
+  const text = `${salt}\u0000${line}`;
+  for (let i = 0; i < text.length; i++) {
+    const k = text.charCodeAt(i);
+    a = Math.imul(a ^ k, 597399067);
+    b = Math.imul(b ^ k, 2869860233) ^ (a >>> 13);
+    c = Math.imul(c ^ k, 951274213) ^ (b >>> 11);
+    d = Math.imul(d ^ k, 2716044179) ^ (c >>> 15);
+  }
+  const hex = (n: number) => (n >>> 0).toString(16).padStart(8, '0');
+  const time = Math.max(1, Math.min(file.lastModified || 1, 2 ** 48 - 1)).toString(16).padStart(12, '0');
+  const bits = hex(a) + hex(b) + hex(c) + hex(d);
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${bits.slice(0, 3)}-${((parseInt(bits[3]!, 16) & 3) | 8).toString(16)}${bits.slice(4, 7)}-${bits.slice(7, 19)}`;
+}
+
+const bare = (text: string) => text.replace(/[*＊\s()（）元分]/g, '').toLowerCase();
+function guess(fields: Field[], head: string): string {
+  const found = fields.find((f) => [f.zh, f.en, f.name, fieldLabel(f)].some((x) => bare(x) === bare(head)));
+  return found?.name ?? '';
+}
+
+interface Answer {
+  good: boolean;
+  id?: string;
+  rev?: string;
+  error?: { field: string; text: string; text_en?: string };
+  issues: Issue[];
+}
+type Told = [words: string, done: number, all: number];
+
+/** Sends lines, as many at a time as one request takes, and tells how far it is. `stop` is asked between two requests; true: all were sent. */
+async function sendLines<T>(items: T[], keep: boolean, line: (item: T) => object | null, heard: (item: T, answer: Answer) => void, tell: (done: number) => void, stop: () => boolean, along: object = {}): Promise<boolean> {
+  tell(0);
+  for (let next = 0; next < items.length; ) {
+    if (stop()) return false;
+    const sent: T[] = [];
+    const lines: object[] = [];
+    const from = next;
+    for (let chars = 0; next < items.length && next - from < AT_ONCE && chars < AT_ONCE_CHARS; next++) {
+      const one = line(items[next]!);
+      if (!one) continue;
+      lines.push(one);
+      sent.push(items[next]!);
+      chars += JSON.stringify(one).length;
+    }
+    if (lines.length > 0) {
+      const { lines: answers } = await api<{ lines: Answer[] }>('POST', 'lines', { keep, lines, ...along });
+      sent.forEach((item, i) => heard(item, answers[i]!));
+    }
+    tell(next);
+  }
+  return true;
+}
+
+function Progress(props: { told: Told; onStop?: () => void }) {
+  const [words, done, all] = props.told;
+  return (
+    <div class="progress">
+      <p role="status">
+        {words} {all > 0 && t('doneOf', done, all)}
+      </p>
+      {all > 0 && <progress max={all} value={done} aria-label={words} />}
+      {props.onStop && <Button onClick={props.onStop}>{t('stopIt')}</Button>}
+    </div>
+  );
+}
+
+function Template(props: { type: RecordType; fields: Field[]; catalog: Catalog }) {
+  const make = async () => {
+    const { fields } = props;
+    const rules = fields.map((f) => {
+      const codes = f.codes ? (props.catalog.lists[f.codes] ?? []).filter((c) => !c.retired).map((c) => c.zh) : [];
+      const kind = f.type === 'date' ? '2025-01-31' : f.type === 'bool' ? '是、否' : namesStaff(f) ? t('cellStaffHint') : f.type === 'uuid' ? t('cellPersonHint') : codes.join('、');
+      return [fieldLabel(f), f.required ? t('mustFill') : '', kind, f.items ? t('severalHint') : ''];
+    });
+    save(
+      await xlsx([
+        { name: label(props.type).slice(0, 28), rows: [fields.map((f) => (f.required ? `*${fieldLabel(f)}` : fieldLabel(f)))] },
+        { name: t('templateRules'), rows: [[t('column'), t('mustFill'), t('canBe'), ''], ...rules] },
+      ]),
+      `${label(props.type)}-${t('template')}.xlsx`,
+    );
+  };
+  return <Button onClick={() => make().catch((e: Error) => toast(e.message))}>{t('templateGet')}</Button>;
+}
+
+/** Why a record of an import stays, in words. */
+function whyStays(type: RecordType | undefined, stay: Undoable['stays'][number]): string {
+  if (stay.why === 'gone') return t('stayGone');
+  if (stay.why === 'deleted') return t('stayDeleted');
+  return type && !deletable(type, stay.state) ? t('stayTaken') : t('stayChanged');
+}
+
+function Undo(props: { batch: Batch; imports: Imports; catalog: Catalog; onDone: () => void }) {
+  const { batch, imports } = props;
+  const [told, setTold] = useState<Told | null>(null);
+  const [now, setNow] = useState<Undoable | null>(null); // what an undo would do, looked at before it is asked for
+  const type = typeOf(props.catalog, batch.type);
+  const look = () => imports.open(batch).then(setNow, (why: Error) => toast(why.message, undefined, true));
+  /** Of what is left nothing can be undone: without this the batch would stand here for ever, and the file be refused as deleted. */
+  const close = async () => {
+    setNow(null);
+    try {
+      await imports.undone(batch);
+    } catch (why) {
+      toast((why as Error).message, undefined, true);
+      return;
+    }
+    toast(t('batchClosed'));
+    props.onDone();
+  };
+  const undo = async () => {
+    const { undoable, stays } = now!;
+    setNow(null);
+    let left = stays.length;
+    let done = 0;
+    try {
+      await sendLines(
+        undoable,
+        true,
+        ({ id, rev }) => ({ id, delete: true, reason: t('undoReason'), rev }), // what somebody worked on since stays
+        (_, answer) => void (answer.good ? done++ : left++),
+        (sent) => setTold([t('undoing'), sent, undoable.length]),
+        () => false,
+      );
+      await imports.undone(batch);
+    } catch (why) {
+      setTold(null);
+      toast((why as Error).message, undefined, true); // the batch is still there, to be undone again
+      return;
+    }
+    setTold(null);
+    toast(left ? t('undoneBut', done, left) : t('undone', done));
+    props.onDone();
+  };
+  return (
+    <>
+      {told ? (
+        <Progress told={told} />
+      ) : (
+        <Button kind="danger" onClick={look}>
+          {t('undoBatch')}
+        </Button>
+      )}
+      {now && (
+        <Dialog title={t('undoBatch')} onClose={() => setNow(null)}>
+          {now.undoable.length > 0 ? <p>{t('undoSure', now.undoable.length)}</p> : <p>{t('undoNothing')}</p>}
+          {now.stays.length > 0 && (
+            <>
+              <p>
+                <b>{t('undoStays', now.stays.length)}</b>
+              </p>
+              <ul class="plain-list">
+                {now.stays.slice(0, STAYS_SHOWN).map((s) => (
+                  <li key={s.id}>
+                    {s.label && <a href={`#/record/${s.id}`}>{s.label}</a>} {whyStays(type, s)}
+                  </li>
+                ))}
+              </ul>
+              {now.stays.length > STAYS_SHOWN && <p class="quiet">{t('shownOf', 1, STAYS_SHOWN, now.stays.length)}</p>}
+            </>
+          )}
+          <div class="actions">
+            {now.undoable.length > 0 ? (
+              <Button kind="danger" onClick={undo}>
+                {t('undoBatch')}
+              </Button>
+            ) : (
+              <Button kind="main" onClick={close}>
+                {t('batchClose')}
+              </Button>
+            )}
+            <Button onClick={() => setNow(null)}>{t('cancel')}</Button>
+          </div>
+        </Dialog>
+      )}
+    </>
+  );
+}
+
+/** Rows of the file as they were judged, some at a time. */
+function Preview(props: { head: string[]; good: Row[]; bad: Row[] }) {
+  const [which, setWhich] = useState<'bad' | 'good'>(props.bad.length > 0 ? 'bad' : 'good');
+  const [page, setPage] = useState(0);
+  const rows = which === 'bad' ? props.bad : props.good;
+  const pages = Math.max(1, Math.ceil(rows.length / SHOWN));
+  const at = Math.min(page, pages - 1);
+  const columns = props.head.slice(0, which === 'bad' ? 4 : 6);
+  const choose = (to: 'bad' | 'good') => {
+    setWhich(to);
+    setPage(0);
+  };
+  return (
+    <>
+      <div class="choices" role="group" aria-label={t('previewOf')}>
+        {(['bad', 'good'] as const).map((w) => (
+          <label key={w} class={which === w ? 'choice on' : 'choice'}>
+            <input type="radio" name="preview" checked={which === w} onChange={() => choose(w)} />
+            {w === 'bad' ? t('previewBad', props.bad.length) : t('previewGood', props.good.length)}
+          </label>
+        ))}
+      </div>
+      {rows.length > 0 && (
+        <div class="scroll" tabIndex={0}>
+          <table class="preview">
+            <thead>
+              <tr>
+                <th scope="col">{t('line')}</th>
+                {which === 'bad' && <th scope="col">{t('errorReason')}</th>}
+                {columns.map((h, i) => (
+                  <th scope="col" key={i}>
+                    {h}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {rows.slice(at * SHOWN, (at + 1) * SHOWN).map((r) => (
+                <tr key={r.line}>
+                  <th scope="row">{r.line}</th>
+                  {which === 'bad' && <td>{r.problems.join('；')}</td>}
+                  {columns.map((_, i) => (
+                    <td key={i}>{r.cells[i]}</td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {pages > 1 && (
+        <div class="actions" role="group" aria-label={t('pageOf', at + 1, pages)}>
+          <Button disabled={at === 0} onClick={() => setPage(at - 1)}>
+            {t('pageBefore')}
+          </Button>
+          <span role="status">{t('pageOf', at + 1, pages)}</span>{' '}
+          <Button disabled={at === pages - 1} onClick={() => setPage(at + 1)}>
+            {t('pageNext')}
+          </Button>
+        </div>
+      )}
+    </>
+  );
+}
+
+/** find: the record that a cell names. complete: fills in what no table says, with ids that are the same whenever the row is; what it
+ * answers is wrong with the row. unique: the fields that no two records share. note: what to know before. inWords: that so many rows are in. */
+export function ImportPage(props: {
+  type: RecordType;
+  catalog: Catalog;
+  find: Find;
+  complete: (fields: Record<string, unknown>, newId: (field: string) => string) => string[];
+  unique?: string[];
+  note?: string;
+  inWords: (n: number) => string;
+  imports: Imports;
+  staff?: boolean; // cells may name those who work here
+  refresh: () => void;
+}) {
+  const { type, catalog, find, imports, refresh } = props;
+  const [file, setFile] = useState<File | null>(null);
+  const [table, setTable] = useState<Table | null>(null);
+  const [map, setMap] = useState<string[]>([]);
+  const [rows, setRows] = useState<Row[] | null>(null);
+  const [source, setSource] = useState(''); // of the batch that the checked rows are of
+  const [busy, setBusy] = useState<Told | null>(null);
+  const [stopped, setStopped] = useState('');
+  const [error, setError] = useState('');
+  const [saved, setSaved] = useState<Batch | null>(null);
+  const [done, setDone] = useState(0); // rows that are in
+  const before = useData(() => imports.list(), []);
+  const stop = useRef(false);
+  useEffect(() => () => void (stop.current = true), []); // who leaves the page stops it
+  const told = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (error || stopped || saved) told.current?.scrollIntoView({ block: 'nearest' }); // the button that began it may be far below
+  }, [error, stopped, saved]);
+  const fields = type.fields.filter((f) => importable(f, props.staff));
+
+  const choose = async (chosen: File | null) => {
+    setTable(null);
+    setRows(null);
+    setSaved(null);
+    setError('');
+    setStopped('');
+    setFile(chosen);
+    if (!chosen) return;
+    setBusy([t('readingFile'), 0, 0]);
+    try {
+      const read = await readTable(chosen);
+      setTable(read);
+      setMap(read.rows[0]!.map((head) => guess(fields, head)));
+    } catch (why) {
+      setError(why instanceof SheetError ? why.message : t('sheetBad'));
+    }
+    setBusy(null);
+  };
+
+  /** The same file goes on with its batch, so that twice is one save; after an undo it is a batch of its own, with ids of its own. */
+  const sourceNow = async (): Promise<string> => {
+    const same = `${type.name}|${file!.size}|${file!.name}`;
+    const open = (await imports.list()).find((b) => b.type === type.name && isOf(b.source, same));
+    return open ? open.source : (await imports.undoneOf(same)) ? `${same}|${uuid7()}` : same;
+  };
+
+  /** Cells into values; what is wrong with a cell is the row's problem. */
+  const convert = async (row: Row) => {
+    for (let c = 0; c < map.length; c++) {
+      const field = fieldOf(type, map[c] ?? '');
+      const text = row.cells[c] ?? '';
+      if (!field || text === '') continue;
+      try {
+        row.fields[field.name] = await valueOf(catalog, field, text, find);
+      } catch (why) {
+        if (!(why instanceof CellError)) throw why;
+        row.problems.push(`${fieldLabel(field)}：${why.message}`);
+      }
+    }
+    row.problems.push(...props.complete(row.fields, (field) => rowId(file!, `${row.id}\u0000${field}`, row.line)));
+  };
+  /** Each request's rows know of each other at the program; that two rows of the file are one person (one record) is seen here, whichever they are. */
+  const findDoubles = (all: Row[]) => {
+    const keys = fields.filter((f) => f.format === 'idno').map((f) => [f]);
+    if (props.unique) keys.push(fields.filter((f) => props.unique!.includes(f.name)));
+    for (const key of keys) {
+      const lines = new Map<string, number>();
+      for (const row of all) {
+        const values = key.map((f) => row.fields[f.name]);
+        if (values.some((v) => v === undefined)) continue;
+        const same = JSON.stringify(values);
+        if (lines.has(same)) row.problems.push(`${key.map((f) => fieldLabel(f)).join('、')}：${t('sameAsLine', lines.get(same)!)}`);
+        else lines.set(same, row.line);
+      }
+    }
+  };
+  const asLine = (row: Row) => (row.problems.length > 0 ? null : { type: type.name, id: row.id, fields: row.fields });
+  const blame = (row: Row, answer: Answer) => {
+    const refusals = answer.issues.filter((i) => i.level === 'refuse');
+    for (const issue of refusals.length > 0 ? refusals : [answer.error!]) {
+      const field = fieldOf(type, issue.field);
+      row.problems.push(`${field ? `${fieldLabel(field)}：` : ''}${issueText(issue)}`);
+    }
+  };
+
+  const check = async () => {
+    setError('');
+    const of = await sourceNow().catch((why: Error) => (setError(why.message), null));
+    if (of === null) return;
+    setSource(of);
+    const salt = `${of}\u00000\u0000${table!.rows[0]!.join('\u0001')}`; // the 0 is as earlier versions had it
+    const all: Row[] = table!.rows.slice(1).map((cells, i) => ({ line: table!.lines[i + 1]!, cells, id: rowId(file!, `${salt}\u0000${cells.join('\u0001')}`, i + 2), fields: {}, problems: [] }));
+    setError('');
+    setStopped('');
+    stop.current = false;
+    try {
+      setBusy([t('checking'), 0, all.length]);
+      for (let i = 0; i < all.length && !stop.current; i += AT_ONCE) await Promise.all(all.slice(i, i + AT_ONCE).map(convert));
+      findDoubles(all);
+      const whole = await sendLines(
+        all,
+        false,
+        asLine,
+        (row, answer) => void (answer.good || blame(row, answer)),
+        (n) => setBusy([t('checking'), n, all.length]),
+        () => stop.current,
+      );
+      if (whole) setRows(all);
+      else setStopped(t('stoppedNothing'));
+    } catch (why) {
+      setError((why as Error).message);
+    }
+    setBusy(null);
+  };
+
+  const good = rows?.filter((r) => r.problems.length === 0) ?? [];
+  const bad = rows?.filter((r) => r.problems.length > 0) ?? [];
+
+  const run = async () => {
+    // The same file again goes on with its batch: as it was saved first is how it is undone.
+    const known = await imports.list().catch((why: Error) => (setError(why.message), null));
+    if (known === null) return;
+    const earlier = known.find((b) => b.type === type.name && b.source === source);
+    const batch: Batch = earlier ?? { id: uuid7(), type: type.name, file: file!.name.slice(-FILE_CHARS), at: new Date().toISOString(), source, rows: 0 };
+    const made: Made[] = [];
+    let n = 0;
+    setError('');
+    setStopped('');
+    stop.current = false;
+    try {
+      const whole = await sendLines(
+        good,
+        true,
+        asLine,
+        (row, answer) => {
+          if (!answer.good) return blame(row, answer);
+          n++;
+          made.push({ id: row.id, rev: answer.rev! });
+        },
+        (sent) => {
+          imports.noted(batch, made); // also of an import that a power cut ends, so that it can be undone
+          setBusy([t('importing'), sent, good.length]);
+        },
+        () => stop.current,
+        imports.along(batch),
+      );
+      if (!whole) setStopped(t('stoppedAt', n, good.length - n));
+    } catch (why) {
+      setError(`${(why as Error).message} ${t('importAgain')}`);
+    }
+    setBusy(null);
+    setDone(n);
+    setSaved(batch);
+    before.reload();
+    refresh();
+  };
+
+  const badFile = async () => {
+    const head = [...table!.rows[0]!, t('errorReason')];
+    save(await xlsx([{ name: label(type).slice(0, 28), rows: [head, ...bad.map((r) => [...head.slice(0, -1).map((_, i) => r.cells[i] ?? ''), r.problems.join('；')])] }]), `${file!.name.replace(/\.\w+$/, '')}-${t('badRows')}.xlsx`);
+  };
+
+  return (
+    <>
+      <h1>
+        {t('importTitle')} · {label(type)}
+      </h1>
+      {props.note && <Note kind="info">{props.note}</Note>}
+      <section class="card">
+        <p>{t('importHelp')}</p>
+        <div class="actions">
+          <Template type={type} fields={fields} catalog={catalog} />
+          <label class="button main">
+            {t('chooseFile')}
+            <input class="hidden" id="file" type="file" accept=".xlsx,.csv,.txt" onChange={(e) => choose((e.target as HTMLInputElement).files?.[0] ?? null)} />
+          </label>{' '}
+          {file?.name}
+        </div>
+        <div ref={told}>
+          {error && <Note kind="bad">{error}</Note>}
+          {stopped && <Note kind="info">{stopped}</Note>}
+          {saved && done > 0 && <Note kind="good">{props.inWords(done)}</Note>}
+        </div>
+      </section>
+      {table && !saved && (
+        <section class="card">
+          <h2>{t('matchTitle', table.rows.length - 1)}</h2>
+          <div class="scroll" tabIndex={0}>
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">{t('column')}</th>
+                  <th scope="col">{t('meaning')}</th>
+                  <th scope="col">{t('example')}</th>
+                </tr>
+              </thead>
+              <tbody>
+                {table.rows[0]!.map((head, c) => (
+                  <tr key={c}>
+                    <th scope="row">{head || `#${c + 1}`}</th>
+                    <td>
+                      <select aria-label={head || `#${c + 1}`} value={map[c]} onChange={(e) => (setMap(map.map((m, i) => (i === c ? (e.target as HTMLSelectElement).value : m))), setRows(null))}>
+                        <option value="">{t('leaveOut')}</option>
+                        {fields.map((f) => (
+                          <option key={f.name} value={f.name} disabled={map.some((m, i) => m === f.name && i !== c)}>
+                            {fieldLabel(f)}
+                          </option>
+                        ))}
+                      </select>
+                    </td>
+                    <td>{table.rows[1]?.[c] ?? ''}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+          <div class="actions">
+            <Button kind={rows ? 'plain' : 'main'} disabled={busy !== null || !map.some(Boolean)} onClick={check}>
+              {t('checkRows')}
+            </Button>
+          </div>
+        </section>
+      )}
+      {rows && (
+        <section class="card">
+          {!saved && <h2>{t('checked', good.length, bad.length)}</h2>}
+          <Preview key={saved ? 'after' : 'before'} head={table!.rows[0]!} good={good} bad={bad} />
+          <div class="actions">
+            {!saved && (
+              <Button kind="main" disabled={busy !== null || good.length === 0} onClick={run}>
+                {t('importDo', good.length)}
+              </Button>
+            )}
+            {bad.length > 0 && <Button onClick={() => badFile().catch((e: Error) => toast(e.message))}>{t('badRowsGet', bad.length)}</Button>}
+            {saved && before.data?.some((b) => b.id === saved.id) && <Undo batch={saved} imports={imports} catalog={catalog} onDone={() => (before.reload(), void choose(null))} />}
+          </div>
+        </section>
+      )}
+      {before.error && <Waiting error={before.error} reload={before.reload} />}
+      {!table && !!before.data?.length && (
+        <section class="card">
+          <h2>{t('importsBefore')}</h2>
+          <ul class="plain-list">
+            {before.data.map((b) => (
+              <li key={b.id}>
+                {dayHere(b.at)} {label(typeOf(catalog, b.type))} {b.file}：{t('total', b.rows)} {b.user && <span class="quiet">{b.user}</span>} <Undo batch={b} imports={imports} catalog={catalog} onDone={before.reload} />
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+      {busy && (
+        <div class="card at-bottom">
+          <Progress told={busy} onStop={busy[2] > 0 ? () => void (stop.current = true) : undefined} />
+        </div>
+      )}
+    </>
+  );
+}
