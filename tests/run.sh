@@ -98,7 +98,7 @@ run_e2e() {
 wants() { [ -z "$only" ] || printf '%s\n' "$@" | grep -qE "$only"; }
 
 deploy/dependencies.sh test || { group dependencies 0 1 0 0; finish; }
-if [ -z "$quick" ]; then build release; fi
+if [ -z "$quick" ]; then build release lastmile-hub lastmile-node lastmile-sim; fi
 build dev
 run_ctest "unit (ASan, UBSan)" .build/dev -E '^fuzz' ${only:+-R "$only"}
 run_ctest "fuzz corpora" .build/dev -R "^fuzz.*${only:-}"

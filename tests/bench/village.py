@@ -3,8 +3,9 @@
 
 Enters N people into a node and asks as its page does. Prints one JSON document: milliseconds (median and 95th of a hundred of 40) at the
 server over HTTP, and what the median is against `bare`, the same rows read by SQLite alone in this process. With Debian's Chromium and
-tests/web's playwright-core it also opens the page on a CPU that is slowed 4 times, from the address to a list of people that can be
-used (village.mjs). Figures of one run belong together: compare ratios, not milliseconds of different machines.
+tests/web's playwright-core it also opens the page on a CPU that is slowed 4 times: by the page's own clock till a key that somebody presses
+all the time comes into the search box, beside the same on a page that has nothing to do; what is measured is said in village.mjs, which
+also compares two builds by turns. Figures of one run belong together: compare ratios, not milliseconds of different machines.
 """
 import argparse
 import http.client
@@ -106,7 +107,7 @@ def main():
             out[name] = measure(act)
             out[name]["against_bare"] = round(out[name]["ms"] / max(bare[beside]["ms"], 0.01), 1)
         page = pathlib.Path(__file__).with_name("village.mjs")
-        opened = subprocess.run(["node", page, f"http://{address}/", USER, PASSWORD], capture_output=True, text=True, env={**os.environ})
+        opened = subprocess.run(["node", page, USER, PASSWORD, f"http://{address}/"], capture_output=True, text=True, env={**os.environ})
         out["page_cpu_slowed_4"] = json.loads(opened.stdout) if opened.returncode == 0 else f"not measured: {opened.stderr.strip()[-300:]}"
         print(json.dumps(out, ensure_ascii=False, indent=1))
     finally:

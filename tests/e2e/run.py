@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -81,7 +82,8 @@ def run_one(selector, result_path, only):
                                if not only or re.search(only, f"{module}.{name}.{t}"))
     collector = Collector()
     suite.run(collector)
-    pathlib.Path(result_path).write_text(json.dumps(collector.rows))
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    pathlib.Path(result_path).write_text(json.dumps({"rows": collector.rows, "cpu_s": sum(u.ru_utime + u.ru_stime for u in used)}))
 
 
 def in_process(args, module, name, env):
@@ -93,9 +95,9 @@ def in_process(args, module, name, env):
             said = done.stdout
         except subprocess.TimeoutExpired as late:
             said = f"took longer than {CLASS_TIMEOUT_S} s\n{(late.stdout or b'').decode('utf-8', 'replace')}"
-        rows = json.loads(result.read_text()) if result.exists() else [{"test": f"{module}.{name}", "outcome": "failed", "text": said, "s": 0}]
+        told = json.loads(result.read_text()) if result.exists() else {"rows": [{"test": f"{module}.{name}", "outcome": "failed", "text": said, "s": 0}], "cpu_s": 0}
         notes = [line for line in said.splitlines() if line.startswith("note: ")]
-        return module, name, rows, time.monotonic() - started, notes
+        return module, name, told["rows"], time.monotonic() - started, told["cpu_s"], notes
 
 
 def main():
@@ -129,13 +131,13 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:  # the long ones first
         futures = [pool.submit(in_process, args, m, c, env) for m, c, _ in sorted(wanted, key=lambda x: -x[2])]
         for future in concurrent.futures.as_completed(futures):
-            module, name, rows, seconds, notes = future.result()
+            module, name, rows, seconds, cpu, notes = future.result()
             by = {k: sum(r["outcome"] == k for r in rows) for k in counts}
             for k in counts:
                 counts[k] += by[k]
             print(f"  {'FAIL' if by['failed'] else 'ok  '} {module}.{name:<28} {by['passed']:3} passed"
                   + (f", {by['failed']} failed" if by["failed"] else "") + (f", {by['skipped']} skipped" if by["skipped"] else "")
-                  + f"  {seconds:5.1f} s", flush=True)
+                  + f"  {seconds:5.1f} s, {cpu:.0f} s of processor", flush=True)
             for note in notes:
                 print(f"         {note[6:]}")
             if args.verbose:

@@ -5,10 +5,11 @@ import http.client
 import json
 import socket
 import threading
+from urllib.parse import quote
 
 import harness
 from api import Api
-from harness import Case, Town, consultation, person, uuid7, visit, wait_for
+from harness import Case, Town, consultation, person, uuid7, village_code, visit, wait_for
 
 SECRETARY = ("王秘书", "135792")
 
@@ -65,6 +66,42 @@ class Catalogue(WithPage):
         self.assertEqual((stranger.status, stranger.headers.get("ETag"), stranger.headers["Cache-Control"]), (401, None, "no-store"))
         self.api("POST", "session/lock", status=200)
         self.assertEqual(get(If_None_Match=tag).status, 423)
+
+
+class FirstAnswers(WithPage):
+    """What the page asks first comes with its document: as data, and to nobody who would not get it from the API."""
+
+    def first(self, cookie=None, status=200, path="/", **headers):
+        got = self.api.raw("GET", path, None, {**({"Cookie": cookie} if cookie else {}), **headers})
+        self.assertEqual((got.status, got.headers["Cache-Control"], got.headers["Cross-Origin-Resource-Policy"], got.headers.get("Access-Control-Allow-Origin")),
+                         (status, "no-store", "same-origin", None))
+        self.assertIn("default-src 'self'", got.headers["Content-Security-Policy"])
+        self.assertNotIn("unsafe", got.headers["Content-Security-Policy"])
+        text = got.raw.decode()
+        self.assertEqual(text.count("</script>"), 2, text)  # the data, and early.js
+        return json.loads(text.split('<script type="application/json" id="first">')[1].split("</script>")[0])
+
+    def test_what_the_api_says(self):
+        mine = self.first(self.api.cookie)
+        self.assertEqual(mine["session"], self.api("GET", "session", status=200).json)
+        self.assertNotIn("setup", mine)
+        self.assertEqual(set(mine["status"]), set(self.api("GET", "status", status=200).json))
+        stranger = self.first()
+        self.assertEqual(stranger, {"session": None, "setup": self.api("GET", "setup", status=200).json})
+        self.assertEqual(self.first("lm_node=0123456789abcdef"), stranger)
+        self.assertEqual(self.first(self.api.cookie, path="/training/")["session"], None)  # its own door
+        self.api("POST", "session/lock", status=200)
+        locked = self.first(self.api.cookie)
+        self.assertEqual((locked["session"]["locked"], "status" in locked), (True, False))
+        self.api("DELETE", "session", status=204)
+        self.assertEqual(self.first(self.api.cookie), stranger)
+
+    def test_a_hostile_name_ends_nothing(self):
+        """Markup in what the document carries stays data"""
+        name = "<!--<script>"
+        self.node.run("user", "add", name, "-", stdin="135792\n")
+        self.api.login(name, "135792")
+        self.assertEqual(self.first(self.api.cookie)["session"]["user"], name)
 
 
 class Sessions(WithPage):
@@ -223,6 +260,12 @@ class Records(WithPage):
         self.api("DELETE", f"records/{made['id']}", {"reason": "重复录入"}, status=200)
         self.assertEqual(self.api("GET", "types/person/records", status=200).json["total"], 0)
         self.assertEqual(self.api("GET", "types/person/records?deleted=1", status=200).json["total"], 1)
+        other = self.save(consultation())
+        self.api("DELETE", f"records/{other['id']}", {"reason": "按错了"}, status=200)
+        bin_ = self.api("GET", "bin", status=200).json
+        self.assertEqual([(d["record"]["id"], d["record"]["fields"]["delete_reason"], d["user"], d["town"]) for d in bin_["records"]],
+                         [(other["id"], "按错了", SECRETARY[0], False), (made["id"], "重复录入", SECRETARY[0], False)])
+        self.assertEqual(bin_["total"], 2)
         self.error(self.api("PATCH", f"records/{made['id']}", {"fields": {"phone": None}}, status=422), "deleted")
         self.api("POST", f"records/{made['id']}/undelete", {}, status=200)
         self.assertEqual(self.api("GET", "types/person/records", status=200).json["total"], 1)
@@ -309,6 +352,46 @@ class Records(WithPage):
             self.assertIn(self.api("POST", "lines", wrong).status, (413, 422), wrong)
         self.assertEqual(count(), 1)
 
+    def test_an_import_is_known_to_the_program(self):
+        """P1: what an import brought is written down with it: after kill -9 the program says what can be undone, and what stays and why"""
+        people = [{**person(), "id": uuid7()} for _ in range(4)]
+        of = {"id": uuid7(), "file": "名单.xlsx", "source": "person|1|名单.xlsx"}
+        send = lambda lines, keep=True, status=200, **more: self.api("POST", "lines", {"keep": keep, "lines": lines, **more}, status=status).json
+        send(people, keep=False, **{"import": of})
+        self.assertEqual(self.api("GET", "imports", status=200).json["imports"], [])
+        for wrong in ({"id": "x"}, {**of, "file": ""}, {**of, "file": "长" * 201}, 7):
+            send(people, status=422, **{"import": wrong})
+        self.assertEqual(self.api("GET", "types/person/records", status=200).json["total"], 0)
+        saved = send(people[:2], **{"import": of})["lines"] + send(people[2:], **{"import": of})["lines"]
+        self.node.kill()
+        self.node.serve()
+        self.api = Api(self.node.server.ready["http"])
+        self.api.login(*SECRETARY)
+        kept = self.api("GET", "imports", status=200).json["imports"]
+        self.assertEqual([(i["id"], i["type"], i["file"], i["user"], i["rows"], i["undone_at"]) for i in kept], [(of["id"], "person", "名单.xlsx", SECRETARY[0], 4, None)])
+        self.api("PATCH", f"records/{people[1]['id']}", {"fields": {"household_no": "改过"}}, status=200)
+        self.api("DELETE", f"records/{people[2]['id']}", {"reason": "重复"}, status=200)
+        send(people, **{"import": of})  # the same file again: as it was saved first is what is undone
+        found = self.api("GET", f"imports/{of['id']}", status=200).json
+        self.assertEqual(sorted((r["id"], r["rev"]) for r in found["undoable"]), sorted((saved[i]["id"], saved[i]["rev"]) for i in (0, 3)))
+        self.assertEqual(sorted((s["id"], s["why"], s["label"]) for s in found["stays"]), sorted((people[i]["id"], why, people[i]["fields"]["name"]) for i, why in ((1, "changed"), (2, "deleted"))))
+        # Another import of what is there brings only what is new: its undo deletes nothing else.
+        more, again = {**person(), "id": uuid7()}, {**of, "id": uuid7()}
+        send([people[0], people[1], people[3]], **{"import": again})
+        self.api("GET", f"imports/{again['id']}", status=404)
+        send([people[1], more], **{"import": again})
+        self.assertEqual([r["id"] for r in self.api("GET", f"imports/{again['id']}", status=200).json["undoable"]], [more["id"]])
+        self.api("POST", f"imports/{again['id']}/undone", {}, status=204)
+        self.api("POST", f"imports/{of['id']}/undone", {}, status=204)
+        self.assertIsNotNone(self.api("GET", "imports", status=200).json["imports"][0]["undone_at"])
+        self.error(self.api("GET", "imports/none", status=404), "not_found")
+        self.error(self.api("POST", "imports/none/undone", {}, status=404), "not_found")
+        # The last twenty are known.
+        for i in range(21):
+            send([{**person(), "id": uuid7()}], **{"import": {**of, "id": f"import-{i:02d}"}})
+        self.assertEqual(sorted(i["id"] for i in self.api("GET", "imports", status=200).json["imports"]), [f"import-{i:02d}" for i in range(1, 21)])
+        self.api("GET", f"imports/{of['id']}", status=404)
+
     def test_two_windows_edit_the_same_field(self):
         record = self.save(person(phone="13900000001"))
         path = f"records/{record['id']}"
@@ -382,6 +465,14 @@ class Records(WithPage):
         twice = self.api("POST", "types/person/check", {"fields": person(id_no=line["fields"]["id_no"])["fields"]}, status=200).json
         self.assertFalse(twice["good"])
         self.assertIn("id_no", {i["field"] for i in twice["issues"]})
+        there = {"id": record["id"], "label": line["fields"]["name"]}  # named, and to be opened
+        said = [i for i in twice["issues"] if i["code"] == "not_unique"]
+        self.assertEqual([i["other"] for i in said], [there])
+        self.assertIn(there["label"], said[0]["text"])
+        self.assertNotIn(there["id"], said[0]["text"])
+        namesake = self.api("POST", "types/person/check", {"fields": {**person(id_no=...)["fields"], "name": there["label"], "id_status": "missing",
+                                                                     "birth_on": record["fields"]["birth_on"]}}, status=200).json
+        self.assertEqual([i["other"] for i in namesake["issues"] if i["code"] == "near_duplicate"], [there], namesake)
         edit = self.api("POST", "types/person/check", {"id": record["id"], "fields": {"phone": "13900000001"}}, status=200).json
         self.assertTrue(edit["good"], edit)
         self.assertEqual(self.api("GET", f"records/{record['id']}", status=200).json["rev"], record["rev"])
@@ -403,6 +494,10 @@ class Records(WithPage):
         self.save(harness.visit([people[0]["id"], people[1]["id"]]))
         visits = self.api("GET", "types/visit/records", status=200).json
         self.assertEqual(visits["labels"][people[1]["id"]], "测试李四")
+        # The box finds as the search does: by pinyin, and what names a person by the person's name; each list only its own.
+        for q, type_name, n in (("csls", "person", 1), ("%E6%9D%8E%20%E5%9B%9B", "person", 1), ("csls", "visit", 1), ("%E6%9D%8E%E5%9B%9B", "visit", 1),
+                                ("csaw", "visit", 0), ("nobody", "visit", 0)):
+            self.assertEqual(self.api("GET", f"types/{type_name}/records?q={q}", status=200).json["total"], n, (q, type_name))
         groups = self.api("GET", f"records/{people[1]['id']}/related", status=200).json["groups"]
         self.assertEqual([(g["type"], g["field"], g["total"]) for g in groups], [("visit", "persons", 1)])
 
@@ -414,7 +509,17 @@ class Records(WithPage):
         for q in ("%E5%BC%A0%E4%B8%89", "cszsf", "ceshizhang", tail, "1111222", household):
             hits = self.api("GET", f"search?q={q}", status=200).json["hits"]
             self.assertEqual([h["id"] for h in hits][:1], [zhang["id"]], q)
+        for q in ("测试 张三丰", "　测试张三", "".join(chr(ord(c) + 0xFEE0) for c in tail), "１３９１１１１２２２２", "ＣＳＺＳＦ", "ceshi zhang"):
+            hits = self.api("GET", f"search?q={quote(q)}", status=200).json["hits"]
+            self.assertEqual([h["id"] for h in hits][:1], [zhang["id"]], q)
         self.assertEqual(self.api("GET", "search?q=nobodyhere", status=200).json["total"], 0)
+        # What other records say, when it is asked for; the signs of LIKE are signs like others.
+        case = self.save(harness.aid_case(zhang["id"], reason="房屋漏雨100%"))
+        self.save(harness.aid_case(zhang["id"], reason="看病", applied_on="2025-02-02", type="other"))
+        asked = lambda q: self.api("GET", f"search?others=1&q={quote(q)}", status=200).json["others"]
+        self.assertEqual([(o["id"], o["type"], o["person"]) for o in asked("漏 雨")], [(case["id"], "aid_case", "测试张三丰")])
+        self.assertEqual(([o["id"] for o in asked("100%")], asked("1%0"), asked("漏")), ([case["id"]], [], []))
+        self.assertNotIn("others", self.api("GET", f"search?q={quote('漏雨')}", status=200).json)
         self.error(self.api("GET", "search?q=%20", status=422), "bad_query")
         self.error(self.api("GET", "search", status=422), "bad_query")
         # The index follows what another process saves.
@@ -430,7 +535,13 @@ class Records(WithPage):
         made = [self.save(consultation()) for _ in range(3)]
         pending = self.api("GET", "pending", status=200).json["records"]
         self.assertEqual([r["id"] for r in pending], [r["id"] for r in reversed(made)])
-        self.assertEqual(self.api("GET", "status", status=200).json["pending"], 3)
+        self.api("PATCH", f"records/{made[0]['id']}", {"fields": {"item_count": 2}}, status=200)
+        status = self.api("GET", "status", status=200).json  # four changes of three records
+        self.assertEqual((status["pending"], status["pending_records"]), (4, 3))
+        self.node.add([{"type": "nil_report", "fields": {"month": "2026-02", "record": "visit", "reported_on": "2026-03-01"}}])
+        labels = [r["label"] for r in self.api("GET", "pending", status=200).json["records"]]
+        self.assertEqual(len(labels), 4)
+        self.assertIn("2026-02 · 走访慰问 · 2026-03-01", labels)
         self.t.hub.serve()
         self.node.sync()
         self.assertEqual(self.api("GET", "pending", status=200).json["records"], [])
@@ -438,6 +549,19 @@ class Records(WithPage):
         self.node.sync()
         back = wait_for(lambda: self.api("GET", "returned", status=200).json["records"], "the returned record")
         self.assertEqual([(r["id"], r["verdict"], r["note"]) for r in back], [(made[0]["id"], "returned", "请补充内容")])
+        self.assertEqual((back[0]["record"]["fields"]["item_count"], back[0]["user"]), (2, SECRETARY[0]))
+
+    def test_what_the_town_entered_is_told_from_ones_own(self):
+        own = self.save(consultation())
+        [theirs] = self.t.hub.add_ids([consultation(members={"station": self.t.code(1)})])
+        self.node.sync()
+        rows = {r["id"]: r.get("origin") for r in self.api("GET", "types/consultation/records", status=200).json["records"]}
+        self.assertEqual(rows, {own["id"]: None, theirs: "town"})
+        self.assertEqual(self.api("GET", f"records/{theirs}", status=200).json["origin"], "town")
+        self.api("PATCH", f"records/{theirs}", {"fields": {"item_count": 4}}, status=200)
+        self.assertEqual(self.api("GET", f"records/{theirs}", status=200).json["origin"], "town")  # whoever changes it
+        matters = self.api("GET", "types/area_unit/records", status=200).json["records"]
+        self.assertTrue(matters and not any("origin" in r for r in matters), matters)  # of the town in its own name
 
     def test_drafts_survive_kill_9(self):
         body = {"fields": {"name": "测试半"}, "step": 2}
@@ -498,6 +622,60 @@ class Tasks(WithPage):
         found = self.api("GET", "tasks", status=200).json
         self.assertEqual([(t["kind"], t["name"], t["overdue"]) for t in found["tasks"]], [("contact", "甲一", True), ("contact", "丙三", False)])
         self.assertEqual(found["total"], 2)
+        self.assertEqual((found["answers"], found["backup"]), ([], {"made_at": "", "days": 7, "due": True}))
+        self.assertIn((found["festival"] or {"people": 4})["people"], (4,))
+
+    def test_what_a_visit_left_to_do_and_what_is_missing(self):
+        """a follow-up is due until the person is visited again, also with the town's word on the visit; materials are called by their names; the town says how long a backup lasts"""
+        import datetime
+        today = datetime.date.today()
+        day = lambda n: (today + datetime.timedelta(days=n)).isoformat()
+        people = self.node.add_ids([person(name=n) for n in ("甲一", "乙二", "丙三")])
+        left = lambda p, on, due: visit([p], visit_on=day(on), occasion="daily", occasion_year=today.year, follow_up="送表格", follow_up_on=day(due))
+        self.node.add([left(people[0], -20, -2), left(people[1], -20, -2), left(people[2], -1, 90), visit([people[1]], visit_on=day(-1), occasion="daily", occasion_year=today.year)])
+        materials = [{"no": n, "name": name, "form": "copy", "count": 1, "may_be_late": n > 1} for n, name in ((1, "身份证"), (2, "退伍证"), (3, "照片"))]
+        matter = self.t.hub.add_ids([{"type": "matter", "fields": {"name": "优待证申领", "version": 1, "materials": materials, "steps": "受理后报镇。"}}])[0]
+        self.t.hub.add([{"type": "setting", "fields": {"key": "backup_days", "value": "30"}}])
+        self.node.sync()
+        item = {"matter_id": matter, "person_id": people[2], "notice_given_at": f"{day(-3)}T01:30:00.000Z", "mode": "tolerant", "place": "village", "trip_count": 1, "state": "tolerant", "missing_materials": [2, 3], "missing_due": day(3)}
+        self.save({"type": "service_item", "fields": item})
+        found = self.api("GET", "tasks", status=200).json
+        self.assertEqual([(t["kind"], t["name"], t["due"], t.get("missing")) for t in found["tasks"]], [("follow_up", "甲一", day(-2), None), ("materials", "丙三", day(3), ["退伍证", "照片"])])
+        self.assertEqual(found["backup"]["days"], 30)
+
+    def test_a_promise_stays_until_it_is_kept_or_cannot_be(self):
+        """a festival's visits to everybody before the promised day are not the visit promised; who died, moved out or was deleted is waited for no more"""
+        import datetime
+        today = datetime.date.today()
+        day = lambda n: (today + datetime.timedelta(days=n)).isoformat()
+        people = self.node.add_ids([person(name=n) for n in ("甲一", "乙二", "丙三", "丁四", "戊五")])
+        left = lambda p, due: visit([p], visit_on=day(-20), occasion="daily", occasion_year=today.year, follow_up="送表格", follow_up_on=day(due))
+        self.node.add([left(p, due) for p, due in zip(people, (-2, -12, -2, -2, -2))])
+        self.node.add([visit([p], visit_on=day(-10), occasion="national", occasion_year=today.year) for p in people[:2]])
+        due = lambda: [t["name"] for t in self.api("GET", "tasks", status=200).json["tasks"]]
+        self.assertEqual(sorted(due()), sorted(("甲一", "丙三", "丁四", "戊五")))
+        gone = lambda p, kind, **more: {"type": "residency_event", "fields": {"person_id": p, "kind": kind, "event_on": day(-1), "proof": uuid7(), "from_village": village_code(1), **more}}
+        self.node.add([gone(people[2], "death"), gone(people[3], "out", outside_text="邻省")])
+        self.node.sync()
+        self.assertEqual(self.t.hub.json("approve", "residency_event")["left"], [])
+        self.node.sync()
+        self.api("DELETE", f"records/{people[4]}", {"reason": "重复"}, status=200)
+        self.assertEqual(due(), ["甲一"])
+        self.node.run("backup", self.work / "own.db")
+        noted = self.api("GET", "tasks", status=200).json["backup"]
+        self.assertEqual((noted["made_at"] != "", noted["due"]), (True, False))
+
+    def test_who_works_here(self):
+        """posts of the station, open and past, and the accounts of this PC"""
+        self.node.sync()
+        station = self.node.station_row()["id"]
+        post = lambda name, **more: {"type": "staff_post", "station": village_code(1), "fields": {"station_id_post": station, "post": "head", "holder_name": name, "full_time": False, "concurrent": True, "is_veteran": False, "from_on": "2021-01-01", **more}}
+        self.t.hub.add([post("站长甲"), post("前站长", from_on="2018-01-01", to_on="2020-12-31")])
+        self.node.sync()
+        found = self.api("GET", "staff", status=200).json
+        self.assertEqual([(s["name"], s["now"]) for s in found["staff"] if s["post"]], [("前站长", False), ("站长甲", True)])
+        mine = next(s for s in found["staff"] if s["id"] == found["me"])
+        self.assertEqual((mine["name"], mine["now"], mine["post"]), (SECRETARY[0], True, ""))
 
 
 class Events(WithPage):

@@ -1,4 +1,5 @@
 """Disks and directories: full, read-only, missing, used twice, damaged, of a newer version. Clear errors, nothing lost (P1, P2)."""
+import concurrent.futures
 import contextlib
 import os
 import pathlib
@@ -7,7 +8,7 @@ import sqlite3
 import subprocess
 import unittest
 
-from harness import Case, Hub, Node, Town, TOWN_CODE, consultation, lm_nodes_of_db, person, run, wait_for
+from harness import Case, Hub, Node, Town, TOWN_CODE, consultation, lm_nodes_of_db, person, run, village_code, wait_for
 
 NOBODY = 65534
 ROOT = os.geteuid() == 0
@@ -191,6 +192,13 @@ class Directories(Case):
         for path in [self.work, *self.work.rglob("*")]:
             os.chmod(path, 0o755 if path.is_dir() or path.parent == binaries else 0o600)
         self.assertEqual(len(node.list("consultation")), 1)
+
+    def test_commands_at_once(self):
+        """Of several commands without a server each has its turn: one that waits for the other is not told that no server runs"""
+        town = Town(self, villages=1, serve=False)
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            done = list(pool.map(lambda n: town.hub.run("station", "add", village_code(n), f"示例村{n}", "--office", "第一办事处", check=False), range(10, 16)))
+        self.assertEqual([(d.rc, d.err) for d in done], [(0, "")] * 6)
 
     def test_second_serve(self):
         """A second serve on the same data says who has it; the first goes on"""

@@ -276,6 +276,7 @@ class Usage(Case):
         for program in self.both():
             self.assertIn("usage", run([program.bin, "--help"]).out.lower())
             self.assertRegex(run([program.bin, "--version"]).out, r"^lastmile-(hub|node) \d+\.\d+")
+            self.assertRegex(json.loads(run([program.bin, "--version", "--json"]).out)["version"], r"^\d+\.\d+")
 
     def test_wrong_use(self):
         from harness import run

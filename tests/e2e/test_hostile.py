@@ -131,7 +131,7 @@ class Hostile(Case):
             body[i] = bad
             c.send(ENROL, body)
             self.assertEqual(c.error(), "malformed", (i, bad))
-        c.send(ENROL, [2, 9] + good[2:])
+        c.send(ENROL, [3, 9] + good[2:])
         self.assertEqual(c.error(), "protocol")
 
     # ---- what: valid frames, changes that are not allowed ----
@@ -558,7 +558,10 @@ class Hostile(Case):
 
     def test_pull_of_nonsense(self):
         c = self.client(2)
-        c.send(PULL, [c.session, [2**62, uid(uuid7())], 1000])
+        c.send(PULL, [c.session, [2**62, uid(uuid7())], 1000])  # no position can be so far
+        self.assertEqual(c.error(), "malformed")
+        c.hello()
+        c.send(PULL, [c.session, [2**62 - 1, uid(uuid7())], 1000])
         body = c.expect(adversary.FEED)[1]
         self.assertEqual(body[8], [])
         c.send(PULL, [c.session ^ 1, [0, None], 1000])
@@ -696,7 +699,10 @@ class Protocol(Case):
         kit = self.t.new_kit(1, "kit-versions")
         c = client_of(kit)
         self.addCleanup(c.close)
-        c.send(HELLO, c.hello_body(min=2, max=9))
+        c.send(HELLO, c.hello_body(min=3, max=9))
         self.assertEqual(c.error(), "protocol")
         welcome = c.hello(min=1, max=9)
-        self.assertEqual(welcome[0], 1)
+        self.assertEqual((welcome[0], len(welcome)), (2, 17))
+        self.assertEqual(welcome[16][0], None)
+        welcome = c.hello(min=1, max=1)  # a node of before there were key words
+        self.assertEqual((welcome[0], len(welcome)), (1, 16))

@@ -43,7 +43,11 @@ class Back(Case):
         lost_pc.sync()
         kit = town.new_kit(1, "late.kit")
         third = hub.dir.with_name("third.backup")
+        token = hub.json("token", "add", "tk")["token"]
+        hub.run("user", "add", "u_gone", "--role", "clerk")
         hub.run("backup", third)
+        hub.run("token", "revoke", "tk")
+        hub.run("user", "disable", "u_gone")
         hub.run("station", "revoke", other.code, "--replica", str(lost_pc.status()["replica"]))
         for incarnation, backup in enumerate((second, first, third), 2):
             done = hub.json("restore", backup)
@@ -56,6 +60,10 @@ class Back(Case):
             self.saved(other, theirs, 1)
             self.check(hub, node, mine)
             self.check(hub, other, theirs)
+        # who was shut out since stays out: an address for spreadsheets, an account
+        self.assertEqual(hub.server.http(f"/api/v1/tables/{token}/counts.csv?by=village")[0], 404)
+        self.assertEqual(hub.rows("token", "list"), [])
+        self.assertEqual([u["disabled"] for u in hub.json("user", "list") if u["name"] == "u_gone"], [True])
         self.assertEqual(lost_pc.run("sync", "--timeout", "5", check=False).rc, 1)
         revoked = [r["replica"] for r in hub.status()["replicas"] if r["revoked"]]
         self.assertEqual(revoked, [str(lost_pc.status()["replica"])])

@@ -1,5 +1,6 @@
 """The main path: entered offline, synchronised, counted, judged by the town, seen by the village; history and conflicts."""
 import json
+import re
 
 from harness import (Case, Town, TOWN_CODE, aid_case, consultation, facility, notice, person, reception, village_code, visit, wait_for)
 
@@ -151,11 +152,56 @@ class MainPath(Case):
         for server in (node.server, hub.server):
             status, text = server.http("/metrics")
             self.assertEqual(status, 200)
-            self.assertRegex(text, r"(?m)^# TYPE lastmile_\w+ (gauge|counter)")
+            prometheus(text)
             status, text = server.http("/no-such-page")
             self.assertEqual(status, 404)
             self.assertLessEqual({"code", "text", "field"}, set(json.loads(text)["error"]))
         self.assertEqual(node.run("sync", "--timeout", "30").rc, 0, "sync asks the running server")
+        self.metrics_of_the_hub(town, hub, node)
+
+    def metrics_of_the_hub(self, town, hub, node):
+        """P10: how far behind each village is, how many are, how old the newest backup is"""
+        def figures():
+            return prometheus(hub.server.http("/metrics")[1])
+        of = (("station", node.code),)
+        wait_for(lambda: figures()["lastmile_hub_station_pending"] == {of: 0}, "what the page reads is what was committed", 20)
+        now = figures()
+        self.assertEqual(now["lastmile_hub_stations"], {(("state", "fresh"),): 1, (("state", "stale"),): 0, (("state", "never"),): 0})
+        for name in ("complete", "contact"):
+            self.assertLess(now[f"lastmile_hub_station_{name}_age_seconds"][of], 120)
+        for name, value in (("store_readable", 1), ("healthy", 1), ("pending", 0), ("returned", 0), ("held", 0), ("stations_left_out", 0), ("page_sessions", 0)):
+            self.assertEqual(now[f"lastmile_hub_{name}"], {(): value}, name)
+        self.assertGreater(now["lastmile_hub_journal_entries"][()], 2)
+        self.assertNotIn("lastmile_hub_backup_age_seconds", now)
+        hub.run("backup", self.work / "metrics.db")
+        self.assertLess(figures()["lastmile_hub_backup_age_seconds"][()], 120)
+        hub.run("station", "add", "999999101264", "没来过村")
+        new = figures()
+        self.assertEqual(new["lastmile_hub_stations"][(("state", "never"),)], 1)
+        self.assertEqual(set(new["lastmile_hub_station_complete_age_seconds"]), {of})  # what never was has no age
+
+
+def prometheus(text):
+    """Prometheus text format 0.0.4, strictly → {family: {labels: value}}: HELP and TYPE once before a family's samples, which stand together, each series once."""
+    families, typed, family = {}, {}, None
+    assert text.endswith("\n"), "the last line has an end"
+    for line in text[:-1].split("\n"):
+        said = re.fullmatch(r"# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*) (.*)", line)
+        if said and said[1] == "HELP":
+            assert said[2] not in families and re.fullmatch(r"(?:[^\\]|\\[\\n])+", said[3]), line
+            family = said[2]
+            families[family] = {}
+        elif said:
+            assert said[2] == family and family not in typed and said[3] in ("gauge", "counter") and not families[family], line
+            typed[family] = said[3]
+        else:
+            sample = re.fullmatch(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\]|\\["\\n])*",?)+)\})? (\S+)', line)
+            assert sample and sample[1] == family and family in typed, line
+            labels = tuple(re.findall(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"', sample[2] or ""))
+            assert labels not in families[family], f"twice: {line}"
+            families[family][labels] = float(sample[3])
+    assert set(families) == set(typed) and all(families.values()), "a family without samples"
+    return families
 
 
 class Conflicts(Case):
@@ -284,6 +330,24 @@ class Conflicts(Case):
         a.sync(), b.sync(), a.sync()
         self.assertEqual(a.get(made)["fields"], b.get(made)["fields"])
         self.assertEqual(len(hub.rows("conflicts")), 1)
+        hub.verify()
+
+    def test_an_old_device_deletes_what_was_edited_since(self):
+        """P5, P6: a PC that was in a cupboard deletes a record as it last saw it: what was entered since stays, and a person chooses"""
+        town = Town(self, villages=1)
+        hub, a = town.hub, town.v[1]
+        old = town.new_node(1, "second")
+        old.enrol(town.new_kit(1, "kit-second"))
+        made = a.add_ids([consultation(item_count=1)])[0]
+        a.sync(), old.sync()
+        a.add([{"id": made, "fields": {"item_count": 2}}])
+        a.sync()
+        old.add([{"id": made, "delete": True, "reason": "清理旧数据"}])
+        old.sync(), a.sync()
+        for node in (a, old):
+            self.assertEqual(node.get(made)["fields"]["item_count"], 2)
+        self.assertEqual([r["fields"]["item_count"] for r in hub.rows("records", "consultation")], [2])
+        self.assertEqual([r["group"] for r in hub.rows("conflicts")], ["deleted"])
         hub.verify()
 
 

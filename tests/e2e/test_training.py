@@ -1,5 +1,4 @@
 """The training copy: made-up people behind the same door, of which nothing can reach the queue of the real data."""
-import gzip
 import pathlib
 import random
 import re
@@ -131,6 +130,7 @@ class Training(WithPage):
 
     def test_the_page_is_the_same(self):
         page, real = (self.api.raw("GET", path) for path in ("/training/", "/"))
-        self.assertEqual((page.status, page.raw), (200, real.raw))
-        for asset in re.findall(r'"\./(assets/[^"]+)"', gzip.decompress(page.raw).decode()):
+        text, same = (re.sub(r'(id="first">).*?(</script>)', r"\1\2", answer.raw.decode(), flags=re.S) for answer in (page, real))  # each brings its own data
+        self.assertEqual((page.status, text), (200, same))
+        for asset in re.findall(r'"\./(assets/[^"]+)"', text):
             self.assertEqual(self.api.raw("GET", f"/training/{asset}").status, 200, asset)

@@ -142,21 +142,90 @@ class Claims(Case):
         refused = hub.run("transfers", "confirm", by_three, check=False)
         self.assertNotEqual(refused.rc, 0, "withdrawn by its village")
         self.assertEqual(two.get(who)["fields"]["village_code"], village_code(2))
+        two.add([{"id": who, "fields": {"phone": "13800000002"}}])
+        town.sync_all()
+        self.assertEqual(hub.rows("held") + hub.rows("returned"), [])
 
         # The backup knows the claims, not what the town decided.
         hub.run("restore", backup)
         for _ in range(3):
             town.sync_all()
+        held = hub.rows("held")
+        self.assertEqual([(r["id"], r["code"], r["station"]) for r in held], [(who, "moved", village_code(2))], "what the new village wrote waits for the move")
+        refused = hub.run("held", "release", str(held[0]["position"]), check=False)
+        self.assertNotEqual(refused.rc, 0, "nobody lets it into another village's record")
+        self.assertEqual(hub.rows("returned"), [])
+        self.assertNotIn(who, [r["id"] for r in two.list("person")])
         hub.run("recovered", "accept", "--all")
+        self.assertEqual(hub.rows("held"), [])
         self.assertEqual(hub.rows("records", "person", "--where", "state=submitted")[0]["fields"]["village_code"], village_code(2), "at once: no node could give that back")
-        # The old village told of the claim first, which is none of its business here any more: left to be decided by number.
-        left = [r for r in hub.rows("recovered", "list") if r["record"] == by_two]
-        self.assertEqual([r["other_station"] for r in left], [True])
-        hub.run("recovered", "accept", str(left[0]["id"]))
+        # The old village told of the claim first, which is none of its business here any more; the claimant told the same.
+        self.assertEqual([r for r in hub.rows("recovered", "list") if r["record"] == by_two], [])
         for _ in range(2):
             town.sync_all()
-        self.assertEqual(two.get(who)["fields"]["village_code"], village_code(2), "the decision takes the file along again")
+        there = two.get(who)["fields"]
+        self.assertEqual((there["village_code"], there["phone"]), (village_code(2), "13800000002"), "the decision takes the file along again, and what waited for it")
         self.assertNotIn(who, [r["id"] for r in one.list("person")])
         for id_ in (released, by_two):
             self.assertEqual(two.get(id_)["state"], "verified")
+        hub.verify()
+
+        # Back once more, and nobody wants that move: all that the village waits with is sent back at once.
+        hub.run("restore", backup)
+        for _ in range(3):
+            town.sync_all()
+        n = len(hub.rows("held"))
+        self.assertGreater(n, 0)
+        group = ("held", "refuse", "--station", village_code(2), "--code", "moved")
+        self.assertEqual(hub.json(*group, "--preview")["waiting"], n)
+        self.assertEqual(len(hub.rows("held")), n, "a preview writes nothing")
+        self.assertNotEqual(hub.run(*group, check=False).rc, 0, "not without a reason")
+        told = hub.json(*group, "--note", "没有转到你村")
+        self.assertEqual((told["waiting"], told["refused"], told["kept"]), (n, n, 0))
+        self.assertEqual((hub.rows("held"), {r["text"] for r in hub.rows("returned")}), ([], {"没有转到你村"}))
+        self.assertEqual(hub.json(*group, "--note", "没有转到你村")["refused"], 0, "the same again")
+        self.assertTrue(hub.json("verify")["clean"])
+
+
+class Requests(Case):
+    """What a village may not change itself it asks for (变更申请): the town's consent writes it, and both sides see it"""
+
+    def ask(self, who, field, old, new):
+        return line("change_request", {"target": f"person:{who}", "field": field, "old_value": old, "new_value": new, "reason": "户口本上写错了"}, {})
+
+    def decide(self, hub, request, **fields):
+        return hub.add([{"id": request, "fields": {"state": "verified", **fields}}], check=False, user="王芳")[0]
+
+    def test_asked_for_and_written(self):
+        town = Town(self, villages=1)
+        hub, one = town.hub, town.v[1]
+        who = one.add_ids([person(name="张建国")])[0]
+        town.sync_all()
+        hub.add([line("person_identity", {"person_id": who, "code": "04", "state": "verified"}, {}), {"id": who, "fields": {"legal_basis": "duty"}}], user="clerk")
+        self.assertEqual(hub.json("approve", "person", user="clerk")["left"], [])
+        town.sync_all()
+        number = one.get(who)["fields"]["id_no"]
+
+        # What is wrong is said at the PC, beside its field, and nothing is saved.
+        bad = ((self.ask(who, "no_such_field", "张建国", "张建军"), "field"), (self.ask(who, "phone", None, "13800000001"), "field"),
+               (self.ask(who, "name", "张建", "张建军"), "old_value"), (self.ask(who, "id_no", number, number[:17] + "01"[number[17] == "0"]), "new_value"),
+               (self.ask(who, "birth_on", one.get(who)["fields"]["birth_on"], "2950-02-30"), "new_value"))
+        self.assertEqual([a["error"]["field"] for a in one.add([asked for asked, _ in bad], check=False)], [at for _, at in bad])
+        self.assertEqual(one.list("change_request"), [])
+
+        agreed, refused, late = one.add_ids([self.ask(who, "name", "张建国", name) for name in ("张建军", "张建民", "张建华")])
+        town.sync_all()
+        self.assertIn("error", self.decide(hub, refused, decision="refused"), "not without a reason")
+        self.assertNotIn("error", self.decide(hub, refused, decision="refused", return_note="身份证上不是张建民"))
+        done = hub.json("approve", "change_request", user="王芳")
+        self.assertEqual((done["approved"], [row["code"] for row in done["left"]]), (1, ["stale_value"]), "the second one speaks of what was")
+        self.assertEqual(hub.rows("records", "person")[0]["fields"]["name"], "张建军")
+        hub.run("send-back", late, "--note", "已改为张建军", user="王芳")
+        town.sync_all()
+
+        self.assertEqual(one.get(who)["fields"]["name"], "张建军", "the village has it")
+        self.assertEqual([(one.get(r)["state"], one.get(r)["fields"].get("decision"), one.get(r)["fields"].get("return_note")) for r in (agreed, refused, late)],
+                         [("verified", "approved", None), ("verified", "refused", "身份证上不是张建民"), ("returned", None, "已改为张建军")])
+        written = [r for r in one.rows("history", who, "--fetch") if r["user"] == "王芳"]
+        self.assertEqual([r["fields"] for r in written], [{"name": "张建军"}], "who agreed")
         hub.verify()

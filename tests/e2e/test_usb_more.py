@@ -325,8 +325,8 @@ class Replies(Sticks):
         before = node.status()
         proof = lm_nodes_of_db(node.dir / "node.db", "SELECT inc_counter, proof_pos, proof_hash, proof_sig FROM me")
         welcome = frames[0][1]
-        lies = {"false": [*welcome[:15], bytes([welcome[15][0] ^ 1]) + welcome[15][1:]],
-                "missing": [*welcome[:15], bytes(64)],
+        lies = {"false": [*welcome[:15], bytes([welcome[15][0] ^ 1]) + welcome[15][1:], *welcome[16:]],
+                "missing": [*welcome[:15], bytes(64), *welcome[16:]],
                 "of another incarnation": [*welcome[:3], [welcome[3][0] + 1, 99], *welcome[4:]],
                 "of another head": [*welcome[:8], [welcome[8][0] + 50, os.urandom(32)], *welcome[9:]]}
         for what, lie in lies.items():

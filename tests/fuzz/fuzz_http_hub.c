@@ -71,7 +71,8 @@ static void act(const char *type, const char *id, const char *json)
 
 static void remove_work(void)
 {
-    static const char *const names[] = {"hub.db", "hub.key", "audit.db", "revoked.log"};
+    static const char *const names[] = {"hub.db", "hub.key", "audit.db", "revoked.log",
+                                        "doors.log"};
     char path[96];
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -122,8 +123,8 @@ static void make(void)
     open_store();
     LM_CHECK(lm_store_begin(hub.store, &err) == LM_OK);
     LM_CHECK(lm_store_station_add(hub.store, "", &station, init.now_ms, &err) == LM_OK);
-    LM_CHECK(lm_store_user_add(hub.store, "clerk", "clerk", "not-a-Secret1", false, init.now_ms,
-                               &err) == LM_OK);
+    LM_CHECK(lm_store_user_add(hub.store, "clerk", "clerk", NULL, "not-a-Secret1", false,
+                               init.now_ms, &err) == LM_OK);
     LM_CHECK(lm_store_commit(hub.store, &err) == LM_OK);
     act("person", person_id,
         "{\"name\":\"测试甲\",\"id_status\":\"missing\",\"id_status_reason\":\"未办理\",\"sex\":"
@@ -177,6 +178,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     seam_clock = (struct seam_clock){.wall_ms = 1790000000000, .mono_ms = 1000000};
     seam_random(2);
     lm_sessions_init(&api->sessions, LM_TOWN_IDLE_MS, LM_TOWN_END_MS);
+    memset(&api->tries, 0, sizeof api->tries);
     world.n_cookies = 0;
     for (size_t i = 0; i < sizeof users / sizeof *users; i++) {
         hw_session(&world, &api->sessions, LM_TOWN_COOKIE, users[i][0], users[i][1]);

@@ -140,6 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     seam_random(2);
     lm_rand_seed(&api->rnd, 3);
     lm_sessions_init(&api->sessions, LM_API_IDLE_MS, LM_API_END_MS);
+    memset(&api->tries, 0, sizeof api->tries);
     lm_api_search_free(&api->search); /* of a database that was put back */
     world.n_cookies = 0;
     hw_session(&world, &api->sessions, api->cookie, "王秘书", "secretary");

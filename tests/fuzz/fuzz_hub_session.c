@@ -19,6 +19,7 @@ struct input {
 };
 
 static uint8_t sign_secret[LM_SIGN_SECRET_BYTES];
+static const uint8_t line_key[32] = {7}, next_key[32] = {8};
 
 static uint8_t take(struct input *in)
 {
@@ -166,6 +167,9 @@ static void carry_out(struct model *m, const struct lm_hub_event *ev)
         case LM_HX_CLONE:
             LM_CHECK(!m->view.clone);
             m->view.clone = true;
+            break;
+        case LM_HX_KEY_PINNED:
+            LM_CHECK(m->welcomed);
             break;
         case LM_HX_TWIN:
             m->view.twins++;
@@ -418,6 +422,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)crypto_sign_seed_keypair(sign_public, sign_secret, seed);
     }
     m.now.sign_secret = sign_secret;
+    m.now.line_key = line_key;
+    m.now.next_key = next_key;
     lm_hub_session_init(&m.session, REPLICA, 1);
     lm_hub_effects_init(&m.fx);
     lm_arena_init(&m.arena, 8 << 20);

@@ -99,6 +99,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case LM_MSG_WELCOME:
         ROUND(welcome);
         break;
+    case LM_MSG_KEY:
+        ROUND(key);
+        break;
     case LM_MSG_PUSH:
         ROUND(push);
         unpack(body, n, &arena);

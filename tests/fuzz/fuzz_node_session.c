@@ -4,6 +4,7 @@
 #include "tests/fuzz/node_world.h"
 
 #include "proto/feed.h"
+#include "proto/proof.h"
 #include "tests/fuzz/seams.h"
 
 #include <sodium.h>
@@ -89,6 +90,17 @@ static struct lm_head head_of(struct hub *h, uint8_t how)
     }
 }
 
+/* As the hub does, or now and then somebody else. */
+static void sign(uint8_t signature[64], struct lm_incarnation incarnation, struct lm_mark head,
+                 bool badly)
+{
+    struct lm_proof proof = {.incarnation = incarnation, .mark = head};
+
+    lm_proof_sign(&proof, nw_sign_secret());
+    proof.signature[0] ^= badly;
+    memcpy(signature, proof.signature, sizeof proof.signature);
+}
+
 static void say_welcome(struct hub *h)
 {
     const struct lm_node_session *s = &h->w->link.session;
@@ -111,6 +123,7 @@ static void say_welcome(struct hub *h)
     m.hub_time_ms = seam_clock.wall_ms + (more & 1 ? (int64_t)more * 86400000 : 0);
     m.hlc_known = more & 2 ? number(h) : 0;
     m.credit = 1 + (more >> 2) % LM_WINDOW_MAX;
+    sign(m.signature, m.incarnation, m.head, more == 252);
     lm_welcome_pack(&h->out, &m);
     say(h, LM_MSG_WELCOME);
 }
@@ -303,6 +316,7 @@ static void say_page(struct hub *h, uint8_t kind)
     }
     h->position = more & 16 ? number(h) : h->position + (more >> 5 & 1);
     m.head = mark_at(h->position);
+    sign(m.signature, c->incarnation, m.head, more == 253);
     m.scope_sum = m.has_scope_sum ? number(h) : 0;
     for (size_t i = 0; i < m.n_entries; i++) {
         some_entry(h, &entries[i]);

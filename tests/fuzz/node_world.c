@@ -439,6 +439,18 @@ static void remove_work(void)
     (void)rmdir(work);
 }
 
+const uint8_t *nw_sign_secret(void)
+{
+    static uint8_t secret[LM_SIGN_SECRET_BYTES], sign_public[LM_SIGN_PUBLIC_BYTES];
+
+    if (secret[0] == 0) {
+        uint8_t seed[32] = {3};
+
+        LM_CHECK(crypto_sign_seed_keypair(sign_public, secret, seed) == 0);
+    }
+    return secret;
+}
+
 static void make(struct node_world *w)
 {
     struct lm_error err;
@@ -462,6 +474,8 @@ static void make(struct node_world *w)
     w->key.enrolled = true;
     memset(w->key.hub_id, 7, sizeof w->key.hub_id);
     memset(w->key.hub_public_key, 9, sizeof w->key.hub_public_key);
+    memcpy(w->key.hub_sign_key, nw_sign_secret() + LM_SIGN_SECRET_BYTES - LM_SIGN_PUBLIC_BYTES,
+           sizeof w->key.hub_sign_key);
     w->key.certificate_len = 8;
     seam_disk_keep();
 }

@@ -42,6 +42,8 @@ struct node_world {
 };
 
 /* Everything as it is right after enrolment. */
+/* The signing key of the hub that the world enrolled at; its second half is the public one. */
+const uint8_t *nw_sign_secret(void);
 void nw_begin(struct node_world *w);
 void nw_end(struct node_world *w);
 /* The process dies and comes again. */

@@ -41,7 +41,9 @@ async function read(bytes) {
   const start = Date.now();
   let result;
   try {
-    result = await tableOf(new Blob([bytes]));
+    const table = await tableOf(new Blob([bytes]));
+    assert.ok(table.lines.length === table.rows.length && table.lines.every((n, i) => n > (table.lines[i - 1] ?? 0)));
+    result = table.rows;
   } catch (why) {
     if (!(why instanceof TableError)) throw why;
     result = why.fault;
@@ -176,6 +178,9 @@ if (options.minimise) {
 }
 for (const input of corpus) await tryOne(input.bytes, input.path);
 await news();
+// Rows are called by their places in the sheet, whatever empty ones lie between.
+const gaps = [['', ''], ['姓名', '电话'], ['', ''], ['甲', '1'], ['', ''], ['', ''], ['乙', '2'], ['', '']];
+for (const file of [csv(gaps), await xlsx([{ name: '表', rows: gaps }])]) assert.deepEqual((await tableOf(file)).lines, [2, 4, 7]);
 if (!options.seconds) {
   console.log(`${corpus.length} inputs replayed, ${seen.size} blocks`);
 } else {

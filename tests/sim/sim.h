@@ -4,7 +4,7 @@
  *
  * One seed decides everything, so the same seed gives the same trace digest. clock.c, net.c,
  * disk.c: the seams; world.c: who is there, starting, crashing, going back; users.c: what people
- * do; faults.c: what goes wrong; check.c: what must hold, with journal_model.c (what the hub makes
+ * do; faults.c: what goes wrong; check.c: what must hold, with journal_*.c (what the hub makes
  * of each change) and ledger.c (its figures); main.c: seeds, jobs, shrinking. */
 #ifndef LM_TESTS_SIM_H
 #define LM_TESTS_SIM_H

@@ -174,7 +174,7 @@ static inline int counts_setup(void **state)
     assert_non_null(mkdtemp(w->path));
     OK(lm_catalog_load_embedded(&w->catalog, &err_));
     OK(lm_datadir_open(w->path, true, &w->dir, &err_));
-    OK(lm_store_create(&w->dir, w->catalog, &init, &err_));
+    world_create(w, &init);
     world_open(w);
     world_begin(w);
     row(w, "area_unit", PREFIX "901",

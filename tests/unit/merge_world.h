@@ -49,10 +49,11 @@ struct send {
     const struct lm_merge_author *by;
     enum lm_op op;
     const char *type, *id, *fields;
-    const struct lm_record *view;           /* what the author saw; NULL: what is there */
-    int64_t at_ms;                          /* author's clock; 0: a minute after the last change */
-    int64_t received_ms;                    /* 0: at_ms */
-    int catalog;                            /* difference to the hub's number */
+    const struct lm_record *view; /* what the author saw; NULL: what is there */
+    int64_t at_ms;                /* author's clock; 0: a minute after the last change */
+    int64_t received_ms;          /* 0: at_ms */
+    int64_t went_back_ms;         /* the hub's history began then; 0: it never went back */
+    int catalog;                  /* difference to the hub's number */
     bool released, creation_refused, blind; /* blind: without bases and seen */
     int64_t wall_delta_ms, offset_ms;
     bool offset_known;
@@ -259,6 +260,7 @@ static inline struct lm_merge_out world_merge(struct world *w, const struct lm_c
                                             : NULL,
         .creation_refused = s->creation_refused,
         .received_ms = s->received_ms != 0 ? s->received_ms : lm_hlc_ms(change->hlc),
+        .went_back_ms = s->went_back_ms,
         .offset_used_ms = s->offset_ms,
         .lookup = &lookup,
         .known = world_known,

@@ -48,6 +48,16 @@ static void fail_may_wrap_its_own_text(void **state)
     assert_string_equal(err.en, "out: 里inside");
 }
 
+static void fail_mends_what_a_format_shortened(void **state)
+{
+    struct lm_error err;
+
+    (void)state;
+    (void)lm_fail(&err, LM_ERR_INVALID, "x", "", "没有类型 %.4s，请核对。", "No %.1s.", "期期期");
+    assert_string_equal(err.zh, "没有类型 期，请核对。");
+    assert_string_equal(err.en, "No .");
+}
+
 static void fail_cuts_at_whole_characters(void **state)
 {
     (void)state;
@@ -594,6 +604,7 @@ int main(void)
         cmocka_unit_test(fail_fills_both_languages),
         cmocka_unit_test(fail_may_wrap_its_own_text),
         cmocka_unit_test(fail_cuts_at_whole_characters),
+        cmocka_unit_test(fail_mends_what_a_format_shortened),
         cmocka_unit_test(status_names_are_distinct),
         cmocka_unit_test(arena_gives_zeroed_aligned_memory),
         cmocka_unit_test(arena_keeps_its_cap),

@@ -179,6 +179,24 @@ static void test_wrong_passwords_hold_over_a_restart(void **state)
     assert_int_equal(at, 1234);
 }
 
+static void test_the_oldest_wrong_passwords_give_way(void **state)
+{
+    struct lm_audit *audit = *state;
+    char name[32];
+    unsigned n = 9;
+    int64_t at = 9;
+
+    assert_int_equal(lm_audit_set_failures(audit, "甲", 5, 1000, &err), LM_OK);
+    for (int i = 0; i < LM_AUDIT_FAILURES_MAX; i++) {
+        (void)snprintf(name, sizeof name, "n%d", i);
+        assert_int_equal(lm_audit_set_failures(audit, name, 1, 2000 + i, &err), LM_OK);
+    }
+    assert_int_equal(lm_audit_failures(audit, "甲", &n, &at, &err), LM_OK);
+    assert_int_equal(n, 0);
+    assert_int_equal(lm_audit_failures(audit, "n0", &n, &at, &err), LM_OK);
+    assert_int_equal(n, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +207,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lists_by_what_and_who, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_and_odd_texts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_passwords_hold_over_a_restart, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_oldest_wrong_passwords_give_way, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,33 @@ static void test_assessments(void **state)
     CHECK(*state, given, asked);
 }
 
+/* 未填报 is no 0 %: of a village, of an office, and of all of them. */
+static void test_never_assessed(void **state)
+{
+    static const struct given given[] = {
+        STATION(V1, "established_on=2019-06-01"), STATION(V2, "established_on=2019-06-01"),
+        STATION(V3, "established_on=2019-06-01"), STATION(V4, "established_on=2019-06-01")};
+    static const struct given one[] = {
+        {' ', "station_assessment", V1,
+         FIVE "year=2025;assessed_on=2025-11-20;has_establishment=false"}};
+    static const struct asked none[] = {
+        {"I02", "- (未填报)"},
+        {"I02 by=village", "- (未填报) | 201=- 202=- 203=- 204=-"},
+        {"I02 by=office", "- (未填报) | 000=- 901=- 902=-"},
+        {"I03 by=village",
+         "100 100% | 201=100 202=100 203=100 204=100"}, /* the station's own row says it */
+    };
+    static const struct asked some[] = {
+        {"I02", "0 0%"},
+        {"I02 by=village", "0 0% | 201=0 202=- 203=- 204=-"},
+        {"I02 by=office", "0 0% | 000=- 901=0 902=-"},
+        {"I02 station=" V2, "- (未填报)"},
+    };
+
+    CHECK(*state, given, none);
+    CHECK(*state, one, some);
+}
+
 static void test_posts(void **state)
 {
 #define POST "full_time=false;is_veteran=false;concurrent=false;from_on=2021-01-01;"
@@ -245,8 +272,8 @@ static void test_persons(void **state)
         {"I30cd by=office", "2 2 | 901=1 902=1"},
         {"I30cd to=2024-12-31", "3 3"},
         {"I30c", "50 50%"},
-        {"I30c by=village", "50 50% | 201=100 202=- 203=0"},
-        {"I30c by=office", "50 50% | 901=100 902=0"},
+        {"I30c by=village", "50 50% | 201=100 202=- 203=-"},
+        {"I30c by=office", "50 50% | 901=100 902=-"},
     };
 
     CHECK(*state, given, asked);
@@ -380,13 +407,10 @@ static void test_overdue(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, counts_begin, counts_rollback)
-    const struct CMUnitTest tests[] = {T(test_stations),
-                                       T(test_assessments),
-                                       T(test_posts),
-                                       T(test_persons),
-                                       T(test_dismissed_pairs_count_as_two),
-                                       T(test_files),
-                                       T(test_overdue)};
+    const struct CMUnitTest tests[] = {T(test_stations),       T(test_assessments),
+                                       T(test_never_assessed), T(test_posts),
+                                       T(test_persons),        T(test_dismissed_pairs_count_as_two),
+                                       T(test_files),          T(test_overdue)};
 
     return cmocka_run_group_tests(tests, counts_setup, world_teardown);
 }

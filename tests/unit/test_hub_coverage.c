@@ -157,6 +157,82 @@ static void test_silent_behind(void **state)
     covers(w, NULL, "1/4 stale 201 never 203 204 gap 201 through 2026-09-12 town 1");
 }
 
+/* Silence is judged by the setting by which staleness is. */
+static void test_silence_is_as_long_as_the_town_says(void **state)
+{
+    struct world *w = *state;
+
+    (void)replica(w, V1, w->now - 9 * DAY, w->now - 8 * DAY, true);
+    row(w, "setting", TOWN, "key=complete_days;value=10");
+    covers(w, NULL, "1/4 stale never 202 203 204 gap through 2026-09-12 town 1");
+    w->now += 3 * DAY;
+    covers(w, NULL, "0/4 stale 201 never 202 203 204 gap 201 through 2026-09-12 town 1");
+    w->now = NOW_MS;
+}
+
+/* What waits for a person is not here, and nobody will send it again (P10). */
+static void test_salvaged_and_given_back(void **state)
+{
+    struct world *w = *state;
+    uint64_t lost = replica(w, V1, w->now - DAY, w->now - DAY, false), n_of;
+    size_t n = 0;
+    char sql[400];
+
+    (void)replica(w, V1, w->now - DAY, w->now - DAY, false);
+    n_of = replica(w, V2, w->now - DAY, w->now - DAY, false);
+    (void)replica(w, TOWN, w->now - DAY, w->now - DAY, false);
+    OK(lm_store_revoke(w->store, "admin", V1, lost, w->now, &n, &err_));
+    covers(w, NULL, "2/4 stale never 203 204 gap through 2026-09-20 town 1");
+    (void)snprintf(sql, sizeof sql,
+                   "INSERT INTO salvage(replica, branch, seq, station, record, type, hlc, user, "
+                   "body, hash, at_ms) VALUES(%lld, 1, 2, '" V1 "', zeroblob(16), 'visit', 7, '', "
+                   "x'00', x'00', 1)",
+                   (long long)lost);
+    OK(lm_db_exec(w->store->db, sql, &err_));
+    covers(w, NULL, "1/4 stale 201 never 203 204 gap through 2026-09-20 town 1");
+    OK(lm_db_exec(w->store->db, "UPDATE salvage SET state = 2", &err_));
+    covers(w, NULL, "2/4 stale never 203 204 gap through 2026-09-20 town 1");
+    for (int i = 0; i < 4; i++) { /* of a revoked PC, of the town, of one that still speaks, and
+                                     what all villages see */
+        static const char *const told[] = {
+            "1/4 stale 201 never 203 204 gap through 2026-09-20 town 1",
+            "1/4 stale 202 never 203 204 gap through 2026-09-20 town 1",
+            "2/4 stale never 203 204 gap through 2026-09-20 town 1",
+            "2/4 stale never 203 204 gap through 2026-09-20 town 0"};
+
+        (void)snprintf(sql, sizeof sql,
+                       "INSERT INTO recovered(record, type, replica, hlc, n, body, from_replica, "
+                       "station, at_ms) VALUES(zeroblob(16), '%s', %lld, 8, 0, x'00', 1, '%s', 1)",
+                       i == 3 ? "notice" : "visit",
+                       i == 0   ? (long long)lost
+                       : i == 2 ? (long long)n_of
+                                : 0LL,
+                       i == 0 ? V1 : V2);
+        OK(lm_db_exec(w->store->db, sql, &err_));
+        covers(w, NULL, told[i]);
+        OK(lm_db_exec(w->store->db, "UPDATE recovered SET state = 2", &err_));
+        OK(lm_db_exec(w->store->db, "DELETE FROM recovered", &err_));
+        covers(w, NULL, "2/4 stale never 203 204 gap through 2026-09-20 town 1");
+    }
+}
+
+/* A station whose only PC was revoked is told by that PC's clock as before. */
+static void test_by_the_clock_of_a_revoked_one(void **state)
+{
+    struct world *w = *state;
+    uint64_t number = replica(w, V1, w->now - DAY, w->now - DAY, false);
+    json_t *doc = NULL;
+    size_t n = 0;
+
+    OK(lm_store_usb_note(w->store, number, 1, w->now - DAY, w->now, &err_));
+    for (int i = 0; i < 2; i++) {
+        OK(lm_coverage(w->store, NULL, w->now, &doc, &err_));
+        assert_int_equal(json_array_size(json_object_get(doc, "by_station_clock")), 1);
+        json_decref(doc);
+        OK(lm_store_revoke(w->store, "admin", V1, number, w->now, &n, &err_));
+    }
+}
+
 static void test_in_doubt_and_held(void **state)
 {
     struct world *w = *state;
@@ -221,6 +297,9 @@ int main(void)
                                        T(test_two_replicas),
                                        T(test_revoked),
                                        T(test_silent_behind),
+                                       T(test_silence_is_as_long_as_the_town_says),
+                                       T(test_salvaged_and_given_back),
+                                       T(test_by_the_clock_of_a_revoked_one),
                                        T(test_in_doubt_and_held),
                                        T(test_town_with_a_node),
                                        T(test_freshness)};

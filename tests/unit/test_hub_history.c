@@ -2,6 +2,10 @@
  * that was put back, and a hub that may have a living twin. */
 #include "tests/unit/hub_store_world.h"
 
+#include "hub/audit.h"
+
+#include "common/account.h"
+
 static void read_file(const char *path, char **data, size_t *n)
 {
     OK(lm_file_read(path, 64 * 1024 * 1024, data, n, &err_));
@@ -93,6 +97,152 @@ static void test_database_alone_put_back(void **state)
     OK(lm_store_was_revoked(w->store, w->b.replica.number, &was));
     assert_false(was);
     assert_int_equal(verify(w), 0);
+    free(copy);
+}
+
+/* A damaged audit log stops no backup; a restore sets it aside and begins it from the backup. */
+static void test_a_damaged_audit_log(void **state)
+{
+    const struct lm_audit_entry entry = {
+        .at_ms = 1, .user = "甲", .role = "clerk", .what = "login"};
+    struct world *w = *state;
+    char good[PATH_MAX], without[PATH_MAX], log[PATH_MAX];
+    struct lm_audit *audit = NULL;
+    struct lm_restored restored;
+    struct lm_backup made;
+    int64_t n = 0;
+    size_t aside = 0;
+    uint8_t hash[LM_HASH_BYTES];
+    struct dirent *file;
+    FILE *f;
+    DIR *dir;
+
+    (void)snprintf(good, sizeof good, "%s/good.db", w->path);
+    (void)snprintf(without, sizeof without, "%s/without.db", w->path);
+    (void)snprintf(log, sizeof log, "%s/audit.db", w->path);
+    OK(lm_audit_open(&w->dir, &audit, &err_));
+    OK(lm_audit_add(audit, &entry, &err_));
+    lm_audit_close(&audit);
+    OK(lm_store_backup(w->store, good, &made, &err_));
+    f = fopen(log, "w");
+    assert_non_null(f);
+    for (int i = 0; i < 4096; i++) {
+        (void)fputs("no", f);
+    }
+    assert_int_equal(fclose(f), 0);
+    OK(lm_store_backup(w->store, without, &made, &err_));
+    OK(lm_store_restore_stage(&w->dir, w->catalog, lm_store_town(w->store)->hub_id, "admin", good,
+                              w->now, &restored, &err_));
+    OK(lm_audit_open(&w->dir, &audit, &err_));
+    OK(lm_audit_head(audit, &n, hash, &err_));
+    lm_audit_close(&audit);
+    assert_int_equal(n, 1);
+    dir = opendir(w->path);
+    while ((file = readdir(dir)) != NULL) {
+        aside += strncmp(file->d_name, "audit.db.damaged-", 17) == 0;
+    }
+    (void)closedir(dir);
+    assert_int_equal(aside, 1);
+}
+
+static bool opens(struct world *w, const char *name, const char *password)
+{
+    char hash[LM_PASSWORD_HASH_BYTES];
+    struct lm_user user;
+
+    return lm_store_user_get(w->store, name, &user, hash, &err_) == LM_OK && !user.disabled &&
+           lm_password_matches(hash, password);
+}
+
+/* Who was shut out after the copy was made stays out, and a line that was cut in doors.log takes
+ * none with it. */
+static void test_doors_stay_shut(void **state)
+{
+    static const char cut[] = "1790000000000 user 6162";
+    struct world *w = *state;
+    char token[LM_TOKEN_TEXT], kept[LM_TOKEN_TEXT], name[260], path[PATH_MAX], *copy = NULL;
+    struct lm_user user;
+    char hash[LM_PASSWORD_HASH_BYTES];
+    size_t n = 0;
+    FILE *log;
+
+    world_begin(w);
+    OK(lm_store_user_add(w->store, "离任", "clerk", NULL, "first Password1", true, w->now, &err_));
+    OK(lm_store_user_add(w->store, "改密", "clerk", NULL, "first Password2", true, w->now, &err_));
+    OK(lm_store_user_add(w->store, "又开", "clerk", NULL, "first Password3", true, w->now, &err_));
+    OK(lm_store_token_add(w->store, "tk", "admin", w->now, token, &err_));
+    OK(lm_store_token_add(w->store, "kept", "admin", w->now, kept, &err_));
+    world_commit(w);
+    save_copy(w, &copy, &n);
+    (void)snprintf(path, sizeof path, "%s/doors.log", w->path);
+    log = fopen(path, "ae");
+    assert_non_null(log);
+    assert_true(fputs(cut, log) >= 0);
+    assert_int_equal(fclose(log), 0);
+    world_begin(w);
+    OK(lm_store_user_disable(w->store, "离任", true, &err_));
+    OK(lm_store_user_password(w->store, "改密", "second Password2", false, &err_));
+    OK(lm_store_user_disable(w->store, "又开", true, &err_));
+    OK(lm_store_user_disable(w->store, "又开", false, &err_));
+    OK(lm_store_token_revoke(w->store, "tk", &err_));
+    assert_int_equal(lm_store_token_revoke(w->store, "tk", &err_), LM_ERR_NOT_FOUND);
+    world_commit(w);
+    put_back(w, copy, n);
+    assert_false(opens(w, "离任", "first Password1"));
+    assert_false(opens(w, "改密", "first Password2"));
+    assert_true(opens(w, "改密", "second Password2"));
+    OK(lm_store_user_get(w->store, "改密", &user, hash, &err_));
+    assert_false(user.must_change);
+    assert_true(opens(w, "又开", "first Password3"));
+    assert_int_equal(lm_store_token_name(w->store, token, name, &err_), LM_ERR_NOT_FOUND);
+    OK(lm_store_token_name(w->store, kept, name, &err_));
+    /* What somebody opens again on purpose stays open at the next start. */
+    world_begin(w);
+    OK(lm_store_user_disable(w->store, "离任", false, &err_));
+    world_commit(w);
+    lm_store_close(&w->store);
+    world_open(w);
+    assert_true(opens(w, "离任", "first Password1"));
+    assert_int_equal(verify(w), 0);
+    free(copy);
+}
+
+/* doors.log is rewritten when it is large: of each account and token the last word. */
+static void test_doors_are_bounded(void **state)
+{
+    struct world *w = *state;
+    char path[PATH_MAX], *copy = NULL, *line = NULL;
+    size_t n = 0, n_line = 0;
+    struct stat st;
+    FILE *log;
+
+    world_begin(w);
+    OK(lm_store_user_add(w->store, "别人", "clerk", NULL, "first Password0", true, w->now, &err_));
+    OK(lm_store_user_add(w->store, "离任", "clerk", NULL, "first Password1", true, w->now, &err_));
+    world_commit(w);
+    save_copy(w, &copy, &n);
+    (void)snprintf(path, sizeof path, "%s/doors.log", w->path);
+    read_file(path, &line, &n_line);
+    world_begin(w);
+    OK(lm_store_user_disable(w->store, "离任", true, &err_));
+    world_commit(w);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_true((size_t)st.st_size > n_line);
+    log = fopen(path, "ae"); /* the same of another account, many times */
+    assert_non_null(log);
+    for (size_t i = 0; i < 1200000 / (n_line / 2); i++) {
+        assert_true(fwrite(line, 1, strcspn(line, "\n") + 1, log) > 0);
+    }
+    assert_int_equal(fclose(log), 0);
+    world_begin(w);
+    OK(lm_store_user_add(w->store, "新来", "clerk", NULL, "first Password2", true, w->now, &err_));
+    world_commit(w);
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(st.st_size < 4096);
+    put_back(w, copy, n);
+    assert_false(opens(w, "离任", "first Password1"));
+    free(line);
     free(copy);
 }
 
@@ -199,7 +349,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
-        T(test_incarnations_rise), T(test_database_alone_put_back),  T(test_read_only_until_raised),
+        T(test_incarnations_rise), T(test_doors_stay_shut),          T(test_a_damaged_audit_log),
+        T(test_doors_are_bounded), T(test_database_alone_put_back),  T(test_read_only_until_raised),
         T(test_common_point),      T(test_revocation_not_committed),
     };
 

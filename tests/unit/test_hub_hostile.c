@@ -129,6 +129,46 @@ static void test_end_of_time(void **state)
     assert_int_equal(verify(w), 0);
 }
 
+/* The newest change of the outbox as if its author had seen this version. */
+static void claim_seen(struct world *w, struct pc *pc, struct lm_version seen)
+{
+    struct lm_buf *buf = &pc->outbox[pc->n - 1];
+    struct lm_change change;
+    uint8_t bytes[1000];
+    size_t n = buf->len;
+
+    assert_true(n < sizeof bytes);
+    memcpy(bytes, buf->data, n);
+    OK(lm_change_read(bytes, n, &w->arena, &change, &err_));
+    change.base_all = seen;
+    lm_buf_reset(buf);
+    lm_change_pack(buf, &change);
+    assert_int_equal(buf->status, LM_OK);
+}
+
+/* A version that nobody can have made is not waited for; what comes after it goes on. */
+static void test_base_at_the_end_of_time(void **state)
+{
+    struct world *w = *state;
+    struct lm_version made;
+    char id[40];
+
+    made = pc_person(w, &w->a, "王建国", 1, id);
+    (void)pc_set(w, &w->a, "person", id, "phone", "13800000001", made);
+    claim_seen(w, &w->a, (struct lm_version){.hlc = (uint64_t)INT64_MAX, .replica = 77});
+    (void)pc_set(w, &w->a, "person", id, "phone", "13800000002", made);
+    claim_seen(w, &w->a, (struct lm_version){.hlc = LM_HLC_TOP, .replica = 77});
+    (void)pc_set(w, &w->a, "person", id, "phone", "13800000003", made);
+    push_all(w, &w->a);
+    assert_int_equal(w->pushed.n_verdicts, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(w->pushed.verdicts[i].verdict, LM_V_REFUSED);
+        assert_string_equal(w->pushed.verdicts[i].code, "clock");
+    }
+    assert_string_equal(text(get(w, "person", id), "phone"), "13800000003");
+    assert_int_equal(verify(w), 0);
+}
+
 /* A refused creation under another type must not decide as what the record is told to others. */
 static void test_refused_type_then_record(void **state)
 {
@@ -288,6 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_record_stays_sendable, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_end_of_time, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_base_at_the_end_of_time, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_refused_type_then_record, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(odk_832_poison_blocks_nothing, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_unknown_wanted, world_setup, world_teardown),

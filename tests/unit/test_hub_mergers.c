@@ -53,7 +53,9 @@ static json_t *preview(struct world *w)
     const struct lm_merge_villages act = {.code = VILLAGE_A, .into = VILLAGE_B, .on = DAY_BEFORE};
     json_t *out = NULL;
 
+    world_begin(w);
     OK(lm_store_merge_villages_preview(w->store, &act, w->now, &out, &err_));
+    lm_store_rollback(w->store);
     return out;
 }
 
@@ -201,6 +203,47 @@ static void test_what_moves_and_what_stays(void **state)
     assert_int_equal(kind_in_feed(w, &w->a, person), LM_ENTRY_GONE);
     assert_int_equal(kind_in_feed(w, &w->b, person), LM_ENTRY_BODY);
     assert_int_equal(kind_in_feed(w, &w->b, open_aid), LM_ENTRY_BODY);
+    assert_int_equal(verify(w), 0);
+}
+
+/* A number that has no room for the village's digits stays, and who merges is told which: as far as
+ * the other village has it too, two households would be taken for one. */
+static void test_numbers_that_are_too_long(void **state)
+{
+    static const char longest[] = "东头一组东头一组东头一组一二三四", /* 16 with the digits: 20 */
+        longer[] = "东头一组东头一组东头一组一二三四五";
+    struct world *w = *state;
+    char fits[40], same[40], alone[40], theirs[40];
+    struct pc *a = &w->a, *b = &w->b;
+    json_t *found, *kept;
+
+    (void)pc_set(w, a, "person", fits, "household_no", longest, pc_person(w, a, "王建国", 1, fits));
+    (void)pc_set(w, a, "person", same, "household_no", longer, pc_person(w, a, "赵大山", 3, same));
+    (void)pc_set(w, a, "person", alone, "household_no", "12345678901234567",
+                 pc_person(w, a, "孙小海", 5, alone));
+    push_all(w, a);
+    (void)pc_set(w, b, "person", theirs, "household_no", longer,
+                 pc_person(w, b, "李玉兰", 2, theirs));
+    push_all(w, b);
+    found = preview(w);
+    kept = json_object_get(found, "kept");
+    assert_int_equal(json_integer_value(json_object_get(found, "renumbered")), 1);
+    assert_int_equal(json_integer_value(json_object_get(found, "kept_n")), 2);
+    assert_int_equal(json_array_size(kept), 2);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *row = json_array_get(kept, i);
+        bool is_same = strcmp(json_string_value(json_object_get(row, "id")), same) == 0;
+
+        assert_string_equal(json_string_value(json_object_get(row, "type")), "person");
+        assert_string_equal(json_string_value(json_object_get(row, "household_no")),
+                            is_same ? longer : "12345678901234567");
+        assert_int_equal(json_is_true(json_object_get(row, "taken")), is_same);
+    }
+    json_decref(found);
+    OK(merge(w, VILLAGE_A, VILLAGE_B, DAY_BEFORE, "批复"));
+    assert_int_equal(strncmp(text(get(w, "person", fits), "household_no"), "201-", 4), 0);
+    assert_string_equal(text(get(w, "person", same), "household_no"), longer);
+    assert_string_equal(village(w, "person", same), VILLAGE_B);
     assert_int_equal(verify(w), 0);
 }
 
@@ -387,6 +430,7 @@ static void test_refused_whole(void **state)
 {
     struct world *w = *state;
     char person[40], post[40];
+    json_t *found;
 
     (void)pc_person(w, &w->a, "王建国", 1, person);
     push_all(w, &w->a);
@@ -400,6 +444,13 @@ static void test_refused_whole(void **state)
          post); /* begins after the village's last day: cannot end on it */
     refused(w, LM_ERR_INVALID, VILLAGE_A, "not_moved", VILLAGE_B, DAY_BEFORE, "批复");
     assert_non_null(strstr(err_.en, post));
+    found = preview(w); /* says so before */
+    assert_int_equal(json_integer_value(json_object_get(found, "left_n")), 1);
+    assert_string_equal(
+        json_string_value(json_object_get(json_array_get(json_object_get(found, "left"), 0), "id")),
+        post);
+    assert_int_equal(moving(found, "person"), 1);
+    json_decref(found);
     assert_string_equal(village(w, "person", person), VILLAGE_A);
     assert_string_equal(closed_on(w, VILLAGE_A), "");
 
@@ -448,6 +499,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_what_moves_and_what_stays, world_setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(test_numbers_that_are_too_long, world_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(test_what_comes_late, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(test_a_transfer_entered_before, world_setup,

@@ -238,6 +238,74 @@ static void a_transferred_person_takes_edits_made_before(void **state)
     assert_verdict(out, LM_V_REFUSED, "not_your_record");
 }
 
+/* A hub that went back may have forgotten that the record moved to the author's village. */
+static void a_lost_move_is_waited_for(void **state)
+{
+    const int64_t days = 86400000;
+    struct lm_merge_out out;
+    char waits[96];
+
+    (void)state;
+    person();
+    (void)snprintf(waits, sizeof(waits), "moved:%s", P);
+    out = SEND(&w, .by = &B, .op = LM_OP_EDIT, .id = P, .fields = "{\"phone\":\"13900000000\"}",
+               .went_back_ms = T0);
+    assert_verdict(out, LM_V_HELD, "moved");
+    assert_string_equal(out.waits_for, waits);
+    out = SEND(&w, .by = &B, .op = LM_OP_EDIT, .id = P, .fields = "{\"phone\":\"13900000000\"}",
+               .went_back_ms = T0, .released = true);
+    assert_verdict(out, LM_V_HELD, "moved"); /* nobody may let it through */
+    out = SEND(&w, .by = &B, .op = LM_OP_DELETE, .id = P, .fields = "{\"delete_reason\":\"重复\"}",
+               .went_back_ms = T0);
+    assert_verdict(out, LM_V_HELD, "moved");
+    out = SEND(&w, .by = &B, .op = LM_OP_CREATE, .type = "person", .id = P, .fields = PERSON_FIELDS,
+               .went_back_ms = T0);
+    assert_verdict(out, LM_V_REFUSED, "not_your_record");
+    /* By the hub's clock, whatever the author's says. */
+    out = SEND(&w, .by = &B, .op = LM_OP_EDIT, .id = P, .fields = "{\"phone\":\"13900000000\"}",
+               .went_back_ms = T0, .received_ms = T0 + LM_MOVED_DAYS * days);
+    assert_verdict(out, LM_V_HELD, "moved");
+    out = SEND(&w, .by = &B, .op = LM_OP_EDIT, .id = P, .fields = "{\"phone\":\"13900000000\"}",
+               .went_back_ms = T0, .received_ms = T0 + LM_MOVED_DAYS * days + 1);
+    assert_verdict(out, LM_V_REFUSED, "not_your_record");
+    /* Its own village, and what is judged by other rules, notice nothing. */
+    out = SEND(&w, .by = &B, .op = LM_OP_EDIT, .id = P,
+               .fields = "{\"registered_on\":\"2026-01-01\"}", .went_back_ms = T0);
+    assert_verdict(out, LM_V_REFUSED, "system_field");
+    out = SEND(&w, .by = &A2, .op = LM_OP_EDIT, .id = P, .fields = "{\"phone\":\"13900000001\"}",
+               .went_back_ms = T0);
+    assert_verdict(out, LM_V_APPLIED, "");
+}
+
+/* Who had the record before and has it again in the history that is gone saw a state of that one.
+ */
+static void a_lost_way_back_is_waited_for(void **state)
+{
+    struct lm_merge_out out;
+    struct lm_record *saw;
+
+    (void)state;
+    person();
+    out = SEND(&w, .by = &SYSTEM, .op = LM_OP_EDIT, .id = P,
+               .fields = "{\"village_code\":\"999999101202\"}");
+    assert_verdict(out, LM_V_APPLIED, "");
+    saw = lm_record_copy(&w.arena, out.record);
+    assert_non_null(saw);
+    /* changes that this journal lacks: after the move, and before */
+    saw->stamps[LM_GROUP_STATE].version.hlc = saw->stamps[LM_GROUP_ORIGIN].version.hlc + 1000;
+    out = SEND(&w, .by = &A, .op = LM_OP_EDIT, .id = P, .view = saw,
+               .fields = "{\"phone\":\"13900000000\"}");
+    assert_verdict(out, LM_V_HELD, "base");
+    out = SEND(&w, .by = &A, .op = LM_OP_EDIT, .id = P, .view = saw,
+               .fields = "{\"phone\":\"13900000000\"}", .went_back_ms = T0,
+               .received_ms = T0 + 1000LL * 86400000);
+    assert_verdict(out, LM_V_HELD, "moved");
+    saw->stamps[LM_GROUP_STATE].version.hlc = saw->stamps[LM_GROUP_ORIGIN].version.hlc - 1000;
+    out = SEND(&w, .by = &A, .op = LM_OP_EDIT, .id = P, .view = saw,
+               .fields = "{\"phone\":\"13900000000\"}", .went_back_ms = T0);
+    assert_verdict(out, LM_V_HELD, "base");
+}
+
 /* ---- existence and bases ---- */
 
 static void an_edit_waits_for_its_record(void **state)
@@ -606,6 +674,8 @@ int main(void)
         CASE(villages_write_their_own_records),
         CASE(town_enters_for_a_village),
         CASE(a_transferred_person_takes_edits_made_before),
+        CASE(a_lost_move_is_waited_for),
+        CASE(a_lost_way_back_is_waited_for),
         CASE(an_edit_waits_for_its_record),
         CASE(a_base_not_there_yet_holds),
         CASE(creation_of_what_is_there),

@@ -10,11 +10,13 @@
 #include "common/base/util.h"
 #include "proto/message.h"
 #include "proto/pack.h"
+#include "proto/version.h"
 
 #include <string.h>
 
 #define ID "01932f00-1111-7222-8333-444444444444"
 #define MAX63 ((uint64_t)INT64_MAX)
+#define MAX62 (((uint64_t)1 << 62) - 1)
 
 static struct lm_arena arena;
 static struct lm_buf buf;
@@ -175,14 +177,14 @@ static void enrolled(void **state)
 static void hello(void **state)
 {
     (void)state;
-    struct lm_short_mark checkpoints[LM_CHECKPOINTS_MAX + 1] = {{9, "abcdefg"}, {MAX63, "x"}};
+    struct lm_short_mark checkpoints[LM_CHECKPOINTS_MAX + 1] = {{9, "abcdefg"}, {MAX62, "x"}};
     struct lm_msg_hello m = {.protocol_min = 1,
                              .protocol_max = 1,
                              .branch = 2,
                              .head = head_of(17),
                              .lease = {3, UINT64_MAX},
                              .cursor = {.position = 5, .id = ID},
-                             .seen = mark_of(MAX63),
+                             .seen = mark_of(MAX62),
                              .proof = {.incarnation = {1, 77}, .mark = mark_of(8)},
                              .catalog = 4,
                              .wall_ms = -62135596800000,
@@ -205,7 +207,7 @@ static void hello(void **state)
     check_mark(got.proof.mark, m.proof.mark);
     assert_memory_equal(got.proof.signature, m.proof.signature, sizeof got.proof.signature);
     assert_int_equal(got.n_checkpoints, 2);
-    assert_true(got.checkpoints[1].position == MAX63);
+    assert_true(got.checkpoints[1].position == MAX62);
     assert_memory_equal(got.checkpoints[0].prefix, "abcdefg", LM_MARK_PREFIX_BYTES);
     assert_int_equal(got.catalog, 4);
     assert_memory_equal(got.catalog_hash, m.catalog_hash, 32);
@@ -231,7 +233,7 @@ static void hello(void **state)
     m.n_checkpoints = LM_CHECKPOINTS_MAX + 1;
     REFUSED(hello, &m, "checkpoints");
     m.n_checkpoints = 0;
-    m.proof.mark.position = MAX63 + 1;
+    m.proof.mark.position = MAX62 + 1;
     REFUSED(hello, &m, "proof");
     memset(&m.proof, 0, sizeof m.proof); /* none */
     PACK(hello, &m);
@@ -252,7 +254,7 @@ static void welcome(void **state)
                                .head = mark_of(6),
                                .catalog = 7,
                                .hub_time_ms = 1795334400000,
-                               .hlc_known = MAX63,
+                               .hlc_known = LM_HLC_TOP - 1,
                                .credit = 4,
                                .common = 5,
                                .signature = {1, 2, 3}};
@@ -269,7 +271,7 @@ static void welcome(void **state)
     assert_int_equal(got.lease.random, 5);
     check_mark(got.head, m.head);
     assert_int_equal(got.hub_time_ms, m.hub_time_ms);
-    assert_true(got.hlc_known == MAX63);
+    assert_true(got.hlc_known == LM_HLC_TOP - 1);
     assert_int_equal(got.credit, 4);
     assert_int_equal(got.common, 5);
     assert_memory_equal(got.signature, m.signature, sizeof got.signature);
@@ -279,8 +281,17 @@ static void welcome(void **state)
     m.credit = 0;
     REFUSED(welcome, &m, "credit");
     m.credit = 1;
-    m.hlc_known = MAX63 + 1;
+    m.hlc_known = LM_HLC_TOP;
     REFUSED(welcome, &m, "hlc_known");
+    m.hlc_known = 0;
+    m.lease.counter = MAX62 + 1;
+    REFUSED(welcome, &m, "lease");
+    m.lease.counter = MAX62;
+    m.head.position = MAX62 + 1;
+    REFUSED(welcome, &m, "head");
+    m.head.position = MAX62;
+    m.common = MAX62 + 1;
+    REFUSED(welcome, &m, "common");
 }
 
 static void push(void **state)
@@ -465,7 +476,7 @@ static void pull_and_news_and_error(void **state)
     struct lm_msg_pull pull = {
         .session = 3, .cursor = {.position = 4, .id = ID}, .max_bytes = LM_FEED_BYTES_MAX};
     struct lm_msg_pull got_pull;
-    struct lm_msg_news news = {.position = MAX63};
+    struct lm_msg_news news = {.position = MAX62};
     struct lm_msg_news got_news;
     struct lm_msg_error error = {
         .code = "busy", .text = "稍后再试 / try later", .retry_after_s = 86400};
@@ -481,7 +492,7 @@ static void pull_and_news_and_error(void **state)
     REFUSED(pull, &pull, "max_bytes");
     PACK(news, &news);
     READ(news, &got_news);
-    assert_true(got_news.position == MAX63);
+    assert_true(got_news.position == MAX62);
     CHECK_STRICT(news);
     PACK(error, &error);
     READ(error, &got_error);

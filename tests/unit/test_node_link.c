@@ -5,6 +5,9 @@
 
 #include "node/link.h"
 #include "proto/merge.h"
+#include "proto/proof.h"
+
+#include <sodium.h>
 
 #define V7(two) "018f0000-0000-7000-8000-0000000000" two
 
@@ -405,6 +408,18 @@ struct hub {
     uint64_t lease;
 };
 
+static const uint8_t *hub_sign_secret(void)
+{
+    static uint8_t secret[LM_SIGN_SECRET_BYTES], sign_public[LM_SIGN_PUBLIC_BYTES];
+
+    if (secret[0] == 0) {
+        uint8_t seed[32] = {3};
+
+        assert_int_equal(crypto_sign_seed_keypair(sign_public, secret, seed), 0);
+    }
+    return secret;
+}
+
 static void hub_begin(struct nw *w, struct hub *h)
 {
     struct lm_error err = {0};
@@ -420,6 +435,8 @@ static void hub_begin(struct nw *w, struct hub *h)
     assert_string_equal(err.code, "other_key"); /* a renewal that was cut off */
     lm_link_close(&h->link);
     h->key.replica = me.replica;
+    memcpy(h->key.hub_sign_key, hub_sign_secret() + LM_SIGN_SECRET_BYTES - LM_SIGN_PUBLIC_BYTES,
+           sizeof h->key.hub_sign_key);
     assert_int_equal(lm_link_open(&h->link, w->store, &h->key, &err), LM_OK);
     lm_link_give(&h->link, &connected);
     assert_int_equal(h->link.session.state, LM_NS_HELLO);
@@ -433,7 +450,7 @@ static void hub_end(struct hub *h)
 
 static struct lm_msg_welcome hub_welcome(struct hub *h, const struct lm_me *me)
 {
-    struct lm_msg_welcome m = {.protocol = LM_PROTOCOL_MAX,
+    struct lm_msg_welcome m = {.protocol = LM_PROTOCOL_MIN, /* a hub that says nothing of keys */
                                .session = 77,
                                .branch = me->branch,
                                .acked = me->acked,
@@ -460,10 +477,14 @@ static void hub_says(struct hub *h, uint8_t kind, const struct lm_buf *body)
 
 static void hub_welcomes(struct hub *h, const struct lm_msg_welcome *m)
 {
+    struct lm_msg_welcome said = *m;
+    struct lm_proof proof = lm_proof_of(m);
     struct lm_buf buf;
 
+    lm_proof_sign(&proof, hub_sign_secret());
+    memcpy(said.signature, proof.signature, sizeof said.signature);
     lm_buf_init(&buf, LM_FRAME_BYTES_MAX);
-    lm_welcome_pack(&buf, m);
+    lm_welcome_pack(&buf, &said);
     hub_says(h, LM_MSG_WELCOME, &buf);
     lm_buf_free(&buf);
 }
@@ -629,13 +650,12 @@ static void hub_went_back_to_a_checkpoint(void **state)
     m = hub_welcome(&h, &me);
     m.head.position = 9;
     m.common = 1;
-    m.signature[0] = 7;
     hub_welcomes(&h, &m);
     me = nw_me(w);
     assert_true(me.cursor.position == 1 && strcmp(me.cursor.id, a) == 0);
     assert_true(me.seen.position == 9);
     assert_true(me.proof.incarnation.counter == 1 && me.proof.mark.position == 9 &&
-                me.proof.signature[0] == 7);
+                lm_proof_verifies(&me.proof, h.key.hub_sign_key));
     assert_true(h.link.session.wanted == 2);
     assert_int_equal(lm_nstore_checkpoints(w->store, &kept, &err), LM_OK);
     assert_int_equal(kept.n, 1);

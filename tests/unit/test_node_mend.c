@@ -7,6 +7,7 @@
 #include "node/store/store_internal.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PAGE 4096

@@ -168,7 +168,7 @@ static void test_the_last_hlc_is_not_believed(void **state)
                                .incarnation = {1, 7},
                                .lease = {1, 9},
                                .head = {.position = 3},
-                               .hlc_known = INT64_MAX - 1,
+                               .hlc_known = LM_HLC_FAR, /* the town would refuse what follows */
                                .hub_time_ms = 1790000000000LL};
 
     assert_int_equal(lm_nstore_welcome(w->store, &m, 0, false, &me, &wanted, &err), LM_OK);

@@ -182,7 +182,8 @@ static const char *text_of(const json_t *doc, const char *name)
 static void test_told(void **state)
 {
     static const char word[] =
-        "{\"name\":\"示例村改名\",\"pending\":3,\"returned\":1,\"conflicts\":0,\"state\":"
+        "{\"name\":\"示例村改名\",\"pending\":4,\"pending_records\":3,\"returned\":1,\"conflicts\":"
+        "0,\"state\":"
         "\"offline\","
         "\"state_text\":\"没有网络\",\"state_text_en\":\"no network\",\"last_contact\":null}";
     struct lm_error why = {0};

@@ -217,16 +217,22 @@ static void node_open(struct node *n, bool offers)
                                .hub_time_ms = 1790000000000,
                                .credit = 4};
     struct lm_node_event stored = {.kind = LM_NE_WELCOME_STORED};
+    struct lm_proof proof;
     struct lm_buf body;
 
     memset(n, 0, sizeof *n);
     n->now_ms = 1000;
     lm_node_effects_init(&n->fx);
     lm_arena_init(&n->arena, 1024 * 1024);
+    memcpy(config.hub_sign_key, secret + LM_SIGN_SECRET_BYTES - LM_SIGN_PUBLIC_BYTES,
+           sizeof config.hub_sign_key);
     lm_node_session_init(&n->s, &config);
     give(n, (struct lm_node_event){.kind = LM_NE_CONNECTED});
     lm_chain_start(7, 1, w.acked.hash);
     lm_buf_init(&body, LM_FRAME_BYTES_MAX);
+    proof = lm_proof_of(&w);
+    lm_proof_sign(&proof, secret);
+    memcpy(w.signature, proof.signature, sizeof w.signature);
     lm_welcome_pack(&body, &w);
     message(n, LM_MSG_WELCOME, &body);
     stored.stored.offers = offers;

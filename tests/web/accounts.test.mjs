@@ -2,8 +2,8 @@
 // finds the old one's unfinished form, and the old one is out.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { chromium } from 'playwright-core';
-import { TIMEOUT_MS, Town } from './town.mjs';
+import { launch } from './browser.mjs';
+import { TIMEOUT_MS, Town, waitFor } from './town.mjs';
 
 let town, node, url, browser, page;
 const problems = [];
@@ -24,7 +24,7 @@ before(async () => {
   node.run(['user', 'add', '王秘书', '-'], '135792\n');
   node.run(['user', 'add', '管理员', '-', '--role', 'admin'], '246813\n');
   url = await town.serveNode(node);
-  browser = await chromium.launch({ executablePath: process.env.LASTMILE_CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
+  browser = await launch();
   const context = await browser.newContext({ viewport: { width: 1024, height: 768 }, locale: 'zh-CN' });
   context.setDefaultTimeout(TIMEOUT_MS * 3);
   page = await context.newPage();
@@ -43,7 +43,7 @@ test('a new secretary takes over: her own password first, then the form that the
   await page.waitForSelector('.cards');
   await page.goto(`${url}#/new/person`);
   await page.fill('[id$="name"]', '测试没填完');
-  await page.waitForFunction(async () => (await (await fetch('/api/v1/drafts')).json()).drafts.length === 1);
+  await waitFor(() => page.evaluate(async () => (await (await fetch('/api/v1/drafts')).json()).drafts.length === 1), 'the draft to be on the disk');
   await page.goto(`${url}#/`);
   await logout();
 

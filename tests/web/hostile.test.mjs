@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { inflateRawSync } from 'node:zlib';
-import { chromium } from 'playwright-core';
+import { launch } from './browser.mjs';
 import { idNumber, TIMEOUT_MS, Town } from './town.mjs';
 
 const PASSWORD = 'second-Passw0rd';
@@ -24,9 +24,11 @@ const HOSTILE = [
 ];
 const MANY_LINES = '\t=1+1\n<b onclick=window.hit=1>x</b>'; // where a text may have several lines
 const CONTROL = ['a\u0000b', 'a\u001bb', 'a\u007fb', 'a\u0085b'];
+const WORDS = ['change_request.field', 'nil_report.record']; // a name of the catalogue: shown by its label
 const STATION = '=1+1<img src=x onerror=window.hit=1>\uffff';
-// Not typed by anybody: a file's name and kind come with the file; a summary is made by the program and edited on its own page (below).
-const MADE = ['attachment', 'report_snapshot'];
+// Not typed by anybody: a file's name and kind come with the file; a summary is made by the program and edited on its own page (below);
+// stations and their areas come with the registry (STATION).
+const MADE = ['attachment', 'report_snapshot', 'station', 'area_unit'];
 
 let town, url, browser, clerk, village, catalog, people;
 const handler = '01932f00-1111-7222-8333-444444444444';
@@ -152,9 +154,7 @@ function fieldsFor(type, attack, i) {
   }
   const more = {
     person: { id_no: idNumber(`195${i}-01-02`, 301), id_status: 'valid', household_village: town.code(1), notice_at: '2025-01-05' },
-    area_unit: { code: `99999910${1300 + i}`, level: 'village', parent_code: '999999101000' },
-    station: { area_code: `99999910${1300 + i}`, level: 'village' },
-    setting: { key: ['town_name', 'staff_ratio', 'complete_days', 'publicity_workdays', 'festival_categories', 'file_fields', 'backlog_days', 'report_fields'][i] },
+    setting: { key: ['festival_categories', 'backlog_days', 'report_fields'][i] }, // those that nothing reads: of any text
     media_report: { portrait_consent: true },
     nil_report: { month: `2025-${String(i + 1).padStart(2, '0')}` },
     petition: { petitioners: [{ name: fields.petitioners?.[0]?.name ?? '甲' }] },
@@ -162,6 +162,7 @@ function fieldsFor(type, attack, i) {
     residency_event: { kind: 'transfer', from_village: town.code(9), to_village: town.code(1), person_id: undefined }, // a claim: it alone has all the texts
     org_group: { members: fields.members?.map(({ name, role, duty }) => ({ name, role, duty })) },
     rights_request: { kind: 'relative' },
+    change_request: { target: `person:${people[i]}`, field: 'bank_name', old_value: made.person?.[i]?.fields.bank_name, new_value: [...HOSTILE[(i + 1) % HOSTILE.length]].slice(0, 60).join('') },
   };
   Object.assign(fields, more[type.name] ?? {});
   if (type.name === 'person') for (const name of ['sex', 'birth_on', 'household_outside', 'id_status_reason']) delete fields[name];
@@ -179,7 +180,7 @@ before(async () => {
     if (role === 'clerk') clerk = call;
   }
   village = await client(await town.serveNode(town.nodes[0]), { user: '王秘书', password: '135792' }, 'setup');
-  browser = await chromium.launch({ executablePath: process.env.LASTMILE_CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
+  browser = await launch();
 });
 
 after(async () => {
@@ -203,7 +204,11 @@ test('hostile text is taken as text in every text field of every type, or refuse
     made[name] = [];
     for (let i = 0; i < HOSTILE.length; i++) {
       const fields = fieldsFor(type, HOSTILE[i], i);
-      if (name === 'setting' && !fields.key) continue; // there are no more settings
+      if (name === 'setting' && !fields.key) {
+        const refused = await clerk('POST', 'types/setting/records', { fields: { ...fields, key: ['staff_ratio', 'complete_days', 'file_fields', 'report_days', 'publicity_workdays', 'idle_minutes'][i % 6] } });
+        if (refused.status !== 422) faults.push(`setting ${i}: ${refused.text.slice(0, 300)}`);
+        continue;
+      }
       const answer = await (here(name) ? village('POST', `types/${name}/records`, { id: uuid7(), fields }) : clerk('POST', `types/${name}/records`, { station: town.code(1), fields }));
       if (answer.status !== 201) faults.push(`${name} ${i}: ${answer.text.slice(0, 300)}`);
       else made[name].push({ id: answer.json.id, fields });
@@ -275,7 +280,7 @@ test('a clerk opens every register, every card, its history and what is covered'
     await go(page, `list/${name}`);
     await page.waitForSelector('table.records');
     const cells = await shown(page, 'table.records td');
-    for (const column of type.list_columns.map((c) => type.fields.find((f) => f.name === c)).filter((f) => f?.type === 'text' && f.sensitivity < 2)) {
+    for (const column of type.list_columns.map((c) => type.fields.find((f) => f.name === c)).filter((f) => f?.type === 'text' && f.sensitivity < 2 && !WORDS.includes(`${name}.${f.name}`))) {
       for (const r of records) if (r.fields[column.name]) assert.ok(cells.includes(r.fields[column.name]), `${name}.${column.name}: ${r.fields[column.name]}`);
     }
     assert.deepEqual(await elements(page), [], `list ${name}`);
@@ -284,7 +289,7 @@ test('a clerk opens every register, every card, its history and what is covered'
       if (i % 5 > 1 && !covered) continue; // two attacks of each five here; each of them in some type
       await go(page, `record/${r.id}`);
       await page.waitForSelector('ol.history li');
-      const texts = type.fields.filter((f) => f.type === 'text' && !f.common && r.fields[f.name]);
+      const texts = type.fields.filter((f) => f.type === 'text' && !f.common && r.fields[f.name] && !WORDS.includes(`${name}.${f.name}`));
       let values = await shown(page, 'dl.values dd');
       for (const f of texts.filter((x) => x.sensitivity < 2)) assert.ok(values.includes(r.fields[f.name]), `${name}.${f.name}: ${r.fields[f.name]}`);
       const past = (await shown(page, 'ol.history')).join();
@@ -295,7 +300,7 @@ test('a clerk opens every register, every card, its history and what is covered'
         await page.locator('.dialog button[type=submit]').click();
         await page.waitForSelector('.dialog', { state: 'detached' });
         values = await shown(page, 'dl.values dd');
-        for (const f of texts) assert.ok(values.includes(r.fields[f.name]), `${name}.${f.name} in full: ${r.fields[f.name]}`);
+        for (const f of texts) assert.ok(values.join('\n').includes(r.fields[f.name]), `${name}.${f.name} in full: ${r.fields[f.name]}`);
       }
       assert.deepEqual(await elements(page), [], `record of ${name}`);
     }
@@ -407,7 +412,7 @@ test('files that take it away hold no formula, and the text as it was', async ()
     assert.ok(text.startsWith('\ufeff'));
     const cells = readCsv(text.slice(1)).flat();
     assert.deepEqual(cells.filter((c) => !neutral(c)), [], name);
-    for (const f of type.fields.filter((x) => x.type === 'text' && !x.common && x.sensitivity < 2)) {
+    for (const f of type.fields.filter((x) => x.type === 'text' && !x.common && x.sensitivity < 2 && !WORDS.includes(`${name}.${x.name}`))) {
       for (const r of records.filter((x) => x.fields[f.name])) {
         const kept = inXml(r.fields[f.name]);
         assert.ok(book.texts.includes(kept), `${name}.${f.name} in XLSX: ${JSON.stringify(kept)}`);
@@ -455,7 +460,7 @@ test('the address for spreadsheets, the audit log and the summary', async () => 
   const summary = await clerk('POST', 'summaries', { year: 2025 });
   const doc = (await clerk('GET', `summaries/${summary.json.id}`)).json;
   const lines = HOSTILE.filter((t) => !t.includes('{'));
-  const put = await clerk('PATCH', `summaries/${summary.json.id}`, { text: doc.text + lines.map((line) => `\n= ${line}`).join('') });
+  const put = await clerk('PATCH', `summaries/${summary.json.id}`, { rev: doc.rev, text: doc.text + lines.map((line) => `\n= ${line}`).join('') });
   assert.equal(put.status, 200, put.text);
   await go(page, `summary/${summary.json.id}`);
   const paper = (await shown(page, '.paper')).join();

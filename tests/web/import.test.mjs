@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { after, before, test } from 'node:test';
-import { chromium } from 'playwright-core';
+import { launch } from './browser.mjs';
 import { idNumber, TIMEOUT_MS, Town } from './town.mjs';
 
 const load = (name) => import(pathToFileURL(join(resolve('common/web/node_modules'), name, 'universal/index.js')));
@@ -35,6 +35,7 @@ function table(from) {
 const shot = async (name) => process.env.LASTMILE_SHOTS && page.screenshot({ path: `${process.env.LASTMILE_SHOTS}/${name}.png`, fullPage: true });
 async function open() {
   await page.goto(`${url}#/list/person`);
+  await page.waitForSelector('#file', { state: 'detached' });
   await page.goto(`${url}#/import/person`);
   await page.waitForSelector('#file', { state: 'attached' });
 }
@@ -71,7 +72,7 @@ before(async () => {
   node = town.nodes[0];
   node.run(['user', 'add', '王秘书', '-'], '135792\n');
   url = await town.serveNode(node);
-  browser = await chromium.launch({ executablePath: process.env.LASTMILE_CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
+  browser = await launch();
   const context = await browser.newContext({ viewport: { width: 1024, height: 768 }, locale: 'zh-CN', acceptDownloads: true });
   context.setDefaultTimeout(MANY_MS);
   page = await context.newPage();

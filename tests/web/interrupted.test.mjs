@@ -2,7 +2,7 @@
 // typed is there afterwards, and a save is a whole one or none.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { chromium } from 'playwright-core';
+import { launch } from './browser.mjs';
 import { TIMEOUT_MS, Town, waitFor } from './town.mjs';
 
 const ROUNDS = Number(process.env.LASTMILE_KILL_SAVES ?? 8);
@@ -36,7 +36,7 @@ before(async () => {
   node = town.nodes[0];
   node.run(['user', 'add', '王秘书', '-', '--role', 'admin'], '135792\n');
   url = await town.serveNode(node, ['--idle', String(IDLE_S)]);
-  browser = await chromium.launch({ executablePath: process.env.LASTMILE_CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
+  browser = await launch();
   const context = await browser.newContext({ viewport: { width: 1024, height: 768 }, locale: 'zh-CN' });
   context.setDefaultTimeout(TIMEOUT_MS);
   page = await context.newPage();

@@ -4,8 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import axe from 'axe-core';
-import { chromium } from 'playwright-core';
+import { clean, firstLogin, launch, open } from './browser.mjs';
 import { person, TIMEOUT_MS, Town } from './town.mjs';
 
 const libraries = resolve('common/web/node_modules');
@@ -15,14 +14,6 @@ const SECOND = 'second-Passw0rd';
 let town, url, browser, page, people;
 const problems = [];
 const shot = async (name) => process.env.LASTMILE_SHOTS && page.screenshot({ path: `${process.env.LASTMILE_SHOTS}/${name}.png`, fullPage: true });
-async function clean() {
-  await page.evaluate(axe.source);
-  const { violations } = await page.evaluate(() => globalThis.axe.run());
-  assert.deepEqual(
-    violations.map((v) => `${v.id}: ${v.nodes[0].html}`),
-    [],
-  );
-}
 async function saved(click) {
   const waits = page.waitForEvent('download');
   await click();
@@ -42,21 +33,9 @@ before(async () => {
   town.hub.add(people.map((id) => ({ type: 'aid_case', fields: { ...paid, person_id: id, applied_on: day, paid_on: day } })));
   town.hub.run(['user', 'add', 'clerk1', '-', '--role', 'clerk'], `${FIRST}\n`);
   url = `http://${(await town.restartHub()).http}/`;
-  browser = await chromium.launch({ executablePath: process.env.LASTMILE_CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'zh-CN' });
-  context.setDefaultTimeout(TIMEOUT_MS * 2);
-  page = await context.newPage();
-  page.on('pageerror', (e) => problems.push(e.message));
-  await page.goto(url);
-  await page.fill('#user', 'clerk1');
-  await page.fill('#password', FIRST);
-  await page.click('button[type=submit]');
-  await page.waitForSelector('#old');
-  await page.fill('#old', FIRST);
-  await page.fill('#new', SECOND);
-  await page.fill('#again', SECOND);
-  await page.click('button[type=submit]');
-  await page.waitForSelector('.menu');
+  browser = await launch();
+  page = await open(browser, url, problems, { timeoutMs: TIMEOUT_MS * 2 });
+  await firstLogin(page, 'clerk1', FIRST, SECOND);
 });
 
 after(async () => {
@@ -72,7 +51,7 @@ test('five haves: all villages at once, one lacks something, saved, kept, taken 
   await page.click('text=选中的 3 个：五项都有');
   await cell(2, '有经费').click();
   await page.waitForSelector('text=3 个村，已评估 3 个，五项齐全 2 个');
-  await clean();
+  await clean(page);
   await shot('five-set');
   await page.click('text=保存 3 个村');
   await page.waitForSelector('.toast.shown:has-text("已保存 3 个村")');
@@ -102,7 +81,7 @@ test('five haves: all villages at once, one lacks something, saved, kept, taken 
   await shot('five-print');
   await page.emulateMedia({ media: 'screen' });
   await page.setViewportSize({ width: 390, height: 844 });
-  await clean();
+  await clean(page);
   await shot('five-phone');
   await page.setViewportSize({ width: 1280, height: 800 });
 });
@@ -115,7 +94,7 @@ test('national files: what is ready with its numbers for a reason, what lacks so
   assert.equal((await page.locator('body').innerText()).includes(number), false);
   assert.equal(await page.locator('button', { hasText: '导出 1 条' }).isDisabled(), true);
   await page.fill('#reason', '每月上报');
-  await clean();
+  await clean(page);
   await shot('national');
   const book = await saved(() => page.click('text=导出 1 条'));
   assert.ok(book.includes(number) && book.includes('张建国') && !book.includes('李和平'));

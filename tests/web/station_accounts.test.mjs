@@ -2,8 +2,7 @@
 // a password of its own before anything else.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import axe from 'axe-core';
-import { chromium } from 'playwright-core';
+import { clean, firstLogin, launch, open } from './browser.mjs';
 import { TIMEOUT_MS, Town } from './town.mjs';
 
 const FIRST = 'first-Passw0rd';
@@ -13,14 +12,7 @@ const OTHER = '975318';
 let town, node, browser, admin, village;
 const problems = [];
 const shot = async (page, name) => process.env.LASTMILE_SHOTS && page.screenshot({ path: `${process.env.LASTMILE_SHOTS}/${name}.png`, fullPage: true });
-async function open(url) {
-  const context = await browser.newContext({ viewport: { width: 1024, height: 768 }, locale: 'zh-CN' });
-  context.setDefaultTimeout(TIMEOUT_MS * 3);
-  const page = await context.newPage();
-  page.on('pageerror', (e) => problems.push(e.message));
-  await page.goto(url);
-  return page;
-}
+const at = (url) => open(browser, url, problems, { viewport: { width: 1024, height: 768 }, timeoutMs: TIMEOUT_MS * 3 });
 async function login(page, user, password) {
   await page.waitForSelector('#user');
   await page.fill('#user', user);
@@ -37,14 +29,6 @@ const leave = async () => {
   await village.click('text=退出登录');
   await village.waitForSelector('#user');
 };
-async function clean(page) {
-  await page.evaluate(axe.source);
-  const { violations } = await page.evaluate(() => globalThis.axe.run());
-  assert.deepEqual(
-    violations.map((v) => `${v.id}: ${v.nodes[0].html}`),
-    [],
-  );
-}
 const row = (name) => admin.locator('tr', { has: admin.locator(`th:text-is("${name}")`) });
 /** What the page shows once; noted, and closed. */
 async function told(name) {
@@ -61,19 +45,13 @@ async function told(name) {
 before(async () => {
   town = await Town.make(2);
   node = town.nodes[0];
-  town.hub.run(['user', 'add', '管理员', '-', '--role', 'admin'], `${FIRST}\n`);
+  town.hub.run(['user', 'add', '管理员', '-', '--role', 'security'], `${FIRST}\n`);
   const hubUrl = `http://${(await town.restartHub()).http}/`;
-  browser = await chromium.launch({ executablePath: process.env.LASTMILE_CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
-  admin = await open(hubUrl);
-  await login(admin, '管理员', FIRST);
-  await admin.waitForSelector('#old');
-  await admin.fill('#old', FIRST);
-  await admin.fill('#new', SECOND);
-  await admin.fill('#again', SECOND);
-  await admin.click('button[type=submit]');
-  await admin.waitForSelector('.menu');
+  browser = await launch();
+  admin = await at(hubUrl);
+  await firstLogin(admin, '管理员', FIRST, SECOND);
   await admin.goto(`${hubUrl}#/accounts`);
-  village = await open(await town.serveNode(node));
+  village = await at(await town.serveNode(node));
 });
 
 after(async () => {

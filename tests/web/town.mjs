@@ -9,7 +9,7 @@ import { once } from 'node:events';
 
 export const BIN = resolve(process.env.LASTMILE_BIN ?? '.build/release');
 const SLOW = Number(process.env.LASTMILE_SLOW ?? 1);
-const ENV = { ...process.env, ASAN_OPTIONS: 'detect_leaks=0:quarantine_size_mb=8' }; // leaks of commands, and why 8: tests/e2e/harness.py
+const ENV = { ...process.env, ASAN_OPTIONS: 'detect_leaks=0:quarantine_size_mb=8:malloc_context_size=8' }; // leaks of commands, and why 8: tests/e2e/harness.py
 export const TIMEOUT_MS = 20000 * SLOW;
 
 /** A port with `more` free ones behind it. */
@@ -110,6 +110,16 @@ class Program {
   }
 }
 
+/** The data of 64 real nodes: what LASTMILE_TOWN names, or made here. end() deletes what was made. */
+export function demonstration() {
+  if (process.env.LASTMILE_TOWN) return { dir: process.env.LASTMILE_TOWN, end: () => undefined };
+  const made = mkdtempSync(join(tmpdir(), 'lastmile-web-town.'));
+  const dir = join(made, 'town');
+  const done = spawnSync('deploy/demo.sh', ['--leave', dir], { encoding: 'utf8' });
+  if (done.status !== 0) throw new Error(done.stdout + done.stderr);
+  return { dir, end: () => rmSync(made, { recursive: true, force: true }) };
+}
+
 export class Town {
   static async make(villages = 1) {
     const town = new Town();
@@ -131,14 +141,20 @@ export class Town {
     return town;
   }
 
-  /** A hub with data of its own already: dir is copied. */
-  static async of(dir) {
+  /** A hub and these villages with data of their own already: copies of what is in dir. */
+  static async of(dir, villages = []) {
     const town = new Town();
     town.work = mkdtempSync(join(tmpdir(), 'lastmile-web.'));
     town.hub = new Program(town, 'lastmile-hub', join(town.work, 'hub'));
     cpSync(join(dir, 'hub'), town.hub.dir, { recursive: true });
     town.hub.port = await freePort();
     town.nodes = [];
+    for (const code of villages) {
+      const node = new Program(town, 'lastmile-node', join(town.work, `node-${code}`));
+      cpSync(join(dir, `node-${code}`), node.dir, { recursive: true });
+      node.port = await freePort();
+      town.nodes.push(node);
+    }
     return town;
   }
 

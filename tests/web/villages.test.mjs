@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import axe from 'axe-core';
-import { chromium } from 'playwright-core';
+import { drawn, holdScript, launch } from './browser.mjs';
 import { idNumber, TIMEOUT_MS, Town, waitFor } from './town.mjs';
 
 let town, url, browser, context, front;
@@ -62,7 +62,7 @@ async function isClean(page, what) {
 before(async () => {
   town = await Town.make(2);
   url = await town.serveVillages();
-  browser = await chromium.launch({ executablePath: process.env.LASTMILE_CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
+  browser = await launch();
   context = await browser.newContext({ viewport: { width: 1024, height: 768 }, locale: 'zh-CN' });
   context.setDefaultTimeout(TIMEOUT_MS * 2);
   front = await open();
@@ -137,6 +137,20 @@ test('which village it is can be seen on every page, wherever it is scrolled to'
     assert.ok(icon.includes(seen[village]) && icon.includes('>示<'), icon);
   }
   assert.notEqual(seen[1], seen[2]);
+});
+
+test('whose page it is is there before the script of the page, which changes nothing of it', async () => {
+  const page = pages[1];
+  await page.goto(page.url().replace(/#.*/, '#/'));
+  const release = await holdScript(page);
+  await page.reload({ waitUntil: 'commit' });
+  await page.waitForSelector('#search');
+  const early = await drawn(page, ['.village', 'header.top']);
+  assert.match(early[0], /示例村1/);
+  await page.evaluate(() => (window.box = document.querySelector('#search')));
+  await release('.cards');
+  assert.equal(await page.evaluate(() => window.box === document.querySelector('#search') && document.activeElement === window.box), true);
+  assert.deepEqual(await drawn(page, ['.village', 'header.top']), early);
 });
 
 test('who is entered in one is not in the other', async () => {
@@ -259,7 +273,7 @@ test('a PC with one village sees no list: straight into it, without a band', asy
   await front.goto(url);
   await front.waitForURL((at) => at.port !== String(town.pc.port));
   await front.waitForSelector('.cards'); // her session there
-  await front.waitForFunction(async () => (await (await fetch('/api/v1/session')).json()).front === null);
+  await waitFor(() => front.evaluate(async () => (await (await fetch('/api/v1/session')).json()).front === null), 'the door to be closed');
   await front.reload();
   await front.waitForSelector('.cards');
   assert.equal(await front.locator('.village').count(), 0);
