@@ -195,6 +195,7 @@ test('hostile text is taken as text in every text field of every type, or refuse
   const [mine, theirs] = [(await village('GET', 'catalog')).json, (await clerk('GET', 'catalog')).json];
   catalog = theirs;
   people = [];
+  const [station] = (await clerk('GET', 'types/station/records?limit=10')).json.rows;
   const here = (name) => mine.types.find((t) => t.name === name && t.transitions.some((x) => x.from === null && x.village));
   const types = theirs.types.filter((t) => t.fields.some(hasText) && !MADE.includes(t.name));
   const filled = new Set();
@@ -203,7 +204,7 @@ test('hostile text is taken as text in every text field of every type, or refuse
     const type = here(name) ?? typeOf(name);
     made[name] = [];
     for (let i = 0; i < HOSTILE.length; i++) {
-      const fields = fieldsFor(type, HOSTILE[i], i);
+      const fields = { ...fieldsFor(type, HOSTILE[i], i), ...(name === 'staff_post' && { station_id_post: station.id }) };
       if (name === 'setting' && !fields.key) {
         const refused = await clerk('POST', 'types/setting/records', { fields: { ...fields, key: ['staff_ratio', 'complete_days', 'file_fields', 'report_days', 'publicity_workdays', 'idle_minutes'][i % 6] } });
         if (refused.status !== 422) faults.push(`setting ${i}: ${refused.text.slice(0, 300)}`);
