@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sodium.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -357,6 +358,11 @@ int main(int argc, char **argv)
     if (sodium_init() < 0) {
         return 2;
     }
+    /* One thread, and nobody reads SQLite's sums: a seed costs a fifth less. Before the first use of
+     * SQLite, which sim_disk_install() is. */
+    (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    (void)sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 1200, 400);
     sim_disk_install();
     if (o.one) {
         return run_one(&o, o.first) ? 0 : 1;
