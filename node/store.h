@@ -449,6 +449,21 @@ enum lm_status lm_nstore_account_failures(struct lm_nstore *store, const char *n
 #define LM_DRAFTS_MAX 200 /* of one user */
 #define LM_DRAFT_KEY_MAX 80
 
+/* ---- who looked at whole numbers (store/reveals.c) ---- */
+
+#define LM_REVEALS_MAX 200000 /* more than 400 days of 400 a day */
+struct lm_reveal {
+    int64_t id, at_ms;
+    const char *user, *record;
+};
+/* Durable when it returns. The oldest beyond LM_REVEALS_MAX go. */
+enum lm_status lm_nstore_reveal_note(struct lm_nstore *store, const struct lm_reveal *reveal,
+                                     struct lm_error *err) LM_MUST_USE;
+/* visit with each before that id, the newest first, at most n, until it says false. */
+enum lm_status lm_nstore_reveals(struct lm_nstore *store, int64_t before, int64_t n,
+                                 bool (*visit)(void *arg, const struct lm_reveal *reveal),
+                                 void *arg, struct lm_error *err) LM_MUST_USE;
+
 /* ---- imports of tables, and the last backup (store/imports.c) ---- */
 
 #define LM_IMPORTS_MAX 20 /* the newest; older ones are forgotten */

@@ -3,7 +3,7 @@
  * same node/save as the command line's.
  *
  * routes.c: the table of addresses, who may use them, errors; session.c, records.c, batch.c,
- * lines.c, imports.c, search.c, catalog.c, drafts.c, status.c: one subject each. openapi.json
+ * lines.c, imports.c, reveals.c, search.c, catalog.c, drafts.c, status.c: one subject each. openapi.json
  * describes it and is served; a unit test holds it against the table. */
 #ifndef LM_NODE_API_H
 #define LM_NODE_API_H
@@ -122,6 +122,8 @@ enum lm_status lm_api_drafts(struct lm_api_call *call);
 enum lm_status lm_api_draft_get(struct lm_api_call *call);
 enum lm_status lm_api_draft_put(struct lm_api_call *call);
 enum lm_status lm_api_draft_drop(struct lm_api_call *call);
+enum lm_status lm_api_reveal(struct lm_api_call *call);
+enum lm_status lm_api_reveals(struct lm_api_call *call);
 enum lm_status lm_api_imports(struct lm_api_call *call);
 enum lm_status lm_api_import(struct lm_api_call *call);
 enum lm_status lm_api_import_undone(struct lm_api_call *call);

@@ -51,6 +51,8 @@ const struct lm_api_route lm_api_routes[] = {
     {"GET", V "records/{id}/history", LM_API_USER, lm_api_history},
     {"POST", V "records/{id}/history", LM_API_USER, lm_api_history_fetch},
     {"GET", V "records/{id}/related", LM_API_USER, lm_api_related},
+    {"POST", V "records/{id}/reveal", LM_API_USER, lm_api_reveal},
+    {"GET", V "reveals", LM_API_ADMIN, lm_api_reveals},
     {"GET", V "drafts", LM_API_USER, lm_api_drafts},
     {"GET", V "drafts/{key}", LM_API_USER, lm_api_draft_get},
     {"PUT", V "drafts/{key}", LM_API_USER, lm_api_draft_put},

@@ -256,10 +256,19 @@ static const char imports[] =
     "  one INTEGER PRIMARY KEY CHECK(one = 1),"
     "  at_ms INTEGER NOT NULL) STRICT;";
 
+static const char reveals[] =
+    /* Who looked at whole numbers (ID, bank account), and at whose. The newest LM_REVEALS_MAX stay, whatever the clock says. */
+    "CREATE TABLE reveals("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  at_ms INTEGER NOT NULL,"
+    "  user TEXT NOT NULL,"
+    "  record TEXT NOT NULL) STRICT;";
+
 const struct lm_migration ns_migrations[] = {
     {.sql = first},  {.sql = pages},         {.sql = usb},      {.sql = catalogues},
     {.sql = offers}, {.sql = own_branches},  {.sql = past},     {.sql = first_passwords},
-    {.sql = gone},   {.sql = town_accounts}, {.sql = hub_keys}, {.sql = imports}};
+    {.sql = gone},   {.sql = town_accounts}, {.sql = hub_keys}, {.sql = imports},
+    {.sql = reveals}};
 const int ns_n_migrations = sizeof ns_migrations / sizeof *ns_migrations;
 
 #define ACCOUNT_COLUMNS                                                                            \
@@ -483,6 +492,10 @@ const char *const ns_sql[NS_COUNT] = {
     [NS_IMPORT_GET] = "SELECT 1 FROM imports WHERE id = ?1",
     [NS_IMPORT_ROWS] = "SELECT record, rev FROM import_rows WHERE import = ?1",
     [NS_IMPORT_UNDONE] = "UPDATE imports SET undone_ms = ?1 WHERE id = ?2",
+    [NS_REVEAL_ADD] = "INSERT INTO reveals(at_ms, user, record) VALUES(?1, ?2, ?3)",
+    [NS_REVEAL_TRIM] = "DELETE FROM reveals WHERE id <= (SELECT max(id) FROM reveals) - ?1",
+    [NS_REVEAL_LIST] = "SELECT id, at_ms, user, record FROM reveals WHERE id < ?1 ORDER BY id "
+                       "DESC LIMIT ?2",
     [NS_BACKUP_PUT] =
         "INSERT INTO backups(one, at_ms) VALUES(1, ?1) ON CONFLICT(one) DO UPDATE SET "
         "at_ms = excluded.at_ms",

@@ -392,6 +392,25 @@ class Records(WithPage):
         self.assertEqual(sorted(i["id"] for i in self.api("GET", "imports", status=200).json["imports"]), [f"import-{i:02d}" for i in range(1, 21)])
         self.api("GET", f"imports/{of['id']}", status=404)
 
+    def test_who_looked_at_a_number_is_written_down(self):
+        """P11: a number that was uncovered is written down with who and whose, kept through kill -9, and shown to the station's admin alone"""
+        people = [{**person(), "id": uuid7()} for _ in range(2)]
+        self.api("POST", "lines", {"keep": True, "lines": people}, status=200)
+        for p in (people[0], people[1], people[0]):
+            self.api("POST", f"records/{p['id']}/reveal", {}, status=204)
+        self.error(self.api("POST", f"records/{uuid7()}/reveal", {}, status=404), "not_found")
+        self.error(self.api("POST", "records/x/reveal", {}, status=404), "not_found")
+        self.error(self.api("GET", "reveals", status=403), "not_allowed")
+        self.node.kill()
+        self.node.serve()
+        admin = Api(self.node.server.ready["http"])
+        admin.login("管理员", "246813")
+        seen = admin("GET", "reveals", status=200).json["reveals"]
+        self.assertEqual([(r["id"], r["user"], r["type"], r["label"]) for r in seen], [(p["id"], SECRETARY[0], "person", p["fields"]["name"]) for p in (people[0], people[1], people[0])])
+        self.assertEqual(admin("GET", f"reveals?before={seen[0]['no']}&limit=1", status=200).json["reveals"], seen[1:2])
+        for wrong in ("limit=0", "limit=501", "before=0", "before=x"):
+            self.assertIn(admin("GET", f"reveals?{wrong}").status, (400, 422), wrong)
+
     def test_two_windows_edit_the_same_field(self):
         record = self.save(person(phone="13900000001"))
         path = f"records/{record['id']}"

@@ -1,11 +1,19 @@
 // What a record's page and a person's card share.
 import { useState } from 'preact/hooks';
-import type { RecordRow } from '@common/api';
+import { api, type RecordRow } from '@common/api';
 import { fieldLabel, fieldOf, valueText, type Field, type RecordType } from '@common/catalog';
 import { shownValue } from '@common/fields';
 import { t } from '@common/i18n';
-import { Button } from '@common/ui';
+import { Button, toast } from '@common/ui';
 import { maskId, today, useModel } from './model';
+
+/** Numbers that are covered until somebody asks for them. */
+export const isCovered = (field: Field): boolean => field.format === 'idno' || field.name === 'bank_account';
+
+export const holdsCovered = (type: RecordType, record: RecordRow): boolean => type.fields.some((f) => isCovered(f) && record.fields[f.name] !== undefined && record.fields[f.name] !== null);
+
+/** Written down before they are seen; rejected when that fails. */
+export const noteReveal = (id: string): Promise<void> => api<void>('POST', `records/${id}/reveal`, {});
 
 export interface Change {
   op: string;
@@ -40,11 +48,11 @@ export function Values(props: { type: RecordType; record: RecordRow; labels: Rec
   const r = props.record;
   const asked = props.only ? props.only.map((name) => fieldOf(props.type, name)).filter((f): f is Field => !!f) : props.type.fields.filter((f) => !f.common);
   const fields = asked.filter((f) => r.fields[f.name] !== undefined && r.fields[f.name] !== null);
-  const hidden = fields.some((f) => f.format === 'idno' || f.name === 'bank_account');
+  const hidden = fields.some(isCovered);
   const text = (name: string): string => {
     const field = fieldOf(props.type, name)!;
     const value = r.fields[name];
-    if ((field.format === 'idno' || name === 'bank_account') && !shown) return maskId(String(value));
+    if (isCovered(field) && !shown) return maskId(String(value));
     const words = shownValue(catalog, field, value) || valueText(catalog, field, value, props.labels);
     return name === 'birth_on' ? `${words}（${t('age', ageOn(words, today(status)))}）` : words;
   };
@@ -58,7 +66,7 @@ export function Values(props: { type: RecordType; record: RecordRow; labels: Rec
           </div>
         ))}
       </dl>
-      {hidden && !shown && <Button onClick={() => setShown(true)}>{t('mask')}</Button>}
+      {hidden && !shown && <Button onClick={() => void noteReveal(r.id).then(() => setShown(true), (e: Error) => toast(e.message))}>{t('mask')}</Button>}
     </>
   );
 }

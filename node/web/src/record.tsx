@@ -1,5 +1,5 @@
 // One record: its card, its form, what belongs to it, its history.
-import { useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { api, get, type RecordRow } from '@common/api';
 import { codeText, deletable, fieldLabel, fieldOf, stateText, typeOf, valueText, type Field, type RecordType } from '@common/catalog';
 import { shownValue } from '@common/fields';
@@ -13,7 +13,7 @@ import { Conflicts } from './conflicts';
 import { labelsOf } from './labels';
 import { CLAIM, CLAIM_DRAFT, claimForm, isClaim } from './claims';
 import { PersonCard } from './person';
-import { owns, Values, type Change, type Group } from './record-parts';
+import { holdsCovered, noteReveal, owns, Values, type Change, type Group } from './record-parts';
 import { enterable } from './menu';
 import { go, maskId, today, useModel } from './model';
 import { askPath, canAsk, RequestCard, RequestEdit, RequestPage } from './request';
@@ -295,6 +295,11 @@ export function EditPage(props: { id: string }) {
   const [first, setFirst] = useState<{ record: RecordRow; labels: Record<string, string> }>();
   const data = useRecord(props.id);
   if (!first && data.data) setFirst(data.data); // what the form showed stays what it showed
+  // The form shows whole numbers. It is not held up by the note, as a reader is: what is typed must never depend on it.
+  useEffect(() => {
+    const covers = first && typeOf(catalog, first.record.type);
+    if (covers && holdsCovered(covers, first.record)) noteReveal(first.record.id).catch((e: Error) => toast(e.message));
+  }, [first?.record.id]);
   const type = first ? typeOf(catalog, first.record.type) : undefined;
   if (!first || !type) return <Waiting error={data.error} reload={data.reload} />;
   if (type.name === REQUEST) return <RequestEdit record={first.record} />;

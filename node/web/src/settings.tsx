@@ -1,9 +1,11 @@
 // Type size, language, one's own password, accounts.
 import { useState } from 'preact/hooks';
 import { api, get } from '@common/api';
-import { lang, setLang, t } from '@common/i18n';
+import { typeOf } from '@common/catalog';
+import { label, lang, setLang, t } from '@common/i18n';
 import { keepSize, SIZES } from '@common/kept';
 import { Line } from '@common/lock';
+import { timeHere } from '@common/time';
 import { Button, Dialog, enterGoesOn, Note, toast, useData, Waiting } from '@common/ui';
 import { useModel } from './model';
 
@@ -208,6 +210,43 @@ function Accounts() {
   );
 }
 
+interface Reveal {
+  no: number;
+  at: string;
+  user: string;
+  type: string | null;
+  label: string;
+  id: string;
+}
+
+const REVEALS = 20;
+
+/** Who looked at whole ID numbers and bank accounts. */
+function Reveals() {
+  const { catalog } = useModel();
+  const [n, setN] = useState(REVEALS);
+  const data = useData(() => get<{ reveals: Reveal[] }>(`reveals?limit=${n}`), [n]);
+  return (
+    <section class="card">
+      <h2>{t('reveals')}</h2>
+      <p class="quiet">{t('revealsHint')}</p>
+      {!data.data && <Waiting error={data.error} reload={data.reload} />}
+      {data.data?.reveals.length === 0 && <p>{t('revealsNone')}</p>}
+      <ul class="plain-list reveals">
+        {data.data?.reveals.map((r) => {
+          const type = r.type ? typeOf(catalog, r.type) : undefined;
+          return (
+            <li key={r.no}>
+              <span class="quiet">{timeHere(r.at)}</span> <b>{r.user}</b> {t('revealedRecord', type ? label(type) : '')} {type && <a href={`#/record/${r.id}`}>{r.label}</a>}
+            </li>
+          );
+        })}
+      </ul>
+      {data.data && data.data.reveals.length === n && n < 500 && <Button onClick={() => setN(Math.min(500, n * 5))}>{t('more')}</Button>}
+    </section>
+  );
+}
+
 export function SettingsPage() {
   const { session } = useModel();
   return (
@@ -219,6 +258,7 @@ export function SettingsPage() {
       <Looks />
       <OwnPassword />
       {session.role === 'admin' && <Accounts />}
+      {session.role === 'admin' && <Reveals />}
     </>
   );
 }
