@@ -19,8 +19,8 @@
 #define INDEX_BYTES_MAX (64 * 1024 * 1024)
 
 struct person_row {
-    const char *id, *name, *syllables, *joined, *initials, *id_no, *phone, *household, *state,
-        *birth_on;
+    const char *id, *name, *syllables, *joined, *initials, *id_no, *phone, *dialled, *household,
+        *state, *birth_on;
 };
 struct lm_api_search {
     struct lm_pinyin *pinyin;
@@ -68,10 +68,23 @@ static void join(const char *syllables, char *out)
     *out = '\0';
 }
 
+/* "0555-123 4567" is dialled and typed with or without what stands between. */
+static void only_digits(const char *from, char *out, size_t n)
+{
+    size_t at = 0;
+
+    for (; *from && at + 1 < n; from++) {
+        if (*from >= '0' && *from <= '9') {
+            out[at++] = *from;
+        }
+    }
+    out[at] = '\0';
+}
+
 static bool add_person(void *arg, const struct lm_record *rec)
 {
     struct lm_api_search *s = arg;
-    char syllables[400], joined[400], initials[200];
+    char syllables[400], joined[400], initials[200], phone[64];
     struct person_row *row;
 
     if (s->n == s->size) {
@@ -89,6 +102,7 @@ static bool add_person(void *arg, const struct lm_record *rec)
     lm_pinyin_of(s->pinyin, field(rec, "name"), syllables, sizeof syllables);
     lm_pinyin_initials(syllables, initials, sizeof initials);
     join(syllables, joined);
+    only_digits(field(rec, "phone"), phone, sizeof phone);
     *row = (struct person_row){.id = keep(s, rec->id),
                                .name = keep(s, field(rec, "name")),
                                .syllables = keep(s, syllables),
@@ -96,6 +110,7 @@ static bool add_person(void *arg, const struct lm_record *rec)
                                .initials = keep(s, initials),
                                .id_no = keep(s, field(rec, "id_no")),
                                .phone = keep(s, field(rec, "phone")),
+                               .dialled = keep(s, phone),
                                .household = keep(s, field(rec, "household_no")),
                                .state = keep(s, lm_record_text(rec, LM_C_STATE)),
                                .birth_on = keep(s, field(rec, "birth_on"))};
@@ -134,8 +149,18 @@ static enum lm_status refresh(struct lm_api_call *call)
     return st;
 }
 
-/* How well a row fits, 0 = not at all. */
-static int score(const struct person_row *row, const char *q, bool digits)
+/* The digits of a number as it is written, "+86 555-1234"; "" when q is something else. */
+static const char *number_of(const char *q, char out[LM_API_QUERY_BYTES + 1])
+{
+    out[0] = '\0';
+    if (q[strspn(q, "+-()0123456789")] == '\0') {
+        only_digits(q, out, LM_API_QUERY_BYTES + 1);
+    }
+    return out;
+}
+
+/* How well a row fits, 0 = not at all. digits: number_of(q). */
+static int score(const struct person_row *row, const char *q, const char *digits)
 {
     size_t n = strlen(q), id = strlen(row->id_no);
 
@@ -157,7 +182,7 @@ static int score(const struct person_row *row, const char *q, bool digits)
     if (strstr(row->name, q)) {
         return 60;
     }
-    if (digits && n >= 3 && (strstr(row->phone, q) || strstr(row->id_no, q))) {
+    if (strlen(digits) >= 3 && (strstr(row->dialled, digits) || strstr(row->id_no, digits))) {
         return 50;
     }
     if (strcasecmp(row->household, q) == 0) {
@@ -235,7 +260,8 @@ static int by_text(const void *a, const void *b)
 enum lm_status lm_api_people(struct lm_api_call *call, const char *q, const char ***ids_out,
                              size_t *n_out)
 {
-    bool digits = strspn(q, "0123456789") == strlen(q);
+    char number[LM_API_QUERY_BYTES + 1];
+    const char *digits = number_of(q, number);
     enum lm_status st = refresh(call);
     size_t all = st == LM_OK ? call->api->search->n : 0;
 
@@ -354,7 +380,8 @@ enum lm_status lm_api_search(struct lm_api_call *call)
     size_t n = 0, total = 0;
     json_t *rows = json_array();
     enum lm_status st = LM_OK;
-    bool digits;
+    char number[LM_API_QUERY_BYTES + 1];
+    const char *digits;
 
     if (!rows || !text || !lm_api_query(text, q)) {
         json_decref(rows);
@@ -362,7 +389,7 @@ enum lm_status lm_api_search(struct lm_api_call *call)
                        "Enter what to search for.");
     }
     st = refresh(call);
-    digits = strspn(q, "0123456789") == strlen(q);
+    digits = number_of(q, number);
     for (size_t i = 0; st == LM_OK && i < call->api->search->n; i++) {
         struct hit hit = {.row = &call->api->search->rows[i]};
 
