@@ -330,6 +330,21 @@ static void judge_retired(const struct lm_validate_in *in, const struct lm_field
     }
 }
 
+/* Nothing that a village reports happened before there was one: "0052-01-01" is what a date box makes
+ * of "52". */
+static void judge_long_ago(const struct lm_validate_in *in, const struct lm_field *f,
+                           struct lm_issues *issues)
+{
+    const struct lm_value *v = &in->after->fields[f->index];
+    struct vx_place place = vx_field(f);
+
+    if (f->ftype == LM_F_DATE && v->kind == LM_TEXT && v->len == 10 &&
+        memcmp(v->text, "1949-10-01", 10) < 0) {
+        vx_complain(issues, LM_WARN, "long_ago", &place, "早于1949年10月，请核对年份。",
+                    "is before October 1949: check the year.");
+    }
+}
+
 /* id_no says when a person was born and which sex is registered. */
 static void judge_person(const struct lm_validate_in *in, struct lm_issues *issues)
 {
@@ -410,6 +425,9 @@ enum lm_status lm_validate(const struct lm_validate_in *in, struct lm_arena *are
                 judge_future(in, f, issues, in->clock_confirmed ? LM_REFUSE : LM_WARN);
             } else if (f->index == type->reporting_date && type->kept_by & LM_BY_VILLAGE) {
                 judge_future(in, f, issues, LM_WARN); /* planned perhaps, a slip more likely */
+            }
+            if (f->index == type->reporting_date && type->kept_by & LM_BY_VILLAGE) {
+                judge_long_ago(in, f, issues);
             }
             if (f->ftype == LM_F_CODE) {
                 judge_retired(in, f, issues);

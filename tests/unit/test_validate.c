@@ -119,6 +119,19 @@ static void conditions(void **state)
     assert_null(find("required", "petitioners[0].name"));
 }
 
+static void dates_long_ago(void **state)
+{
+    (void)state;
+    save(&(struct save){.type = "visit",
+                        .json = "{'visit_on':'0052-07-01','occasion':'daily','occasion_year':2026,"
+                                "'visitors':'赵甲','visitor_level':'village','persons':"
+                                "['" FX_ID("01") "']}"});
+    expect(LM_WARN, "long_ago", "visit_on", "a year of two digits");
+    save(&(struct save){.type = "nil_report",
+                        .json = "{'month':'2026-05','record':'visit','reported_on':'1949-10-01'}"});
+    assert_null(find("long_ago", "reported_on"));
+}
+
 static void dates_ahead(void **state)
 {
     static const char json[] =
@@ -232,6 +245,7 @@ int main(void)
         TEST(drafts),
         TEST(conditions),
         TEST(dates_ahead),
+        TEST(dates_long_ago),
         TEST(refusals_say_what_is_meant),
         TEST(across_fields),
         TEST(many_issues),
