@@ -11,18 +11,37 @@
 
 /* ---- passwords ---- */
 
+/* Signs without a width (U+200B to U+200F, U+202A to U+202E, U+2060 to U+206F, U+FEFF), and spaces
+ * that look like the plain one (U+00A0, U+3000): two names that look alike would be two people. */
+static bool unseen(const char *name)
+{
+    const unsigned char *p = (const unsigned char *)name;
+
+    for (; *p; p++) {
+        if ((p[0] == 0xe2 && p[1] == 0x80 &&
+             ((p[2] >= 0x8b && p[2] <= 0x8f) || (p[2] >= 0xaa && p[2] <= 0xae))) ||
+            (p[0] == 0xe2 && p[1] == 0x81 && p[2] >= 0xa0 && p[2] <= 0xaf) ||
+            (p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf) || (p[0] == 0xc2 && p[1] == 0xa0) ||
+            (p[0] == 0xe3 && p[1] == 0x80 && p[2] == 0x80)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum lm_status lm_account_name_check(const char *name, struct lm_error *err)
 {
     size_t n = strlen(name), chars = 0;
 
     return n > 0 && lm_utf8_valid(name, n, &chars) && chars <= LM_USER_CHARS_MAX &&
-                   !lm_utf8_has_control(name, n) && !strpbrk(name, "\n\t/") && name[0] != ' ' &&
+                   !lm_utf8_has_control(name, n) && !unseen(name) && !strpbrk(name, "\n\t/") &&
+                   name[0] != ' ' &&
                    name[n - 1] != ' '
                ? LM_OK
                : lm_fail(err, LM_ERR_INVALID, "bad_text", "user",
-                         "账号名应为 1 至 %d 个字，前后没有空格，不含斜线。",
-                         "An account's name has 1 to %d characters, no space at its ends and no "
-                         "slash.",
+                         "账号名应为 1 至 %d 个字，前后没有空格，不含斜线和看不见的符号。",
+                         "An account's name has 1 to %d characters, no space at its ends, no slash "
+                         "and nothing invisible.",
                          LM_USER_CHARS_MAX);
 }
 
