@@ -121,6 +121,13 @@ enum lm_status lm_nstore_stage(const struct lm_datadir *dir, const char *file,
     if (st == LM_OK) {
         st = lm_db_check(from, err);
     }
+    if (st == LM_ERR_CORRUPT || st == LM_ERR_IO) { /* what is said of a database would be taken for
+                                                      this PC's own */
+        st = lm_fail(err, LM_ERR_INVALID, "bad_backup", "file",
+                     "这份备份坏了，或者不是本程序的备份；本机的数据没有动。请换一份备份再试。",
+                     "This backup is damaged, or is none of this program's; the data here is as it "
+                     "was. Try another backup.");
+    }
     if (st == LM_OK && lm_datadir_path(dir, staged, directory, sizeof directory) != LM_OK) {
         st = lm_fail(err, LM_ERR_LIMIT, "path_too_long", "", "数据目录的路径太长。",
                      "The data directory's path is too long.");
@@ -170,7 +177,7 @@ static enum lm_status run(struct restore *r, const char *sql)
 static bool grows_only(const char *table)
 {
     static const char *const names[] = {"drafts",      "exports", "saves",  "verdicts",
-                                        "import_rows", "imports", "backups"};
+                                        "import_rows", "imports", "backups", "reveals"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(table, names[i]) == 0) {

@@ -129,6 +129,7 @@ class OnePc(Case):
 
     def error(self, answer, code):
         self.assertEqual(answer.json["error"]["code"], code, answer)
+        return answer.json
 
     def save(self, tab, line, status=201):
         return tab("POST", f"types/{line['type']}/records", {"id": uuid7(), "fields": line["fields"]}, status=status).json
@@ -250,6 +251,13 @@ class Apart(OnePc):
         renamed = stick / f"lm-backup-{self.node[2].code}-20260101T000000Z.db"
         shutil.copy(stick / backups[1], renamed)  # whatever its name says
         self.error(two("POST", "usb/restore", {"stick": str(stick), "file": renamed.name}, status=422), "other_station")
+        # A copy that was cut, flipped or never was one is said to be bad, and this PC's data not to be.
+        whole = (stick / backups[2]).read_bytes()
+        for i, bytes_ in enumerate((whole[: len(whole) // 2], whole[:100] + bytes(b ^ 0x5A for b in whole[100:20000]) + whole[20000:], b"", b"x" * 5000)):
+            bad = stick / f"lm-backup-{self.node[2].code}-2026010{i + 2}T000000Z.db"
+            bad.write_bytes(bytes_)
+            said = self.error(two("POST", "usb/restore", {"stick": str(stick), "file": bad.name}, status=422), "bad_backup")
+            self.assertIn("本机的数据没有动", said["error"]["text"])
         self.assertEqual(self.total(two, "consultation"), 1)
 
 
