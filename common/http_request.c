@@ -218,7 +218,13 @@ static void take_address(struct MHD_Connection *connection, char *out, socklen_t
         (void)inet_ntop(AF_INET, &v4.sin_addr, out, n);
     } else if (from && from->sa_family == AF_INET6) {
         memcpy(&v6, from, sizeof(v6));
-        memset(&v6.sin6_addr.s6_addr[8], 0, 8);
+        if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+            (void)inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], out, n);
+            return;
+        }
+        if (!IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr)) {
+            memset(&v6.sin6_addr.s6_addr[8], 0, 8);
+        }
         (void)inet_ntop(AF_INET6, &v6.sin6_addr, out, n);
     }
 }

@@ -74,6 +74,12 @@ enum lm_status lm_api_setup(struct lm_api_call *call)
     size_t n = 0;
     enum lm_status st = count_accounts(call, &n);
 
+    if (strncmp(call->request->address, "127.", 4) != 0 &&
+        strcmp(call->request->address, "::1") != 0) {
+        return lm_fail(&call->err, LM_ERR_DENIED, "not_here", "",
+                       "第一个账号要在装程序的那台电脑上建。",
+                       "The first account is made at the PC itself.");
+    }
     if (st == LM_OK && n > 0) {
         return lm_fail(&call->err, LM_ERR_EXISTS, "set_up", "",
                        "本机已有账号，请登录；忘记密码请联系镇里。",

@@ -3,13 +3,15 @@ events; every answer is held against openapi.json (api.py)."""
 import gzip
 import http.client
 import json
+import os
 import socket
 import threading
+import unittest
 from urllib.parse import quote
 
 import harness
 from api import Api
-from harness import Case, Town, consultation, person, uuid7, village_code, visit, wait_for
+from harness import Case, Server, Town, consultation, person, uuid7, village_code, visit, wait_for
 
 SECRETARY = ("王秘书", "135792")
 
@@ -243,6 +245,31 @@ class Sessions(WithPage):
         self.error(api("POST", "setup", {"user": "第一人", "password": "111111"}, status=422), "password_simple")
         self.assertEqual(api("POST", "setup", {"user": "第一人", "password": "151617"}, status=200).json["role"], "admin")
         self.assertFalse(api("GET", "setup", status=200).json["needed"])
+
+    @unittest.skipIf(os.geteuid() != 0, "network namespaces need root")
+    def test_the_first_account_is_made_at_the_pc_itself(self):
+        """P11: a page that the network may see (--http 0.0.0.0) takes its first account from the PC alone"""
+        fresh = self.t.new_node(1, "fresh")
+        fresh.enrol(self.t.new_kit(1, "kit-fresh"))
+        alone = ["unshare", "--net", "sh", "-c", "ip link set lo up && ip addr add 100.64.9.9/32 dev lo && exec \"$@\"", "-"]
+        server = Server([*alone, fresh.bin, "serve", "--data", fresh.dir, "--http", "0.0.0.0:0"], fresh.log)
+        self.addCleanup(server.stop)
+        port = server.ready["http"].split(":")[-1]
+        inside = ["nsenter", "--net", "--target", str(server.process.pid)]
+        ask = lambda host: harness.run([*inside, "/usr/bin/python3", "-c", ASK, host, port]).out.strip()
+        self.assertEqual(ask("100.64.9.9"), "403 not_here")
+        self.assertEqual(ask("127.0.0.1"), "200 admin")
+
+
+ASK = """
+import json, sys, urllib.request
+request = urllib.request.Request(f"http://{sys.argv[1]}:{sys.argv[2]}/api/v1/setup", json.dumps({"user": "第一人", "password": "151617"}).encode(), {"Content-Type": "application/json"})
+try:
+    with urllib.request.urlopen(request) as answer:
+        print(answer.status, json.load(answer)["role"])
+except urllib.error.HTTPError as refused:
+    print(refused.code, json.load(refused)["error"]["code"])
+"""
 
 
 class Records(WithPage):
@@ -532,6 +559,13 @@ class Records(WithPage):
             hits = self.api("GET", f"search?q={quote(q)}", status=200).json["hits"]
             self.assertEqual([h["id"] for h in hits][:1], [zhang["id"]], q)
         self.assertEqual(self.api("GET", "search?q=nobodyhere", status=200).json["total"], 0)
+        # A number is found as it is dialled, however it is written on either side.
+        written = {"0555-7654321": ("0555-7654321", "05557654321", "7654321", "765-4321"), "+86 138 0000 3333": ("13800003333", "138-0000-3333", "+86 138 0000 3333")}
+        for phone, asked in written.items():
+            him = self.save(person(phone=phone))
+            self.assertEqual(him["fields"]["phone"], phone)
+            for q in asked:
+                self.assertEqual([(h["id"], h["phone"]) for h in self.api("GET", f"search?q={quote(q)}", status=200).json["hits"]], [(him["id"], phone)], q)
         # What other records say, when it is asked for; the signs of LIKE are signs like others.
         case = self.save(harness.aid_case(zhang["id"], reason="房屋漏雨100%"))
         self.save(harness.aid_case(zhang["id"], reason="看病", applied_on="2025-02-02", type="other"))
