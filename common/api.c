@@ -179,6 +179,28 @@ static bool take_body(struct lm_api_call *call)
     return st == LM_OK;
 }
 
+static enum lm_status run_handler(struct lm_api_call *call, const struct lm_api_route *route)
+{
+    const struct lm_api_door *door = call->door;
+    bool held = door->hold_begin && strcmp(call->request->method, "GET") == 0;
+    enum lm_status st = door->before ? door->before(door->api, &call->err) : LM_OK;
+
+    if (st != LM_OK) {
+        return st;
+    }
+    if (held) {
+        st = door->hold_begin(door->api, &call->err);
+        held = st == LM_OK;
+    }
+    if (st == LM_OK) {
+        st = route->handler(call);
+    }
+    if (held) {
+        door->hold_end(door->api);
+    }
+    return st;
+}
+
 static void handle(void *arg, const struct lm_http_request *request,
                    struct lm_http_response *response)
 {
@@ -190,8 +212,7 @@ static void handle(void *arg, const struct lm_http_request *request,
 
     response->content_type = "application/json; charset=utf-8";
     if (let_in(&call, binding->route->who) && take_body(&call)) {
-        st = door->before ? door->before(door->api, &call.err) : LM_OK;
-        st = st == LM_OK ? binding->route->handler(&call) : st;
+        st = run_handler(&call, binding->route);
         if (st != LM_OK) {
             if (!call.err.code[0]) {
                 (void)lm_fail(&call.err, st, lm_status_name(st), "", "没有完成，请重试。",

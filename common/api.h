@@ -66,6 +66,10 @@ struct lm_api_door {
     bool (*still)(struct lm_api *api, const struct lm_session *session);
     /* Before each handler; NULL = nothing to do. */
     enum lm_status (*before)(struct lm_api *api, struct lm_error *err);
+    /* Around the handler of a GET, behind `before`: all that it reads is of one moment. NULL = it
+     * need not be. hold_end follows each hold_begin that was LM_OK. */
+    enum lm_status (*hold_begin)(struct lm_api *api, struct lm_error *err);
+    void (*hold_end)(struct lm_api *api);
     /* Takes out of answer, more and err what who asks may not see. NULL = nothing. */
     void (*cover)(struct lm_api_call *call);
 };

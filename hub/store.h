@@ -54,7 +54,8 @@ enum lm_status lm_store_open(const struct lm_datadir *dir, const struct lm_catal
 void lm_store_close(struct lm_store **store);
 /* Before the file is put aside: what is in the log goes into it. */
 void lm_store_checkpoint(struct lm_store *store);
-/* Reads through one snapshot until lm_store_read_end: what a report or a feed page needs. */
+/* Reads through one snapshot until lm_store_read_end: what a report or a feed page needs. Within
+ * one that is open it is that one's; each begin has its end. */
 enum lm_status lm_store_read_begin(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
 void lm_store_read_end(struct lm_store *store);
 /* From now on what this connection counted is kept while nothing that it was counted from changes:

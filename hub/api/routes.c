@@ -110,6 +110,18 @@ static enum lm_status refresh(struct lm_api *api, struct lm_error *err)
     return st;
 }
 
+/* What a list says and its rows, a board and the coverage above it are of one moment, whatever
+ * villages bring meanwhile. */
+static enum lm_status hold_begin(struct lm_api *api, struct lm_error *err)
+{
+    return lm_store_read_begin(api->store, err);
+}
+
+static void hold_end(struct lm_api *api)
+{
+    lm_store_read_end(api->store);
+}
+
 /* An account that `user` closed by command, or that a restored database does not know. */
 static bool still(struct lm_api *api, const struct lm_session *session)
 {
@@ -140,6 +152,8 @@ enum lm_status lm_town_open(struct lm_server *server, struct lm_api **out, struc
                                      .sessions = &api->sessions,
                                      .cookie = LM_TOWN_COOKIE,
                                      .before = refresh,
+                                     .hold_begin = hold_begin,
+                                     .hold_end = hold_end,
                                      .still = still,
                                      .cover = lm_town_cover};
     st = lm_audit_open(&server->hub->dir, &api->audit, err);

@@ -164,7 +164,7 @@ static bool read_changed(struct lm_store *store)
     }
     (void)sqlite3_finalize(stmt);
     /* Without a transaction the next look may see another moment. */
-    kept->known = rc == SQLITE_DONE && store->reading;
+    kept->known = rc == SQLITE_DONE && store->reading > 0;
     return rc == SQLITE_DONE && !kept->now.more;
 }
 

@@ -418,12 +418,16 @@ void lm_store_rollback(struct lm_store *store)
 
 enum lm_status lm_store_read_begin(struct lm_store *store, struct lm_error *err)
 {
-    enum lm_status status = LM_OK;
+    enum lm_status status;
+    bool own;
 
-    if (!store->reading) {
-        status = lm_read_enter(store, &store->reading, err);
+    if (store->reading > 0) { /* the same moment */
+        store->reading++;
+        return LM_OK;
     }
-    if (status == LM_OK && store->reading && store->mode == LM_STORE_READ) {
+    status = lm_read_enter(store, &own, err);
+    store->reading = own;
+    if (status == LM_OK && own && store->mode == LM_STORE_READ) {
         status = lm_catalogs_refresh(store, err);
     }
     if (status != LM_OK) {
@@ -434,8 +438,12 @@ enum lm_status lm_store_read_begin(struct lm_store *store, struct lm_error *err)
 
 void lm_store_read_end(struct lm_store *store)
 {
-    lm_read_leave(store, store->reading);
-    store->reading = false;
+    if (store->reading > 1) {
+        store->reading--;
+        return;
+    }
+    lm_read_leave(store, store->reading > 0);
+    store->reading = 0;
     lm_kept_figures_moved(store);
 }
 

@@ -251,7 +251,7 @@ struct lm_store {
     uint64_t backup_position; /* the journal up to here is in a backup; 0 = nothing */
     bool revoke_logged;       /* lm_store_revoke has written to revoked.log since it began */
     bool broken;              /* a COMMIT failed for I/O: what is on disk is not known any more */
-    bool reading;             /* inside lm_store_read_begin */
+    unsigned reading;         /* how deep inside lm_store_read_begin */
     struct lm_touched touched[LM_TOUCHED_MAX]; /* since lm_store_news_clear */
     size_t n_touched;                          /* beyond the maximum: every scope */
     struct lm_changed_list changes;            /* of this transaction */

@@ -124,6 +124,33 @@ static void test_clean_through_a_reader(void **state)
     assert_int_equal(run(w), 0);
 }
 
+/* A report within what a page reads: its end is not the end of the page's moment. */
+static void test_reads_within_reads(void **state)
+{
+    struct world *w = *state;
+    struct lm_store *reader = NULL;
+    struct lm_record *rec = NULL;
+    char id[40];
+
+    live(w, id);
+    OK(lm_store_open(&w->dir, w->catalog, LM_STORE_READ, &reader, &err_));
+    OK(lm_store_read_begin(reader, &err_));
+    OK(lm_store_get(reader, &w->arena, "person", id, &rec));
+    OK(lm_store_read_begin(reader, &err_));
+    edit(w, id, "phone", "13900000011");
+    lm_store_read_end(reader);
+    OK(lm_store_get(reader, &w->arena, "person", id, &rec));
+    assert_string_not_equal(lm_record_text(rec, lm_type_field(rec->type, "phone")->index),
+                            "13900000011");
+    lm_store_read_end(reader);
+    OK(lm_store_get(reader, &w->arena, "person", id, &rec));
+    assert_string_equal(lm_record_text(rec, lm_type_field(rec->type, "phone")->index),
+                        "13900000011");
+    lm_store_read_end(reader); /* one too many is none */
+    lm_store_close(&reader);
+    assert_int_equal(run(w), 0);
+}
+
 static void test_leaves_no_file(void **state)
 {
     struct world *w = *state;
@@ -424,6 +451,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_clean_through_a_reader),
+        T(test_reads_within_reads),
         T(test_leaves_no_file),
         T(test_changed_body),
         T(test_changed_verdict),
