@@ -114,12 +114,47 @@ enum lm_status lm_town_review(struct lm_api_call *call)
 
 struct act {
     const char *user, *id, *other, *text, *type;
-    const json_t *ids;
+    const json_t *ids, *revs;
     const char *state;
     int64_t n;
     json_t *left;
     size_t done;
 };
+
+/* As whoever chose it saw it: a clerk decides about what is on the screen, not about what a village
+ * or another clerk made of it since. What has no rev in the request is taken as it is. */
+static enum lm_status as_seen(struct lm_store *store, const struct act *a, const char *id,
+                              struct lm_error *err)
+{
+    const char *seen = json_string_value(json_object_get(a->revs, id));
+    const char *type = seen ? lm_store_type_of(store, id) : NULL;
+    struct lm_record *rec = NULL;
+    struct lm_arena arena;
+    char rev[LM_REV_TEXT + 1] = "";
+
+    if (!type) {
+        return LM_OK; /* what is not there is said by the act itself */
+    }
+    lm_arena_init(&arena, 8 * 1024 * 1024);
+    if (lm_store_get(store, &arena, type, id, &rec) == LM_OK) {
+        lm_town_rev(rec, rev);
+    }
+    lm_arena_free(&arena);
+    return strcmp(rev, seen) == 0
+               ? LM_OK
+               : lm_fail(err, LM_ERR_EXISTS, "changed_meanwhile", "rev",
+                         "您看过以后又被改过，没有办。请看一下现在的内容再办。",
+                         "It was changed since you saw it, and is left. Look at it as it is now.");
+}
+
+/* What is against one of many stands beside its id, and the others go on. */
+static enum lm_status leave(json_t *left, const char *id, const struct lm_error *why)
+{
+    json_t *row = lm_error_json(why);
+
+    (void)json_object_set_new(row, "id", json_string(id));
+    return json_array_append_new(left, row) == 0 ? LM_OK : LM_ERR_MEMORY;
+}
 
 static enum lm_status approve(struct lm_hub *hub, void *arg, struct lm_error *err)
 {
@@ -127,20 +162,43 @@ static enum lm_status approve(struct lm_hub *hub, void *arg, struct lm_error *er
     enum lm_status st = LM_OK;
 
     for (size_t i = 0; st == LM_OK && i < json_array_size(a->ids); i++) {
-        st = lm_approve_one(hub->store, a->user, a->state,
-                            json_string_value(json_array_get(a->ids, i)), lm_clock_wall_ms(),
-                            a->left, &a->done, err);
+        const char *id = json_string_value(json_array_get(a->ids, i));
+
+        memset(err, 0, sizeof *err);
+        if (as_seen(hub->store, a, id, err) != LM_OK) {
+            st = leave(a->left, id, err);
+        } else {
+            st = lm_approve_one(hub->store, a->user, a->state, id, lm_clock_wall_ms(), a->left,
+                                &a->done, err);
+        }
     }
     return st;
 }
 
-/* The records of a bulk act: 1 to LM_TOWN_BULK_MAX ids. */
-static enum lm_status take_ids(struct lm_api_call *call, const json_t *ids)
+/* The records of a bulk act: 1 to LM_TOWN_BULK_MAX ids, and in "revs" as what each was seen. */
+static enum lm_status take_ids(struct lm_api_call *call, struct act *a)
 {
-    json_t *id;
+    const json_t *ids = json_object_get(call->body, "ids");
+    json_t *revs = json_object_get(call->body, "revs"), *id, *rev;
+    const char *key;
     size_t i;
     enum lm_status st = LM_OK;
 
+    a->ids = ids;
+    a->revs = revs;
+    if (revs && !json_is_object(revs)) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "bad_rev", "revs", "版本号不对。", "Not a rev.");
+    }
+    json_object_foreach(revs, key, rev)
+    {
+        if (!json_is_string(rev)) {
+            st = lm_fail(&call->err, LM_ERR_INVALID, "bad_rev", "revs", "版本号不对。",
+                         "Not a rev.");
+        }
+    }
+    if (st != LM_OK) {
+        return st;
+    }
     if (json_array_size(ids) == 0 || json_array_size(ids) > LM_TOWN_BULK_MAX) {
         return lm_fail(&call->err, LM_ERR_INVALID, "bad_list", "ids", "一次办理 1 至 %d 条。",
                        "1 to %d records at a time.", LM_TOWN_BULK_MAX);
@@ -156,10 +214,10 @@ static enum lm_status take_ids(struct lm_api_call *call, const json_t *ids)
     return st;
 }
 
-/* POST review/approve {"type","ids":[…]} → {"approved":n,"left":[…]} */
+/* POST review/approve {"type","ids":[…],"revs"?:{id:rev}} → {"approved":n,"left":[…]} */
 enum lm_status lm_town_approve(struct lm_api_call *call)
 {
-    struct act a = {.user = call->session->user, .ids = json_object_get(call->body, "ids")};
+    struct act a = {.user = call->session->user};
     const struct lm_type *type = NULL;
     const char *name;
     char detail[80];
@@ -173,7 +231,7 @@ enum lm_status lm_town_approve(struct lm_api_call *call)
         st = lm_fail(&call->err, LM_ERR_INVALID, "not_approvable", "type", "%.40s 不能批量核定。",
                      "%.40s is not verified in bulk.", type ? type->zh : name);
     }
-    st = st == LM_OK ? take_ids(call, a.ids) : st;
+    st = st == LM_OK ? take_ids(call, &a) : st;
     if (st != LM_OK) {
         return st;
     }
@@ -194,29 +252,42 @@ static enum lm_status send_back(struct lm_hub *hub, void *arg, struct lm_error *
     return lm_send_back(hub->store, a->user, a->id, a->text, lm_clock_wall_ms(), err);
 }
 
-/* A card's stages have their days, the step's is today's; and what is issued has
- * its day of issue. */
-static void add_stage(struct lm_store *store, const struct lm_type *type, const char *id,
-                      const char *to, json_t *fields)
+static void put_text(json_t *fields, const char *name, const char *text)
+{
+    (void)json_object_set_new(fields, name, json_string(text));
+}
+
+/* The step's day is today's where the record has a place for it that is empty: a card's stages, its
+ * day of issue, and the field that is called like the step (town_reviewed_on, paid_on, closed_on).
+ */
+static void add_day(struct lm_store *store, const struct lm_type *type, const char *id,
+                    const char *to, json_t *fields)
 {
     struct lm_record *rec = NULL;
     struct lm_arena arena;
+    const struct lm_field *day;
     json_t *row, *stages;
-    char today[16];
+    char today[16], name[64];
 
-    if (!lm_type_field(type, "stage_dates")) {
-        return;
-    }
+    (void)snprintf(name, sizeof name, "%s_on", to);
+    day = lm_type_field(type, name);
     lm_date_format(lm_day_utc8(lm_clock_wall_ms()), today);
     lm_arena_init(&arena, 4 * 1024 * 1024);
-    if (lm_store_get(store, &arena, type->name, id, &rec) == LM_OK) {
+    if (lm_store_get(store, &arena, type->name, id, &rec) != LM_OK) {
+        lm_arena_free(&arena);
+        return;
+    }
+    if (day && day->ftype == LM_F_DATE && !lm_record_text(rec, day->index)[0]) {
+        put_text(fields, name, today);
+    }
+    if (lm_type_field(type, "stage_dates")) {
         row = lm_record_to_json(rec);
         stages = json_deep_copy(json_object_get(json_object_get(row, "fields"), "stage_dates"));
         stages = stages ? stages : json_array();
         (void)json_array_append_new(stages, json_pack("{s:s,s:s}", "stage", to, "on", today));
         (void)json_object_set_new(fields, "stage_dates", stages);
-        if (strcmp(to, "issued") == 0) {
-            (void)json_object_set_new(fields, "issued_on", json_string(today));
+        if (strcmp(to, "issued") == 0) { /* of a card that was issued before too */
+            put_text(fields, "issued_on", today);
         }
         json_decref(row);
     }
@@ -238,10 +309,12 @@ static enum lm_status step_one(struct lm_store *store, const struct act *a, cons
     if (!type || strcmp(type, a->type) != 0) {
         st = lm_fail(err, LM_ERR_NOT_FOUND, "not_found", "id", "没有这条记录。",
                      "There is no such record.");
+    } else if ((st = as_seen(store, a, id, err)) != LM_OK) {
+        /* said */
     } else if (strcmp(a->state, "returned") == 0) {
         st = lm_send_back(store, a->user, id, a->text, lm_clock_wall_ms(), err);
     } else {
-        add_stage(store, lm_catalog_type(lm_store_catalog(store), type), id, a->state, fields);
+        add_day(store, lm_catalog_type(lm_store_catalog(store), type), id, a->state, fields);
         st = lm_town_act(store, &act, was, &done, err);
         if (st != LM_OK && lm_issues_first_refusal(&done.issues) && !err->code[0]) {
             *err = *lm_issues_first_refusal(&done.issues);
@@ -262,12 +335,12 @@ static enum lm_status step(struct lm_hub *hub, void *arg, struct lm_error *err)
     return st;
 }
 
-/* POST review/step {"type","ids":[…],"from","to","note"?} → {"done":n,"left":[…]}: the same step of
- * many records, or all sent back with one note. Each is a job of its own: what a rule has against
+/* POST review/step {"type","ids":[…],"revs"?,"from","to","note"?} → {"done":n,"left":[…]}: the same
+ * step of many records, or all sent back with one note. Each is a job of its own: what a rule has against
  * one takes nothing of the others back, and villages' pushes go in between. */
 enum lm_status lm_town_step(struct lm_api_call *call)
 {
-    struct act a = {.user = call->session->user, .ids = json_object_get(call->body, "ids")};
+    struct act a = {.user = call->session->user};
     const struct lm_type *type = NULL;
     char detail[120];
     enum lm_status st = lm_api_text(call, "type", true, &a.type);
@@ -293,7 +366,7 @@ enum lm_status lm_town_step(struct lm_api_call *call)
         st = lm_fail(&call->err, LM_ERR_INVALID, "required", "note", "请写明退回的原因。",
                      "Say why it is sent back.");
     }
-    st = st == LM_OK ? take_ids(call, a.ids) : st;
+    st = st == LM_OK ? take_ids(call, &a) : st;
     if (st != LM_OK) {
         return st;
     }
@@ -304,10 +377,7 @@ enum lm_status lm_town_step(struct lm_api_call *call)
         st = lm_server_do(call->api->server, step, &a, &call->err);
         if (st == LM_ERR_INVALID || st == LM_ERR_DENIED || st == LM_ERR_EXISTS ||
             st == LM_ERR_NOT_FOUND) {
-            json_t *row = lm_error_json(&call->err);
-
-            (void)json_object_set(row, "id", json_array_get(a.ids, i));
-            st = json_array_append_new(a.left, row) == 0 ? LM_OK : lm_api_no_memory(call);
+            st = leave(a.left, json_string_value(json_array_get(a.ids, i)), &call->err);
         }
     }
     if (st == LM_OK) {

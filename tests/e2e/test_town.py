@@ -746,6 +746,17 @@ class Page(WithTown):
         self.error(send(self.people, "active", 422, kind="period_lock"), "no_transition")
         for ids in ([], ["x"], [uuid7()] * 501):
             self.assertEqual(send(ids, "returned", 422, note="x").status, 422)
+        for revs in ([], "x", {self.people[0]: 5}):
+            send(self.people, "returned", 422, note="x", revs=revs)
+        # What was changed since who asks saw it is left, and named; the others go.
+        seen = {r["id"]: r["rev"] for r in self.clerk("GET", "types/visit/records", status=200).json["records"]}
+        self.other("PATCH", f"records/{self.visits[0]}", {"fields": {"gift_fen": 51000}}, status=200)
+        asked = {"type": "visit", "ids": self.visits, "revs": seen}
+        said = self.clerk("POST", "review/approve", asked, status=200).json
+        self.assertEqual((said["approved"], [(left["id"], left["code"]) for left in said["left"]]), (0, [(self.visits[0], "changed_meanwhile")]))
+        said = send(self.visits, "returned", kind="visit", note="请核对", revs=seen).json
+        self.assertEqual((said["done"], [left["code"] for left in said["left"]]), (0, ["changed_meanwhile"]))
+        self.assertEqual(self.row(self.visits[0], "visit")["state"], "submitted")
         done = send([self.people[0], self.visits[0], uuid7()], "returned", note="请补身份证号").json
         self.assertEqual((done["done"], [left["code"] for left in done["left"]]), (1, ["not_found"] * 2))
         self.node.sync()

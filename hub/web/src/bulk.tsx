@@ -1,13 +1,21 @@
 // Many records chosen for one act: which, the act's buttons, and what it left alone with the reason.
 import type { ComponentChildren } from 'preact';
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
+import { typeOf } from '@common/catalog';
 import { Button, Note } from '@common/ui';
+import { type Rows, useModel } from './model';
 import { w } from './messages';
-import { StationChoice } from './records';
+import { rowName, StationChoice } from './records';
 
 interface Left {
   id: string;
   text: string;
+  name?: string;
+}
+/** What a bulk act is asked for: which, and as what each was seen, so that what was changed since is left. */
+export interface Chosen {
+  ids: string[];
+  revs: Record<string, string>;
 }
 export interface Bulk {
   chosen: Set<string>;
@@ -15,7 +23,7 @@ export interface Bulk {
   choose: (id: string, on: boolean) => void;
   clear: () => void;
   /** Does it to the chosen ones; the answer's left is shown by name. Afterwards none is chosen, unless it failed: that is shown, and given back. */
-  perform: (act: (ids: string[]) => Promise<{ left: Left[] }>) => Promise<Error | null>;
+  perform: (act: (ids: Chosen) => Promise<{ left: Left[] }>) => Promise<Error | null>;
 }
 interface Inside extends Bulk {
   all: (ids: string[]) => void;
@@ -23,7 +31,11 @@ interface Inside extends Bulk {
   error: string;
 }
 
-export function useBulk(nameOf: (id: string) => string): Inside {
+/** list: what is shown. One that is chosen stays so on another page of the list, and is known as it was shown. */
+export function useBulk(list: Rows | undefined | null): Inside {
+  const { catalog } = useModel();
+  const known = useRef(new Map<string, { rev: string; name: string }>()).current;
+  for (const r of list?.records ?? []) known.set(r.id, { rev: r.rev, name: rowName(typeOf(catalog, r.type), r, list?.labels ?? {}) });
   const [chosen, setChosen] = useState(new Set<string>());
   const [left, setLeft] = useState<Left[]>([]);
   const [busy, setBusy] = useState(false);
@@ -38,8 +50,11 @@ export function useBulk(nameOf: (id: string) => string): Inside {
     setBusy(true);
     setError('');
     try {
-      const done = await act([...chosen]);
-      setLeft(done.left.map((l) => ({ ...l, id: nameOf(l.id) })));
+      const ids = [...chosen];
+      const names = new Map(ids.map((id) => [id, known.get(id)?.name ?? id])); // what a list says that is read meanwhile is another moment
+      const revs = Object.fromEntries(ids.flatMap((id) => (known.has(id) ? [[id, known.get(id)!.rev]] : [])));
+      const done = await act({ ids, revs });
+      setLeft(done.left.map((l) => ({ ...l, name: names.get(l.id) ?? l.id })));
       setChosen(new Set());
       return null;
     } catch (why) {
@@ -78,7 +93,7 @@ export function BulkBar(props: { bulk: Inside; ids: string[]; station: string; o
           <ul>
             {bulk.left.slice(0, 50).map((l) => (
               <li key={l.id}>
-                <bdi>{l.id}</bdi>：{l.text}
+                <bdi>{l.name}</bdi>：{l.text}
               </li>
             ))}
           </ul>

@@ -7,7 +7,7 @@ import { Button, Note, toast, useData, Waiting } from '@common/ui';
 import { query, type Rows, today, useModel } from './model';
 import { w, type Word } from './messages';
 import { Conflict, type Sibling } from './conflicts';
-import { type Bulk, BulkBar, BulkButton, useBulk } from './bulk';
+import { type Bulk, BulkBar, BulkButton, type Chosen, useBulk } from './bulk';
 import { Ask, RecordTable } from './records';
 import { alter, hashQuery } from '@common/route';
 import { offsetOf, PAGE, Pager } from './figure';
@@ -147,9 +147,9 @@ function BackNote(props: { n: number; bulk: Bulk; type: string; from: string; do
       go={w('sendBackMany', props.n)}
       onClose={props.onClose}
       onDone={async (note) => {
-        const failed = await props.bulk.perform(async (ids) => {
-          const d = await api<Done & { done: number }>('POST', 'review/step', { type: props.type, ids, from: props.from, to: 'returned', note });
-          toast(w('sentBackMany', d.done));
+        const failed = await props.bulk.perform(async (chosen) => {
+          const d = await api<Done & { done: number }>('POST', 'review/step', { type: props.type, ...chosen, from: props.from, to: 'returned', note });
+          if (d.done) toast(w('sentBackMany', d.done));
           props.done();
           return d;
         });
@@ -166,16 +166,16 @@ export function VerifyPage(props: { type: string }) {
   const offset = offsetOf(hashQuery().get('offset'));
   const [back, setBack] = useState(false);
   const list = useData(() => get<Rows>(`types/${props.type}/records?${query({ station, 'f.state': 'submitted', limit: PAGE, offset })}`), [props.type, station, offset]);
-  const bulk = useBulk((id) => list.data?.records.find((r) => r.id === id)?.label ?? id);
+  const bulk = useBulk(list.data);
   if (!type || !list.data) return <Waiting error={list.error} reload={list.reload} />;
   const rows = list.data.records;
   const done = () => {
     list.reload();
     refresh();
   };
-  const approve = async (ids: string[]) => {
-    const d = await api<Done & { approved: number }>('POST', 'review/approve', { type: props.type, ids });
-    toast(w('approved', d.approved));
+  const approve = async (chosen: Chosen) => {
+    const d = await api<Done & { approved: number }>('POST', 'review/approve', { type: props.type, ...chosen });
+    if (d.approved) toast(w('approved', d.approved));
     done();
     return d;
   };
@@ -210,7 +210,7 @@ export function StepsPage(props: { type: string }) {
   const offset = offsetOf(hashQuery().get('offset'));
   const [back, setBack] = useState(false);
   const list = useData(() => get<Rows>(`types/${props.type}/records?${query({ station, 'f.state': state, limit: PAGE, offset })}`), [props.type, state, station, offset]);
-  const bulk = useBulk((id) => list.data?.records.find((r) => r.id === id)?.label ?? id);
+  const bulk = useBulk(list.data);
   if (!type || !list.data) return <Waiting error={list.error} reload={list.reload} />;
   const rows = list.data.records;
   const steps = type.transitions.filter((x) => x.from === state && x.town);
@@ -221,9 +221,9 @@ export function StepsPage(props: { type: string }) {
   const take = (to: string) => {
     const name = stateText(catalog, type, to);
     if (!window.confirm(w('stepManySure', bulk.chosen.size, name))) return;
-    void bulk.perform(async (ids) => {
-      const d = await api<Done & { done: number }>('POST', 'review/step', { type: props.type, ids, from: state, to });
-      toast(w('stepMany', d.done, name));
+    void bulk.perform(async (chosen) => {
+      const d = await api<Done & { done: number }>('POST', 'review/step', { type: props.type, ...chosen, from: state, to });
+      if (d.done) toast(w('stepMany', d.done, name));
       done();
       return d;
     });

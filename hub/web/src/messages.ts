@@ -156,7 +156,7 @@ export const words = {
   chooseAgainSure: ['改选以后，记录和村里看到的都是这个值；经过里有两次选择。改选吗？', 'The record, and what the village sees, takes this value; both choices stay in the history. Choose it?'],
   choseAgain: ['已改选', 'Chosen instead'],
   caseSteps: ['等镇里办下一步的', 'Waiting for the town\'s next step'],
-  stepsHelp: ['选好以后一起办下一步，优待证的环节日期记今天；缺材料、缺日期办不了的留着不动，写明原因，点进去补上再办。', 'Choose, and take the step for all of them; a card\'s stage gets today\'s date. What lacks something stays as it is, with the reason.'],
+  stepsHelp: ['选好以后一起办下一步，这一步的日期没填过的记今天；缺材料、缺别的内容或者您看过以后又被改过的，留着不动，写明原因，点进去看了再办。', 'Choose, and take the step for all of them; its day, where none was entered, is today. What lacks something, or was changed since you saw it, stays as it is, with the reason.'],
   stepManySure: ['把所选 {0} 条改为“{1}”吗？', 'Take the {0} chosen to “{1}”?'],
   stepMany: ['{0} 条已改为“{1}”', '{0} now “{1}”'],
   sendBackMany: ['退回所选 {0} 条', 'Send back the {0} chosen'],

@@ -20,6 +20,12 @@ import { Decide, RequestValues, type RequestRow } from './requests';
 /** The columns of a type's lists, on the screen and on paper; the village and the state have their own. */
 export const listColumns = (type: RecordType): Field[] => type.list_columns.map((name) => fieldOf(type, name)).filter((f): f is Field => !!f && f.name !== 'village_code' && f.name !== 'state');
 
+/** One row of a list in one line, with whose it is: the label of a card or a case does not say it. */
+export function rowName(type: RecordType | undefined, r: RecordRow, labels: Record<string, string>): string {
+  const of = type?.fields.filter((f) => f.ref && f.type === 'uuid' && !f.common).map((f) => labels[String(r.fields[f.name])]) ?? [];
+  return [...of.filter((one) => one && !r.label.includes(one)), r.label].filter(Boolean).join(' · ') || r.id;
+}
+
 function ListHead(props: { columns: Field[]; children?: ComponentChildren }) {
   return (
     <thead>
@@ -60,7 +66,7 @@ export function RecordTable(props: { type: string; rows: RecordRow[]; labels: Re
             <tr key={r.id} onClick={() => go(`/record/${r.id}`)}>
               {props.onChoose && (
                 <td onClick={(e) => e.stopPropagation()}>
-                  <input type="checkbox" aria-label={r.label} checked={props.chosen?.has(r.id)} onChange={(e) => props.onChoose?.(r.id, (e.target as HTMLInputElement).checked)} />
+                  <input type="checkbox" aria-label={rowName(type, r, props.labels)} checked={props.chosen?.has(r.id)} onChange={(e) => props.onChoose?.(r.id, (e.target as HTMLInputElement).checked)} />
                 </td>
               )}
               <td>{stations.find((s) => s.code === r.village_code)?.name ?? r.village_code ?? ''}</td>

@@ -9,7 +9,7 @@ import { Button, Note, toast, useData, Waiting } from '@common/ui';
 import { PAGE, Pager } from './figure';
 import { query, useModel } from './model';
 import { w } from './messages';
-import { BulkBar, BulkButton, useBulk } from './bulk';
+import { BulkBar, BulkButton, type Chosen, useBulk } from './bulk';
 import { Ask } from './records';
 
 export interface RequestRow extends RecordRow {
@@ -152,17 +152,17 @@ export function RequestsPage() {
   const { refresh } = useModel();
   const [station, setStation] = useState('');
   const [offset, setOffset] = useState(0);
-  const bulk = useBulk((id) => list.data?.records.find((r) => r.id === id)?.label ?? id);
   const list = useData(() => get<{ total: number; records: RequestRow[] }>(`types/${REQUEST}/records?${query({ station, 'f.state': 'submitted', limit: PAGE, offset })}`), [station, offset]);
+  const bulk = useBulk(list.data);
   if (!list.data) return <Waiting error={list.error} reload={list.reload} />;
   const rows = list.data.records;
   const done = () => {
     list.reload();
     refresh();
   };
-  const agree = async (ids: string[]) => {
-    const result = await api<{ approved: number; left: { id: string; text: string }[] }>('POST', 'review/approve', { type: REQUEST, ids });
-    toast(w('askAgreedMany', result.approved));
+  const agree = async (chosen: Chosen) => {
+    const result = await api<{ approved: number; left: { id: string; text: string }[] }>('POST', 'review/approve', { type: REQUEST, ...chosen });
+    if (result.approved) toast(w('askAgreedMany', result.approved));
     done();
     return result;
   };
