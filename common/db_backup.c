@@ -79,6 +79,20 @@ static enum lm_status name_file(const char *from, const char *path, struct lm_er
                                              "Cannot write %s: %s", path, strerror(errno));
 }
 
+/* Who opened the copy to judge it may have left SQLite's two files of a write-ahead log beside it:
+ * what was written in is in the copy itself by now. */
+static enum lm_status no_log_beside(const char *part, struct lm_error *err)
+{
+    char log[PATH_MAX + 8];
+    struct stat info;
+
+    (void)snprintf(log, sizeof log, "%s-wal", part);
+    return stat(log, &info) != 0 || info.st_size == 0
+               ? LM_OK
+               : lm_fail(err, LM_ERR_INTERNAL, "internal", "", "备份还没有写完整",
+                         "Something of the backup is still in its log");
+}
+
 enum lm_status lm_db_backup(struct lm_db *from, const char *path,
                             enum lm_status (*check)(void *arg, const char *copy,
                                                     struct lm_error *err),
@@ -103,15 +117,15 @@ enum lm_status lm_db_backup(struct lm_db *from, const char *path,
         status = check(arg, part, err);
     }
     if (status == LM_OK) {
+        status = no_log_beside(part, err);
+    }
+    if (status == LM_OK) {
         status = lm_db_sync_file(part, err);
     }
     if (status == LM_OK) {
         *bytes_out = stat(part, &info) == 0 ? (uint64_t)info.st_size : 0;
         status = name_file(part, path, err);
     }
-    if (status != LM_OK) {
-        lm_db_remove(part);
-        return status;
-    }
-    return lm_db_sync_directory_of(path, err);
+    lm_db_remove(part); /* all of it, or what is beside what has its name now */
+    return status == LM_OK ? lm_db_sync_directory_of(path, err) : status;
 }

@@ -7,7 +7,7 @@ const struct lm_hub_command lm_hub_commands[] = {
     {"init", LM_NEEDS_NOTHING, false,
      "init --town NAME --code CODE12 [--admin NAME] [--admin-password-file FILE]",
      "makes the data directory: database, keys, first account", lm_cmd_init},
-    {"serve", LM_NEEDS_SERVE, false, "serve [--sync tcp://ADDR:PORT] [--http ADDR:PORT]",
+    {"serve", LM_NEEDS_SERVE, false, "serve [--sync tcp://ADDR:PORT] [--http ADDR:PORT] [--backups DIR]",
      "takes in what stations send and answers them", lm_cmd_serve},
     {"station add", LM_NEEDS_WRITE, false,
      "station add CODE12 NAME [--level village|town] [--office NAME]",

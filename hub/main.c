@@ -266,23 +266,14 @@ static const char *only_file(struct lm_cli *cli, struct lm_error *err)
 /* backup FILE: copied here, beside whatever runs; noted by who holds the lock. */
 static int run_backup(struct lm_hub *hub, struct lm_cli *cli)
 {
-    static char noted[] = "backup-noted";
     struct lm_error err = {0};
-    struct lm_backup made;
+    struct lm_backup_words words;
     const char *file = only_file(cli, &err);
-    char path[PATH_MAX], position[24], hash[2 * LM_HASH_BYTES + 1], bytes[24];
-    char *argv[] = {noted, path, position, hash, bytes};
 
-    if (!file || hub_open(hub, cli, LM_STORE_READ, &err) != LM_OK ||
-        lm_store_backup(hub->store, file, &made, &err) != LM_OK) {
+    if (!file || lm_hub_backup(hub, file, &words, &err) != LM_OK) {
         return lm_hub_fail(cli, &err);
     }
-    lm_store_close(&hub->store);
-    snprintf(path, sizeof path, "%s", file);
-    snprintf(position, sizeof position, "%llu", (unsigned long long)made.head.position);
-    snprintf(bytes, sizeof bytes, "%llu", (unsigned long long)made.bytes);
-    lm_hex_encode(made.head.hash, LM_HASH_BYTES, hash);
-    return run_inner(hub, cli, 5, argv);
+    return run_inner(hub, cli, 5, words.argv);
 }
 
 /* restore FILE: prepared here; put in place by who holds the lock. */

@@ -11,6 +11,8 @@
 #include "hub/keys.h"
 #include "hub/store.h"
 
+#include <limits.h>
+
 #define LM_HUB_NAME "lastmile-hub"
 
 struct lm_hub {
@@ -125,6 +127,16 @@ int lm_cmd_duplicates_merge(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_duplicates_unmerge(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_duplicates_dismiss(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_verify(struct lm_hub *hub, struct lm_cli *cli);
+/* history.c. A backup as the command and the page make it: a checked copy through a reader of its
+ * own, beside whatever runs. out->argv then goes to who holds the lock: the command that notes it.
+ */
+struct lm_backup_words {
+    struct lm_backup made;
+    char file[PATH_MAX], position[24], hash[2 * LM_HASH_BYTES + 1], bytes[24];
+    char *argv[5];
+};
+enum lm_status lm_hub_backup(const struct lm_hub *hub, const char *file,
+                             struct lm_backup_words *out, struct lm_error *err) LM_MUST_USE;
 int lm_cmd_backup_noted(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_restore_adopt(struct lm_hub *hub, struct lm_cli *cli);
 int lm_cmd_incarnation_raise(struct lm_hub *hub, struct lm_cli *cli);

@@ -82,6 +82,7 @@ struct lm_server {
     struct lm_router *router;
     struct lm_control *control;
     struct lm_http *http;
+    char *backups;                     /* folder that --backups names, its real path; NULL: none */
     struct lm_api *api;                /* hub/api; the HTTP thread's */
     _Atomic unsigned store_generation; /* another database was put in place */
     struct lm_server_desk desk;

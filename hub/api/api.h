@@ -21,6 +21,8 @@
 #define LM_TOWN_ROWS_MAX 500
 #define LM_TOWN_ROWS_DEFAULT 100
 #define LM_TOWN_BULK_MAX 500 /* records that one request approves */
+#define LM_TOWN_BACKUPS_MAX                                                                        \
+    100 /* files of backups in the folder above which the page makes no more */
 
 /* What this program's struct lm_api is. */
 struct lm_api {
@@ -33,6 +35,7 @@ struct lm_api {
     struct lm_api_door door;
     struct lm_catalog_answer catalog;
     struct lm_town_uploads *uploads; /* bundles.c; NULL until the first */
+    struct lm_town_backup *backup;   /* backups.c; NULL until the first */
 };
 extern const struct lm_api_route lm_town_routes[];
 extern const size_t lm_town_n_routes;
@@ -113,6 +116,13 @@ void lm_town_uploads_free(struct lm_town_uploads **uploads);
 enum lm_status lm_town_bundle_part(struct lm_api_call *call);
 enum lm_status lm_town_bundle_take(struct lm_api_call *call);
 enum lm_status lm_town_bundle_reply(struct lm_api_call *call);
+
+/* backups.c. Waits for one that is being made; the control socket must be closed before, for nobody
+ * answers it any more. */
+struct lm_town_backup;
+void lm_town_backup_free(struct lm_town_backup **backup);
+enum lm_status lm_town_backups(struct lm_api_call *call);
+enum lm_status lm_town_backup_make(struct lm_api_call *call);
 
 /* session.c. Into the audit log, in one row, what tries of passwords were refused in the last
  * minute (at_once: so far). What cannot be written is in the next one. */

@@ -34,6 +34,8 @@ const struct lm_api_route lm_town_routes[] = {
     {"GET", V "tokens", LM_API_ADMIN, lm_town_tokens},
     {"POST", V "tokens", LM_API_ADMIN, lm_town_token_add},
     {"DELETE", V "tokens/{name}", LM_API_ADMIN, lm_town_token_revoke},
+    {"GET", V "backups", LM_API_ADMIN, lm_town_backups},
+    {"POST", V "backups", LM_API_ADMIN, lm_town_backup_make},
     {"GET", V "quality", LM_API_CLERK, lm_town_quality},
     {"GET", V "quality/{check}/rows", LM_API_CLERK, lm_town_quality_rows},
     {"GET", V "months", LM_API_CLERK, lm_town_months},
@@ -172,6 +174,7 @@ void lm_town_close(struct lm_api **api)
     if (*api) {
         lm_town_tell_refused(*api, true);
         lm_town_uploads_free(&(*api)->uploads);
+        lm_town_backup_free(&(*api)->backup);
         lm_catalog_answer_free(&(*api)->catalog);
         lm_store_close(&(*api)->store);
         lm_audit_close(&(*api)->audit);

@@ -9,6 +9,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum lm_status lm_hub_backup(const struct lm_hub *hub, const char *file,
+                             struct lm_backup_words *out, struct lm_error *err)
+{
+    static char noted[] = "backup-noted";
+    struct lm_store *store = NULL;
+    enum lm_status status;
+
+    memset(out, 0, sizeof *out);
+    status = lm_store_open(&hub->dir, hub->catalog, LM_STORE_READ, &store, err);
+    if (status == LM_OK) {
+        status = lm_store_backup(store, file, &out->made, err);
+    }
+    lm_store_close(&store);
+    (void)snprintf(out->file, sizeof out->file, "%s", file);
+    (void)snprintf(out->position, sizeof out->position, "%" PRIu64, out->made.head.position);
+    (void)snprintf(out->bytes, sizeof out->bytes, "%" PRIu64, out->made.bytes);
+    lm_hex_encode(out->made.head.hash, LM_HASH_BYTES, out->hash);
+    out->argv[0] = noted;
+    out->argv[1] = out->file;
+    out->argv[2] = out->position;
+    out->argv[3] = out->hash;
+    out->argv[4] = out->bytes;
+    return status;
+}
+
 /* backup-noted FILE POSITION HASH BYTES */
 int lm_cmd_backup_noted(struct lm_hub *hub, struct lm_cli *cli)
 {

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define TICK_MS 1000
@@ -453,6 +454,7 @@ void lm_server_free(struct lm_server *server)
         free(server->peers[i]);
     }
     free(server->peers);
+    free(server->backups);
     lm_gate_destroy(&server->gate);
     lm_hub_effects_free(&server->fx);
     lm_arena_free(&server->message_arena);
@@ -462,11 +464,29 @@ void lm_server_free(struct lm_server *server)
     pthread_mutex_destroy(&server->metrics_mutex);
 }
 
+/* Where the page's backups go: a folder that is there, and may be written. */
+static enum lm_status take_backups(struct lm_server *server, const char *path, struct lm_error *err)
+{
+    struct stat info;
+
+    server->backups = realpath(path, NULL);
+    if (!server->backups || stat(server->backups, &info) != 0 || !S_ISDIR(info.st_mode) ||
+        access(server->backups, W_OK | X_OK) != 0) {
+        return lm_fail(err, LM_ERR_INVALID, "no_folder", "",
+                       "备份文件夹不能用：%s（要先建好，程序能写）",
+                       "The folder for backups cannot be used: %s (it must be there, and writable)",
+                       path);
+    }
+    return LM_OK;
+}
+
 int lm_cmd_serve(struct lm_hub *hub, struct lm_cli *cli)
 {
-    const char *sync = "tcp://127.0.0.1:5800", *http = "127.0.0.1:5880", *positional[1];
+    const char *sync = "tcp://127.0.0.1:5800", *http = "127.0.0.1:5880", *backups = NULL;
+    const char *positional[1];
     const struct lm_cli_option options[] = {{.name = "--sync", .value = &sync},
-                                            {.name = "--http", .value = &http}};
+                                            {.name = "--http", .value = &http},
+                                            {.name = "--backups", .value = &backups}};
     struct lm_error err = {0};
     size_t n = 0;
     char path[PATH_MAX];
@@ -478,7 +498,10 @@ int lm_cmd_serve(struct lm_hub *hub, struct lm_cli *cli)
     open_more_files();
     enum lm_status status = lm_server_init(server, hub, &err);
     if (status == LM_OK) {
-        status = lm_hub_options(cli, options, 2, positional, 1, &n, &err);
+        status = lm_hub_options(cli, options, 3, positional, 1, &n, &err);
+    }
+    if (status == LM_OK && backups) {
+        status = take_backups(server, backups, &err);
     }
     if (status == LM_OK && (signals = open_signals(&err)) < 0) {
         status = LM_ERR_INTERNAL;
@@ -511,8 +534,8 @@ int lm_cmd_serve(struct lm_hub *hub, struct lm_cli *cli)
     int code = status != LM_OK  ? lm_hub_fail(cli, &err)
                : server->failed ? LM_EXIT_FAILED
                                 : LM_EXIT_OK;
+    lm_control_close(&server->control); /* first: a backup of the page may wait for its answer */
     lm_server_http_stop(server);
-    lm_control_close(&server->control);
     lm_router_close(&server->router);
     lm_context_destroy(&server->context);
     if (status == LM_OK && lm_datadir_path(&hub->dir, "serving.json", path, sizeof path) == LM_OK) {

@@ -296,8 +296,8 @@ class Hub(Program):
     def endpoint(self):
         return f"tcp://{self.host}:{self.port}"
 
-    def serve(self, **kw):
-        self.server = Server([self.bin, "serve", "--data", self.dir, "--sync", self.endpoint, "--http", "127.0.0.1:0"], self.log, **kw)
+    def serve(self, more=(), **kw):
+        self.server = Server([self.bin, "serve", "--data", self.dir, "--sync", self.endpoint, "--http", "127.0.0.1:0", *more], self.log, **kw)
         return self.server
 
     def kit(self, code, path, *more):

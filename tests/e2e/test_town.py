@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import pathlib
+import shutil
 import sqlite3
 import threading
 import time
@@ -20,7 +21,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from api import Api
-from harness import Case, Town, consultation, person, run, uuid7, village_code, visit
+from harness import Case, Town, consultation, person, run, uuid7, village_code, visit, wait_for
 
 ROLES = ("clerk", "leader", "admin", "security", "auditor")
 FIRST, SECOND = "first-Passw0rd", "second-Passw0rd"
@@ -158,7 +159,7 @@ class Page(WithTown):
     def test_each_role_on_every_route(self):
         """P11: a table of who may use what; and nobody without a session"""
         staff, figures, board = {"clerk"}, {"clerk", "leader"}, {"clerk", "leader", "admin"}
-        may = {"filters": staff, "post types": staff, "summaries": figures, "post summaries": staff, "patch summaries": staff, "targets": figures, "search": staff, "staff": staff, "lines": staff, "put settings": {"clerk", "admin"}, "quality": staff, "months": staff, "bundles": {"clerk", "admin"}, "audit/export": {"auditor"}, "audit/note": board, "users": {"security"}, "accounts": {"security"}, "national": staff, "audit": {"auditor"}, "counts": figures, "summary": figures, "stations": board, "post stations": {"admin"}, "types": staff,
+        may = {"backups": {"admin"}, "filters": staff, "post types": staff, "summaries": figures, "post summaries": staff, "patch summaries": staff, "targets": figures, "search": staff, "staff": staff, "lines": staff, "put settings": {"clerk", "admin"}, "quality": staff, "months": staff, "bundles": {"clerk", "admin"}, "audit/export": {"auditor"}, "audit/note": board, "users": {"security"}, "accounts": {"security"}, "national": staff, "audit": {"auditor"}, "counts": figures, "summary": figures, "stations": board, "post stations": {"admin"}, "types": staff,
                "review": staff, "records": staff}
         stranger = Api(self.address)
         for path, methods in stranger.document["paths"].items():
@@ -830,6 +831,60 @@ class Page(WithTown):
         self.assertEqual(clerk("GET", "types/consultation/records", status=200).json["total"], 0)
         self.node.sync()
         self.assertEqual(clerk("GET", "types/consultation/records", status=200).json["total"], 1)
+
+    def test_backup_from_the_page(self):
+        """P7: the administrator's button makes what the command makes, into the operator's folder and nowhere else; one at a time; it is in the log and can be restored"""
+        admin = self.role("admin")
+        self.assertEqual(admin("GET", "backups", status=200).json, {"folder": None, "last": None, "running": None, "result": None})
+        self.error(admin("POST", "backups", {}, status=422), "no_folder")
+        self.hub.server.stop()
+        refused = self.hub.run("serve", "--backups", self.work / "nowhere", check=False)
+        self.assertEqual((refused.rc, "(no_folder)" in refused.err), (1, True), refused)
+        folder = self.work / "备份盘"
+        folder.mkdir()
+        address = self.hub.serve(more=["--backups", folder]).ready["http"]
+        self.roles.clear()
+        admin, auditor = Api(address), Api(address)
+        admin.login("admin1", SECOND)
+        self.hub.run("user", "add", "auditor1", "-", "--role", "auditor", stdin=FIRST + "\n")
+        auditor.login("auditor1", FIRST)
+        auditor("POST", "session/password", {"old": FIRST, "password": SECOND}, status=204)
+        # What a hostile administrator sends is no part of a path.
+        outside = self.work / "outside.db"
+        begun = admin("POST", "backups", {"file": str(outside), "folder": "/", "name": "../outside.db", "user": "别人"}, status=200).json
+        self.assertEqual((begun["folder"], begun["running"]["user"] if begun["running"] else begun["result"]["user"]), (str(folder.resolve()), "admin1"))
+        ended = wait_for(lambda: (lambda doc: doc if doc["result"] else None)(admin("GET", "backups", status=200).json), "the backup")
+        self.assertIsNone(ended["result"]["error"], ended)
+        made = pathlib.Path(ended["last"]["file"])
+        self.assertEqual([p for p in folder.iterdir()], [made.parent == folder.resolve() and made])
+        self.assertEqual((ended["last"]["user"], ended["last"]["checked"], ended["last"]["there"], ended["last"]["bytes"], outside.exists()), ("admin1", True, True, made.stat().st_size, False))
+        self.assertRegex(made.name, r"^hub-\d{8}-\d{6}-\d{3}\.db$")
+        self.assertEqual(made.stat().st_mode & 0o077, 0)
+        self.assertLess(admin("GET", "status", status=200).json["backup_age_s"], 600)
+        log = auditor("GET", "audit?what=backup", status=200).json["rows"]
+        self.assertEqual([(r["user"], r["role"], r["object"], r["detail"].split(" ")[0]) for r in log], [("admin1", "command", str(made), "done"), ("admin1", "admin", str(made), "begun")])
+        # One by command is the last one too; a file that was carried away is said to be gone.
+        self.hub.run("backup", self.work / "by-command.db", user="技术员")
+        self.assertEqual([p.name for p in self.work.iterdir() if p.name.startswith("by-command")], ["by-command.db"])
+        made.rename(self.work / "carried-away.db")
+        last = admin("GET", "backups", status=200).json["last"]
+        self.assertEqual((last["file"], last["user"], last["there"]), (str(self.work / "by-command.db"), "技术员", True))
+        # A folder that is full of them takes no more; one that is gone is said, by the program that runs on.
+        for i in range(100):
+            (folder / f"hub-{i}.db").touch()
+        self.error(admin("POST", "backups", {}, status=409), "too_many")
+        shutil.rmtree(folder)
+        self.error(admin("POST", "backups", {}, status=422), "no_folder")
+        self.assertTrue(self.hub.alive())
+        # What was made is what the command makes: it can be restored.
+        self.node.add_ids([consultation()])
+        self.node.sync()
+        self.hub.run("restore", self.work / "carried-away.db")
+        self.assertEqual(self.hub.rows("records", "consultation"), [])
+        self.node.sync()
+        self.assertEqual(len(self.hub.rows("records", "consultation")), 1)
+        self.assertIsNone(admin("GET", "backups", status=200).json["last"])
+        self.hub.verify()
 
     def test_stations_are_added_enrolled_and_revoked(self):
         """P11: a kit from the page enrols a PC once; a revoked one is out at once; no argument becomes an option"""

@@ -136,7 +136,9 @@ function Warnings(props: { status: TownStatus | null; session: Session; gone: bo
   return (
     <>
       {s.read_only && <Note kind="bad">{w('readOnly')}</Note>}
-      {props.session.role === 'admin' && (days === null || days >= 7) && <Note kind="info">{days === null ? w('backupNever') : w('backupOld', days)}</Note>}
+      {props.session.role === 'admin' && (days === null || days >= 7) && <Note kind="info">
+          {days === null ? w('backupNever') : w('backupOld', days)} <a href="#/settings">{w('backupNow')}</a>
+        </Note>}
     </>
   );
 }

@@ -7,6 +7,7 @@ import { Button, Note, toast, useData, Waiting } from '@common/ui';
 import { isStaff, keepsDesk, useModel } from './model';
 import { w } from './messages';
 import { Ask } from './records';
+import { BackupsCard } from './backups';
 import { Tokens } from './tokens';
 
 interface Setting {
@@ -167,6 +168,7 @@ export function SettingsPage() {
     <>
       <h1>{w('settings')}</h1>
       <p>{may ? w('settingMay') : w('settingRead')}</p>
+      {session.role === 'admin' && <BackupsCard />}
       {found.data.settings.map((s) => (
         <One key={`${s.key} ${s.value} ${s.changed?.at}`} setting={s} may={may} done={found.reload} />
       ))}
