@@ -1,13 +1,13 @@
 // What the town's staff see to besides the villages' records: opening balances from a table, entered by one and verified by another;
 // settings, which others may only read; a card past its last day.
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import axe from 'axe-core';
 import { chromium } from 'playwright-core';
-import { person, TIMEOUT_MS, Town } from './town.mjs';
+import { person, TIMEOUT_MS, Town, waitFor } from './town.mjs';
 
 const load = (name) => import(pathToFileURL(join(resolve('common/web/node_modules'), name, 'universal/index.js')));
 const { default: writeSheet } = await load('write-excel-file');
@@ -50,7 +50,7 @@ async function open(user) {
 
 before(async () => {
   town = await Town.make(2);
-  for (const [name, role] of [['clerk1', 'clerk'], ['clerk2', 'clerk'], ['auditor1', 'auditor'], ['leader1', 'leader']]) town.hub.run(['user', 'add', name, '-', '--role', role], `${FIRST}\n`);
+  for (const [name, role] of [['clerk1', 'clerk'], ['clerk2', 'clerk'], ['auditor1', 'auditor'], ['leader1', 'leader'], ['admin1', 'admin']]) town.hub.run(['user', 'add', name, '-', '--role', role], `${FIRST}\n`);
   url = `http://${(await town.restartHub()).http}/`;
   browser = await chromium.launch({ executablePath: process.env.LASTMILE_CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
   clerk = await open('clerk1');
@@ -191,4 +191,44 @@ test('a card past its last day: found by data quality, and said on the person\'s
   await page.waitForSelector('text=优待证有效期至 2025-05-31，已过期');
   await looked(page, 'village-card-expired');
   await page.context().close();
+});
+
+test('the administrator backs up from the page: without a folder it says what is missing, with one it is made, checked, logged and can be restored', async () => {
+  const admin = await open('admin1');
+  await admin.waitForSelector('.note:has-text("还没有备份过") a:has-text("现在备份")'); // on every page, with the way there
+  await admin.goto(`${url}#/settings`);
+  const card = admin.locator('#backups');
+  await card.locator('text=还没有指定备份放在哪里').waitFor();
+  assert.ok(await card.locator('button', { hasText: '现在备份' }).isDisabled());
+  town.backups = join(town.work, '备份盘');
+  mkdirSync(town.backups);
+  await town.restartHub();
+  await admin.reload();
+  await admin.fill('#user', 'admin1');
+  await admin.fill('#password', SECOND);
+  await admin.click('button[type=submit]');
+  await card.locator('code', { hasText: town.backups }).waitFor();
+  await card.locator('text=/还没有备份过/').waitFor();
+  await card.locator('button', { hasText: '现在备份' }).focus();
+  await admin.keyboard.press('Enter');
+  await card.locator('.note:has-text("备份做好了，已核对无误")').waitFor();
+  const [file, ...others] = readdirSync(town.backups);
+  assert.deepEqual(others, []);
+  assert.match(await card.innerText(), new RegExp(`上次备份：.*admin1 做的.*已逐条核对[^]*${file}[^]*MB`));
+  await admin.waitForSelector('.note:has-text("还没有备份过")', { state: 'detached' });
+  await looked(admin, 'backups');
+  // A folder that went away with its disk: said in words, and the next one is made when it is there again.
+  rmSync(town.backups, { recursive: true });
+  await card.locator('button', { hasText: '现在备份' }).click();
+  await card.locator('.note.bad:has-text("备份文件夹打不开")').waitFor();
+  mkdirSync(town.backups);
+  await card.locator('button', { hasText: '现在备份' }).click();
+  await card.locator('.note:has-text("备份做好了")').waitFor();
+  await waitFor(() => readdirSync(town.backups).length === 1, 'the second file');
+  town.hub.run(['restore', join(town.backups, readdirSync(town.backups)[0])]);
+  await admin.reload();
+  await card.locator('text=/还没有备份过/').waitFor(); // none of what is there now
+  const clerkSees = await clerk.request.post(`${url}api/v1/backups`, { data: {} });
+  assert.ok([401, 403].includes(clerkSees.status()));
+  await admin.context().close();
 });

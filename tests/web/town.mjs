@@ -163,7 +163,7 @@ export class Town {
   }
 
   serveHub(http = 0) {
-    return this.hub.serve(['--sync', `tcp://127.0.0.1:${this.hub.port}`, '--http', `127.0.0.1:${http}`]);
+    return this.hub.serve(['--sync', `tcp://127.0.0.1:${this.hub.port}`, '--http', `127.0.0.1:${http}`, ...(this.backups ? ['--backups', this.backups] : [])]);
   }
 
   /** Ends the hub, does what needs it away, and starts it at the same address. */
