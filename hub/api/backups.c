@@ -145,7 +145,7 @@ static json_t *time_text(int64_t ms)
 
 /* The newest that was made, checked and noted, by the page or by command; null: none, or none since
  * a restore. The database has when, the log where. */
-static enum lm_status last_one(struct lm_api_call *call, json_t **out)
+static enum lm_status newest_one(struct lm_api_call *call, json_t **out)
 {
     json_t *log = NULL, *row;
     size_t i;
@@ -198,15 +198,15 @@ static void put_run(struct lm_town_backup *b, json_t *doc)
     pthread_mutex_unlock(&b->mutex);
 }
 
-/* GET backups → {"folder","last","running","result"}, each null where there is none. */
+/* GET backups → {"folder","newest","running","result"}, each null where there is none. */
 enum lm_status lm_town_backups(struct lm_api_call *call)
 {
     const char *folder = call->api->server->backups;
-    json_t *last = NULL;
-    enum lm_status st = last_one(call, &last);
+    json_t *newest = NULL;
+    enum lm_status st = newest_one(call, &newest);
 
     call->answer = json_pack("{s:o,s:o,s:n,s:n}", "folder",
-                             folder ? json_string(folder) : json_null(), "last", last, "running",
+                             folder ? json_string(folder) : json_null(), "newest", newest, "running",
                              "result");
     if (st == LM_OK && call->answer && call->api->backup) {
         put_run(call->api->backup, call->answer);

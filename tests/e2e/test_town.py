@@ -835,7 +835,7 @@ class Page(WithTown):
     def test_backup_from_the_page(self):
         """P7: the administrator's button makes what the command makes, into the operator's folder and nowhere else; one at a time; it is in the log and can be restored"""
         admin = self.role("admin")
-        self.assertEqual(admin("GET", "backups", status=200).json, {"folder": None, "last": None, "running": None, "result": None})
+        self.assertEqual(admin("GET", "backups", status=200).json, {"folder": None, "newest": None, "running": None, "result": None})
         self.error(admin("POST", "backups", {}, status=422), "no_folder")
         self.hub.server.stop()
         refused = self.hub.run("serve", "--backups", self.work / "nowhere", check=False)
@@ -855,9 +855,9 @@ class Page(WithTown):
         self.assertEqual((begun["folder"], begun["running"]["user"] if begun["running"] else begun["result"]["user"]), (str(folder.resolve()), "admin1"))
         ended = wait_for(lambda: (lambda doc: doc if doc["result"] else None)(admin("GET", "backups", status=200).json), "the backup")
         self.assertIsNone(ended["result"]["error"], ended)
-        made = pathlib.Path(ended["last"]["file"])
+        made = pathlib.Path(ended["newest"]["file"])
         self.assertEqual([p for p in folder.iterdir()], [made.parent == folder.resolve() and made])
-        self.assertEqual((ended["last"]["user"], ended["last"]["checked"], ended["last"]["there"], ended["last"]["bytes"], outside.exists()), ("admin1", True, True, made.stat().st_size, False))
+        self.assertEqual((ended["newest"]["user"], ended["newest"]["checked"], ended["newest"]["there"], ended["newest"]["bytes"], outside.exists()), ("admin1", True, True, made.stat().st_size, False))
         self.assertRegex(made.name, r"^hub-\d{8}-\d{6}-\d{3}\.db$")
         self.assertEqual(made.stat().st_mode & 0o077, 0)
         self.assertLess(admin("GET", "status", status=200).json["backup_age_s"], 600)
@@ -867,7 +867,7 @@ class Page(WithTown):
         self.hub.run("backup", self.work / "by-command.db", user="技术员")
         self.assertEqual([p.name for p in self.work.iterdir() if p.name.startswith("by-command")], ["by-command.db"])
         made.rename(self.work / "carried-away.db")
-        last = admin("GET", "backups", status=200).json["last"]
+        last = admin("GET", "backups", status=200).json["newest"]
         self.assertEqual((last["file"], last["user"], last["there"]), (str(self.work / "by-command.db"), "技术员", True))
         # A folder that is full of them takes no more; one that is gone is said, by the program that runs on.
         for i in range(100):
@@ -883,7 +883,7 @@ class Page(WithTown):
         self.assertEqual(self.hub.rows("records", "consultation"), [])
         self.node.sync()
         self.assertEqual(len(self.hub.rows("records", "consultation")), 1)
-        self.assertIsNone(admin("GET", "backups", status=200).json["last"])
+        self.assertIsNone(admin("GET", "backups", status=200).json["newest"])
         self.hub.verify()
 
     def test_stations_are_added_enrolled_and_revoked(self):

@@ -11,20 +11,20 @@ const EVERY_MS = 1000;
 
 interface Backups {
   folder: string | null;
-  last: { at: string; checked: boolean; file?: string; user?: string; there?: boolean; bytes?: number | null } | null;
+  newest: { at: string; checked: boolean; file?: string; user?: string; there?: boolean; bytes?: number | null } | null;
   running: { file: string; user: string; since: string } | null;
   result: { file: string; user: string; at: string; bytes: number; error: { code: string; text: string; text_en: string } | null } | null;
 }
 
 const size = (bytes: number) => `${(bytes / 1048576).toFixed(1)} MB`;
 
-function Last(props: { last: Backups['last'] }) {
-  const last = props.last;
+function Newest(props: { of: Backups['newest'] }) {
+  const last = props.of;
   if (!last) return <p>{w('backupNone')}</p>;
   return (
     <>
       <p>
-        <b>{w('backupLast', timeText(last.at))}</b> {last.user && w('backupBy', last.user)} {last.checked && w('backupChecked')}
+        <b>{w('backupLast', timeText(last.at))}</b> {(last.user ? w('backupBy', last.user) : '') + (last.checked ? w('backupChecked') : '')}
       </p>
       {last.file && (
         <p>
@@ -66,11 +66,11 @@ export function BackupsCard() {
       .then(setAnswer, (why: Error) => setError(why.message))
       .then(() => setAsked(false));
   };
-  const { folder, last, result } = now;
+  const { folder, newest, result } = now;
   return (
     <section class="card" id="backups">
       <h2>{w('backups')}</h2>
-      <Last last={last} />
+      <Newest of={newest} />
       {folder ? (
         <p>
           {w('backupFolder')} <code>{folder}</code>
