@@ -46,8 +46,13 @@ static enum lm_status note(const struct lm_town_backup *b, struct lm_backup_word
 {
     static char user_option[] = "--user";
     char user[sizeof b->user], *text = NULL;
-    char *argv[] = {words->argv[0], words->argv[1], words->argv[2], words->argv[3],
-                    words->argv[4], user_option,    user};
+    char *argv[] = {words->argv[0],
+                    words->argv[1],
+                    words->argv[2],
+                    words->argv[3],
+                    words->argv[4],
+                    user_option,
+                    user};
     size_t n = 0;
     FILE *said = open_memstream(&text, &n);
     int code = 1;
@@ -57,14 +62,14 @@ static enum lm_status note(const struct lm_town_backup *b, struct lm_backup_word
         return lm_fail(err, LM_ERR_MEMORY, "memory", "", "内存不足。", "Out of memory.");
     }
     (void)snprintf(user, sizeof user, "%s", b->user);
-    st = lm_control_call_to(b->hub->dir.path, 7, argv, NULL, NOTE_TIMEOUT_S, said, said, &code,
-                            err);
+    st =
+        lm_control_call_to(b->hub->dir.path, 7, argv, NULL, NOTE_TIMEOUT_S, said, said, &code, err);
     (void)fclose(said);
     if (st != LM_OK || code != 0) {
         lm_log(LM_LOG_WARN, "backup", "made but not noted: %s", st != LM_OK ? err->en : text);
-        st = lm_fail(err, LM_ERR_IO, "not_noted", "",
-                     "备份文件已经做好，但没能登记。请再备份一次。",
-                     "The file was made, but could not be noted. Make another backup.");
+        st =
+            lm_fail(err, LM_ERR_IO, "not_noted", "", "备份文件已经做好，但没能登记。请再备份一次。",
+                    "The file was made, but could not be noted. Make another backup.");
     }
     free(text);
     return st;
@@ -170,8 +175,8 @@ static enum lm_status newest_one(struct lm_api_call *call, json_t **out)
             (void)json_object_set(*out, "file", json_object_get(row, "object"));
             (void)json_object_set(*out, "user", json_object_get(row, "user"));
             (void)json_object_set_new(*out, "there", json_boolean(there));
-            (void)json_object_set_new(
-                *out, "bytes", there ? json_integer((json_int_t)info.st_size) : json_null());
+            (void)json_object_set_new(*out, "bytes",
+                                      there ? json_integer((json_int_t)info.st_size) : json_null());
             break;
         }
     }
@@ -190,10 +195,10 @@ static void put_run(struct lm_town_backup *b, json_t *doc)
     } else if (b->known) {
         json_t *error = b->status == LM_OK ? json_null() : lm_error_json(&b->err);
 
-        (void)json_object_set_new(
-            doc, "result",
-            json_pack("{s:s,s:s,s:o,s:I,s:o}", "file", b->file, "user", b->user, "at",
-                      time_text(b->ended_ms), "bytes", (json_int_t)b->bytes, "error", error));
+        (void)json_object_set_new(doc, "result",
+                                  json_pack("{s:s,s:s,s:o,s:I,s:o}", "file", b->file, "user",
+                                            b->user, "at", time_text(b->ended_ms), "bytes",
+                                            (json_int_t)b->bytes, "error", error));
     }
     pthread_mutex_unlock(&b->mutex);
 }
@@ -205,9 +210,9 @@ enum lm_status lm_town_backups(struct lm_api_call *call)
     json_t *newest = NULL;
     enum lm_status st = newest_one(call, &newest);
 
-    call->answer = json_pack("{s:o,s:o,s:n,s:n}", "folder",
-                             folder ? json_string(folder) : json_null(), "newest", newest, "running",
-                             "result");
+    call->answer =
+        json_pack("{s:o,s:o,s:n,s:n}", "folder", folder ? json_string(folder) : json_null(),
+                  "newest", newest, "running", "result");
     if (st == LM_OK && call->answer && call->api->backup) {
         put_run(call->api->backup, call->answer);
     }
@@ -236,8 +241,7 @@ static enum lm_status fits(const struct lm_hub *hub, const char *folder, struct 
     size_t n = 0;
 
     if (!dir) {
-        return lm_fail(err, LM_ERR_INVALID, "no_folder", "",
-                       "备份文件夹打不开，请技术员检查：%s。",
+        return lm_fail(err, LM_ERR_INVALID, "no_folder", "", "备份文件夹打不开，请技术员检查：%s。",
                        "The folder for backups cannot be opened: %s.", folder);
     }
     while ((entry = readdir(dir)) != NULL) {

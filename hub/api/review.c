@@ -336,8 +336,8 @@ static enum lm_status step(struct lm_hub *hub, void *arg, struct lm_error *err)
 }
 
 /* POST review/step {"type","ids":[…],"revs"?,"from","to","note"?} → {"done":n,"left":[…]}: the same
- * step of many records, or all sent back with one note. Each is a job of its own: what a rule has against
- * one takes nothing of the others back, and villages' pushes go in between. */
+ * step of many records, or all sent back with one note. Each is a job of its own: what a rule has
+ * against one takes nothing of the others back, and villages' pushes go in between. */
 enum lm_status lm_town_step(struct lm_api_call *call)
 {
     struct act a = {.user = call->session->user};

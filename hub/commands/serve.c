@@ -472,10 +472,9 @@ static enum lm_status take_backups(struct lm_server *server, const char *path, s
     server->backups = realpath(path, NULL);
     if (!server->backups || stat(server->backups, &info) != 0 || !S_ISDIR(info.st_mode) ||
         access(server->backups, W_OK | X_OK) != 0) {
-        return lm_fail(err, LM_ERR_INVALID, "no_folder", "",
-                       "备份文件夹不能用：%s（要先建好，程序能写）",
-                       "The folder for backups cannot be used: %s (it must be there, and writable)",
-                       path);
+        return lm_fail(
+            err, LM_ERR_INVALID, "no_folder", "", "备份文件夹不能用：%s（要先建好，程序能写）",
+            "The folder for backups cannot be used: %s (it must be there, and writable)", path);
     }
     return LM_OK;
 }

@@ -239,7 +239,8 @@ static void test_index_apart_from_its_table(void **state)
     assert_int_equal(sqlite3_db_config(w->store->sql, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL),
                      SQLITE_OK);
     sql(w, "PRAGMA writable_schema=ON");
-    sql(w, "UPDATE sqlite_schema SET sql=sql||' WHERE 0' WHERE name LIKE 'i_person_village_code%%'");
+    sql(w,
+        "UPDATE sqlite_schema SET sql=sql||' WHERE 0' WHERE name LIKE 'i_person_village_code%%'");
     sql(w, "PRAGMA writable_schema=RESET");
     sql(w, "UPDATE r_person SET household_no='other' WHERE id='%s'", id);
     sql(w, "PRAGMA writable_schema=ON");
