@@ -57,7 +57,7 @@ static void test_counts(void **state)
     size_t lines = 0, codes = 0;
 
     (void)state;
-    assert_int_equal(cat->number, 1);
+    assert_int_equal(cat->number, 2);
     assert_int_equal(cat->n_types, 41);
     assert_int_equal(cat->n_indicators, 71);
     assert_int_equal(cat->n_lists, 66);
