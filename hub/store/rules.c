@@ -3,13 +3,14 @@
  * would stand, inside the transaction of the change, which goes back with the error.
  *
  *   setting          its meaning has bounds (hub/settings.c)
+ *   notice           is for villages that are registered
  *   opening_balance  of an area that there is; whole, or money; none inside another of its year;
  *                    verified by another person, and unchanged from then on
  *   station,         of a station in the registry: made, renamed and ended by its way alone, or
  *   area_unit        figures and coverage speak of different numbers of villages */
 #include "hub/acts.h"
 #include "hub/settings.h"
-#include "hub/store/store_internal.h"
+#include "hub/store/merger_internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,8 @@ enum { RULES_ARENA_MAX = 4 * 1024 * 1024, FEN_SCALE = LM_DECIMAL_SCALE / 100 };
 
 bool lm_rules_has(const char *type)
 {
-    static const char *const types[] = {"setting", "opening_balance", "station", "area_unit"};
+    static const char *const types[] = {"setting", "opening_balance", "station", "area_unit",
+                                        "notice"};
 
     for (size_t i = 0; type && i < sizeof types / sizeof *types; i++) {
         if (strcmp(types[i], type) == 0) {
@@ -106,7 +108,8 @@ enum lm_status lm_rules_before(struct lm_store *store, const struct lm_act *act,
     status = lm_tables_get(store->tables, &arena, type, act->id, &rec);
     if (status == LM_OK && strcmp(name, "opening_balance") == 0) {
         status = before_opening(store, act, rec, err);
-    } else if (status == LM_OK && strcmp(name, "setting") != 0) {
+    } else if (status == LM_OK &&
+               (strcmp(name, "station") == 0 || strcmp(name, "area_unit") == 0)) {
         status = before_registered(store, act, rec, err);
     }
     lm_arena_free(&arena);
@@ -121,6 +124,28 @@ static enum lm_status after_setting(struct lm_store *store, const struct lm_reco
     const char *key = lm_text_of(rec, "key"), *value = lm_text_of(rec, "value");
 
     return key[0] && value[0] ? lm_setting_check(store->catalog, key, value, err) : LM_OK;
+}
+
+/* Judged when it is said whom it is for: a village that goes away later leaves it as it is. */
+static enum lm_status after_notice(struct lm_store *store, const struct lm_act *act,
+                                   const struct lm_record *rec, struct lm_error *err)
+{
+    const struct lm_value *codes = lm_record_get(rec, "stations");
+    struct lm_station station;
+
+    if (!act || !json_object_get(act->fields, "stations") || !codes || codes->kind != LM_LIST) {
+        return LM_OK;
+    }
+    for (size_t i = 0; i < codes->len; i++) {
+        const char *code = codes->items[i].kind == LM_TEXT ? codes->items[i].text : "";
+
+        if (!lm_is_village(store, code, &station)) {
+            return lm_fail(err, LM_ERR_INVALID, "unknown_station", "stations",
+                           "没有登记村级服务站 %.12s，请核对代码。",
+                           "No village station %.12s is registered.", code);
+        }
+    }
+    return LM_OK;
 }
 
 static enum lm_status after_station(struct lm_store *store, const struct lm_record *rec,
@@ -257,8 +282,8 @@ static enum lm_status after_opening(struct lm_store *store, const struct lm_reco
     return status == LM_OK && counts ? nested(store, rec, issues, err) : status;
 }
 
-enum lm_status lm_rules_after(struct lm_store *store, const char *id, struct lm_issues *issues,
-                              struct lm_error *err)
+enum lm_status lm_rules_after(struct lm_store *store, const struct lm_act *act, const char *id,
+                              struct lm_issues *issues, struct lm_error *err)
 {
     const char *name = lm_store_type_of(store, id);
     const struct lm_type *type = name ? lm_catalog_type(store->catalog, name) : NULL;
@@ -275,6 +300,7 @@ enum lm_status lm_rules_after(struct lm_store *store, const char *id, struct lm_
         status = strcmp(name, "setting") == 0           ? after_setting(store, rec, err)
                  : strcmp(name, "opening_balance") == 0 ? after_opening(store, rec, issues, err)
                  : strcmp(name, "station") == 0         ? after_station(store, rec, err)
+                 : strcmp(name, "notice") == 0          ? after_notice(store, act, rec, err)
                                                         : LM_OK;
     }
     lm_arena_free(&arena);

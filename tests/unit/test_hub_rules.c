@@ -77,6 +77,38 @@ static void test_settings_have_bounds(void **state)
     assert_int_equal(verify(w), 0);
 }
 
+static json_t *notice(json_t *stations)
+{
+    return json_pack("{s:s,s:s,s:s,s:o}", "title", "通知", "body", "请看。", "published_on",
+                     "2026-09-01", "stations", stations);
+}
+
+static void test_notices_are_for_villages_that_there_are(void **state)
+{
+    struct world *w = *state;
+    char id[40];
+
+    assert_int_equal(create(w, "notice", notice(json_pack("[s,s]", VILLAGE_A, "999999101999"))),
+                     LM_ERR_INVALID);
+    assert_string_equal(err_.code, "unknown_station");
+    assert_string_equal(err_.field, "stations");
+    assert_non_null(strstr(err_.zh, "999999101999"));
+    assert_int_equal(create(w, "notice", notice(json_pack("[s]", TOWN))), LM_ERR_INVALID);
+    assert_string_equal(err_.code, "unknown_station");
+    assert_int_equal(n_of(w, "notice"), 0);
+    OK(create(w, "notice", notice(json_null())));
+    OK(create(w, "notice", notice(json_array())));
+    OK(create(w, "notice", notice(json_pack("[s]", VILLAGE_A))));
+    (void)snprintf(id, sizeof id, "%s", act_result.id);
+    assert_int_equal(act_as(w, "甲", NULL, id, LM_OP_EDIT,
+                            json_pack("{s:[s,s]}", "stations", VILLAGE_B, "999999101999")),
+                     LM_ERR_INVALID);
+    OK(act_as(w, "甲", NULL, id, LM_OP_EDIT,
+              json_pack("{s:[s,s]}", "stations", VILLAGE_A, VILLAGE_B)));
+    assert_int_equal(lm_record_get(get(w, "notice", id), "stations")->len, 2);
+    assert_int_equal(verify(w), 0);
+}
+
 static void test_openings_are_of_an_area_and_whole(void **state)
 {
     struct world *w = *state;
@@ -216,6 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_settings_have_bounds),
+        T(test_notices_are_for_villages_that_there_are),
         T(test_openings_are_of_an_area_and_whole),
         T(test_openings_do_not_lie_inside_each_other),
         T(test_two_persons_stand_for_an_opening),
