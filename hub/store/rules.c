@@ -2,7 +2,7 @@
  * command, a table, and what nodes give back after a restore. They are judged on the record as it
  * would stand, inside the transaction of the change, which goes back with the error.
  *
- *   setting          its meaning has bounds (hub/settings.c)
+ *   setting          there is such a one, and its meaning has bounds (hub/settings.c)
  *   notice           is for villages that are registered
  *   opening_balance  of an area that there is; whole, or money; none inside another of its year;
  *                    verified by another person, and unchanged from then on
@@ -123,7 +123,7 @@ static enum lm_status after_setting(struct lm_store *store, const struct lm_reco
 {
     const char *key = lm_text_of(rec, "key"), *value = lm_text_of(rec, "value");
 
-    return key[0] && value[0] ? lm_setting_check(store->catalog, key, value, err) : LM_OK;
+    return key[0] ? lm_setting_check(store->catalog, key, value[0] ? value : NULL, err) : LM_OK;
 }
 
 /* Judged when it is said whom it is for: a village that goes away later leaves it as it is. */

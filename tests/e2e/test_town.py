@@ -472,8 +472,10 @@ class Page(WithTown):
         self.error(self.clerk("PATCH", f"records/{record['id']}", {"fields": {"value": "99"}}, status=422), "out_of_range")
         self.error(self.clerk("POST", "types/setting/records", {"fields": {"key": "complete_days", "value": "0"}}, status=422), "out_of_range")
         self.error(self.clerk("POST", "types/setting/records", {"fields": {"key": " complete_days", "value": "99999"}}, status=422), "out_of_range")
-        named = self.clerk("POST", "types/setting/records", {"fields": {"key": "backlog_days", "value": "999999"}}, status=201).json["id"]
+        self.error(self.clerk("POST", "types/setting/records", {"fields": {"key": "backlog_days", "value": "999999"}}, status=422), "unknown_setting")
+        named = self.clerk("POST", "types/setting/records", {"fields": {"key": "staff_ratio", "value": "99999"}}, status=201).json["id"]
         self.error(self.clerk("PATCH", f"records/{named}", {"fields": {"key": "complete_days"}}, status=422), "out_of_range")
+        self.clerk("PATCH", f"records/{named}", {"delete_reason": "误录"}, status=200)
         fresh = self.leader("GET", "counts?indicators=I31n", status=200).json["indicators"]["I31n"]["value"]
         draft = self.clerk("POST", "types/setting/records", {"fields": {"key": "complete_days", "value": "8", "state": "draft"}}, status=201).json["id"]
         put("complete_days", "90", status=204)  # what somebody began is gone on with
@@ -1138,6 +1140,7 @@ class Rules(WithTown):
         said = lambda line: self.hub.add([line], check=False)[0]["error"]["code"]
         opening = {"indicator": "I12b", "area_code": "999999101999", "as_of": "2024-12-31", "value": 100, "is_approx": False, "evidence": uuid7(), "approved_by": uuid7()}
         self.assertEqual(said({"type": "setting", "fields": {"key": "complete_days", "value": "99999"}}), "out_of_range")
+        self.assertEqual(said({"type": "setting", "fields": {"key": "backlog_days", "value": "9"}}), "unknown_setting")
         self.assertEqual(said({"type": "opening_balance", "fields": opening}), "unknown_area")
         self.clerk("POST", "types/opening_balance/records", {"fields": {**opening, "area_code": "999999101000", "value": 40}}, status=201)
         inside = self.clerk("POST", "types/opening_balance/records", {"fields": {**opening, "area_code": village_code(1), "value": 7}}, status=422)

@@ -77,6 +77,29 @@ static void test_settings_have_bounds(void **state)
     assert_int_equal(verify(w), 0);
 }
 
+/* The catalogue takes any key: which there are, the program says that reads them. */
+static void test_settings_are_those_that_are_read(void **state)
+{
+    struct world *w = *state;
+    char id[40];
+
+    assert_int_equal(
+        create(w, "setting", json_pack("{s:s,s:s}", "key", "backlog_days", "value", "9")),
+        LM_ERR_INVALID);
+    assert_string_equal(err_.code, "unknown_setting");
+    assert_string_equal(err_.field, "key");
+    assert_int_equal(
+        create(w, "setting",
+               json_pack("{s:s,s:s,s:s}", "key", "nonsense", "value", "", "state", "draft")),
+        LM_ERR_INVALID);
+    OK(create(w, "setting", json_pack("{s:s,s:s}", "key", "report_days", "value", "9")));
+    (void)snprintf(id, sizeof id, "%s", act_result.id);
+    assert_int_equal(act_as(w, "甲", NULL, id, LM_OP_EDIT, json_pack("{s:s}", "key", "nonsense")),
+                     LM_ERR_INVALID);
+    assert_int_equal(n_of(w, "setting"), 1);
+    assert_int_equal(verify(w), 0);
+}
+
 static json_t *notice(json_t *stations)
 {
     return json_pack("{s:s,s:s,s:s,s:o}", "title", "通知", "body", "请看。", "published_on",
@@ -248,6 +271,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_settings_have_bounds),
+        T(test_settings_are_those_that_are_read),
         T(test_notices_are_for_villages_that_there_are),
         T(test_openings_are_of_an_area_and_whole),
         T(test_openings_do_not_lie_inside_each_other),

@@ -154,7 +154,7 @@ function fieldsFor(type, attack, i) {
   }
   const more = {
     person: { id_no: idNumber(`195${i}-01-02`, 301), id_status: 'valid', household_village: town.code(1), notice_at: '2025-01-05' },
-    setting: { key: ['festival_categories', 'backlog_days', 'report_fields'][i] }, // those that nothing reads: of any text
+    setting: { key: ['town_name', undefined, undefined][i] },
     media_report: { portrait_consent: true },
     nil_report: { month: `2025-${String(i + 1).padStart(2, '0')}` },
     petition: { petitioners: [{ name: fields.petitioners?.[0]?.name ?? '甲' }] },
