@@ -4,6 +4,7 @@
  *
  *   setting          there is such a one, and its meaning has bounds (hub/settings.c)
  *   notice           is for villages that are registered
+ *   aid_case         is made public for as many working days as the town has set
  *   opening_balance  of an area that there is; whole, or money; none inside another of its year;
  *                    verified by another person, and unchanged from then on
  *   station,         of a station in the registry: made, renamed and ended by its way alone, or
@@ -11,16 +12,21 @@
 #include "hub/acts.h"
 #include "hub/settings.h"
 #include "hub/store/merger_internal.h"
+#include "proto/caldate.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { RULES_ARENA_MAX = 4 * 1024 * 1024, FEN_SCALE = LM_DECIMAL_SCALE / 100 };
+enum {
+    RULES_ARENA_MAX = 4 * 1024 * 1024,
+    FEN_SCALE = LM_DECIMAL_SCALE / 100,
+    PUBLICITY_DAYS_MAX = 366, /* longer ones are not counted day by day */
+};
 
 bool lm_rules_has(const char *type)
 {
-    static const char *const types[] = {"setting", "opening_balance", "station", "area_unit",
-                                        "notice"};
+    static const char *const types[] = {"setting",   "opening_balance", "station",
+                                        "area_unit", "notice",          "aid_case"};
 
     for (size_t i = 0; type && i < sizeof types / sizeof *types; i++) {
         if (strcmp(types[i], type) == 0) {
@@ -146,6 +152,38 @@ static enum lm_status after_notice(struct lm_store *store, const struct lm_act *
         }
     }
     return LM_OK;
+}
+
+/* Monday to Friday, both days counted. */
+static int weekdays(int64_t from, int64_t to)
+{
+    int n = 0;
+
+    for (int64_t day = from; day <= to; day++) { /* day 0 was a Thursday */
+        n += (day % 7 + 7) % 7 != 2 && (day % 7 + 7) % 7 != 3;
+    }
+    return n;
+}
+
+/* Judged when the days of publicity are entered, or the case goes into it. */
+static enum lm_status after_aid(struct lm_store *store, const struct lm_act *act,
+                                const struct lm_record *rec, struct lm_error *err)
+{
+    const json_t *fields = act ? act->fields : NULL;
+    const char *state = json_string_value(json_object_get(fields, "state"));
+    const char *a = lm_text_of(rec, "publicity_from"), *b = lm_text_of(rec, "publicity_to");
+    int64_t from, to, least = lm_setting_number(store, "publicity_workdays");
+
+    if ((!json_object_get(fields, "publicity_from") && !json_object_get(fields, "publicity_to") &&
+         !(state && strcmp(state, "publicity") == 0)) ||
+        !lm_date_parse(a, strlen(a), &from) || !lm_date_parse(b, strlen(b), &to) ||
+        to - from > PUBLICITY_DAYS_MAX || weekdays(from, to) >= least) {
+        return LM_OK;
+    }
+    return lm_fail(err, LM_ERR_INVALID, "publicity_short", "publicity_to",
+                   "公示要满 %lld 个工作日（见“设置”）：%.10s 至 %.10s 只有 %d 个。",
+                   "Publicity takes %lld working days (a setting): %.10s to %.10s has %d.",
+                   (long long)least, a, b, weekdays(from, to));
 }
 
 static enum lm_status after_station(struct lm_store *store, const struct lm_record *rec,
@@ -301,6 +339,7 @@ enum lm_status lm_rules_after(struct lm_store *store, const struct lm_act *act, 
                  : strcmp(name, "opening_balance") == 0 ? after_opening(store, rec, issues, err)
                  : strcmp(name, "station") == 0         ? after_station(store, rec, err)
                  : strcmp(name, "notice") == 0          ? after_notice(store, act, rec, err)
+                 : strcmp(name, "aid_case") == 0        ? after_aid(store, act, rec, err)
                                                         : LM_OK;
     }
     lm_arena_free(&arena);

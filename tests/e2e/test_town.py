@@ -1141,6 +1141,9 @@ class Rules(WithTown):
         opening = {"indicator": "I12b", "area_code": "999999101999", "as_of": "2024-12-31", "value": 100, "is_approx": False, "evidence": uuid7(), "approved_by": uuid7()}
         self.assertEqual(said({"type": "setting", "fields": {"key": "complete_days", "value": "99999"}}), "out_of_range")
         self.assertEqual(said({"type": "setting", "fields": {"key": "backlog_days", "value": "9"}}), "unknown_setting")
+        aid = {"person_id": self.people[0], "state": "draft", "publicity_from": "2025-03-07", "publicity_to": "2025-03-12"}  # a Friday, a Wednesday
+        self.assertEqual(said({"type": "aid_case", "station": village_code(1), "fields": aid}), "publicity_short")
+        self.hub.add([{"type": "aid_case", "station": village_code(1), "fields": {**aid, "publicity_to": "2025-03-13"}}])
         self.assertEqual(said({"type": "opening_balance", "fields": opening}), "unknown_area")
         self.clerk("POST", "types/opening_balance/records", {"fields": {**opening, "area_code": "999999101000", "value": 40}}, status=201)
         inside = self.clerk("POST", "types/opening_balance/records", {"fields": {**opening, "area_code": village_code(1), "value": 7}}, status=422)

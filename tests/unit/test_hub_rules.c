@@ -132,6 +132,37 @@ static void test_notices_are_for_villages_that_there_are(void **state)
     assert_int_equal(verify(w), 0);
 }
 
+/* A Friday to the next Wednesday are four working days. */
+static void test_publicity_lasts_as_long_as_the_town_has_set(void **state)
+{
+    struct world *w = *state;
+    char person[40], id[40];
+
+    OK(create(w, "person", json_pack("{s:s,s:s}", "name", "张建国", "state", "draft")));
+    (void)snprintf(person, sizeof person, "%s", act_result.id);
+    OK(create(w, "aid_case", json_pack("{s:s,s:s}", "person_id", person, "state", "draft")));
+    (void)snprintf(id, sizeof id, "%s", act_result.id);
+    assert_int_equal(act_as(w, "甲", NULL, id, LM_OP_EDIT,
+                            json_pack("{s:s,s:s}", "publicity_from", "2025-03-07", "publicity_to",
+                                      "2025-03-12")),
+                     LM_ERR_INVALID);
+    assert_string_equal(err_.code, "publicity_short");
+    assert_string_equal(err_.field, "publicity_to");
+    assert_non_null(strstr(err_.zh, "只有 4 个"));
+    assert_string_equal(text(get(w, "aid_case", id), "publicity_to"), "");
+    OK(act_as(
+        w, "甲", NULL, id, LM_OP_EDIT,
+        json_pack("{s:s,s:s}", "publicity_from", "2025-03-07", "publicity_to", "2025-03-13")));
+    OK(create(w, "setting", json_pack("{s:s,s:s}", "key", "publicity_workdays", "value", "6")));
+    /* what is there already stays, and is judged when it is touched again */
+    OK(act_as(w, "甲", NULL, id, LM_OP_EDIT, json_pack("{s:s}", "county_doc_no", "1")));
+    assert_int_equal(
+        act_as(w, "甲", NULL, id, LM_OP_EDIT, json_pack("{s:s}", "publicity_from", "2025-03-10")),
+        LM_ERR_INVALID);
+    OK(act_as(w, "甲", NULL, id, LM_OP_EDIT, json_pack("{s:s}", "publicity_to", "2025-03-14")));
+    assert_int_equal(verify(w), 0);
+}
+
 static void test_openings_are_of_an_area_and_whole(void **state)
 {
     struct world *w = *state;
@@ -273,6 +304,7 @@ int main(void)
         T(test_settings_have_bounds),
         T(test_settings_are_those_that_are_read),
         T(test_notices_are_for_villages_that_there_are),
+        T(test_publicity_lasts_as_long_as_the_town_has_set),
         T(test_openings_are_of_an_area_and_whole),
         T(test_openings_do_not_lie_inside_each_other),
         T(test_two_persons_stand_for_an_opening),
