@@ -166,7 +166,11 @@ enum lm_status lm_setting_check(const struct lm_catalog *catalog, const char *ke
 {
     const struct setting *s = find(key);
 
-    return !s           ? LM_OK
+    if (!s) {
+        return lm_fail(err, LM_ERR_INVALID, "unknown_setting", "key", "没有这个设置项目：%.40s。",
+                       "There is no such setting: %.40s.", key);
+    }
+    return !value       ? LM_OK
            : s->min > 0 ? check_number(s, value, err)
            : s->max > 0 ? check_text(s, value, err)
                         : check_fields(catalog, value, err);

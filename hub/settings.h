@@ -1,6 +1,6 @@
 /* The town's settings (设置): records of type setting that the counts and the monthly reports read.
- * Each has a meaning, bounds, and a value when nobody has set it. What the catalogue allows as a
- * key and nothing reads is no setting. */
+ * Each has a meaning, bounds, and a value when nobody has set it. Which there are is said here
+ * alone: the catalogue takes any key, and a rule of the store (store/rules.c) only these. */
 #ifndef LM_HUB_SETTINGS_H
 #define LM_HUB_SETTINGS_H
 
@@ -8,9 +8,9 @@
 
 #define LM_TOWN_NAME_BYTES 200
 
-/* Whether this key may have this value; a key that is none of these is the catalogue's to judge
- * (LM_OK). LM_ERR_INVALID "out_of_range", "bad_number", "bad_list", "unknown_field": err says what
- * may be. */
+/* Whether there is this key, and may have this value (NULL: not asked). LM_ERR_INVALID
+ * "unknown_setting", "out_of_range", "bad_number", "bad_list", "bad_text", "unknown_field": err says
+ * what may be. */
 enum lm_status lm_setting_check(const struct lm_catalog *catalog, const char *key,
                                 const char *value, struct lm_error *err) LM_MUST_USE;
 

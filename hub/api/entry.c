@@ -6,8 +6,6 @@
 #include "common/tables.h"
 #include "hub/acts.h"
 #include "hub/api/api.h"
-#include "hub/settings.h"
-#include "proto/caldate.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -75,53 +73,6 @@ static enum lm_status not_covered(const json_t *fields, const struct lm_record *
     return st;
 }
 
-static int weekdays(int64_t from, int64_t to)
-{
-    int n = 0;
-
-    for (int64_t day = from; day <= to; day++) { /* day 0 was a Thursday */
-        n += (day % 7 + 7) % 7 != 2 && (day % 7 + 7) % 7 != 3;
-    }
-    return n;
-}
-
-#define PUBLICITY_DAYS_MAX 366
-
-/* Publicity of an aid case lasts as many working days as the town has set: judged when its days are
- * entered or the case goes into it or on from it. */
-static enum lm_status check_publicity(struct lm_store *store, struct lm_arena *arena,
-                                      const struct lm_act *act, const char *id,
-                                      struct lm_error *err)
-{
-    const char *to_state = json_string_value(json_object_get(act->fields, "state"));
-    const char *type = lm_store_type_of(store, id);
-    bool touched = json_object_get(act->fields, "publicity_from") ||
-                   json_object_get(act->fields, "publicity_to") ||
-                   (to_state && (strcmp(to_state, "publicity") == 0));
-    const struct lm_field *from_field, *to_field;
-    struct lm_record *rec = NULL;
-    int64_t from, to, least;
-    const char *a, *b;
-
-    if (!touched || !type || strcmp(type, "aid_case") != 0 ||
-        read(store, arena, id, &rec) != LM_OK || lm_record_deleted(rec)) {
-        return LM_OK;
-    }
-    from_field = lm_type_field(rec->type, "publicity_from");
-    to_field = lm_type_field(rec->type, "publicity_to");
-    a = from_field ? lm_record_text(rec, from_field->index) : "";
-    b = to_field ? lm_record_text(rec, to_field->index) : "";
-    least = lm_setting_number(store, "publicity_workdays");
-    if (!lm_date_parse(a, strlen(a), &from) || !lm_date_parse(b, strlen(b), &to) ||
-        to - from > PUBLICITY_DAYS_MAX || weekdays(from, to) >= least) {
-        return LM_OK;
-    }
-    return lm_fail(err, LM_ERR_INVALID, "publicity_short", "publicity_to",
-                   "公示要满 %lld 个工作日（见“设置”）：%.10s 至 %.10s 只有 %d 个。",
-                   "Publicity takes %lld working days (a setting): %.10s to %.10s has %d.",
-                   (long long)least, a, b, weekdays(from, to));
-}
-
 enum lm_status lm_town_act(struct lm_store *store, const struct lm_act *act, const json_t *was,
                            struct lm_act_result *done, struct lm_error *err)
 {
@@ -153,9 +104,6 @@ enum lm_status lm_town_act(struct lm_store *store, const struct lm_act *act, con
     }
     if (st == LM_OK) {
         st = lm_store_act(store, act, lm_clock_wall_ms(), done, err);
-    }
-    if (st == LM_OK) {
-        st = check_publicity(store, &arena, act, done->id, err);
     }
     lm_arena_free(&arena);
     return st;

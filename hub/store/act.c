@@ -445,8 +445,9 @@ static enum lm_status act_by_rules(struct lm_store *store, const struct lm_act *
     if (status == LM_OK) {
         status = do_act(store, act, now_ms, out, err);
     }
-    return status == LM_OK && !out->repeated ? lm_rules_after(store, out->id, &out->issues, err)
-                                             : status;
+    return status == LM_OK && !out->repeated
+               ? lm_rules_after(store, act, out->id, &out->issues, err)
+               : status;
 }
 
 /* The act with its rules and all that follows from it, or nothing. */

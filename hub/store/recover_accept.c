@@ -337,7 +337,7 @@ static enum lm_status accept_change(struct deciding *d, const struct row *row,
         }
         if (taken && (strcmp(change->type, "setting") == 0 ||
                       strcmp(change->type, "opening_balance") == 0)) {
-            status = lm_rules_after(store, row->record, NULL, &why);
+            status = lm_rules_after(store, NULL, row->record, NULL, &why);
             taken = status == LM_OK;
             status = lm_is_fatal(status) ? status : LM_OK;
         }

@@ -2,23 +2,31 @@
  * command, a table, and what nodes give back after a restore. They are judged on the record as it
  * would stand, inside the transaction of the change, which goes back with the error.
  *
- *   setting          its meaning has bounds (hub/settings.c)
+ *   setting          there is such a one, and its meaning has bounds (hub/settings.c)
+ *   notice           is for villages that are registered
+ *   aid_case         is made public for as many working days as the town has set
  *   opening_balance  of an area that there is; whole, or money; none inside another of its year;
  *                    verified by another person, and unchanged from then on
  *   station,         of a station in the registry: made, renamed and ended by its way alone, or
  *   area_unit        figures and coverage speak of different numbers of villages */
 #include "hub/acts.h"
 #include "hub/settings.h"
-#include "hub/store/store_internal.h"
+#include "hub/store/merger_internal.h"
+#include "proto/caldate.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { RULES_ARENA_MAX = 4 * 1024 * 1024, FEN_SCALE = LM_DECIMAL_SCALE / 100 };
+enum {
+    RULES_ARENA_MAX = 4 * 1024 * 1024,
+    FEN_SCALE = LM_DECIMAL_SCALE / 100,
+    PUBLICITY_DAYS_MAX = 366, /* longer ones are not counted day by day */
+};
 
 bool lm_rules_has(const char *type)
 {
-    static const char *const types[] = {"setting", "opening_balance", "station", "area_unit"};
+    static const char *const types[] = {"setting",   "opening_balance", "station",
+                                        "area_unit", "notice",          "aid_case"};
 
     for (size_t i = 0; type && i < sizeof types / sizeof *types; i++) {
         if (strcmp(types[i], type) == 0) {
@@ -106,7 +114,8 @@ enum lm_status lm_rules_before(struct lm_store *store, const struct lm_act *act,
     status = lm_tables_get(store->tables, &arena, type, act->id, &rec);
     if (status == LM_OK && strcmp(name, "opening_balance") == 0) {
         status = before_opening(store, act, rec, err);
-    } else if (status == LM_OK && strcmp(name, "setting") != 0) {
+    } else if (status == LM_OK &&
+               (strcmp(name, "station") == 0 || strcmp(name, "area_unit") == 0)) {
         status = before_registered(store, act, rec, err);
     }
     lm_arena_free(&arena);
@@ -120,7 +129,61 @@ static enum lm_status after_setting(struct lm_store *store, const struct lm_reco
 {
     const char *key = lm_text_of(rec, "key"), *value = lm_text_of(rec, "value");
 
-    return key[0] && value[0] ? lm_setting_check(store->catalog, key, value, err) : LM_OK;
+    return key[0] ? lm_setting_check(store->catalog, key, value[0] ? value : NULL, err) : LM_OK;
+}
+
+/* Judged when it is said whom it is for: a village that goes away later leaves it as it is. */
+static enum lm_status after_notice(struct lm_store *store, const struct lm_act *act,
+                                   const struct lm_record *rec, struct lm_error *err)
+{
+    const struct lm_value *codes = lm_record_get(rec, "stations");
+    struct lm_station station;
+
+    if (!act || !json_object_get(act->fields, "stations") || !codes || codes->kind != LM_LIST) {
+        return LM_OK;
+    }
+    for (size_t i = 0; i < codes->len; i++) {
+        const char *code = codes->items[i].kind == LM_TEXT ? codes->items[i].text : "";
+
+        if (!lm_is_village(store, code, &station)) {
+            return lm_fail(err, LM_ERR_INVALID, "unknown_station", "stations",
+                           "没有登记村级服务站 %.12s，请核对代码。",
+                           "No village station %.12s is registered.", code);
+        }
+    }
+    return LM_OK;
+}
+
+/* Monday to Friday, both days counted. */
+static int weekdays(int64_t from, int64_t to)
+{
+    int n = 0;
+
+    for (int64_t day = from; day <= to; day++) { /* day 0 was a Thursday */
+        n += (day % 7 + 7) % 7 != 2 && (day % 7 + 7) % 7 != 3;
+    }
+    return n;
+}
+
+/* Judged when the days of publicity are entered, or the case goes into it. */
+static enum lm_status after_aid(struct lm_store *store, const struct lm_act *act,
+                                const struct lm_record *rec, struct lm_error *err)
+{
+    const json_t *fields = act ? act->fields : NULL;
+    const char *state = json_string_value(json_object_get(fields, "state"));
+    const char *a = lm_text_of(rec, "publicity_from"), *b = lm_text_of(rec, "publicity_to");
+    int64_t from, to, least = lm_setting_number(store, "publicity_workdays");
+
+    if ((!json_object_get(fields, "publicity_from") && !json_object_get(fields, "publicity_to") &&
+         !(state && strcmp(state, "publicity") == 0)) ||
+        !lm_date_parse(a, strlen(a), &from) || !lm_date_parse(b, strlen(b), &to) ||
+        to - from > PUBLICITY_DAYS_MAX || weekdays(from, to) >= least) {
+        return LM_OK;
+    }
+    return lm_fail(err, LM_ERR_INVALID, "publicity_short", "publicity_to",
+                   "公示要满 %lld 个工作日（见“设置”）：%.10s 至 %.10s 只有 %d 个。",
+                   "Publicity takes %lld working days (a setting): %.10s to %.10s has %d.",
+                   (long long)least, a, b, weekdays(from, to));
 }
 
 static enum lm_status after_station(struct lm_store *store, const struct lm_record *rec,
@@ -257,8 +320,8 @@ static enum lm_status after_opening(struct lm_store *store, const struct lm_reco
     return status == LM_OK && counts ? nested(store, rec, issues, err) : status;
 }
 
-enum lm_status lm_rules_after(struct lm_store *store, const char *id, struct lm_issues *issues,
-                              struct lm_error *err)
+enum lm_status lm_rules_after(struct lm_store *store, const struct lm_act *act, const char *id,
+                              struct lm_issues *issues, struct lm_error *err)
 {
     const char *name = lm_store_type_of(store, id);
     const struct lm_type *type = name ? lm_catalog_type(store->catalog, name) : NULL;
@@ -275,6 +338,8 @@ enum lm_status lm_rules_after(struct lm_store *store, const char *id, struct lm_
         status = strcmp(name, "setting") == 0           ? after_setting(store, rec, err)
                  : strcmp(name, "opening_balance") == 0 ? after_opening(store, rec, issues, err)
                  : strcmp(name, "station") == 0         ? after_station(store, rec, err)
+                 : strcmp(name, "notice") == 0          ? after_notice(store, act, rec, err)
+                 : strcmp(name, "aid_case") == 0        ? after_aid(store, act, rec, err)
                                                         : LM_OK;
     }
     lm_arena_free(&arena);

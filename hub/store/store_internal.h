@@ -712,12 +712,12 @@ enum lm_status lm_aside_name(const struct lm_datadir *dir, const char *base, int
 
 /* Rules of the town's own records beyond the catalogue (rules.c). Whether the type has any; what
  * bars an act before it is made; and what bars the record as it stands after it, or warns (issues
- * nullable). LM_ERR_INVALID or LM_ERR_DENIED with the reason. */
+ * nullable; act NULL: nobody's act here, only what is true of any record is asked). LM_ERR_INVALID or LM_ERR_DENIED with the reason. */
 bool lm_rules_has(const char *type);
 enum lm_status lm_rules_before(struct lm_store *store, const struct lm_act *act,
                                struct lm_error *err) LM_MUST_USE;
-enum lm_status lm_rules_after(struct lm_store *store, const char *id, struct lm_issues *issues,
-                              struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_rules_after(struct lm_store *store, const struct lm_act *act, const char *id,
+                              struct lm_issues *issues, struct lm_error *err) LM_MUST_USE;
 
 struct lm_own {
     const char *user, *station; /* station: village_code of a new record; NULL = the town's */

@@ -71,6 +71,9 @@ enum lm_status lm_api_status_json(struct lm_nstore *store, json_t **out,
 /* A record's JSON with what this node knows besides: "pending", "refused", "deleted", "origin" when
  * the town entered it for this village, and "rev", which changes with every change of it. */
 json_t *lm_api_record(struct lm_api *api, const struct lm_me *me, const struct lm_record *rec);
+/* Whether it is for this station: a notice to others is here too, and is left out of what is listed
+ * and found. */
+bool lm_api_is_for(const struct lm_record *rec, const char *station);
 /* The issues of a save; one about a record that is there already names it: "other": {id, label}. */
 json_t *lm_api_issues_of(struct lm_api *api, const struct lm_entry_result *result);
 

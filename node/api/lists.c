@@ -81,6 +81,7 @@ struct listing {
     struct lm_arena arena;
     struct row *rows;
     size_t n, size;
+    struct lm_me me;
     const char *filter;  /* a part of any text, or NULL */
     const char **people; /* whom the filter finds as the search box does, in rising order */
     size_t n_people;
@@ -147,11 +148,23 @@ static const char *sort_key(struct listing *l, const struct lm_record *rec)
     return v->kind == LM_TEXT ? lm_arena_text(&l->arena, v->text, strlen(v->text)) : "";
 }
 
+bool lm_api_is_for(const struct lm_record *rec, const char *station)
+{
+    const struct lm_value *codes =
+        strcmp(rec->type->name, "notice") == 0 ? lm_record_get(rec, "stations") : NULL;
+    bool found = !codes || codes->kind != LM_LIST || codes->len == 0;
+
+    for (size_t i = 0; !found && i < codes->len; i++) {
+        found = codes->items[i].kind == LM_TEXT && strcmp(codes->items[i].text, station) == 0;
+    }
+    return found;
+}
+
 static bool take_row(void *arg, const struct lm_record *rec)
 {
     struct listing *l = arg;
 
-    if (lm_record_deleted(rec) != l->deleted ||
+    if (lm_record_deleted(rec) != l->deleted || !lm_api_is_for(rec, l->me.station) ||
         (l->filter && !contains(rec, l->filter) && !of_people(l, rec))) {
         return true;
     }
@@ -280,8 +293,7 @@ static enum lm_status page_json(struct listing *l, const struct lm_type *type, s
 {
     struct lm_api *api = l->call->api;
     struct lm_arena arena;
-    struct lm_me me;
-    enum lm_status st = lm_nstore_me(api->store, &me, &l->call->err);
+    enum lm_status st = LM_OK;
 
     lm_arena_init(&arena, PAGE_ARENA_BYTES);
     for (size_t i = from; st == LM_OK && i < l->n && i < from + n; i++) {
@@ -290,7 +302,7 @@ static enum lm_status page_json(struct listing *l, const struct lm_type *type, s
         lm_arena_reset(&arena);
         st = lm_tables_get(lm_nstore_tables(api->store), &arena, type, l->rows[i].id, &rec);
         if (st == LM_OK) {
-            (void)json_array_append_new(rows, lm_api_record(api, &me, rec));
+            (void)json_array_append_new(rows, lm_api_record(api, &l->me, rec));
             add_labels(api, &arena, labels, rec);
         }
         st = st == LM_ERR_NOT_FOUND ? LM_OK : st;
@@ -302,9 +314,12 @@ static enum lm_status page_json(struct listing *l, const struct lm_type *type, s
 static enum lm_status collect(struct listing *l, const struct lm_type *type,
                               const struct lm_where *where, size_t n_where)
 {
-    enum lm_status st = lm_tables_list(lm_nstore_tables(l->call->api->store), NULL, type, NULL,
-                                       where, n_where, l->deleted, take_row, l, &l->call->err);
+    enum lm_status st = lm_nstore_me(l->call->api->store, &l->me, &l->call->err);
 
+    if (st == LM_OK) {
+        st = lm_tables_list(lm_nstore_tables(l->call->api->store), NULL, type, NULL, where, n_where,
+                            l->deleted, take_row, l, &l->call->err);
+    }
     return st == LM_OK && l->failed ? lm_api_no_memory(l->call) : st;
 }
 

@@ -306,6 +306,7 @@ static bool like_pattern(const char *text, char *out, size_t n)
 struct others {
     struct lm_api_call *call;
     json_t *rows;
+    struct lm_me me;
     size_t of_type;
 };
 
@@ -336,6 +337,9 @@ static bool add_other(void *arg, const struct lm_record *rec)
         rec->type->reporting_date >= 0 ? lm_record_text(rec, rec->type->reporting_date) : "";
     char label[LM_LABEL_BYTES];
 
+    if (!lm_api_is_for(rec, o->me.station)) {
+        return true;
+    }
     lm_node_label(o->call->api->store, rec, label);
     (void)json_array_append_new(
         o->rows, json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "id", rec->id, "type", rec->type->name,
@@ -357,6 +361,7 @@ static enum lm_status find_others(struct lm_api_call *call, const char *q, json_
         !like_pattern(q, pattern, sizeof pattern)) {
         return LM_OK;
     }
+    st = lm_nstore_me(call->api->store, &o.me, &call->err);
     for (size_t t = 0; st == LM_OK && t < catalog->n_types && json_array_size(rows) < OTHERS_MAX;
          t++) {
         const struct lm_type *type = &catalog->types[t];

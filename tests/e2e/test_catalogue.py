@@ -12,6 +12,7 @@ import threading
 from harness import SEED, Case, Hub, Town, consultation, facility, wait_for
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2] / "proto" / "catalog"
+OWN = json.loads((SOURCE / "catalog.json").read_text(encoding="utf-8"))["number"]  # of the one that the programs bring
 BOTH = ["village", "town"]
 
 
@@ -23,7 +24,7 @@ class Catalogue:
     """A directory of catalogue files, edited version by version."""
 
     def __init__(self, directory):
-        self.dir, self.number = pathlib.Path(directory), 1
+        self.dir, self.number = pathlib.Path(directory), OWN
         shutil.copytree(SOURCE, self.dir)
 
     def read(self, name):
@@ -122,7 +123,7 @@ class Evolution(Versions):
 
         # The one that comes takes it in before it is in step.
         early.sync()
-        self.assertTrue(has(early, 2))
+        self.assertTrue(has(early, OWN + 1))
         self.refused(early.add([consultation()], check=False)[0], "required", "why")
         new = early.add_ids([consultation(mood="平静", why="问路", channel="pigeon"),
                              {"type": "drill", "fields": {"kind": "window", "opened_on": "2024-01-01"}}])
@@ -131,7 +132,7 @@ class Evolution(Versions):
 
         # The one that was away sends what it saved by the old one.
         late.sync()
-        self.assertTrue(has(late, 2))
+        self.assertTrue(has(late, OWN + 1))
         self.assertEqual(late.status()["pending"], 0)
         self.assertEqual(late.rows("returned"), [])
         self.assertEqual(hub.rows("returned"), [])
@@ -146,7 +147,7 @@ class Evolution(Versions):
         self.assertEqual(early.get(new[1])["type"], "drill")
         self.same_everywhere(town, ("consultation", "facility", "drill"))
         seen = {row["number"] for row in hub.rows("catalog", "list") if "replicas" in row}
-        self.assertEqual(seen, {2})
+        self.assertEqual(seen, {OWN + 1})
 
     def test_what_a_station_can_not_read_yet_is_kept(self):
         """P6: an old station keeps fields and records it does not know, edits beside them, and knows them after its upgrade"""
@@ -165,7 +166,7 @@ class Evolution(Versions):
         drill = hub.add_ids([{"type": "drill", "station": node.code, "fields": {"kind": "window", "opened_on": "2024-01-01"}}])[0]
         before = self.block(node)
         node.sync()
-        self.assertTrue(has(node, 2))
+        self.assertTrue(has(node, OWN + 1))
         self.assertEqual(node.status()["hub_catalog"]["code"], "not_additive")
         self.assertEqual(node.status()["needs_upgrade"], 1)
         self.assertEqual(node.get(drill)["needs_upgrade"], True)
@@ -177,20 +178,20 @@ class Evolution(Versions):
         self.assertEqual(hub.rows("conflicts"), [])
         self.unblock(node, before)
         node.sync()
-        self.assertTrue(has(node, 3))
+        self.assertTrue(has(node, OWN + 2))
         self.assertEqual(node.status()["needs_upgrade"], 0)
         self.assertEqual(node.get(record)["fields"]["mood"], "焦急")
         self.assertEqual(node.get(drill)["fields"]["kind"], "window")
         self.same_everywhere(town, ("consultation", "drill"))
 
     def block(self, node):
-        """This PC has another town's catalogue 2, which the hub's can't follow."""
+        """This PC has another town's next catalogue, which the hub's can't follow."""
         other = Catalogue(self.work / "other").add_field("plaque", text("mine")).next()
         maker = self.watch(Hub(self.work / "maker", self.work / "maker.log"))
         maker.run("init", "--town", "示例镇", "--code", "999999102000")
         maker.run("catalog", "import", other.dir)
         with maker.db() as db:
-            row = tuple(db.execute("SELECT number, hash, packed FROM catalogs WHERE number = 2").fetchone())
+            row = tuple(db.execute("SELECT number, hash, packed FROM catalogs WHERE number = ?", (other.number,)).fetchone())
         db.close()
         with node_db(node) as db:
             before = db.execute("SELECT catalog, catalog_hash FROM me").fetchone()
@@ -225,7 +226,7 @@ class Running(Versions):
         saver = threading.Thread(target=save)
         saver.start()
         try:
-            for number in (2, 3, 4):
+            for number in range(OWN + 1, OWN + 4):
                 c.add_field("consultation", text(f"note_{number}")).pad(200000, number).next()
                 hub.run("catalog", "import", c.dir)
                 wait_for(lambda: has(node, number), f"catalogue {number} at the node", 60)
@@ -243,7 +244,7 @@ class Running(Versions):
         """P1, P7: kill -9 of hub and node around imports; each opens with one version whole, and everything is there in the end"""
         town, hub, c = self.start(villages=1)
         node, rnd, made = town.v[1], random.Random(SEED), []
-        for number in range(2, 6):
+        for number in range(OWN + 1, OWN + 5):
             c.add_field("consultation", text(f"note_{number}")).add_type(f"drill_{number}", "facility").pad(150000, number).next()
             made += node.add_ids([consultation(item_count=number)])
             node.serve()
@@ -256,7 +257,7 @@ class Running(Versions):
             hub.kill()
             node.kill()
             hub.serve()
-            self.assertIn(node.status()["catalog"], range(1, number + 1))
+            self.assertIn(node.status()["catalog"], range(OWN, number + 1))
             hub.run("catalog", "import", c.dir)
             node.sync()
             self.assertTrue(has(node, number))
@@ -278,7 +279,7 @@ class Running(Versions):
         hub.run("catalog", "import", c.dir)
         record = node.add_ids([consultation()])[0]
         node.sync()
-        self.assertTrue(has(node, 2))
+        self.assertTrue(has(node, OWN + 1))
         hub.stop()
         shutil.rmtree(hub.dir)
         shutil.copytree(self.work / "backup", hub.dir)
@@ -286,7 +287,7 @@ class Running(Versions):
         node.add([{"id": record, "fields": {"mood": "平静"}}])
         node.sync()
         status = node.status()
-        self.assertEqual((status["catalog"], status["hub_catalog"]["code"]), (2, "hub_older"))
+        self.assertEqual((status["catalog"], status["hub_catalog"]["code"]), (OWN + 1, "hub_older"))
         self.assertEqual(status["pending"], 0)
         self.assertEqual(node.get(record)["fields"]["mood"], "平静")
         hub.verify()
@@ -295,10 +296,10 @@ class Running(Versions):
         hub.run("catalog", "import", rival.dir)  # another one of the same number
         node.sync()
         self.assertEqual(node.status()["hub_catalog"]["code"], "rival")
-        c.number = 2
+        c.number = OWN + 1
         c.next()
         hub.run("catalog", "import", c.dir)
         node.sync()
-        self.assertEqual((node.status()["catalog"], node.status()["hub_catalog"]), (3, None))
+        self.assertEqual((node.status()["catalog"], node.status()["hub_catalog"]), (OWN + 2, None))
         self.assertEqual(hub.rows("records", "consultation")[0]["fields"]["mood"], "平静")
         self.same_everywhere(town)

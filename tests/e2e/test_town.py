@@ -458,9 +458,10 @@ class Page(WithTown):
         days = lambda to, **more: self.clerk("PATCH", f"records/{case}", {"fields": {"publicity_from": "2025-03-07", "publicity_to": to}}, **more)
         self.error(days("2025-03-12", status=422), "publicity_short")
         days("2025-03-13", status=200)
-        put("publicity_workdays", "6", status=204)
-        self.error(days("2025-03-13", status=422), "publicity_short")
-        days("2025-03-14", status=200)
+        put("publicity_workdays", "7", status=204)
+        days("2025-03-13", status=200)  # what is there already stands, until it is entered otherwise
+        self.error(days("2025-03-14", status=422), "publicity_short")
+        days("2025-03-17", status=200)
         put("report_days", "9", status=204)
         self.assertEqual(self.clerk("GET", "months?type=visit&year=2025", status=200).json["due_days"], 9)
         self.error(put("report_days", "10", status=409), "changed_meanwhile")
@@ -472,8 +473,10 @@ class Page(WithTown):
         self.error(self.clerk("PATCH", f"records/{record['id']}", {"fields": {"value": "99"}}, status=422), "out_of_range")
         self.error(self.clerk("POST", "types/setting/records", {"fields": {"key": "complete_days", "value": "0"}}, status=422), "out_of_range")
         self.error(self.clerk("POST", "types/setting/records", {"fields": {"key": " complete_days", "value": "99999"}}, status=422), "out_of_range")
-        named = self.clerk("POST", "types/setting/records", {"fields": {"key": "backlog_days", "value": "999999"}}, status=201).json["id"]
+        self.error(self.clerk("POST", "types/setting/records", {"fields": {"key": "backlog_days", "value": "999999"}}, status=422), "unknown_setting")
+        named = self.clerk("POST", "types/setting/records", {"fields": {"key": "staff_ratio", "value": "99999"}}, status=201).json["id"]
         self.error(self.clerk("PATCH", f"records/{named}", {"fields": {"key": "complete_days"}}, status=422), "out_of_range")
+        self.clerk("PATCH", f"records/{named}", {"delete_reason": "误录"}, status=200)
         fresh = self.leader("GET", "counts?indicators=I31n", status=200).json["indicators"]["I31n"]["value"]
         draft = self.clerk("POST", "types/setting/records", {"fields": {"key": "complete_days", "value": "8", "state": "draft"}}, status=201).json["id"]
         put("complete_days", "90", status=204)  # what somebody began is gone on with
@@ -1167,6 +1170,10 @@ class Rules(WithTown):
         said = lambda line: self.hub.add([line], check=False)[0]["error"]["code"]
         opening = {"indicator": "I12b", "area_code": "999999101999", "as_of": "2024-12-31", "value": 100, "is_approx": False, "evidence": uuid7(), "approved_by": uuid7()}
         self.assertEqual(said({"type": "setting", "fields": {"key": "complete_days", "value": "99999"}}), "out_of_range")
+        self.assertEqual(said({"type": "setting", "fields": {"key": "backlog_days", "value": "9"}}), "unknown_setting")
+        aid = {"person_id": self.people[0], "state": "draft", "publicity_from": "2025-03-07", "publicity_to": "2025-03-12"}  # a Friday, a Wednesday
+        self.assertEqual(said({"type": "aid_case", "station": village_code(1), "fields": aid}), "publicity_short")
+        self.hub.add([{"type": "aid_case", "station": village_code(1), "fields": {**aid, "publicity_to": "2025-03-13"}}])
         self.assertEqual(said({"type": "opening_balance", "fields": opening}), "unknown_area")
         self.clerk("POST", "types/opening_balance/records", {"fields": {**opening, "area_code": "999999101000", "value": 40}}, status=201)
         inside = self.clerk("POST", "types/opening_balance/records", {"fields": {**opening, "area_code": village_code(1), "value": 7}}, status=422)
@@ -1186,6 +1193,40 @@ class Rules(WithTown):
         self.assertEqual((answer["code"], "“开户行”" in answer["text"]), ("not_allowed", True))
         self.leader("GET", "types/person/records?f.difficulty=none", status=403)
         self.cli_refused(self.hub.run("user", "add", "某人", "-", "--role", "clerk", "--json", stdin="Password\n", check=False), "password_common")
+        self.hub.verify()
+
+    def test_a_notice_is_listed_where_it_is_for(self):
+        """P11: every station has it; a village's page lists, finds and counts those that are for it; villages that there are not are refused, whoever asks"""
+        fields = lambda title, **more: {"title": title, "body": "请看完后确认。", "published_on": "2025-03-01", "need_receipt": True, "state": "verified", **more}
+        made = lambda title, status=201, **more: self.clerk("POST", "types/notice/records", {"fields": fields(title, **more)}, status=status)
+        for code in ("999999101999", "999999101000"):
+            answer = made("发错的通知", 422, stations=[village_code(1), code])
+            self.error(answer, "unknown_station")
+            self.assertEqual((answer.json["error"]["field"], code in answer.json["error"]["text"]), ("stations", True))
+        self.assertEqual(self.hub.add([{"type": "notice", "fields": fields("发错的通知", stations=["999999101999"])}], check=False)[0]["error"]["code"], "unknown_station")
+        self.error(made("发错的通知", 422, stations=["x"]), "too_short")
+        ours, other, everybody = (made(title, **more).json["id"] for title, more in (
+            ("一村的走访安排", {"stations": [village_code(1)]}), ("二村的走访安排", {"stations": [village_code(2)]}), ("全镇的走访安排", {})))
+        one, two = self.t.v[1], self.t.v[2]
+        listed, found = {}, {}
+        for node in (one, two):
+            node.sync()
+            self.assertEqual({r["id"] for r in node.list("notice")}, {ours, other, everybody})  # it is no secret
+            node.run("user", "add", "王秘书", "-", stdin="135792\n")
+            node.serve()
+            api = Api(node.server.ready["http"])
+            api.login("王秘书", "135792")
+            page = api("GET", "types/notice/records", status=200).json
+            self.assertEqual(page["total"], len(page["records"]))
+            listed[node.code] = {r["id"] for r in page["records"]}
+            found[node.code] = {r["id"] for r in api("GET", "search?others=1&q=" + quote("走访安排"), status=200).json["others"]}
+            api("GET", f"records/{other}", status=200)
+            node.stop()
+        self.assertEqual(listed, {one.code: {ours, everybody}, two.code: {other, everybody}})
+        self.assertEqual(found, listed)
+        # Whom it is for is changed like anything else; nobody named again is all.
+        self.clerk("PATCH", f"records/{ours}", {"fields": {"stations": None}, "was": {"stations": [village_code(1)]}}, status=200)
+        self.error(self.clerk("PATCH", f"records/{ours}", {"fields": {"stations": ["999999101999"]}}, status=422), "unknown_station")
         self.hub.verify()
 
     def test_the_audit_log_outlives_the_server(self):

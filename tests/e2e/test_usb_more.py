@@ -7,7 +7,7 @@ import shutil
 import adversary
 import bundle
 from harness import Case, Town, consultation, lm_nodes_of_db, notice, person, village_code
-from test_catalogue import Catalogue, text
+from test_catalogue import OWN, Catalogue, text
 from test_transfer import event
 
 CATALOG, RECOVER, HISTORY = 13, 12, 11  # kinds of messages
@@ -252,7 +252,7 @@ class Replies(Sticks):
         self.assertIn("error", node.add([consultation(mood="平静")], check=False)[0])
         old = node.json("bundle", "export", self.work / "old.lmb")["files"][0]
         _, _, took = self.trip()
-        self.assertEqual((took["catalog"], node.status()["catalog"]), (2, 2))
+        self.assertEqual((took["catalog"], node.status()["catalog"]), (OWN + 1, OWN + 1))
         self.assertEqual([r["id"] for r in node.list("drill")], made)
         self.assertEqual(hub.rows("records", "consultation")[0]["id"], unsent[0])
         mood = node.add_ids([consultation(mood="平静")])
@@ -266,9 +266,9 @@ class Replies(Sticks):
         hub.run("catalog", "import", c.dir)
         self.bring(old, reply=self.work / "old.reply")
         self.assertEqual(node.json("bundle", "import", self.work / "old.reply")["result"], "old")
-        self.assertEqual(node.status()["catalog"], 2)
+        self.assertEqual(node.status()["catalog"], OWN + 1)
         _, _, took = self.trip()
-        self.assertEqual((took["catalog"], node.status()["catalog"]), (4, 4))
+        self.assertEqual((took["catalog"], node.status()["catalog"]), (OWN + 3, OWN + 3))
         node.add_ids([consultation(why="问路")])
         self.trip()
         hub.verify()
@@ -292,11 +292,11 @@ class Replies(Sticks):
             forged.append((k, body))
         reply.write_bytes(bundle.write(forged, number, keys["hub_id"], key, self.hub_secret(), key, kind=bundle.REPLY))
         took = node.json("bundle", "import", reply)
-        self.assertEqual((took["catalog"], node.status()["catalog"]), (0, 1))
+        self.assertEqual((took["catalog"], node.status()["catalog"]), (0, OWN))
         self.assertIn(node.status()["hub_catalog"]["code"], ("damaged", "malformed"))
         node.add_ids([consultation()])
         _, _, took = self.trip()  # a true one is taken
-        self.assertEqual((took["catalog"], took["pending"]), (2, 0))
+        self.assertEqual((took["catalog"], took["pending"]), (OWN + 1, 0))
 
     def node_keys(self, node):
         import zmq.utils.z85

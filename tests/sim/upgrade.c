@@ -9,7 +9,7 @@
 
 enum { NEXT = 2, FILES_MAX = 100 };
 
-static struct lm_catalog *next[NEXT]; /* number 2 and 3 */
+static struct lm_catalog *next[NEXT]; /* numbered after the program's own */
 
 /* ---- the next catalogues: edits of the program's own files ---- */
 
@@ -39,24 +39,25 @@ static json_t *text_field(const char *name, bool required)
     return field;
 }
 
-static void edit(const char *name, json_t *root, int number)
+static void edit(const char *name, json_t *root, int step)
 {
     if (strcmp(name, "catalog.json") == 0) {
-        (void)json_object_set_new(root, "number", json_integer(number));
-        if (number == 3) {
+        (void)json_object_set_new(root, "number",
+                                  json_integer((json_int_t)sim->catalog->number + step));
+        if (step == NEXT) {
             (void)json_array_append_new(json_object_get(root, "types"), json_string("drill"));
         }
     } else if (strcmp(name, "types/consultation.json") == 0) {
         json_t *fields = json_object_get(root, "fields");
 
         (void)json_array_append_new(fields, text_field("mood", false));
-        if (number == 3) {
+        if (step == NEXT) {
             (void)json_array_append_new(fields, text_field("why", true));
         }
-    } else if (strcmp(name, "types/facility.json") == 0 && number == 3) {
+    } else if (strcmp(name, "types/facility.json") == 0 && step == NEXT) {
         (void)json_object_set_new(named(json_object_get(root, "fields"), "area_sqm"), "retired",
                                   json_true());
-    } else if (strcmp(name, "lists.json") == 0 && number == 3) {
+    } else if (strcmp(name, "lists.json") == 0 && step == NEXT) {
         json_t *list = named(json_object_get(root, "lists"), "channel");
 
         (void)json_array_append_new(
@@ -65,7 +66,7 @@ static void edit(const char *name, json_t *root, int number)
     }
 }
 
-static bool make(int number, struct lm_catalog **out)
+static bool make(int step, struct lm_catalog **out)
 {
     struct lm_catalog_file files[FILES_MAX];
     char *texts[FILES_MAX] = {0};
@@ -78,11 +79,11 @@ static bool make(int number, struct lm_catalog **out)
         json_t *root = json_loadb(own[i].data, own[i].size, 0, NULL);
 
         LM_CHECK(root);
-        edit(own[i].name, root, number);
+        edit(own[i].name, root, step);
         texts[n] = json_dumps(root, JSON_COMPACT);
         files[n] = (struct lm_catalog_file){own[i].name, texts[n], strlen(texts[n])};
         n++;
-        if (number == 3 && strcmp(own[i].name, "types/facility.json") == 0) {
+        if (step == NEXT && strcmp(own[i].name, "types/facility.json") == 0) {
             (void)json_object_set_new(root, "name", json_string("drill"));
             texts[n] = json_dumps(root, JSON_COMPACT);
             files[n] = (struct lm_catalog_file){"types/drill.json", texts[n], strlen(texts[n])};
@@ -92,7 +93,7 @@ static bool make(int number, struct lm_catalog **out)
     }
     good = good && lm_catalog_load(files, n, out, &err) == LM_OK;
     if (!good) {
-        (void)fprintf(stderr, "sim: catalogue %d: %s\n", number, err.en);
+        (void)fprintf(stderr, "sim: catalogue +%d: %s\n", step, err.en);
     }
     for (size_t i = 0; i < n; i++) {
         free(texts[i]);
@@ -107,7 +108,7 @@ bool sim_upgrade_prepare(void)
         return true;
     }
     for (int i = 0; i < NEXT; i++) {
-        if (!next[i] && !make(2 + i, &next[i])) {
+        if (!next[i] && !make(1 + i, &next[i])) {
             return false;
         }
     }
@@ -125,10 +126,10 @@ void sim_upgrade_act(void)
     bool again = false;
     enum lm_status st;
 
-    if (number == 0 || number > NEXT) {
+    if (number == 0 || number >= sim->newest->number) {
         return;
     }
-    c = next[number - 1];
+    c = next[number - sim->catalog->number];
     sim->actor = -1;
     st = lm_store_begin(sim->hub.store, &err);
     if (st == LM_OK) {
@@ -161,14 +162,14 @@ void sim_upgrade_words(const struct lm_catalog *catalog, const char *type, json_
 {
     char text[20];
 
-    if (catalog->number < 2 || strcmp(type, "consultation") != 0) {
+    if (catalog->number <= sim->catalog->number || strcmp(type, "consultation") != 0) {
         return;
     }
     (void)snprintf(text, sizeof text, "词%d", (int)sim_own_below(F_UPGRADE, 1000));
     if (sim_own_below(F_UPGRADE, 2)) {
         (void)json_object_set_new(fields, "mood", json_string(text));
     }
-    if (catalog->number > 2) {
+    if (catalog->number > sim->catalog->number + 1) {
         (void)json_object_set_new(fields, "why", json_string(text));
         if (sim_own_below(F_UPGRADE, 4) == 0) {
             (void)json_object_set_new(fields, "channel", json_string("pigeon"));

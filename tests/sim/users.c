@@ -151,7 +151,8 @@ static void create(struct sim_node *node)
     char id[40] = "";
     struct lm_entry entry = {.op = LM_OP_CREATE, .type = type};
 
-    if (sim_turn(F_UPGRADE, 8) && lm_nstore_catalog(node->store)->number > 2) {
+    if (sim_turn(F_UPGRADE, 8) &&
+        lm_nstore_catalog(node->store)->number > sim->catalog->number + 1) {
         entry.type = type = "drill";
     }
     entry.fields = strcmp(type, "consultation") == 0 ? consultation_fields()

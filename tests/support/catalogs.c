@@ -190,7 +190,7 @@ struct lm_catalog *catalog_edited(uint32_t number, const struct edit *edits, siz
 
 #define CONSULTATION "types/consultation.json"
 
-static void edit_2(struct copy *c)
+static void edit_next(struct copy *c)
 {
     copy_edit(
         c, CONSULTATION, "/fields", APPEND,
@@ -210,24 +210,46 @@ static void edit_2(struct copy *c)
     add_drill(c);
 }
 
-struct lm_catalog *catalog_2(void)
+struct lm_catalog *catalog_next(void)
 {
     struct copy c;
 
     copy_init(&c);
-    edit_2(&c);
-    return load(&c, 2);
+    edit_next(&c);
+    return load(&c, CATALOG_NEXT);
 }
 
-struct lm_catalog *catalog_3(void)
+struct lm_catalog *catalog_after(void)
 {
     struct copy c;
 
     copy_init(&c);
-    edit_2(&c);
+    edit_next(&c);
     copy_edit(&c, CONSULTATION, "/fields", APPEND,
               "{\"name\":\"weather\",\"zh\":\"天气\",\"en\":\"Weather\",\"type\":\"text\",\"max_"
               "chars\":20,"
               "\"sensitivity\":0,\"edit_by\":[\"village\",\"town\"]}");
-    return load(&c, 3);
+    return load(&c, CATALOG_AFTER);
+}
+
+struct lm_catalog *catalog_published(uint32_t number)
+{
+    static uint8_t packed[LM_CATALOG_PACKED_BYTES_MAX];
+    struct lm_catalog *out = NULL;
+    struct lm_error err = {0};
+    char path[512];
+    size_t n;
+    FILE *file;
+
+    (void)snprintf(path, sizeof path, LM_SOURCE_DIR "/tests/golden/catalog-%u.packed",
+                   (unsigned)number);
+    file = fopen(path, "rb");
+    assert_non_null(file);
+    n = fread(packed, 1, sizeof packed, file);
+    (void)fclose(file);
+    if (lm_catalog_load_packed(packed, n, &out, &err) != LM_OK) {
+        fail_msg("%s: %s", path, err.en);
+    }
+    assert_int_equal(out->number, number);
+    return out;
 }

@@ -31,11 +31,17 @@ struct edit {
 /* The embedded catalogue with these edits and this number; the caller destroys it. */
 struct lm_catalog *catalog_edited(uint32_t number, const struct edit *edits, size_t n);
 
+/* The number of the embedded one, and those that follow it. */
+enum { CATALOG_OWN = 2, CATALOG_NEXT, CATALOG_AFTER };
+
 /* What the tests of catalogue evolution publish, one after the other:
- *   2: consultation gets mood (text) and urgency (code, required), loses reception_id (retired);
+ *   next: consultation gets mood (text) and urgency (code, required), loses reception_id (retired);
  *      list channel gets the code pigeon and loses im (retired); new type drill, like facility;
- *   3: consultation.weather. */
-struct lm_catalog *catalog_2(void);
-struct lm_catalog *catalog_3(void);
+ *   after it: consultation.weather. */
+struct lm_catalog *catalog_next(void);
+struct lm_catalog *catalog_after(void);
+
+/* One as it was published, from tests/golden: what databases of earlier programs hold. */
+struct lm_catalog *catalog_published(uint32_t number);
 
 #endif

@@ -253,7 +253,7 @@ static void each_step_is_judged_rightly(void **state)
         while (n < COUNT(s->edits) && s->edits[n].file) {
             n++;
         }
-        next = catalog_edited(2, s->edits, n);
+        next = catalog_edited(CATALOG_NEXT, s->edits, n);
         n = lm_catalog_compare(cat, next, tell, &told);
         assert_int_equal(n, told.n);
         if (!s->code && n > 0) {
@@ -271,10 +271,28 @@ static void each_step_is_judged_rightly(void **state)
     assert_true(may >= 25 && may_not >= 40);
 }
 
+/* Programs that take over a database of an earlier one take their own into force only when it may
+ * follow, and only under a higher number: an edit without it would never reach a town. */
+static void the_embedded_one_follows_all_that_were_published(void **state)
+{
+    (void)state;
+    assert_int_equal(cat->number, CATALOG_OWN);
+    for (uint32_t number = 1; number < CATALOG_OWN; number++) {
+        struct lm_catalog *old = catalog_published(number);
+        struct told told = {0};
+
+        if (lm_catalog_compare(old, cat, tell, &told) > 0) {
+            fail_msg("it can't follow number %u: %s", (unsigned)number, told.first.en);
+        }
+        assert_memory_not_equal(old->hash, cat->hash, sizeof cat->hash);
+        lm_catalog_destroy(&old);
+    }
+}
+
 static void the_number_rises(void **state)
 {
     struct told told = {0};
-    struct lm_catalog *two = catalog_2(), *same = catalog_edited(1, NULL, 0);
+    struct lm_catalog *two = catalog_next(), *same = catalog_edited(CATALOG_OWN, NULL, 0);
 
     (void)state;
     assert_int_equal(lm_catalog_compare(cat, two, NULL, NULL), 0);
@@ -298,11 +316,11 @@ static void what_was_retired_stays_so(void **state)
         {{CONSULTATION, "/fields/name=reception_id/retired", SET, "true"}, "name_reused"},
         {{LISTS, "/lists/name=channel/codes/code=im/retired", SET, "true"}, "code_reused"},
     };
-    struct lm_catalog *three = catalog_edited(3, NULL, 0);
+    struct lm_catalog *three = catalog_edited(CATALOG_AFTER, NULL, 0);
 
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct lm_catalog *two = catalog_edited(2, &cases[i].retire, 1);
+        struct lm_catalog *two = catalog_edited(CATALOG_NEXT, &cases[i].retire, 1);
         struct told told = {0};
 
         assert_int_equal(lm_catalog_compare(cat, two, NULL, NULL), 0);
@@ -315,7 +333,7 @@ static void what_was_retired_stays_so(void **state)
 
 static void a_new_required_field_breaks_no_rule_of_the_step(void **state)
 {
-    struct lm_catalog *two = catalog_2(), *three = catalog_3();
+    struct lm_catalog *two = catalog_next(), *three = catalog_after();
 
     (void)state;
     assert_int_equal(lm_catalog_compare(cat, three, NULL, NULL), 0); /* one version left out */
@@ -328,13 +346,13 @@ static void a_new_required_field_breaks_no_rule_of_the_step(void **state)
 
 static void packed_catalogues_come_back(void **state)
 {
-    struct lm_catalog *two = catalog_2(), *back = NULL;
+    struct lm_catalog *two = catalog_next(), *back = NULL;
     struct lm_error err = {0};
 
     (void)state;
     assert_true(two->packed_len > 1000 && two->packed_len < 200000);
     assert_int_equal(lm_catalog_load_packed(two->packed, two->packed_len, &back, &err), LM_OK);
-    assert_int_equal(back->number, 2);
+    assert_int_equal(back->number, CATALOG_NEXT);
     assert_memory_equal(back->hash, two->hash, 32);
     assert_memory_not_equal(back->hash, cat->hash, 32);
     assert_int_equal(back->packed_len, two->packed_len);
@@ -440,6 +458,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_step_is_judged_rightly),
+        cmocka_unit_test(the_embedded_one_follows_all_that_were_published),
         cmocka_unit_test(the_number_rises),
         cmocka_unit_test(what_was_retired_stays_so),
         cmocka_unit_test(a_new_required_field_breaks_no_rule_of_the_step),

@@ -6,6 +6,8 @@
 #include "common/tables.h"
 #include "hub/store/store_internal.h"
 
+#include <sys/stat.h>
+
 #include "tests/support/catalogs.h"
 
 #define NONE ((struct lm_version){0, 0})
@@ -103,16 +105,16 @@ static void tables_grow_with_the_catalogue(void **state)
     push_all(w, &w->a);
     OK(lm_store_open(&w->dir, w->catalog, LM_STORE_READ, &reader, &err_));
     assert_int_equal(count_columns(w, "r_consultation", "mood"), 0);
-    import(w, catalog_2());
+    import(w, catalog_next());
     assert_int_equal(count_columns(w, "r_consultation", "mood"), 1);
     assert_int_equal(count_columns(w, "r_consultation", "reception_id"), 1); /* retired, kept */
     assert_true(count_columns(w, "r_drill", "") > 12);
     assert_non_null(get(w, "consultation", old));
     assert_false(get(w, "consultation", old)->invalid);
     /* A reader that was open sees it with its next look. */
-    assert_int_equal(lm_store_catalog(reader)->number, 1);
+    assert_int_equal(lm_store_catalog(reader)->number, CATALOG_OWN);
     OK(lm_store_read_begin(reader, &err_));
-    assert_int_equal(lm_store_catalog(reader)->number, 2);
+    assert_int_equal(lm_store_catalog(reader)->number, CATALOG_NEXT);
     assert_non_null(lm_catalog_type(lm_store_catalog(reader), "drill"));
     struct lm_record *rec = NULL;
     OK(lm_store_get(reader, &w->arena, "consultation", old, &rec));
@@ -122,30 +124,30 @@ static void tables_grow_with_the_catalogue(void **state)
     /* And after a restart, with the program's own still the first. */
     lm_store_close(&w->store);
     world_open(w);
-    assert_int_equal(lm_store_catalog(w->store)->number, 2);
-    import(w, catalog_3());
+    assert_int_equal(lm_store_catalog(w->store)->number, CATALOG_NEXT);
+    import(w, catalog_after());
     assert_int_equal(verify(w), 0);
 }
 
 static void a_rollback_brings_the_old_one_back(void **state)
 {
     struct world *w = *state;
-    struct lm_catalog *two = catalog_2(), *other;
+    struct lm_catalog *two = catalog_next(), *other;
     const struct edit edit = {"types/consultation.json", "/zh", SET, "\"来电\""};
     char id[40];
     bool again;
 
     world_begin(w);
     OK(import_in(w, two, &again));
-    assert_int_equal(lm_store_catalog(w->store)->number, 2);
+    assert_int_equal(lm_store_catalog(w->store)->number, CATALOG_NEXT);
     lm_store_rollback(w->store);
-    assert_int_equal(lm_store_catalog(w->store)->number, 1);
+    assert_int_equal(lm_store_catalog(w->store)->number, CATALOG_OWN);
     assert_int_equal(count_columns(w, "r_consultation", "mood"), 0);
     make(w, &w->a, NULL, id);
     push_all(w, &w->a);
     assert_non_null(get(w, "consultation", id));
     /* Another takes its number then. */
-    other = catalog_edited(2, &edit, 1);
+    other = catalog_edited(CATALOG_NEXT, &edit, 1);
     import(w, other);
     assert_string_equal(lm_catalog_type(lm_store_catalog(w->store), "consultation")->zh, "来电");
     lm_catalog_destroy(&two);
@@ -154,7 +156,7 @@ static void a_rollback_brings_the_old_one_back(void **state)
 static void only_what_may_follow_is_imported(void **state)
 {
     struct world *w = *state;
-    struct lm_catalog *two = catalog_2(), *other;
+    struct lm_catalog *two = catalog_next(), *other;
     const struct edit edits[] = {
         {"types/facility.json", "/fields/name=area_sqm", DELETE, NULL},
         {"types/facility.json", "/list_columns", SET, "[\"kind\"]"},
@@ -163,19 +165,19 @@ static void only_what_may_follow_is_imported(void **state)
     struct lm_mark before, after;
     bool again;
 
-    import(w, catalog_2());
+    import(w, catalog_next());
     OK(lm_store_head(w->store, &before));
     world_begin(w);
     OK(import_in(w, two, &again)); /* the same again */
     assert_true(again);
-    other = catalog_edited(2, &edits[2], 1);
+    other = catalog_edited(CATALOG_NEXT, &edits[2], 1);
     assert_int_equal(import_in(w, other, &again), LM_ERR_EXISTS);
     assert_string_equal(err_.code, "same_number");
     lm_catalog_destroy(&other);
-    other = catalog_edited(1, &edits[2], 1);
+    other = catalog_edited(CATALOG_OWN, &edits[2], 1);
     assert_int_equal(import_in(w, other, &again), LM_ERR_INVALID);
     lm_catalog_destroy(&other);
-    other = catalog_edited(3, edits, 2);
+    other = catalog_edited(CATALOG_AFTER, edits, 2);
     assert_int_equal(import_in(w, other, &again), LM_ERR_INVALID);
     assert_non_null(strstr(err_.zh, "没有导入"));
     lm_catalog_destroy(&other);
@@ -185,14 +187,14 @@ static void only_what_may_follow_is_imported(void **state)
     world_commit(w);
     OK(lm_store_head(w->store, &after));
     assert_true(before.position == after.position);
-    assert_int_equal(lm_store_catalog(w->store)->number, 2);
+    assert_int_equal(lm_store_catalog(w->store)->number, CATALOG_NEXT);
     lm_catalog_destroy(&two);
 }
 
 static void a_new_program_brings_its_catalogue(void **state)
 {
     struct world *w = *state;
-    struct lm_catalog *first = w->catalog, *two = catalog_2(), *three;
+    struct lm_catalog *first = w->catalog, *two = catalog_next(), *three;
     const struct edit edits[] = {
         {"types/facility.json", "/fields/name=area_sqm", DELETE, NULL},
         {"types/facility.json", "/list_columns", SET, "[\"kind\"]"},
@@ -206,19 +208,56 @@ static void a_new_program_brings_its_catalogue(void **state)
     /* The program went back: what is in force stays. */
     w->catalog = first;
     world_open(w);
-    assert_int_equal(lm_store_catalog(w->store)->number, 2);
+    assert_int_equal(lm_store_catalog(w->store)->number, CATALOG_NEXT);
     lm_store_close(&w->store);
     /* One that can't follow does not stop the town. */
-    three = catalog_edited(3, edits, 2);
+    three = catalog_edited(CATALOG_AFTER, edits, 2);
     w->catalog = three;
     world_open(w);
-    assert_int_equal(lm_store_catalog(w->store)->number, 2);
+    assert_int_equal(lm_store_catalog(w->store)->number, CATALOG_NEXT);
     assert_int_equal(verify(w), 0);
     lm_store_close(&w->store);
     w->catalog = first;
     world_open(w);
     lm_catalog_destroy(&two);
     lm_catalog_destroy(&three);
+}
+
+/* A town that an earlier program made, with the catalogue that it brought. */
+static void a_town_of_an_earlier_program_takes_the_newer_one(void **state)
+{
+    struct world *w = *state;
+    struct lm_catalog *own = w->catalog, *old = catalog_published(1);
+    const struct lm_store_init init = {.town_name = "明月镇",
+                                       .town_code = TOWN,
+                                       .admin_name = "admin",
+                                       .admin_password = "a long password",
+                                       .now_ms = T0};
+    struct lm_act act = {.user = "甲", .type = "notice", .op = LM_OP_CREATE};
+    struct lm_act_result done = {0};
+    json_t *fields =
+        json_pack("{s:s,s:s,s:s}", "title", "通知", "body", "请看。", "published_on", "2026-09-01");
+
+    lm_store_close(&w->store);
+    lm_datadir_close(&w->dir);
+    remove_dir(w->path);
+    assert_int_equal(mkdir(w->path, 0700), 0);
+    OK(lm_datadir_open(w->path, true, &w->dir, &err_));
+    OK(lm_store_create(&w->dir, old, &init, &err_));
+    w->catalog = old;
+    world_open(w);
+    act.fields = fields;
+    world_begin(w);
+    OK(lm_store_act(w->store, &act, w->now, &done, &err_));
+    world_commit(w);
+    lm_store_close(&w->store);
+    w->catalog = own;
+    world_open(w);
+    assert_ptr_equal(lm_store_catalog(w->store), own);
+    assert_string_equal(text(get(w, "notice", done.id), "title"), "通知");
+    assert_int_equal(verify(w), 0);
+    json_decref(fields);
+    lm_catalog_destroy(&old);
 }
 
 /* ---- old and new together ---- */
@@ -230,14 +269,14 @@ static void required_is_judged_by_the_changes_own_catalogue(void **state)
     struct lm_version made = make(w, &w->a, NULL, before);
 
     push_all(w, &w->a);
-    import(w, catalog_2());
+    import(w, catalog_next());
     assert_false(get(w, "consultation", before)->invalid);
-    w->made_with = 1;
+    w->made_with = CATALOG_OWN;
     make(w, &w->a, NULL, older);
     push_all(w, &w->a);
     assert_int_equal(w->pushed.n_verdicts, 0);
     assert_false(get(w, "consultation", older)->invalid);
-    w->made_with = 2;
+    w->made_with = CATALOG_NEXT;
     make(w, &w->b, NULL, newer);
     push_all(w, &w->b);
     assert_true(get(w, "consultation", newer)->invalid);
@@ -248,7 +287,7 @@ static void required_is_judged_by_the_changes_own_catalogue(void **state)
     push_all(w, &w->a);
     assert_true(get(w, "consultation", before)->invalid);
     /* What the older catalogue asked for is asked for. */
-    w->made_with = 1;
+    w->made_with = CATALOG_OWN;
     json_t *fields = consultation();
     json_object_del(fields, "topic");
     new_id(w, newer);
@@ -270,7 +309,7 @@ static void the_town_verifies_what_was_saved_before(void **state)
 
     make(w, &w->a, NULL, id);
     push_all(w, &w->a);
-    import(w, catalog_2());
+    import(w, catalog_next());
     act.id = id;
     world_begin(w);
     act.fields = edit;
@@ -290,15 +329,15 @@ static void retired_fields_and_codes_hold_for_who_did_not_know(void **state)
     struct lm_version made;
 
     new_id(w, reception);
-    import(w, catalog_2());
-    w->made_with = 1;
+    import(w, catalog_next());
+    w->made_with = CATALOG_OWN;
     make(w, &w->a, json_pack("{s:s}", "channel", "im"), old);
     push_all(w, &w->a);
     assert_int_equal(w->pushed.n_verdicts, 0);
     assert_string_equal(text(get(w, "consultation", old), "channel"), "im");
     made = make(w, &w->a, NULL, late);
     push_all(w, &w->a);
-    w->made_with = 2;
+    w->made_with = CATALOG_NEXT;
     make(w, &w->a, json_pack("{s:s,s:s}", "channel", "im", "urgency", "low"), now);
     push_all(w, &w->a);
     assert_string_equal(issue_of(get(w, "consultation", now))->code, "bad_code");
@@ -308,7 +347,7 @@ static void retired_fields_and_codes_hold_for_who_did_not_know(void **state)
     assert_int_equal(w->pushed.verdicts[0].verdict, LM_V_REFUSED);
     assert_string_equal(w->pushed.verdicts[0].code, "retired_field");
     /* From an older station it is a field like any: here it waits for the reception it names. */
-    w->made_with = 1;
+    w->made_with = CATALOG_OWN;
     pc_set(w, &w->a, "consultation", late, "reception_id", reception, made);
     push_all(w, &w->a);
     assert_int_equal(w->pushed.n_verdicts, 1);
@@ -328,7 +367,7 @@ static void what_is_newer_waits_and_is_judged_then(void **state)
     uint64_t digest, seen;
     const struct lm_value *mood;
 
-    w->made_with = 2;
+    w->made_with = CATALOG_NEXT;
     made = make(w, &w->a, json_pack("{s:s,s:s}", "mood", "平静", "urgency", "low"), moody);
     make(w, &w->a, json_pack("{s:s}", "channel", "pigeon"), pigeon);
     make(w, &w->a, NULL, lazy);
@@ -346,7 +385,7 @@ static void what_is_newer_waits_and_is_judged_then(void **state)
     digest = lm_record_digest(get(w, "consultation", moody));
     seen = lm_record_seen(get(w, "consultation", moody));
 
-    import(w, catalog_2());
+    import(w, catalog_next());
     assert_int_equal(totals(w).held, 0);
     assert_string_equal(text(get(w, "drill", drill), "kind"), "window");
     assert_string_equal(text(get(w, "consultation", pigeon), "channel"), "pigeon");
@@ -358,7 +397,7 @@ static void what_is_newer_waits_and_is_judged_then(void **state)
     /* pigeon lacks what its own catalogue requires; lazy was judged by a hub that did not know. */
     assert_true(get(w, "consultation", pigeon)->invalid);
     /* Edits go on from the version that the station had. */
-    w->made_with = 2;
+    w->made_with = CATALOG_NEXT;
     pc_set(w, &w->a, "consultation", moody, "mood", "满意",
            (struct lm_version){.hlc = w->a.hlc, .replica = w->a.replica.number});
     push_all(w, &w->a);
@@ -377,7 +416,7 @@ static void a_value_that_does_not_fit_stays_unknown(void **state)
     make(w, &w->a, json_pack("{s:i,s:s}", "mood", 7, "urgency", "low"), id);
     push_all(w, &w->a);
     digest = lm_record_digest(get(w, "consultation", id));
-    import(w, catalog_2());
+    import(w, catalog_next());
     assert_true(lm_value_is_null(lm_record_get(get(w, "consultation", id), "mood")));
     assert_int_equal(lm_value_member(&get(w, "consultation", id)->unknown, "mood")->i, 7);
     assert_true(lm_record_digest(get(w, "consultation", id)) == digest);
@@ -393,15 +432,16 @@ static void verify_tells_of_another_catalogue(void **state)
     const struct edit edit = {"types/consultation.json", "/zh", SET, "\"来电\""};
     struct sqlite3_stmt *stmt = NULL;
 
-    import(w, catalog_2());
-    other = catalog_edited(2, &edit, 1);
+    import(w, catalog_next());
+    other = catalog_edited(CATALOG_NEXT, &edit, 1);
     assert_int_equal(sqlite3_prepare_v2(w->store->sql,
                                         "UPDATE catalogs SET packed = ?1, hash = ?2 "
-                                        "WHERE number = 2",
+                                        "WHERE number = ?3",
                                         -1, &stmt, NULL),
                      SQLITE_OK);
     lm_bind_blob(stmt, 1, other->packed, other->packed_len);
     lm_bind_blob(stmt, 2, other->hash, 32);
+    assert_int_equal(sqlite3_bind_int(stmt, 3, CATALOG_NEXT), SQLITE_OK);
     assert_int_equal(sqlite3_step(stmt), SQLITE_DONE);
     (void)sqlite3_finalize(stmt);
     assert_true(verify(w) > 0);
@@ -437,16 +477,16 @@ static void versions_are_listed(void **state)
     struct world *w = *state;
     struct seen rows = {0}, seen = {0};
 
-    import(w, catalog_2());
+    import(w, catalog_next());
     OK(lm_store_catalogs(w->store, take_row, &rows, &err_));
     assert_int_equal(rows.n, 2);
-    assert_int_equal(rows.numbers[1], 2);
+    assert_int_equal(rows.numbers[1], CATALOG_NEXT);
     assert_int_equal(rows.count, 1);
     world_begin(w);
-    OK(lm_store_catalog_seen(w->store, w->a.replica.number, 1, w->catalog->hash, &err_));
-    OK(lm_store_catalog_seen(w->store, w->b.replica.number, 1, w->catalog->hash, &err_));
-    OK(lm_store_catalog_seen(w->store, w->b.replica.number, 2, lm_store_catalog(w->store)->hash,
-                             &err_));
+    OK(lm_store_catalog_seen(w->store, w->a.replica.number, CATALOG_OWN, w->catalog->hash, &err_));
+    OK(lm_store_catalog_seen(w->store, w->b.replica.number, CATALOG_OWN, w->catalog->hash, &err_));
+    OK(lm_store_catalog_seen(w->store, w->b.replica.number, CATALOG_NEXT,
+                             lm_store_catalog(w->store)->hash, &err_));
     world_commit(w);
     OK(lm_store_catalogs_seen(w->store, take_seen, &seen, &err_));
     assert_int_equal(seen.n, 2);
@@ -461,6 +501,7 @@ int main(void)
         TEST(a_rollback_brings_the_old_one_back),
         TEST(only_what_may_follow_is_imported),
         TEST(a_new_program_brings_its_catalogue),
+        TEST(a_town_of_an_earlier_program_takes_the_newer_one),
         TEST(required_is_judged_by_the_changes_own_catalogue),
         TEST(the_town_verifies_what_was_saved_before),
         TEST(retired_fields_and_codes_hold_for_who_did_not_know),

@@ -77,6 +77,92 @@ static void test_settings_have_bounds(void **state)
     assert_int_equal(verify(w), 0);
 }
 
+/* The catalogue takes any key: which there are, the program says that reads them. */
+static void test_settings_are_those_that_are_read(void **state)
+{
+    struct world *w = *state;
+    char id[40];
+
+    assert_int_equal(
+        create(w, "setting", json_pack("{s:s,s:s}", "key", "backlog_days", "value", "9")),
+        LM_ERR_INVALID);
+    assert_string_equal(err_.code, "unknown_setting");
+    assert_string_equal(err_.field, "key");
+    assert_int_equal(
+        create(w, "setting",
+               json_pack("{s:s,s:s,s:s}", "key", "nonsense", "value", "", "state", "draft")),
+        LM_ERR_INVALID);
+    OK(create(w, "setting", json_pack("{s:s,s:s}", "key", "report_days", "value", "9")));
+    (void)snprintf(id, sizeof id, "%s", act_result.id);
+    assert_int_equal(act_as(w, "甲", NULL, id, LM_OP_EDIT, json_pack("{s:s}", "key", "nonsense")),
+                     LM_ERR_INVALID);
+    assert_int_equal(n_of(w, "setting"), 1);
+    assert_int_equal(verify(w), 0);
+}
+
+static json_t *notice(json_t *stations)
+{
+    return json_pack("{s:s,s:s,s:s,s:o}", "title", "通知", "body", "请看。", "published_on",
+                     "2026-09-01", "stations", stations);
+}
+
+static void test_notices_are_for_villages_that_there_are(void **state)
+{
+    struct world *w = *state;
+    char id[40];
+
+    assert_int_equal(create(w, "notice", notice(json_pack("[s,s]", VILLAGE_A, "999999101999"))),
+                     LM_ERR_INVALID);
+    assert_string_equal(err_.code, "unknown_station");
+    assert_string_equal(err_.field, "stations");
+    assert_non_null(strstr(err_.zh, "999999101999"));
+    assert_int_equal(create(w, "notice", notice(json_pack("[s]", TOWN))), LM_ERR_INVALID);
+    assert_string_equal(err_.code, "unknown_station");
+    assert_int_equal(n_of(w, "notice"), 0);
+    OK(create(w, "notice", notice(json_null())));
+    OK(create(w, "notice", notice(json_array())));
+    OK(create(w, "notice", notice(json_pack("[s]", VILLAGE_A))));
+    (void)snprintf(id, sizeof id, "%s", act_result.id);
+    assert_int_equal(act_as(w, "甲", NULL, id, LM_OP_EDIT,
+                            json_pack("{s:[s,s]}", "stations", VILLAGE_B, "999999101999")),
+                     LM_ERR_INVALID);
+    OK(act_as(w, "甲", NULL, id, LM_OP_EDIT,
+              json_pack("{s:[s,s]}", "stations", VILLAGE_A, VILLAGE_B)));
+    assert_int_equal(lm_record_get(get(w, "notice", id), "stations")->len, 2);
+    assert_int_equal(verify(w), 0);
+}
+
+/* A Friday to the next Wednesday are four working days. */
+static void test_publicity_lasts_as_long_as_the_town_has_set(void **state)
+{
+    struct world *w = *state;
+    char person[40], id[40];
+
+    OK(create(w, "person", json_pack("{s:s,s:s}", "name", "张建国", "state", "draft")));
+    (void)snprintf(person, sizeof person, "%s", act_result.id);
+    OK(create(w, "aid_case", json_pack("{s:s,s:s}", "person_id", person, "state", "draft")));
+    (void)snprintf(id, sizeof id, "%s", act_result.id);
+    assert_int_equal(act_as(w, "甲", NULL, id, LM_OP_EDIT,
+                            json_pack("{s:s,s:s}", "publicity_from", "2025-03-07", "publicity_to",
+                                      "2025-03-12")),
+                     LM_ERR_INVALID);
+    assert_string_equal(err_.code, "publicity_short");
+    assert_string_equal(err_.field, "publicity_to");
+    assert_non_null(strstr(err_.zh, "只有 4 个"));
+    assert_string_equal(text(get(w, "aid_case", id), "publicity_to"), "");
+    OK(act_as(
+        w, "甲", NULL, id, LM_OP_EDIT,
+        json_pack("{s:s,s:s}", "publicity_from", "2025-03-07", "publicity_to", "2025-03-13")));
+    OK(create(w, "setting", json_pack("{s:s,s:s}", "key", "publicity_workdays", "value", "6")));
+    /* what is there already stays, and is judged when it is touched again */
+    OK(act_as(w, "甲", NULL, id, LM_OP_EDIT, json_pack("{s:s}", "county_doc_no", "1")));
+    assert_int_equal(
+        act_as(w, "甲", NULL, id, LM_OP_EDIT, json_pack("{s:s}", "publicity_from", "2025-03-10")),
+        LM_ERR_INVALID);
+    OK(act_as(w, "甲", NULL, id, LM_OP_EDIT, json_pack("{s:s}", "publicity_to", "2025-03-14")));
+    assert_int_equal(verify(w), 0);
+}
+
 static void test_openings_are_of_an_area_and_whole(void **state)
 {
     struct world *w = *state;
@@ -216,6 +302,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_settings_have_bounds),
+        T(test_settings_are_those_that_are_read),
+        T(test_notices_are_for_villages_that_there_are),
+        T(test_publicity_lasts_as_long_as_the_town_has_set),
         T(test_openings_are_of_an_area_and_whole),
         T(test_openings_do_not_lie_inside_each_other),
         T(test_two_persons_stand_for_an_opening),

@@ -68,7 +68,7 @@ static struct lm_record *find(struct nw *w, const char *type, const char *id)
 static void it_comes_into_force_with_its_last_part(void **state)
 {
     struct nw *w = *state;
-    struct lm_catalog *two = catalog_2();
+    struct lm_catalog *two = catalog_next();
     struct lm_nstore *other = NULL;
     struct lm_error err = {0};
     uint64_t at = 9;
@@ -78,27 +78,27 @@ static void it_comes_into_force_with_its_last_part(void **state)
     assert_int_equal(lm_nstore_open(&w->dir, w->catalog, false, &other, &err), LM_OK);
     assert_int_equal(offer(w, two, &at), LM_CATALOG_ASK);
     assert_int_equal(at, 0);
-    assert_int_equal(told(w).number, 2);
+    assert_int_equal(told(w).number, CATALOG_NEXT);
     assert_string_equal(told(w).code, "");
     assert_int_equal(give(w, two, 0, HALF, &at), LM_CATALOG_ASK);
     assert_int_equal(at, HALF);
-    assert_int_equal(lm_nstore_catalog(w->store)->number, 1);
+    assert_int_equal(lm_nstore_catalog(w->store)->number, CATALOG_OWN);
     /* The process ends here: what is stored stays. */
     nw_close_store(w);
     nw_open_store(w);
     assert_int_equal(offer(w, two, &at), LM_CATALOG_ASK);
     assert_int_equal(at, HALF);
     assert_int_equal(give(w, two, HALF, two->packed_len, &at), LM_CATALOG_IN_FORCE);
-    assert_int_equal(lm_nstore_catalog(w->store)->number, 2);
-    assert_int_equal(nw_me(w).catalog, 2);
+    assert_int_equal(lm_nstore_catalog(w->store)->number, CATALOG_NEXT);
+    assert_int_equal(nw_me(w).catalog, CATALOG_NEXT);
     assert_memory_equal(nw_me(w).catalog_hash, two->hash, 32);
     assert_int_equal(told(w).number, 0);
     assert_int_equal(offer(w, two, &at), LM_CATALOG_IN_FORCE);
     assert_true(lm_value_is_null(lm_record_get(find(w, "consultation", id), "mood")));
     /* Another process sees it before its next save, and a reader when it looks. */
-    assert_int_equal(lm_nstore_catalog(other)->number, 1);
+    assert_int_equal(lm_nstore_catalog(other)->number, CATALOG_OWN);
     assert_int_equal(lm_nstore_begin(other, &err), LM_OK);
-    assert_int_equal(lm_nstore_catalog(other)->number, 2);
+    assert_int_equal(lm_nstore_catalog(other)->number, CATALOG_NEXT);
     lm_nstore_rollback(other);
     lm_nstore_close(&other);
     assert_int_equal(nw_save_entry(w, LM_OP_CREATE, "consultation", NULL, NULL, CONSULTATION),
@@ -109,14 +109,14 @@ static void it_comes_into_force_with_its_last_part(void **state)
     /* And after a restart with a program that brings the first one. */
     nw_close_store(w);
     nw_open_store(w);
-    assert_int_equal(lm_nstore_catalog(w->store)->number, 2);
+    assert_int_equal(lm_nstore_catalog(w->store)->number, CATALOG_NEXT);
     lm_catalog_destroy(&two);
 }
 
 static void parts_that_do_not_continue_begin_anew(void **state)
 {
     struct nw *w = *state;
-    struct lm_catalog *two = catalog_2(), *three = catalog_3();
+    struct lm_catalog *two = catalog_next(), *three = catalog_after();
     uint64_t at = 0;
 
     assert_int_equal(offer(w, two, &at), LM_CATALOG_ASK);
@@ -128,7 +128,7 @@ static void parts_that_do_not_continue_begin_anew(void **state)
     assert_int_equal(offer(w, three, &at), LM_CATALOG_ASK);
     assert_int_equal(at, 0);
     assert_int_equal(give(w, three, 0, three->packed_len, &at), LM_CATALOG_IN_FORCE);
-    assert_int_equal(nw_me(w).catalog, 3);
+    assert_int_equal(nw_me(w).catalog, CATALOG_AFTER);
     lm_catalog_destroy(&two);
     lm_catalog_destroy(&three);
 }
@@ -152,7 +152,7 @@ static enum lm_catalog_outcome give_all(struct nw *w, uint32_t number, const uin
 static void what_is_not_for_this_pc_leaves_its_own(void **state)
 {
     struct nw *w = *state;
-    struct lm_catalog *two = catalog_2(), *other;
+    struct lm_catalog *two = catalog_next(), *other;
     const struct edit dropped[] = {
         {"types/facility.json", "/fields/name=area_sqm", DELETE, NULL},
         {"types/facility.json", "/list_columns", SET, "[\"kind\"]"},
@@ -162,32 +162,36 @@ static void what_is_not_for_this_pc_leaves_its_own(void **state)
     char id[40];
 
     /* Not what its hash says; not a catalogue at all. */
-    assert_int_equal(give_all(w, 2, hash, two->packed, two->packed_len), LM_CATALOG_KEPT_OUT);
+    assert_int_equal(give_all(w, CATALOG_NEXT, hash, two->packed, two->packed_len),
+                     LM_CATALOG_KEPT_OUT);
     assert_string_equal(told(w).code, "damaged");
     assert_int_equal(give_all(w, 5, two->hash, two->packed, two->packed_len), LM_CATALOG_KEPT_OUT);
     memset(noise, 0x5a, sizeof noise);
-    assert_int_equal(give_all(w, 2, two->hash, noise, sizeof noise), LM_CATALOG_KEPT_OUT);
+    assert_int_equal(give_all(w, CATALOG_NEXT, two->hash, noise, sizeof noise),
+                     LM_CATALOG_KEPT_OUT);
     assert_string_equal(told(w).code, "malformed");
     /* One that can't follow. */
-    other = catalog_edited(2, dropped, 2);
-    assert_int_equal(give_all(w, 2, other->hash, other->packed, other->packed_len),
+    other = catalog_edited(CATALOG_NEXT, dropped, 2);
+    assert_int_equal(give_all(w, CATALOG_NEXT, other->hash, other->packed, other->packed_len),
                      LM_CATALOG_KEPT_OUT);
     assert_string_equal(told(w).code, "not_additive");
     assert_non_null(strstr(told(w).zh, "area_sqm"));
     lm_catalog_destroy(&other);
     /* The same number with other contents, and a lower one: not even asked for. */
-    other = catalog_edited(1, &said, 1);
-    assert_int_equal(give_all(w, 1, other->hash, other->packed, other->packed_len),
+    other = catalog_edited(CATALOG_OWN, &said, 1);
+    assert_int_equal(give_all(w, CATALOG_OWN, other->hash, other->packed, other->packed_len),
                      LM_CATALOG_KEPT_OUT);
     assert_string_equal(told(w).code, "rival");
     lm_catalog_destroy(&other);
-    assert_int_equal(nw_me(w).catalog, 1);
+    assert_int_equal(nw_me(w).catalog, CATALOG_OWN);
     nw_create(w, "consultation", CONSULTATION, id);
-    assert_int_equal(give_all(w, 2, two->hash, two->packed, two->packed_len), LM_CATALOG_IN_FORCE);
-    assert_int_equal(give_all(w, 1, w->catalog->hash, w->catalog->packed, w->catalog->packed_len),
-                     LM_CATALOG_KEPT_OUT);
+    assert_int_equal(give_all(w, CATALOG_NEXT, two->hash, two->packed, two->packed_len),
+                     LM_CATALOG_IN_FORCE);
+    assert_int_equal(
+        give_all(w, CATALOG_OWN, w->catalog->hash, w->catalog->packed, w->catalog->packed_len),
+        LM_CATALOG_KEPT_OUT);
     assert_string_equal(told(w).code, "hub_older");
-    assert_int_equal(nw_me(w).catalog, 2);
+    assert_int_equal(nw_me(w).catalog, CATALOG_NEXT);
     lm_catalog_destroy(&two);
 }
 
@@ -202,18 +206,19 @@ static void one_for_a_newer_program_waits_for_it(void **state)
     struct lm_error err = {0};
 
     copy_init(&c);
-    copy_edit(&c, "catalog.json", "/number", SET, "2");
+    copy_edit(&c, "catalog.json", "/number", SET, "3");
     copy_edit(&c, "catalog.json", "/grammar", SET, "99");
     lm_buf_init(&packed, LM_CATALOG_PACKED_BYTES_MAX);
     assert_int_equal(lm_catalog_hash(c.files, c.n, hash), LM_OK);
     assert_int_equal(lm_catalog_pack(c.files, c.n, &packed), LM_OK);
-    assert_int_equal(give_all(w, 2, hash, packed.data, packed.len), LM_CATALOG_KEPT_OUT);
+    assert_int_equal(give_all(w, CATALOG_NEXT, hash, packed.data, packed.len), LM_CATALOG_KEPT_OUT);
     assert_string_equal(told(w).code, "newer_grammar");
     assert_non_null(strstr(told(w).zh, "升级"));
     /* It is not fetched again: a newer program finds it here. */
-    assert_int_equal(lm_nstore_catalog_offer(w->store, 2, hash, &outcome, &at, &err), LM_OK);
+    assert_int_equal(lm_nstore_catalog_offer(w->store, CATALOG_NEXT, hash, &outcome, &at, &err),
+                     LM_OK);
     assert_int_equal(outcome, LM_CATALOG_KEPT_OUT);
-    assert_int_equal(nw_me(w).catalog, 1);
+    assert_int_equal(nw_me(w).catalog, CATALOG_OWN);
     lm_buf_free(&packed);
     copy_free(&c);
 }
@@ -276,7 +281,7 @@ static void what_was_unknown_becomes_known(void **state)
     static const char consultation_id[] = "018f0000-0000-7000-8000-000000000001";
     static const char drill_id[] = "018f0000-0000-7000-8000-000000000002";
     struct nw *w = *state;
-    struct lm_catalog *two = catalog_2();
+    struct lm_catalog *two = catalog_next();
     struct lm_record *consultation = hub_record(w, two, "consultation", consultation_id);
     struct lm_record *drill = hub_record(w, two, "drill", drill_id);
     const struct lm_field *mood = lm_type_field(consultation->type, "mood");
@@ -306,7 +311,8 @@ static void what_was_unknown_becomes_known(void **state)
     assert_string_equal(
         lm_value_member(&find(w, "consultation", consultation_id)->unknown, "mood")->text, "平静");
 
-    assert_int_equal(give_all(w, 2, two->hash, two->packed, two->packed_len), LM_CATALOG_IN_FORCE);
+    assert_int_equal(give_all(w, CATALOG_NEXT, two->hash, two->packed, two->packed_len),
+                     LM_CATALOG_IN_FORCE);
     assert_string_equal(nw_text(find(w, "consultation", consultation_id), "mood"), "平静");
     assert_true(lm_value_is_null(&find(w, "consultation", consultation_id)->unknown));
     assert_int_equal(find(w, "consultation", consultation_id)->stamps[mood->group].version.hlc, 60);
@@ -319,7 +325,7 @@ static void what_was_unknown_becomes_known(void **state)
 static void a_newer_program_brings_its_own(void **state)
 {
     struct nw *w = *state;
-    struct lm_catalog *first = w->catalog, *two = catalog_2();
+    struct lm_catalog *first = w->catalog, *two = catalog_next();
     char id[40];
 
     nw_create(w, "consultation", CONSULTATION, id);
@@ -327,14 +333,45 @@ static void a_newer_program_brings_its_own(void **state)
     nw_close_store(w);
     w->catalog = two;
     nw_open_store(w);
-    assert_int_equal(nw_me(w).catalog, 2);
+    assert_int_equal(nw_me(w).catalog, CATALOG_NEXT);
     assert_ptr_equal(lm_nstore_catalog(w->store), two);
     assert_int_equal(lm_value_is_null(lm_record_get(find(w, "consultation", id), "mood")), 1);
     nw_close_store(w);
     w->catalog = first; /* the program went back: its catalogue does not */
     nw_open_store(w);
-    assert_int_equal(lm_nstore_catalog(w->store)->number, 2);
+    assert_int_equal(lm_nstore_catalog(w->store)->number, CATALOG_NEXT);
     lm_catalog_destroy(&two);
+}
+
+/* A PC that an earlier program enrolled, with the catalogue that it brought. */
+static void a_pc_of_an_earlier_program_takes_the_newer_one(void **state)
+{
+    struct nw *w = *state;
+    struct lm_catalog *own = w->catalog, *old = catalog_published(1);
+    struct lm_error err = {0};
+    char path[600], id[40];
+
+    nw_close_store(w);
+    for (const char *const *end = (const char *const[]){"", "-wal", "-shm", NULL}; *end; end++) {
+        (void)snprintf(path, sizeof path, "%s/node.db%s", w->dir.path, *end);
+        (void)remove(path);
+    }
+    w->catalog = old;
+    nw_open_store(w);
+    assert_int_equal(lm_nstore_begin(w->store, &err), LM_OK);
+    assert_int_equal(
+        lm_nstore_me_make(w->store, NW_REPLICA, NW_STATION, "village", "一村服务站", &err), LM_OK);
+    assert_int_equal(lm_nstore_commit(w->store, &err), LM_OK);
+    nw_create(w, "consultation", CONSULTATION, id);
+    assert_int_equal(nw_me(w).catalog, 1);
+    nw_close_store(w);
+    w->catalog = own;
+    nw_open_store(w);
+    assert_int_equal(nw_me(w).catalog, CATALOG_OWN);
+    assert_ptr_equal(lm_nstore_catalog(w->store), own);
+    assert_non_null(nw_get(w, "consultation", id));
+    nw_check_chain(w);
+    lm_catalog_destroy(&old);
 }
 
 /* A PC that was set back behind the catalogue gets what it made by that as digests: it must ask
@@ -369,9 +406,13 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, nw_setup, nw_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(it_comes_into_force_with_its_last_part),   TEST(parts_that_do_not_continue_begin_anew),
-        TEST(what_is_not_for_this_pc_leaves_its_own),   TEST(one_for_a_newer_program_waits_for_it),
-        TEST(what_was_unknown_becomes_known),           TEST(a_newer_program_brings_its_own),
+        TEST(it_comes_into_force_with_its_last_part),
+        TEST(parts_that_do_not_continue_begin_anew),
+        TEST(what_is_not_for_this_pc_leaves_its_own),
+        TEST(one_for_a_newer_program_waits_for_it),
+        TEST(what_was_unknown_becomes_known),
+        TEST(a_newer_program_brings_its_own),
+        TEST(a_pc_of_an_earlier_program_takes_the_newer_one),
         TEST(a_digest_of_an_unknown_type_is_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

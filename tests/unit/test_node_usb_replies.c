@@ -45,7 +45,7 @@ static void add_catalog(const struct lm_catalog *c)
 static void a_newer_catalogue_comes_with_the_reply(void **state)
 {
     struct nw *w = *state;
-    struct lm_catalog *two = catalog_2();
+    struct lm_catalog *two = catalog_next();
     struct lm_import_done done;
     struct lm_export_done out;
     struct lm_hub_catalog told;
@@ -57,7 +57,7 @@ static void a_newer_catalogue_comes_with_the_reply(void **state)
     /* Part of it had come over the network before the line broke: it is not needed. */
     {
         struct lm_msg_part part = {
-            .number = 2, .total = two->packed_len, .bytes = two->packed, .n = 1000};
+            .number = CATALOG_NEXT, .total = two->packed_len, .bytes = two->packed, .n = 1000};
         enum lm_catalog_outcome outcome;
         uint64_t at;
 
@@ -67,26 +67,26 @@ static void a_newer_catalogue_comes_with_the_reply(void **state)
     begin_reply(with_catalog(w, two), TRUE_ONE);
     add_catalog(two);
     taken(w, &done);
-    assert_int_equal(done.catalog, 2);
+    assert_int_equal(done.catalog, CATALOG_NEXT);
     assert_false(done.catalog_refused);
-    assert_int_equal(lm_nstore_catalog(w->store)->number, 2);
-    assert_int_equal(nw_me(w).catalog, 2);
+    assert_int_equal(lm_nstore_catalog(w->store)->number, CATALOG_NEXT);
+    assert_int_equal(nw_me(w).catalog, CATALOG_NEXT);
     assert_int_equal(lm_nstore_hub_catalog(w->store, &told, &w->err), LM_OK);
     assert_int_equal(told.number, 0);
     out = make_export(w, LM_BUNDLE_BYTES_MAX);
-    assert_int_equal(hello_of(w, &out).catalog, 2);
+    assert_int_equal(hello_of(w, &out).catalog, CATALOG_NEXT);
     /* An older reply brings nothing back. */
     begin_reply(welcome_of(w, 1, 5), TRUE_ONE);
     assert_int_equal(take(w, old, &done), LM_OK);
     assert_true(done.old);
-    assert_int_equal(nw_me(w).catalog, 2);
+    assert_int_equal(nw_me(w).catalog, CATALOG_NEXT);
     lm_catalog_destroy(&two);
 }
 
 static void a_catalogue_that_is_not_what_it_says_is_kept_out(void **state)
 {
     struct nw *w = *state;
-    struct lm_catalog *two = catalog_2(), *three = catalog_3();
+    struct lm_catalog *two = catalog_next(), *three = catalog_after();
     struct lm_import_done done;
     struct lm_hub_catalog told;
     struct lm_msg_welcome m;
@@ -97,12 +97,12 @@ static void a_catalogue_that_is_not_what_it_says_is_kept_out(void **state)
     m = with_catalog(w, two);
     begin_reply(m, TRUE_ONE);
     memcpy(three->hash, two->hash, sizeof three->hash);
-    three->number = 2;
+    three->number = CATALOG_NEXT;
     add_catalog(three);
     taken(w, &done);
     assert_true(done.catalog_refused);
     assert_int_equal(done.catalog, 0);
-    assert_int_equal(nw_me(w).catalog, 1);
+    assert_int_equal(nw_me(w).catalog, CATALOG_OWN);
     assert_int_equal(lm_nstore_hub_catalog(w->store, &told, &w->err), LM_OK);
     assert_string_equal(told.code, "damaged");
     /* Parts that do not follow each other, and of one that WELCOME does not name. */
@@ -114,7 +114,7 @@ static void a_catalogue_that_is_not_what_it_says_is_kept_out(void **state)
     begin_reply(welcome_of(w, 1, 5), TRUE_ONE);
     add_part(two, 0, 100);
     assert_int_equal(take(w, hub.answers, &done), LM_ERR_INVALID);
-    assert_int_equal(nw_me(w).catalog, 1);
+    assert_int_equal(nw_me(w).catalog, CATALOG_OWN);
     /* A hub with another one of the same number is told of, as over the network. */
     m = welcome_of(w, 1, 5);
     m.catalog_hash[0] ^= 1;
@@ -132,7 +132,7 @@ static void a_catalogue_that_is_not_what_it_says_is_kept_out(void **state)
 static void a_stale_reply_brings_no_catalogue(void **state)
 {
     struct nw *w = *state;
-    struct lm_catalog *two = catalog_2();
+    struct lm_catalog *two = catalog_next();
     struct lm_import_done done;
     struct lm_me me;
     uint64_t wanted;
@@ -146,7 +146,7 @@ static void a_stale_reply_brings_no_catalogue(void **state)
     add_catalog(two);
     taken(w, &done);
     assert_int_equal(done.catalog, 0);
-    assert_int_equal(nw_me(w).catalog, 1);
+    assert_int_equal(nw_me(w).catalog, CATALOG_OWN);
     lm_catalog_destroy(&two);
 }
 

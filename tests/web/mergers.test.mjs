@@ -25,7 +25,7 @@ before(async () => {
   const [who] = node.add([person({ name: '张建国', household_no: '12' }), person({ name: '李建军', household_no: '东头第一村民小组第十二户之二十一号' })]);
   node.add([{ type: 'visit', fields: { visit_on: '2025-02-01', occasion: 'spring', occasion_year: 2025, persons: [who], visitors: '书记甲', visitor_level: 'village', gift_kind: ['money'], gift_fen: 50000 } }]);
   node.run(['sync']);
-  for (const role of ['admin', 'leader']) town.hub.run(['user', 'add', `${role}1`, '-', '--role', role], `${FIRST}\n`);
+  for (const role of ['admin', 'leader', 'clerk']) town.hub.run(['user', 'add', `${role}1`, '-', '--role', role], `${FIRST}\n`);
   url = `http://${(await town.restartHub()).http}/`;
   browser = await launch();
   page = await open(browser, url, problems, { timeoutMs: TIMEOUT_MS * 2 });
@@ -103,4 +103,22 @@ test("the merged village's own page says so, whatever page of it is open", async
   await page.waitForSelector('.cards');
   await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
   assert.equal(await page.locator('.note:has-text("并入")').count(), 0);
+});
+
+test('nobody waits for the receipt of a village that is none any more', async () => {
+  const fields = { title: '两村的安排', body: '请回执。', published_on: '2025-03-01', need_receipt: true, state: 'verified' };
+  const [both] = town.hub.add([{ type: 'notice', fields: { ...fields, stations: [town.code(1), town.code(2)] } }]);
+  const clerk = await open(browser, url, problems, { timeoutMs: TIMEOUT_MS * 2 });
+  await firstLogin(clerk, 'clerk1', FIRST, SECOND);
+  await clerk.goto(`${url}#/record/${both}`);
+  await clerk.waitForSelector('small:has-text("1 村中 0 村已回执")');
+  assert.deepEqual(await clerk.locator('table.receipts tbody th').allInnerTexts(), ['示例村2']);
+  // It is offered no more, but may be taken away where it was chosen.
+  await clerk.goto(`${url}#/enter/notice`);
+  await clerk.waitForSelector('[data-field=stations] label.choice');
+  assert.deepEqual(await clerk.locator('[data-field=stations] label.choice').allInnerTexts(), ['示例村2']);
+  await clerk.goto(`${url}#/change/${both}`);
+  await clerk.waitForSelector('[data-field=stations] label.choice.on');
+  assert.equal(await clerk.locator('[data-field=stations] label.choice.on').count(), 2);
+  await clerk.context().close();
 });

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import jsQR from 'jsqr';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { launch } from './browser.mjs';
+import { clean, launch } from './browser.mjs';
 import { person, TIMEOUT_MS, Town } from './town.mjs';
 
 const { readSheet } = await import(pathToFileURL(join(resolve('common/web/node_modules'), 'read-excel-file', 'universal/index.js')));
@@ -437,6 +437,62 @@ test('a notice is confirmed in a village, and the clerk sees who has not and rem
   await page.waitForSelector('small:has-text("2 村中 2 村已回执")');
   assert.ok(await page.locator('button:has-text("提醒未回执的村")').isDisabled());
   await page.context().close();
+});
+
+test('a notice to some villages: the clerk chooses them, the others do not list it, and nobody waits for them', async () => {
+  const page = await open('clerk1');
+  await page.goto(`${url}#/enter/notice`);
+  await page.fill('#f-title', '只给一村的安排');
+  await page.fill('#f-body', '请一村看完回执。');
+  await page.locator('[data-field=need_receipt] label.choice', { hasText: '是' }).click();
+  const villages = page.locator('[data-field=stations]');
+  await villages.locator('[role=status]', { hasText: '没有选村：发给所有村' }).waitFor();
+  for (const name of ['示例村1', '示例村2']) await villages.locator('label.choice', { hasText: name }).click();
+  await villages.locator('[role=status]', { hasText: '只发给选中的 2 个村' }).waitFor();
+  await villages.locator('label.choice', { hasText: '示例村2' }).click();
+  await villages.locator('[role=status]', { hasText: '只发给选中的 1 个村' }).waitFor();
+  await clean(page, 'the form of a notice');
+  if (process.env.LASTMILE_SHOTS) await page.screenshot({ path: `${process.env.LASTMILE_SHOTS}/town-notice-form.png`, fullPage: true });
+  await page.click('form.form button[type=submit]');
+  await page.waitForSelector('small:has-text("1 村中 0 村已回执")');
+  assert.deepEqual(await page.locator('table.receipts tbody tr').allInnerTexts().then((all) => all.map((row) => row.replace(/\s+/g, ' ').trim())), ['示例村1 未回执']);
+  if (process.env.LASTMILE_SHOTS) await page.screenshot({ path: `${process.env.LASTMILE_SHOTS}/town-notice-some.png`, fullPage: true });
+  const made = town.hub.rows(['records', 'notice']).find((n) => n.fields.title === '只给一村的安排');
+  assert.deepEqual(made.fields.stations, [town.code(1)]);
+  await page.click('text=提醒未回执的村');
+  await page.waitForSelector('.dialog label:has-text("发给这 1 个村")');
+  await page.click('.dialog button[type=submit]');
+  await page.waitForSelector('.toast.shown:has-text("通知已发出")');
+  assert.deepEqual(town.hub.rows(['records', 'notice']).find((n) => n.fields.title === '请回执：只给一村的安排').fields.stations, [town.code(1)]);
+  await page.goto(`${url}#/inbox`);
+  await page.waitForSelector('li:has-text("只给一村的安排"):has-text("1 村中 0 村已回执")');
+  await page.context().close();
+
+  for (const [i, node] of town.nodes.entries()) {
+    node.run(['sync']);
+    assert.ok(node.rows(['list', 'notice']).some((n) => n.id === made.id), 'every station has it');
+    const address = await town.serveNode(node);
+    const village = await (await browser.newContext({ viewport: { width: 1024, height: 768 }, locale: 'zh-CN' })).newPage();
+    village.setDefaultTimeout(TIMEOUT_MS);
+    village.on('pageerror', (e) => problems.push(e.message));
+    await village.goto(address);
+    await village.fill('#user', '王秘书');
+    await village.fill('#password', '135792');
+    if (i > 0) await village.fill('#again', '135792'); // its first account
+    await village.click('button[type=submit]');
+    await village.waitForSelector(i ? '.notices a:has-text("请回执：春节走访安排")' : 'li.urgent:has-text("看通知并回执：只给一村的安排")');
+    assert.equal(await village.locator('.notices a:has-text("只给一村的安排")').count(), i ? 0 : 2);
+    assert.equal(await village.locator('li.urgent:has-text("只给一村的安排")').count(), i ? 0 : 1);
+    await village.goto(`${address}#/list/notice`);
+    await village.waitForSelector('table.records');
+    assert.equal(await village.locator('table.records tr:has-text("只给一村的安排")').count(), i ? 0 : 2);
+    await village.goto(`${address}#/record/${made.id}`);
+    await village.waitForSelector(i ? '.note.info:has-text("发给别的村")' : 'button:has-text("确认收到")');
+    assert.equal(await village.locator('button:has-text("确认收到")').count(), i ? 0 : 1);
+    if (process.env.LASTMILE_SHOTS) await village.screenshot({ path: `${process.env.LASTMILE_SHOTS}/village-notice-${i}.png`, fullPage: true });
+    await village.context().close();
+    await node.stop();
+  }
 });
 
 test('a summary is drafted, its text edited around its figures, signed by another, and held against the next version', async () => {

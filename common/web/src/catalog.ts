@@ -93,7 +93,7 @@ export function fieldLabel(field: Field | undefined): string {
 /** Names of villages and offices by division code, filled once after login. */
 export const areas: Record<string, string> = {};
 
-/** Codes of those that are villages, where the page knows: a person does not move to an office. */
+/** Codes of those that are villages today, where the page knows: a person does not move to an office, and no notice goes there. */
 export const villages = new Set<string>();
 
 /** Under which a material of the matter is among the labels. */

@@ -1,7 +1,7 @@
 // One input for each kind of field of the catalogue. A value is what the API takes: text, number, true/false, list, or null.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { get } from './api';
-import { areas, codeText, isMoney, typeOf, type Catalog, type Field } from './catalog';
+import { areas, codeText, isMoney, typeOf, villages, type Catalog, type Field } from './catalog';
 import { label, t } from './i18n';
 import { namesStaff, staffMe, staffNames, staffNow } from './staff';
 import { Button, goOn, useData, Waiting } from './ui';
@@ -165,6 +165,34 @@ function CodesInput(p: InputProps) {
           <span>{label(c)}</span>
         </label>
       ))}
+    </div>
+  );
+}
+
+/** Villages, by name; none is all of them. One that was chosen and is none any more is there to be taken away. */
+function VillagesInput(p: InputProps) {
+  const chosen = Array.isArray(p.value) ? (p.value as string[]) : [];
+  const codes = [...new Set([...villages, ...chosen])].sort();
+  const put = (next: string[]) => p.onInput(next.length ? next.sort() : null);
+  const { disabled, ...group } = shared(p);
+  return (
+    <div class="villages" role="group" aria-labelledby={`${p.id}-label`} {...group}>
+      <p class="quiet" role="status">
+        {chosen.length ? t('villagesChosen', chosen.length) : t('villagesAll')}{' '}
+        {chosen.length > 0 && (
+          <Button disabled={disabled} onClick={() => put([])}>
+            {t('villagesNone')}
+          </Button>
+        )}
+      </p>
+      <div class="choices">
+        {codes.map((code) => (
+          <label key={code} class={chosen.includes(code) ? 'choice on' : 'choice'}>
+            <input type="checkbox" checked={chosen.includes(code)} disabled={disabled} onChange={(e) => put((e.target as HTMLInputElement).checked ? [...chosen, code] : chosen.filter((c) => c !== code))} />
+            <span>{areas[code] ?? code}</span>
+          </label>
+        ))}
+      </div>
     </div>
   );
 }
@@ -435,6 +463,7 @@ export function FieldInput(p: InputProps) {
   if (field.items) {
     if (field.type === 'code') return <CodesInput {...p} />;
     if (field.type === 'uuid' && field.ref) return <RefInput {...p} many />;
+    if (field.format === 'division' && villages.size > 0) return <VillagesInput {...p} />;
     return <RowsInput {...p} />;
   }
   if (isMoney(field)) return <MoneyInput {...p} />;

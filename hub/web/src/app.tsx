@@ -1,14 +1,14 @@
 // The town's page: who is logged in, the line that is always there, the menu of their role, and the page asked for.
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { api, brought, get, onSession } from '@common/api';
-import { areas } from '@common/catalog';
+import { areas, villages } from '@common/catalog';
 import { lang, setLang, t } from '@common/i18n';
 import { LockScreen } from '@common/lock';
 import { REQUEST } from '@common/request';
 import { useHash } from '@common/route';
 import { Note, Part, part, Toasts, Waiting, whenIdle } from '@common/ui';
 import { Door, PasswordForm } from './door';
-import { type Coverage, isStaff, ModelContext, seesBoard, seesFigures, type Session, type Station, type TownCatalog, type TownStatus } from './model';
+import { type Coverage, isStaff, isVillage, ModelContext, seesBoard, seesFigures, type Session, type Station, type TownCatalog, type TownStatus } from './model';
 import { w } from './messages';
 import { coverageText, Overview } from './overview';
 import { roleText } from './roles';
@@ -157,6 +157,8 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
     Promise.all([get<TownCatalog>('catalog'), board]).then(([found, { stations: all }]) => {
       for (const s of all) {
         areas[s.code] = s.name;
+        if (isVillage(s)) villages.add(s.code);
+        else villages.delete(s.code);
         if (s.office) areas[s.office] = s.office_name;
       }
       setStations(all);

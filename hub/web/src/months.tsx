@@ -60,7 +60,7 @@ function RemindOfMonth(props: { data: Months; typeLabel: string; onClose: () => 
   const words = (i: string): string => w('remindBody', data.months[Number(i)] ?? '', props.typeLabel, missing(Number(i)).map((v) => v.name).join('、'));
   const [body, setBody] = useState(words(at));
   return (
-    <Remind title={w('remind')} body={body} onBody={setBody} notice={() => ({ title: w('remindTitle', data.months[Number(at)] ?? '', props.typeLabel) })} onClose={props.onClose}>
+    <Remind title={w('remind')} to={missing(Number(at)).map((v) => v.code)} body={body} onBody={setBody} notice={() => ({ title: w('remindTitle', data.months[Number(at)] ?? '', props.typeLabel) })} onClose={props.onClose}>
       <p>
         <Choice
           text={w('month')}

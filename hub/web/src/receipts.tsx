@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks';
 import { get, type RecordRow } from '@common/api';
 import { typeOf } from '@common/catalog';
+import { isFor } from '@common/notice';
 import { Button, toast, useData, Waiting } from '@common/ui';
 import { note } from './export';
 import { isVillage, query, type Rows, type Station, today, useModel } from './model';
@@ -24,7 +25,8 @@ async function receiptsOf(id: string): Promise<Record<string, RecordRow>> {
   return out;
 }
 
-const villagesOf = (stations: Station[]): Station[] => stations.filter((s) => isVillage(s));
+/** Those that it is for and that there are still: who was merged away (撤并) confirms nothing. */
+const villagesOf = (stations: Station[], notice: RecordRow): Station[] => stations.filter((s) => isVillage(s) && isFor(notice, s.code));
 
 /** Notices that want a receipt and are in force, with how many villages have confirmed. */
 export function OpenNotices() {
@@ -39,7 +41,10 @@ export function OpenNotices() {
       .slice(0, 10);
     return Promise.all(open.map(async (n) => ({ n, done: await receiptsOf(n.id) })));
   }, []);
-  const villages = villagesOf(stations);
+  const line = (n: RecordRow, done: Record<string, RecordRow>): string => {
+    const villages = villagesOf(stations, n);
+    return w('receiptsLine', villages.filter((v) => done[v.code]).length, villages.length);
+  };
   if (!here) return null;
   if (!found.data) return <Waiting error={found.error} reload={found.reload} />;
   return (
@@ -49,7 +54,7 @@ export function OpenNotices() {
       <ul class="todo">
         {found.data.map(({ n, done }) => (
           <li key={n.id}>
-            <a href={`#/record/${n.id}`}>{n.label}</a> <span class="quiet">{w('receiptsLine', villages.filter((v) => done[v.code]).length, villages.length)}</span>
+            <a href={`#/record/${n.id}`}>{n.label}</a> <span class="quiet">{line(n, done)}</span>
           </li>
         ))}
       </ul>
@@ -60,7 +65,7 @@ export function OpenNotices() {
 function RemindOfReceipt(props: { notice: RecordRow; missing: Station[]; onClose: () => void }) {
   const [body, setBody] = useState(w('receiptRemindBody', String(props.notice.fields['published_on'] ?? ''), props.notice.label, props.missing.map((v) => v.name).join('、')).slice(0, 4000));
   const notice = () => ({ title: [...w('receiptRemindTitle', props.notice.label)].slice(0, 80).join(''), state: 'verified' });
-  return <Remind title={w('receiptRemind')} body={body} onBody={setBody} notice={notice} onClose={props.onClose} />;
+  return <Remind title={w('receiptRemind')} to={props.missing.map((v) => v.code)} body={body} onBody={setBody} notice={notice} onClose={props.onClose} />;
 }
 
 /** On a notice's page: who has confirmed it, those who have not first. */
@@ -71,7 +76,7 @@ export function Receipts(props: { notice: RecordRow }) {
   if (!wanted(props.notice) || !typeOf(catalog, 'notice_receipt')) return null;
   if (!found.data) return <Waiting error={found.error} reload={found.reload} />;
   const done = found.data;
-  const villages = villagesOf(stations);
+  const villages = villagesOf(stations, props.notice);
   const missing = villages.filter((v) => !done[v.code]);
   const rows = [...missing, ...villages.filter((v) => done[v.code]).sort((a, b) => (String(done[a.code]!.fields['received_on']) < String(done[b.code]!.fields['received_on']) ? -1 : 1))];
   const said = (v: Station): string => (done[v.code] ? w('receiptOn', String(done[v.code]!.fields['received_on'] ?? '')) : w('receiptNone'));

@@ -1,4 +1,4 @@
-// One notice to all that names those who have not done something: a notice goes to every village.
+// One notice to those who have not done something, which names them.
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import { api } from '@common/api';
@@ -7,12 +7,14 @@ import { Button, Dialog, Note, toast } from '@common/ui';
 import { today } from './model';
 import { w } from './messages';
 
-/** children: what the clerk chooses above the text. notice: what of the notice is not its text. */
-export function Remind(props: { title: string; body: string; onBody: (body: string) => void; notice: () => { title: string; state?: string }; onClose: () => void; children?: ComponentChildren }) {
+const MOST = 400; // villages that one notice names: to more of them it goes to all
+
+/** children: what the clerk chooses above the text. notice: what of the notice is not its text. to: the villages that it is for. */
+export function Remind(props: { title: string; to: string[]; body: string; onBody: (body: string) => void; notice: () => { title: string; state?: string }; onClose: () => void; children?: ComponentChildren }) {
   const [error, setError] = useState('');
   const send = (e: Event) => {
     e.preventDefault();
-    const fields = { ...props.notice(), body: props.body, published_on: today(), need_receipt: false };
+    const fields = { ...props.notice(), body: props.body, published_on: today(), need_receipt: false, ...(props.to.length <= MOST && { stations: [...props.to].sort() }) };
     api('POST', 'types/notice/records', { fields }).then(
       () => {
         toast(w('reminded'));
@@ -25,7 +27,7 @@ export function Remind(props: { title: string; body: string; onBody: (body: stri
     <Dialog title={props.title} onClose={props.onClose}>
       <form onSubmit={send}>
         {props.children}
-        <label for="remind-body">{w('remindText')}</label>
+        <label for="remind-body">{props.to.length <= MOST ? w('remindText', props.to.length) : w('remindAll')}</label>
         <textarea id="remind-body" rows={6} maxLength={4000} value={props.body} onInput={(e) => props.onBody((e.target as HTMLTextAreaElement).value)} />
         {error && <Note kind="bad">{error}</Note>}
         <div class="actions">

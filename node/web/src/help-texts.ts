@@ -375,7 +375,7 @@ export const TYPES: Record<string, Help> = {
     fail: ['点不了：那个月那一类已经有记录或已经报过。', 'It is not offered where there is a record or a report.'],
   },
   notice: town(
-    ['镇里发的通知。要回执的，看完要点“确认收到”。', "The town's notices; some want a receipt."],
+    ['镇里发给本村的通知，只发给别村的不列。要回执的，看完要点“确认收到”。', "The town's notices to this village; some want a receipt."],
     ['点标题看全文。', 'Read it.'],
     [['回执：告诉镇里本村看到了，可以带一句话。', 'Receipt: tells the town that you read it.']],
     ['要回执的点“确认收到”。', 'Confirm it where a receipt is wanted.'],

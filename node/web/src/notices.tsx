@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks';
 import { api, get, type RecordRow, TRAINING, uuid7 } from '@common/api';
 import { typeOf } from '@common/catalog';
+import { isFor } from '@common/notice';
 import { t } from '@common/i18n';
 import { Button, Note, toast, useData, Waiting } from '@common/ui';
 import { today, useModel } from './model';
@@ -64,6 +65,7 @@ export function Receipt(props: { notice: RecordRow }) {
   const [error, setError] = useState('');
   const [busy, setBusy] = useState(false);
   if (props.notice.fields['need_receipt'] !== true || props.notice.deleted || !typeOf(catalog, 'notice_receipt')) return null;
+  if (!isFor(props.notice, session.station)) return <Note kind="info">{t('notForUs')}</Note>;
   if (!done.data) return <Waiting error={done.error} reload={done.reload} />;
   const said = done.data[props.notice.id];
   const confirm = (e: Event) => {
