@@ -157,10 +157,24 @@ if wants pages; then
   (cd tests/web && { cmp -s package-lock.json node_modules/.lastmile-lock || { npm ci --no-audit --no-fund --loglevel=error && cp package-lock.json node_modules/.lastmile-lock; }; }) >"$work/npm" 2>&1 ||
     cat "$work/npm"
   [ -d "$work/town" ] && export LASTMILE_TOWN=$work/town
-  LASTMILE_BIN=.build/dev node --test --test-concurrency=2 --test-reporter=tap tests/web/ >"$work/pages" 2>&1
-  read -r p f < <(sed -nE 's/^# (pass|fail) ([0-9]+)$/\2/p' "$work/pages" | paste -sd' ')
-  if [ "${f:-1}" -ne 0 ]; then cat "$work/pages"; fi
-  group "pages (Chromium)" "${p:-0}" "${f:-1}" 0 $((SECONDS - start))
+  # What people and attackers put in meets the sanitizers; what is looked at meets the programs that a town installs.
+  typed='hostile|entry|import|interrupted'
+  pages() { # BIN FILES…
+    LASTMILE_BIN=$1 node --test --test-concurrency=2 --test-reporter=tap "${@:2}" >"$work/pages.one" 2>&1
+    cat "$work/pages.one" >>"$work/pages"
+    counted=$(sed -nE 's/^# (pass|fail) ([0-9]+)$/\2/p' "$work/pages.one" | paste -sd' ')
+    echo "${counted:-0 1}" # a runner that died counts nothing
+  }
+  p=0 f=0
+  while read -r p1 f1; do
+    p=$((p + ${p1:-0})) f=$((f + ${f1:-1}))
+  done < <(
+    pages .build/dev $(ls tests/web/*.test.mjs | grep -E "/($typed)[.]")
+    pages .build/release $(ls tests/web/*.test.mjs | grep -vE "/($typed)[.]")
+  )
+  [ "$p" -gt 0 ] || f=$((f + 1))
+  if [ "$f" -ne 0 ]; then cat "$work/pages"; fi
+  group "pages (Chromium)" "$p" "$f" 0 $((SECONDS - start))
 fi
 
 threaded='^unit.test_common_(control|transport|http)$'
