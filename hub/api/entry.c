@@ -15,6 +15,7 @@
 struct save {
     struct lm_act act;
     const json_t *was;
+    const char *rev; /* the record as its author saw it, or NULL */
     enum lm_town_sight sight;
     struct lm_act_result done;
     json_t *after;
@@ -115,8 +116,12 @@ static enum lm_status save_job(struct lm_hub *hub, void *arg, struct lm_error *e
     struct save *s = arg;
     struct lm_arena arena;
     struct lm_record *rec = NULL;
-    enum lm_status st = lm_town_act(hub->store, &s->act, s->was, &s->done, err);
+    enum lm_status st = s->rev ? lm_town_unchanged(hub->store, s->act.id, s->rev, err) : LM_OK;
 
+    lm_issues_init(&s->done.issues);
+    if (st == LM_OK) {
+        st = lm_town_act(hub->store, &s->act, s->was, &s->done, err);
+    }
     lm_arena_init(&arena, ARENA_BYTES);
     if (st == LM_OK && read(hub->store, &arena, s->done.id, &rec) == LM_OK) {
         s->after = lm_town_record(rec, s->sight);
@@ -247,7 +252,9 @@ enum lm_status lm_town_create(struct lm_api_call *call)
     return st == LM_OK ? save(call, &s, "create", 201) : st;
 }
 
-/* PATCH records/{id} {"fields":{…},"was"?:{…}} or {"delete_reason":…} or {"undelete":true} */
+/* PATCH records/{id} {"fields":{…},"was"?:{…},"rev"?} or {"delete_reason","rev"} or
+ * {"undelete":true,"rev"?}. A step and a deletion are of what their author saw, all of it: without
+ * rev neither is taken. */
 enum lm_status lm_town_edit(struct lm_api_call *call)
 {
     char id[LM_UUID_TEXT + 1];
@@ -271,6 +278,9 @@ enum lm_status lm_town_edit(struct lm_api_call *call)
         }
     }
     s.act.fields = json_object_get(call->body, "fields");
+    if (st == LM_OK) {
+        st = lm_api_text(call, "rev", reason || json_object_get(s.act.fields, "state"), &s.rev);
+    }
     if (st == LM_OK) {
         st = registrys_own(call, lm_store_type_of(call->api->store, id), id,
                            reason || undelete ? NULL : s.act.fields);

@@ -195,10 +195,10 @@ export function Steps(props: { record: RecordRow; type: RecordType; done: () => 
     (!proofDue(r, to) || window.confirm(w('proofSeen'))) &&
     // A card's stages have days, which the hub adds with the step.
     (fieldOf(props.type, 'stage_dates')
-      ? api<{ left: { text: string }[] }>('POST', 'review/step', { type: r.type, ids: [r.id], from: r.state, to }).then(({ left }) => {
+      ? api<{ left: { text: string }[] }>('POST', 'review/step', { type: r.type, ids: [r.id], revs: [r.rev], from: r.state, to }).then(({ left }) => {
           if (left[0]) throw new Error(left[0].text);
         })
-      : api('PATCH', `records/${r.id}`, { fields: { state: to, ...(proofDue(r, to) ? { proof: uuid7() } : {}) }, was: { state: r.state } })
+      : api('PATCH', `records/${r.id}`, { fields: { state: to, ...(proofDue(r, to) ? { proof: uuid7() } : {}) }, rev: r.rev, was: { state: r.state } })
     ).then(
       () => {
         toast(w('stepDone', stateText(catalog, props.type, to)));

@@ -250,6 +250,7 @@ export function StepsPage(props: { type: string }) {
 interface ReviewRow {
   id: string;
   record?: string;
+  rev?: string;
   type: string;
   group?: string;
   at?: string;

@@ -199,7 +199,7 @@ export function RecordPage(props: { id: string }) {
           {staff && r.deleted && (
             <Button
               onClick={() =>
-                api('PATCH', `records/${r.id}`, { undelete: true }).then(
+                api('PATCH', `records/${r.id}`, { undelete: true, rev: r.rev }).then(
                   () => {
                     toast(w('broughtBack'));
                     found.reload();
@@ -259,7 +259,7 @@ export function RecordPage(props: { id: string }) {
           go={w('remove')}
           onClose={() => setAsking(null)}
           onDone={async (delete_reason) => {
-            await api('PATCH', `records/${props.id}`, { delete_reason });
+            await api('PATCH', `records/${props.id}`, { delete_reason, rev: r.rev });
             toast(w('removed'));
             found.reload();
           }}
@@ -272,7 +272,7 @@ export function RecordPage(props: { id: string }) {
           go={w('sendBack')}
           onClose={() => setAsking(null)}
           onDone={async (note) => {
-            await api('POST', `records/${props.id}/return`, { note });
+            await api('POST', `records/${props.id}/return`, { note, rev: r.rev });
             toast(w('sentBack'));
             found.reload();
           }}

@@ -1,0 +1,97 @@
+"""What the town does to a record is done to what it saw: steps, approvals, returns, deletions, choices, mergers and signatures are of a
+rev, and what was changed since is left as it is (design, merge: an approval of 500 must not become one of 5,000)."""
+import datetime
+import json
+
+from harness import aid_case, person, uuid7, village_code, visit
+from test_town import WithTown
+
+TODAY = (datetime.datetime.utcnow() + datetime.timedelta(hours=8)).date().isoformat()
+
+
+class WithCase(WithTown):
+    def case(self, **more):
+        made = self.node.add_ids([aid_case(self.people[0], **{"state": "village_checked", "village_checked_on": "2025-02-03", "village_opinion": "属实",
+                                                              "amount_applied_fen": 50000, **more})])[0]
+        self.node.sync()
+        return made
+
+    def step(self, ids, revs, came, to, kind="aid_case", **more):
+        return self.clerk("POST", "review/step", {"type": kind, "ids": ids, "revs": dict(zip(ids, revs)), "from": came, "to": to, **more}, status=200).json
+
+    def changed(self, row):
+        self.node.add([row])
+        self.node.sync()
+
+    def codes(self, done):
+        return [one["code"] for one in done["left"]]
+
+
+class Guard(WithCase):
+    def test_an_approval_of_500_is_none_of_5000(self):
+        """each act on a case that its village changed after the clerk had read it: nothing is done, and what was there stays"""
+        case = self.case()
+        seen = self.clerk.revs(case)
+        self.changed({"id": case, "fields": {"amount_applied_fen": 500000}})
+        self.assertEqual(self.codes(self.step([case], seen, "village_checked", "town_reviewed")), ["changed_meanwhile"])
+        self.assertEqual(self.codes(self.step([case], seen, "village_checked", "returned", note="请核对金额")), ["changed_meanwhile"])
+        edit = lambda **body: self.clerk("PATCH", f"records/{case}", {**body, "rev": seen[0]}, status=409)
+        self.error(edit(fields={"state": "town_reviewed", "town_reviewed_on": TODAY}, was={"state": "village_checked"}), "changed_meanwhile")
+        self.error(edit(delete_reason="重复"), "changed_meanwhile")
+        self.error(self.clerk("POST", f"records/{case}/return", {"note": "请核对", "rev": seen[0]}, status=409), "changed_meanwhile")
+        row = self.row(case, "aid_case")
+        self.assertEqual((row["state"], row["fields"]["amount_applied_fen"]), ("village_checked", 500000))
+        # Approved in bulk: the one that stands goes on, the other is left and named.
+        more = self.node.add_ids([visit([self.people[1]], gift_fen=10000)])[0]
+        self.node.sync()
+        seen = self.clerk.revs(self.visits[0], more)
+        self.changed({"id": more, "fields": {"gift_fen": 90000}})
+        done = self.clerk("POST", "review/approve", {"type": "visit", "ids": [self.visits[0], more], "revs": dict(zip((self.visits[0], more), seen))}, status=200).json
+        self.assertEqual((done["approved"], [(one["id"], one["code"]) for one in done["left"]]), (1, [(more, "changed_meanwhile")]))
+        self.assertEqual([self.row(v, "visit")["state"] for v in (self.visits[0], more)], ["verified", "submitted"])
+        # As it is now it may be done.
+        self.assertEqual(self.step([case], self.clerk.revs(case), "village_checked", "town_reviewed")["done"], 1)
+        self.hub.verify()
+
+    def test_who_acts_says_what_was_seen(self):
+        """no act without a rev: not for one record, not for many"""
+        case = self.case()
+        for body in ({}, {"revs": []}, {"revs": self.clerk.revs(case)}, {"revs": "x"}, {"revs": {}}, {"revs": {case: None}}, {"revs": self.clerk.as_seen(self.people[0])}):
+            for path, more in (("review/step", {"type": "aid_case", "from": "village_checked", "to": "town_reviewed"}), ("review/approve", {"type": "visit"})):
+                self.error(self.clerk("POST", path, {**more, "ids": [case], **body}, status=422), "required")
+        for method, path, body in (("POST", f"records/{case}/return", {"note": "请核对"}), ("PATCH", f"records/{case}", {"delete_reason": "重复"}),
+                                   ("PATCH", f"records/{case}", {"fields": {"state": "withdrawn", "close_note": "不办了"}, "was": {"state": "village_checked"}}),
+                                   ("POST", "review/conflicts/1/resolve", {"keep": 1}), ("POST", "review/duplicates/merge", {"id": self.people[0], "into": self.people[1]})):
+            self.error(self.clerk(method, path, body, status=422), "required")
+        self.error(self.leader("POST", f"summaries/{uuid7()}/sign", {}, status=422), "required")
+        self.assertEqual(self.row(case, "aid_case")["state"], "village_checked")
+
+    def test_a_summary_is_signed_as_it_was_read(self):
+        made = self.clerk("POST", "summaries", {"year": 2025}, status=201).json["id"]
+        read = self.leader("GET", f"summaries/{made}", status=200).json
+        self.clerk("PATCH", f"summaries/{made}", {"text": read["text"] + "= 另一句。\n", "rev": read["rev"]}, status=200)
+        self.error(self.leader("POST", f"summaries/{made}/sign", {"rev": read["rev"]}, status=409), "changed_meanwhile")
+        self.assertEqual(self.leader("GET", f"summaries/{made}", status=200).json["state"], "draft")
+        now = self.leader("GET", f"summaries/{made}", status=200).json["rev"]
+        self.leader("POST", f"summaries/{made}/sign", {"rev": now}, status=200)
+
+    def test_a_choice_is_made_of_what_was_seen(self):
+        """a conflict is settled, and two files made one, by who saw the records as they are"""
+        self.hub.server.stop()
+        self.node.add([{"id": self.visits[0], "fields": {"gift_fen": 60000}}])
+        self.hub.run("add", "-", stdin=json.dumps({"id": self.visits[0], "fields": {"gift_fen": 70000}}) + "\n")
+        self.hub.serve()
+        self.node.sync()
+        self.address, self.roles = self.hub.server.ready["http"], {}
+        conflict = self.clerk("GET", "review/conflicts", status=200).json["rows"][0]
+        self.assertEqual([conflict["rev"]], self.clerk.revs(self.visits[0]))
+        self.changed({"id": self.visits[0], "fields": {"item_note": "米面油"} if "item_note" in self.row(self.visits[0], "visit")["fields"] else {"visitors": "书记乙"}})
+        choose = lambda rev, status: self.clerk("POST", f"review/conflicts/{conflict['id']}/resolve", {"keep": 1, "record": self.visits[0], "rev": rev}, status=status)
+        self.error(choose(conflict["rev"], 409), "changed_meanwhile")
+        self.assertEqual(len(self.clerk("GET", "review/conflicts", status=200).json["rows"]), 1)
+        choose(self.clerk.revs(self.visits[0])[0], 200)
+        both = self.clerk.revs(*self.people)
+        self.changed({"id": self.people[1], "fields": {"phone": "13800000009"}})
+        self.error(self.clerk("POST", "review/duplicates/merge", {"id": self.people[0], "rev": both[0], "into": self.people[1], "into_rev": both[1]}, status=409), "changed_meanwhile")
+        self.assertEqual(self.row(self.people[0])["state"], "submitted")
+        self.hub.verify()
