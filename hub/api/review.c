@@ -265,7 +265,8 @@ static void add_day(const struct lm_type *type, const json_t *has, const char *t
     }
 }
 
-/* What a step says beside the state: its day. */
+/* What a step says beside the state: its day, why something ends, and that a petition ended because
+ * it was withdrawn. */
 static void add_of_step(struct lm_store *store, const struct lm_type *type, const char *id,
                         const struct act *a, json_t *fields)
 {
@@ -282,6 +283,12 @@ static void add_of_step(struct lm_store *store, const struct lm_type *type, cons
         add_day(type, has, a->state, today, fields);
         if (lm_type_field(type, "stage_dates")) {
             add_stage(has, a->state, today, fields);
+        }
+        if (a->text && a->text[0]) {
+            (void)json_object_set_new(fields, "close_note", json_string(a->text));
+        }
+        if (strcmp(type->name, "petition") == 0 && strcmp(a->state, "withdrawn") == 0) {
+            (void)json_object_set_new(fields, "outcome", json_string("withdrawn"));
         }
         json_decref(row);
     }

@@ -95,3 +95,37 @@ class Guard(WithCase):
         self.error(self.clerk("POST", "review/duplicates/merge", {"id": self.people[0], "rev": both[0], "into": self.people[1], "into_rev": both[1]}, status=409), "changed_meanwhile")
         self.assertEqual(self.row(self.people[0])["state"], "submitted")
         self.hub.verify()
+
+
+class Steps(WithCase):
+    def test_a_step_has_its_day(self):
+        """taken for many at once, it needs no date in a form; the day that somebody wrote stays"""
+        mine, written = self.case(), self.case()
+        self.clerk("PATCH", f"records/{written}", {"fields": {"town_reviewed_on": "2025-02-05"}}, status=200)
+        done = self.step([mine, written], self.clerk.revs(mine, written), "village_checked", "town_reviewed")
+        self.assertEqual((done["done"], done["left"]), (2, []))
+        self.assertEqual([self.row(one, "aid_case")["fields"]["town_reviewed_on"] for one in (mine, written)], [TODAY, "2025-02-05"])
+        self.assertEqual(self.step([mine], self.clerk.revs(mine), "town_reviewed", "publicity")["left"], [])
+        self.assertEqual(self.row(mine, "aid_case")["fields"]["publicity_from"], TODAY)
+        self.hub.verify()
+
+    def test_what_ends_says_why(self):
+        """not granted, withdrawn, struck off: the step takes the reason along, and without one says that it lacks"""
+        case = self.case()
+        lacks = self.step([case], self.clerk.revs(case), "village_checked", "withdrawn")
+        self.assertEqual((lacks["done"], lacks["left"][0]["field"]), (0, "close_note"))
+        self.assertEqual(self.step([case], self.clerk.revs(case), "village_checked", "withdrawn", note="本人不再申请")["done"], 1)
+        self.assertEqual(self.row(case, "aid_case")["fields"]["close_note"], "本人不再申请")
+        received = (datetime.date.fromisoformat(TODAY) - datetime.timedelta(days=3)).isoformat()
+        fields = {"received_on": received, "channel": "visit", "head_count": 1, "is_backlog": False, "petitioners": [{"name": "王五"}], "demand": "反映优待金"}
+        petition = self.clerk("POST", "types/petition/records", {"station": village_code(1), "fields": fields}, status=201).json["id"]
+        for came, to, note in (("registered", "accepted", None), ("accepted", "handling", None), ("handling", "withdrawn", "本人撤回")):
+            done = self.step([petition], self.clerk.revs(petition), came, to, "petition", **({"note": note} if note else {}))
+            self.assertEqual((done["done"], done["left"]), (1, []), to)
+        ended = self.row(petition, "petition")["fields"]
+        self.assertEqual((ended["accepted_on"], ended["final_on"], ended["outcome"], ended["close_note"]), (TODAY, TODAY, "withdrawn", "本人撤回"))
+        one = self.people[1]
+        self.assertEqual(self.step([one], self.clerk.revs(one), "submitted", "cancelled", "person", note="重复建档")["done"], 1)
+        self.node.sync()
+        self.assertEqual(self.node.get(one)["fields"]["close_note"], "重复建档")
+        self.hub.verify()
