@@ -129,3 +129,33 @@ class Steps(WithCase):
         self.node.sync()
         self.assertEqual(self.node.get(one)["fields"]["close_note"], "重复建档")
         self.hub.verify()
+
+
+class Entered(WithCase):
+    def test_judged_before_it_is_kept(self):
+        """keep false: what its author is to be warned of is said, and nothing is there"""
+        said = {"station": village_code(1), "id": uuid7(), "fields": visit([self.people[0]])["fields"]}
+        told = self.clerk("POST", "types/visit/records", {**said, "keep": False}, status=200).json
+        self.assertTrue([i for i in told["issues"] if i["level"] == "warn"], told)
+        self.assertEqual(self.clerk("GET", "types/visit/records", status=200).json["total"], 1)
+        self.clerk("POST", "types/visit/records", {**said, "keep": True}, status=201)
+        self.clerk("PATCH", f"records/{said['id']}", {"fields": {"gift_fen": 123}, "keep": False}, status=200)
+        self.assertNotEqual(self.row(said["id"], "visit")["fields"].get("gift_fen"), 123)
+        self.assertEqual(self.clerk("POST", "types/visit/records", {"fields": {}, "station": village_code(1), "keep": False}).status, 422)
+        log = [r for r in self.role("auditor")("GET", "audit", status=200).json["rows"] if r["what"] in ("create", "edit")]
+        self.assertEqual([(r["what"], r["object"]) for r in log], [("create", said["id"])])
+        self.hub.verify()
+
+    def test_a_locked_record_is_corrected(self):
+        """what the page's button sends: taken in the locked period, and once verified it counts in place of the other"""
+        self.clerk("POST", "review/approve", {"type": "visit", "ids": self.visits, "revs": self.clerk.as_seen(*self.visits)}, status=200)
+        lock = self.clerk("POST", "types/period_lock/records", {"fields": {"from_on": "2025-01-01", "to_on": "2025-03-31", "locked_on": "2025-07-01"}}, status=201).json["id"]
+        self.clerk("PATCH", f"records/{lock}", {"fields": {"state": "verified"}, "rev": self.clerk.revs(lock)[0]}, status=200)
+        old = self.row(self.visits[0], "visit")
+        self.assertEqual(old["state"], "locked")
+        said = {name: value for name, value in visit([self.people[0], self.people[1]])["fields"].items()}
+        self.clerk("POST", "types/visit/records", {"station": village_code(1), "fields": said}, status=403)
+        made = self.clerk("POST", "types/visit/records", {"station": village_code(1), "fields": {**said, "correction_of": self.visits[0]}}, status=201).json["id"]
+        self.clerk("POST", "review/approve", {"type": "visit", "ids": [made], "revs": self.clerk.as_seen(made)}, status=200)
+        self.assertEqual(self.hub.json("count", "I12")["indicators"]["I12"]["value"], 2)
+        self.hub.verify()
