@@ -159,3 +159,21 @@ class Entered(WithCase):
         self.clerk("POST", "review/approve", {"type": "visit", "ids": [made], "revs": self.clerk.as_seen(made)}, status=200)
         self.assertEqual(self.hub.json("count", "I12")["indicators"]["I12"]["value"], 2)
         self.hub.verify()
+
+
+class Doubles(WithCase):
+    def test_nobody_leaves_the_register_by_a_merger(self):
+        """a file on the register does not go into one that nobody verified; the other way it does"""
+        kept = self.people[0]
+        twin = self.t.v[2].add_ids([person(village_code(2), name="张建国", id_no=self.row(kept)["fields"]["id_no"])])[0]
+        self.t.v[2].sync()
+        self.hub.add([{"type": "person_identity", "fields": {"person_id": kept, "code": "04", "state": "verified"}}, {"id": kept, "fields": {"legal_basis": "duty"}}])
+        self.clerk("POST", "review/approve", {"type": "person", "ids": [kept], "revs": self.clerk.as_seen(kept)}, status=200)
+        self.assertEqual(self.row(kept)["state"], "active")
+        merge = lambda one, into, status: self.clerk("POST", "review/duplicates/merge", {"id": one, "rev": self.clerk.revs(one)[0], "into": into, "into_rev": self.clerk.revs(into)[0]}, status=status)
+        self.error(merge(kept, twin, 422), "unverified_target")
+        self.assertEqual(self.row(kept)["state"], "active")
+        self.assertEqual({f["id"]: f["state"] for f in self.clerk("GET", "review/duplicates", status=200).json["rows"][0]["records"]}, {kept: "active", twin: "submitted"})
+        merge(twin, kept, 200)
+        self.assertEqual(self.row(twin)["state"], "merged")
+        self.hub.verify()
