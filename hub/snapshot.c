@@ -450,8 +450,9 @@ enum lm_status lm_snapshot_edit(struct lm_store *store, const char *user, const 
 }
 
 enum lm_status lm_snapshot_sign(struct lm_store *store, const char *user, const char *id,
-                                int64_t now_ms, struct lm_error *err)
+                                const char *seen, int64_t now_ms, struct lm_error *err)
 {
+    char rev[REV_TEXT + 1];
     bool wrote = false;
     struct lm_record *rec = NULL;
     struct lm_arena arena;
@@ -463,6 +464,15 @@ enum lm_status lm_snapshot_sign(struct lm_store *store, const char *user, const 
     st = find(store, &arena, id, &rec, err);
     if (st == LM_OK) {
         st = must_be_draft(rec, err);
+    }
+    if (st == LM_OK) {
+        rev_of(rec, rev);
+        st = strcmp(seen, rev) == 0
+                 ? LM_OK
+                 : lm_fail(err, LM_ERR_EXISTS, "changed_meanwhile", "rev",
+                           "您打开以后，这一版又改过，没有签发。请重新打开，看过再签。",
+                           "It was changed since you opened it, and is not signed: open it again "
+                           "and read it first.");
     }
     if (st == LM_OK) {
         st = lm_acted_on(store, user, id, NULL, &wrote, err);

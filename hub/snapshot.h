@@ -20,9 +20,10 @@ enum lm_status lm_snapshot_make(struct lm_store *store, const char *user, int ye
 enum lm_status lm_snapshot_edit(struct lm_store *store, const char *user, const char *id,
                                 const char *seen, const char *text, bool figures, int64_t now_ms,
                                 struct lm_error *err) LM_MUST_USE;
-/* LM_ERR_DENIED "second_person" when user made or edited it. */
+/* LM_ERR_DENIED "second_person" when user made or edited it. seen: the "rev" that user read:
+ * LM_ERR_EXISTS "changed_meanwhile" when it says something else by now. */
 enum lm_status lm_snapshot_sign(struct lm_store *store, const char *user, const char *id,
-                                int64_t now_ms, struct lm_error *err) LM_MUST_USE;
+                                const char *seen, int64_t now_ms, struct lm_error *err) LM_MUST_USE;
 /* {"rows":[{"id","year","version","state","as_of","signed_by"}]}, the newest first. New reference.
  */
 enum lm_status lm_snapshot_list(struct lm_store *store, json_t **out,

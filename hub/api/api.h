@@ -96,6 +96,12 @@ void lm_town_request(struct lm_api *api, const struct lm_record *rec, enum lm_to
 #define LM_REV_TEXT 16
 void lm_town_rev(const struct lm_record *rec, char out[LM_REV_TEXT + 1]);
 
+/* mask.c. LM_ERR_EXISTS "changed_meanwhile" when the record is no longer as who acts on it saw it,
+ * LM_ERR_NOT_FOUND when there is none. Called by the job that acts, in its transaction: whoever
+ * approves 500 does not approve the 5,000 that it became. rev: nullable: nothing was seen. */
+enum lm_status lm_town_unchanged(struct lm_store *store, const char *id, const char *rev,
+                                 struct lm_error *err) LM_MUST_USE;
+
 /* entry.c. One save, on the writer's thread: the catalogue's rules, and the town's (locked periods,
  * the second person). was: values that its author saw, or NULL. */
 enum lm_status lm_town_act(struct lm_store *store, const struct lm_act *act, const json_t *was,

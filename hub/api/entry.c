@@ -15,6 +15,8 @@
 struct save {
     struct lm_act act;
     const json_t *was;
+    const char *rev; /* the record as its author saw it, or NULL */
+    bool judged;     /* said what there is against it, and nothing is kept */
     enum lm_town_sight sight;
     struct lm_act_result done;
     json_t *after;
@@ -115,14 +117,20 @@ static enum lm_status save_job(struct lm_hub *hub, void *arg, struct lm_error *e
     struct save *s = arg;
     struct lm_arena arena;
     struct lm_record *rec = NULL;
-    enum lm_status st = lm_town_act(hub->store, &s->act, s->was, &s->done, err);
+    enum lm_status st = s->rev ? lm_town_unchanged(hub->store, s->act.id, s->rev, err) : LM_OK;
 
+    lm_issues_init(&s->done.issues);
+    if (st == LM_OK) {
+        st = lm_town_act(hub->store, &s->act, s->was, &s->done, err);
+    }
     lm_arena_init(&arena, ARENA_BYTES);
     if (st == LM_OK && read(hub->store, &arena, s->done.id, &rec) == LM_OK) {
         s->after = lm_town_record(rec, s->sight);
     }
     lm_arena_free(&arena);
-    return st;
+    return st == LM_OK && s->judged
+               ? lm_fail(err, LM_ERR_DENIED, "judged", "", "只检查。", "Judged only.")
+               : st;
 }
 
 static enum lm_status save(struct lm_api_call *call, struct save *s, const char *what, int status)
@@ -131,7 +139,13 @@ static enum lm_status save(struct lm_api_call *call, struct save *s, const char 
 
     s->act.user = call->session->user;
     s->sight = lm_town_sight(call);
+    s->judged = json_is_false(json_object_get(call->body, "keep"));
     st = lm_server_do(call->api->server, save_job, s, &call->err);
+    if (s->judged && st == LM_ERR_DENIED && strcmp(call->err.code, "judged") == 0) {
+        call->err = (struct lm_error){0};
+        status = 200;
+        st = LM_OK;
+    }
     if (st == LM_ERR_NOT_FOUND) {
         st = lm_fail(&call->err, st, "not_found", "id", "没有这条记录。",
                      "There is no such record.");
@@ -146,7 +160,7 @@ static enum lm_status save(struct lm_api_call *call, struct save *s, const char 
             call->more = json_pack("{s:o}", "issues", lm_api_issues(&s->done.issues));
         }
     }
-    if (st == LM_OK) {
+    if (st == LM_OK && !s->judged) {
         st =
             lm_town_log(call, what, s->done.id, "",
                         s->act.type ? s->act.type : lm_store_type_of(call->api->store, s->done.id));
@@ -220,7 +234,8 @@ static enum lm_status registrys_own(struct lm_api_call *call, const char *type, 
                             "stations' page.");
 }
 
-/* POST types/{type}/records {"fields":{…},"id"?,"station"?}: station: on whose behalf. */
+/* POST types/{type}/records {"fields":{…},"id"?,"station"?,"keep"?}: station: on whose behalf. keep
+ * false, here and in PATCH: judged only; the answer's issues say what its author should know. */
 enum lm_status lm_town_create(struct lm_api_call *call)
 {
     struct save s = {.act = {.op = LM_OP_CREATE, .type = call->request->params[0]}};
@@ -247,7 +262,9 @@ enum lm_status lm_town_create(struct lm_api_call *call)
     return st == LM_OK ? save(call, &s, "create", 201) : st;
 }
 
-/* PATCH records/{id} {"fields":{…},"was"?:{…}} or {"delete_reason":…} or {"undelete":true} */
+/* PATCH records/{id} {"fields":{…},"was"?:{…},"rev"?} or {"delete_reason","rev"} or
+ * {"undelete":true,"rev"?}. A step and a deletion are of what their author saw, all of it: without
+ * rev neither is taken. */
 enum lm_status lm_town_edit(struct lm_api_call *call)
 {
     char id[LM_UUID_TEXT + 1];
@@ -271,6 +288,9 @@ enum lm_status lm_town_edit(struct lm_api_call *call)
         }
     }
     s.act.fields = json_object_get(call->body, "fields");
+    if (st == LM_OK) {
+        st = lm_api_text(call, "rev", reason || json_object_get(s.act.fields, "state"), &s.rev);
+    }
     if (st == LM_OK) {
         st = registrys_own(call, lm_store_type_of(call->api->store, id), id,
                            reason || undelete ? NULL : s.act.fields);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define COVER "＊＊＊"
+#define ARENA_BYTES (8 * 1024 * 1024)
 
 enum lm_town_sight lm_town_sight(const struct lm_api_call *call)
 {
@@ -174,6 +175,32 @@ static void label_of(const struct lm_record *rec, const json_t *fields, char *ou
 void lm_town_rev(const struct lm_record *rec, char out[LM_REV_TEXT + 1])
 {
     (void)snprintf(out, LM_REV_TEXT + 1, "%016" PRIx64, lm_record_digest(rec));
+}
+
+enum lm_status lm_town_unchanged(struct lm_store *store, const char *id, const char *rev,
+                                 struct lm_error *err)
+{
+    const char *type = lm_store_type_of(store, id);
+    struct lm_record *rec = NULL;
+    struct lm_arena arena;
+    char now[LM_REV_TEXT + 1] = "";
+    enum lm_status st;
+
+    lm_arena_init(&arena, ARENA_BYTES);
+    st = type ? lm_store_get(store, &arena, type, id, &rec) : LM_ERR_NOT_FOUND;
+    if (st == LM_OK) {
+        lm_town_rev(rec, now);
+    }
+    lm_arena_free(&arena);
+    if (st == LM_ERR_NOT_FOUND) {
+        return lm_fail(err, st, "not_found", "id", "没有这条记录。", "There is no such record.");
+    }
+    return st != LM_OK || (rev && strcmp(rev, now) == 0)
+               ? st
+               : lm_fail(err, LM_ERR_EXISTS, "changed_meanwhile", "rev",
+                         "这条记录刚刚被改过，没有办理。请重新打开，看过现在的内容再办。",
+                         "The record was changed meanwhile, and nothing was done: open it again "
+                         "and read what it says now.");
 }
 
 json_t *lm_town_record(const struct lm_record *rec, enum lm_town_sight sight)

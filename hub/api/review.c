@@ -31,13 +31,15 @@ static void add_label(struct review *r, json_t *row, const char *id)
 {
     const struct lm_type *type = type_of(r, row);
     struct lm_record *rec = NULL;
-    char label[400];
+    char label[400], rev[LM_REV_TEXT + 1];
 
     lm_arena_reset(&r->arena);
     if (type && id && lm_store_get(r->api->store, &r->arena, type->name, id, &rec) == LM_OK) {
         lm_town_label(rec, r->sight, label, sizeof label);
         (void)json_object_set_new(row, "label", json_string(label));
         lm_town_request(r->api, rec, r->sight, row);
+        lm_town_rev(rec, rev);
+        (void)json_object_set_new(row, "rev", json_string(rev));
         (void)json_object_set_new(row, "village_code",
                                   json_string(lm_record_text(rec, LM_C_VILLAGE_CODE)));
     }
@@ -114,40 +116,16 @@ enum lm_status lm_town_review(struct lm_api_call *call)
 
 struct act {
     const char *user, *id, *other, *text, *type;
-    const json_t *ids, *revs;
+    const char *rev, *other_rev;
+    const json_t *ids, *revs; /* of a bulk act: by id, as each was seen */
     const char *state;
     int64_t n;
+    bool again;
     json_t *left;
     size_t done;
 };
 
-/* As whoever chose it saw it: a clerk decides about what is on the screen, not about what a village
- * or another clerk made of it since. What has no rev in the request is taken as it is. */
-static enum lm_status as_seen(struct lm_store *store, const struct act *a, const char *id,
-                              struct lm_error *err)
-{
-    const char *seen = json_string_value(json_object_get(a->revs, id));
-    const char *type = seen ? lm_store_type_of(store, id) : NULL;
-    struct lm_record *rec = NULL;
-    struct lm_arena arena;
-    char rev[LM_REV_TEXT + 1] = "";
-
-    if (!type) {
-        return LM_OK; /* what is not there is said by the act itself */
-    }
-    lm_arena_init(&arena, 8 * 1024 * 1024);
-    if (lm_store_get(store, &arena, type, id, &rec) == LM_OK) {
-        lm_town_rev(rec, rev);
-    }
-    lm_arena_free(&arena);
-    return strcmp(rev, seen) == 0
-               ? LM_OK
-               : lm_fail(err, LM_ERR_EXISTS, "changed_meanwhile", "rev",
-                         "您看过以后又被改过，没有办。请看一下现在的内容再办。",
-                         "It was changed since you saw it, and is left. Look at it as it is now.");
-}
-
-/* What is against one of many stands beside its id, and the others go on. */
+/* What an act leaves alone, with the reason. */
 static enum lm_status leave(json_t *left, const char *id, const struct lm_error *why)
 {
     json_t *row = lm_error_json(why);
@@ -165,9 +143,11 @@ static enum lm_status approve(struct lm_hub *hub, void *arg, struct lm_error *er
         const char *id = json_string_value(json_array_get(a->ids, i));
 
         memset(err, 0, sizeof *err);
-        if (as_seen(hub->store, a, id, err) != LM_OK) {
+        st =
+            lm_town_unchanged(hub->store, id, json_string_value(json_object_get(a->revs, id)), err);
+        if (st == LM_ERR_EXISTS || st == LM_ERR_NOT_FOUND) {
             st = leave(a->left, id, err);
-        } else {
+        } else if (st == LM_OK) {
             st = lm_approve_one(hub->store, a->user, a->state, id, lm_clock_wall_ms(), a->left,
                                 &a->done, err);
         }
@@ -175,30 +155,17 @@ static enum lm_status approve(struct lm_hub *hub, void *arg, struct lm_error *er
     return st;
 }
 
-/* The records of a bulk act: 1 to LM_TOWN_BULK_MAX ids, and in "revs" as what each was seen. */
+/* The records of a bulk act: 1 to LM_TOWN_BULK_MAX ids, and in "revs" as what each was seen: a
+ * clerk decides about what is on the screen, not about what a village or another clerk made of it
+ * since. */
 static enum lm_status take_ids(struct lm_api_call *call, struct act *a)
 {
-    const json_t *ids = json_object_get(call->body, "ids");
-    json_t *revs = json_object_get(call->body, "revs"), *id, *rev;
-    const char *key;
+    const json_t *ids = a->ids = json_object_get(call->body, "ids");
+    json_t *id;
     size_t i;
     enum lm_status st = LM_OK;
 
-    a->ids = ids;
-    a->revs = revs;
-    if (revs && !json_is_object(revs)) {
-        st = lm_fail(&call->err, LM_ERR_INVALID, "bad_rev", "revs", "版本号不对。", "Not a rev.");
-    }
-    json_object_foreach(revs, key, rev)
-    {
-        if (!json_is_string(rev)) {
-            st = lm_fail(&call->err, LM_ERR_INVALID, "bad_rev", "revs", "版本号不对。",
-                         "Not a rev.");
-        }
-    }
-    if (st != LM_OK) {
-        return st;
-    }
+    a->revs = json_object_get(call->body, "revs");
     if (json_array_size(ids) == 0 || json_array_size(ids) > LM_TOWN_BULK_MAX) {
         return lm_fail(&call->err, LM_ERR_INVALID, "bad_list", "ids", "一次办理 1 至 %d 条。",
                        "1 to %d records at a time.", LM_TOWN_BULK_MAX);
@@ -210,11 +177,16 @@ static enum lm_status take_ids(struct lm_api_call *call, struct act *a)
         if (st == LM_OK && (!text || !lm_uuid_valid(text, strlen(text)))) {
             st = lm_fail(&call->err, LM_ERR_INVALID, "bad_uuid", "ids", "编号不对。", "Not an id.");
         }
+        if (st == LM_OK && !json_is_string(json_object_get(a->revs, text))) {
+            st = lm_fail(&call->err, LM_ERR_INVALID, "required", "revs",
+                         "请写明办理时看到的是哪一版（每个编号一个“rev”）。",
+                         "\"revs\" says by id how each was seen: the record's \"rev\".");
+        }
     }
     return st;
 }
 
-/* POST review/approve {"type","ids":[…],"revs"?:{id:rev}} → {"approved":n,"left":[…]} */
+/* POST review/approve {"type","ids":[…],"revs":{id:rev}} → {"approved":n,"left":[…]} */
 enum lm_status lm_town_approve(struct lm_api_call *call)
 {
     struct act a = {.user = call->session->user};
@@ -248,46 +220,75 @@ enum lm_status lm_town_approve(struct lm_api_call *call)
 static enum lm_status send_back(struct lm_hub *hub, void *arg, struct lm_error *err)
 {
     struct act *a = arg;
+    enum lm_status st = lm_town_unchanged(hub->store, a->id, a->rev, err);
 
-    return lm_send_back(hub->store, a->user, a->id, a->text, lm_clock_wall_ms(), err);
+    return st == LM_OK ? lm_send_back(hub->store, a->user, a->id, a->text, lm_clock_wall_ms(), err)
+                       : st;
 }
 
-static void put_text(json_t *fields, const char *name, const char *text)
-{
-    (void)json_object_set_new(fields, name, json_string(text));
-}
-
-/* The step's day is today's where the record has a place for it that is empty: a card's stages, its
- * day of issue, and the field that is called like the step (town_reviewed_on, paid_on, closed_on).
+/* A card's stages have their days, the step's is today's; and what is issued has its day of issue.
  */
-static void add_day(struct lm_store *store, const struct lm_type *type, const char *id,
-                    const char *to, json_t *fields)
+static void add_stage(const json_t *has, const char *to, const char *today, json_t *fields)
+{
+    json_t *stages = json_deep_copy(json_object_get(has, "stage_dates"));
+
+    stages = stages ? stages : json_array();
+    (void)json_array_append_new(stages, json_pack("{s:s,s:s}", "stage", to, "on", today));
+    (void)json_object_set_new(fields, "stage_dates", stages);
+    if (strcmp(to, "issued") == 0) {
+        (void)json_object_set_new(fields, "issued_on", json_string(today));
+    }
+}
+
+/* Days of steps that are not called like the step (town_reviewed_on, accepted_on, paid_on are). */
+static const struct {
+    const char *type, *to, *field;
+} step_days[] = {{"aid_case", "publicity", "publicity_from"},
+                 {"petition", "withdrawn", "final_on"}};
+
+/* The step's day is today's where the record has a place for it that is empty. */
+static void add_day(const struct lm_type *type, const json_t *has, const char *to,
+                    const char *today, json_t *fields)
+{
+    const struct lm_field *day;
+    char name[64];
+
+    (void)snprintf(name, sizeof name, "%s_on", to);
+    for (size_t i = 0; i < sizeof step_days / sizeof *step_days; i++) {
+        if (strcmp(type->name, step_days[i].type) == 0 && strcmp(to, step_days[i].to) == 0) {
+            (void)snprintf(name, sizeof name, "%s", step_days[i].field);
+        }
+    }
+    day = lm_type_field(type, name);
+    if (day && day->ftype == LM_F_DATE && !json_object_get(has, name)) {
+        (void)json_object_set_new(fields, name, json_string(today));
+    }
+}
+
+/* What a step says beside the state: its day, why something ends, and that a petition ended because
+ * it was withdrawn. */
+static void add_of_step(struct lm_store *store, const struct lm_type *type, const char *id,
+                        const struct act *a, json_t *fields)
 {
     struct lm_record *rec = NULL;
     struct lm_arena arena;
-    const struct lm_field *day;
-    json_t *row, *stages;
-    char today[16], name[64];
+    json_t *row, *has;
+    char today[16];
 
-    (void)snprintf(name, sizeof name, "%s_on", to);
-    day = lm_type_field(type, name);
     lm_date_format(lm_day_utc8(lm_clock_wall_ms()), today);
     lm_arena_init(&arena, 4 * 1024 * 1024);
-    if (lm_store_get(store, &arena, type->name, id, &rec) != LM_OK) {
-        lm_arena_free(&arena);
-        return;
-    }
-    if (day && day->ftype == LM_F_DATE && !lm_record_text(rec, day->index)[0]) {
-        put_text(fields, name, today);
-    }
-    if (lm_type_field(type, "stage_dates")) {
+    if (lm_store_get(store, &arena, type->name, id, &rec) == LM_OK) {
         row = lm_record_to_json(rec);
-        stages = json_deep_copy(json_object_get(json_object_get(row, "fields"), "stage_dates"));
-        stages = stages ? stages : json_array();
-        (void)json_array_append_new(stages, json_pack("{s:s,s:s}", "stage", to, "on", today));
-        (void)json_object_set_new(fields, "stage_dates", stages);
-        if (strcmp(to, "issued") == 0) { /* of a card that was issued before too */
-            put_text(fields, "issued_on", today);
+        has = json_object_get(row, "fields");
+        add_day(type, has, a->state, today, fields);
+        if (lm_type_field(type, "stage_dates")) {
+            add_stage(has, a->state, today, fields);
+        }
+        if (a->text && a->text[0]) {
+            (void)json_object_set_new(fields, "close_note", json_string(a->text));
+        }
+        if (strcmp(type->name, "petition") == 0 && strcmp(a->state, "withdrawn") == 0) {
+            (void)json_object_set_new(fields, "outcome", json_string("withdrawn"));
         }
         json_decref(row);
     }
@@ -296,7 +297,7 @@ static void add_day(struct lm_store *store, const struct lm_type *type, const ch
 
 /* One step of one record, or what is against it. */
 static enum lm_status step_one(struct lm_store *store, const struct act *a, const char *id,
-                               struct lm_error *err)
+                               const char *rev, struct lm_error *err)
 {
     json_t *fields = json_pack("{s:s}", "state", a->state),
            *was = json_pack("{s:s}", "state", a->other);
@@ -309,12 +310,12 @@ static enum lm_status step_one(struct lm_store *store, const struct act *a, cons
     if (!type || strcmp(type, a->type) != 0) {
         st = lm_fail(err, LM_ERR_NOT_FOUND, "not_found", "id", "没有这条记录。",
                      "There is no such record.");
-    } else if ((st = as_seen(store, a, id, err)) != LM_OK) {
-        /* said */
+    } else if ((st = lm_town_unchanged(store, id, rev, err)) != LM_OK) {
+        /* left as it is: nobody has seen what it is now */
     } else if (strcmp(a->state, "returned") == 0) {
         st = lm_send_back(store, a->user, id, a->text, lm_clock_wall_ms(), err);
     } else {
-        add_day(store, lm_catalog_type(lm_store_catalog(store), type), id, a->state, fields);
+        add_of_step(store, lm_catalog_type(lm_store_catalog(store), type), id, a, fields);
         st = lm_town_act(store, &act, was, &done, err);
         if (st != LM_OK && lm_issues_first_refusal(&done.issues) && !err->code[0]) {
             *err = *lm_issues_first_refusal(&done.issues);
@@ -329,15 +330,16 @@ static enum lm_status step(struct lm_hub *hub, void *arg, struct lm_error *err)
 {
     struct act *a = arg;
     const char *id = json_string_value(json_array_get(a->ids, (size_t)a->n));
-    enum lm_status st = step_one(hub->store, a, id, err);
+    const char *rev = json_string_value(json_object_get(a->revs, id));
+    enum lm_status st = step_one(hub->store, a, id, rev, err);
 
     a->done += st == LM_OK;
     return st;
 }
 
-/* POST review/step {"type","ids":[…],"revs"?,"from","to","note"?} → {"done":n,"left":[…]}: the same
- * step of many records, or all sent back with one note. Each is a job of its own: what a rule has
- * against one takes nothing of the others back, and villages' pushes go in between. */
+/* POST review/step {"type","ids":[…],"revs":{id:rev},"from","to","note"?} → {"done":n,"left":[…]}:
+ * the same step of many records, or all sent back with one note. Each is a job of its own: what a
+ * rule has against one takes nothing of the others back, and villages' pushes go in between. */
 enum lm_status lm_town_step(struct lm_api_call *call)
 {
     struct act a = {.user = call->session->user};
@@ -408,43 +410,20 @@ static void begin(struct lm_act_result *done)
     lm_issues_init(&done->issues);
 }
 
+/* The record as its chooser saw it must still stand: a state is chosen with all that it says. */
 static enum lm_status resolve(struct lm_hub *hub, void *arg, struct lm_error *err)
 {
     struct act *a = arg;
     struct lm_act_result done;
+    enum lm_status st = lm_town_unchanged(hub->store, a->other, a->rev, err);
 
     begin(&done);
-    return finish(
-        lm_store_resolve(hub->store, a->user, a->id, (int)a->n, lm_clock_wall_ms(), &done, err),
-        &done, err);
-}
-
-/* The record as its chooser saw it must still stand. */
-static enum lm_status choose_again(struct lm_hub *hub, void *arg, struct lm_error *err)
-{
-    struct act *a = arg;
-    struct lm_act_result done;
-    struct lm_arena arena;
-    struct lm_record *rec = NULL;
-    const char *type = lm_store_type_of(hub->store, a->other);
-    char rev[LM_REV_TEXT + 1];
-    enum lm_status st;
-
-    lm_arena_init(&arena, 8 * 1024 * 1024);
-    st = type ? lm_store_get(hub->store, &arena, type, a->other, &rec) : LM_ERR_NOT_FOUND;
     if (st == LM_OK) {
-        lm_town_rev(rec, rev);
+        st = a->again ? lm_store_choose_again(hub->store, a->user, a->id, (int)a->n,
+                                              lm_clock_wall_ms(), &done, err)
+                      : lm_store_resolve(hub->store, a->user, a->id, (int)a->n, lm_clock_wall_ms(),
+                                         &done, err);
     }
-    lm_arena_free(&arena);
-    if (st != LM_OK || strcmp(rev, a->text) != 0) {
-        return lm_fail(err, st == LM_OK ? LM_ERR_EXISTS : LM_ERR_NOT_FOUND,
-                       st == LM_OK ? "changed_meanwhile" : "not_found", "rev",
-                       "这条记录刚刚被改过，请重新打开再选。",
-                       "The record was changed meanwhile: open it again.");
-    }
-    begin(&done);
-    st = lm_store_choose_again(hub->store, a->user, a->id, (int)a->n, lm_clock_wall_ms(), &done,
-                               err);
     if (st == LM_OK && strcmp(done.id, a->other) != 0) {
         st = lm_fail(err, LM_ERR_INVALID, "bad_uuid", "record", "这不是这条记录的冲突。",
                      "That is no conflict of this record.");
@@ -470,11 +449,16 @@ static enum lm_status merge(struct lm_hub *hub, void *arg, struct lm_error *err)
 {
     struct act *a = arg;
     struct lm_act_result done;
+    enum lm_status st = lm_town_unchanged(hub->store, a->id, a->rev, err);
 
     begin(&done);
-    return finish(
-        lm_store_merge(hub->store, a->user, a->id, a->other, lm_clock_wall_ms(), &done, err), &done,
-        err);
+    if (st == LM_OK) {
+        st = lm_town_unchanged(hub->store, a->other, a->other_rev, err);
+    }
+    if (st == LM_OK) {
+        st = lm_store_merge(hub->store, a->user, a->id, a->other, lm_clock_wall_ms(), &done, err);
+    }
+    return finish(st, &done, err);
 }
 
 static enum lm_status unmerge(struct lm_hub *hub, void *arg, struct lm_error *err)
@@ -527,7 +511,7 @@ static enum lm_status may_send_back(struct lm_api_call *call, const char *id)
                             "This lock is in force: a leader opens it on the settings page.");
 }
 
-/* POST records/{id}/return {"note"} */
+/* POST records/{id}/return {"note","rev"} */
 enum lm_status lm_town_send_back(struct lm_api_call *call)
 {
     char id[LM_UUID_TEXT + 1];
@@ -542,6 +526,9 @@ enum lm_status lm_town_send_back(struct lm_api_call *call)
                      "Say why it is sent back.");
     }
     if (st == LM_OK) {
+        st = lm_api_text(call, "rev", true, &a.rev);
+    }
+    if (st == LM_OK) {
         st = may_send_back(call, id);
     }
     if (st == LM_OK) {
@@ -550,29 +537,28 @@ enum lm_status lm_town_send_back(struct lm_api_call *call)
     return st;
 }
 
-/* POST review/conflicts/{id}/resolve {"keep":n}; with {"record","rev"} another choice in one that
- * was settled, by who saw that record. */
+/* POST review/conflicts/{id}/resolve {"keep":n,"record","rev","again"?}: by who saw that record so.
+ * again: another choice in a conflict that was settled. */
 enum lm_status lm_town_resolve(struct lm_api_call *call)
 {
     const json_t *keep = json_object_get(call->body, "keep");
-    struct act a = {.id = call->request->params[0], .n = json_integer_value(keep)};
+    struct act a = {.id = call->request->params[0],
+                    .n = json_integer_value(keep),
+                    .again = json_is_true(json_object_get(call->body, "again"))};
     enum lm_status st;
 
     if (!json_is_integer(keep) || a.n < 1 || a.n > 1000000) {
         return lm_fail(&call->err, LM_ERR_INVALID, "bad_number", "keep", "请选择保留哪一个。",
                        "Say which one to keep.");
     }
-    if (!json_object_get(call->body, "rev")) {
-        return run(call, resolve, &a, "resolve");
-    }
-    st = lm_api_text(call, "rev", true, &a.text);
+    st = lm_api_text(call, "rev", true, &a.rev);
     if (st == LM_OK) {
         st = lm_api_text(call, "record", true, &a.other);
     }
     if (st == LM_OK && !lm_uuid_valid(a.other, strlen(a.other))) {
         st = lm_fail(&call->err, LM_ERR_INVALID, "bad_uuid", "record", "编号不对。", "Not an id.");
     }
-    return st == LM_OK ? run(call, choose_again, &a, "resolve") : st;
+    return st == LM_OK ? run(call, resolve, &a, "resolve") : st;
 }
 
 static enum lm_status take_position(struct lm_api_call *call, struct act *a)
@@ -746,11 +732,19 @@ static enum lm_status two_ids(struct lm_api_call *call, const char *second, stru
     return st;
 }
 
+/* POST review/duplicates/merge {"id","rev","into","into_rev"}: as both were seen beside each other
+ */
 enum lm_status lm_town_merge(struct lm_api_call *call)
 {
     struct act a = {0};
     enum lm_status st = two_ids(call, "into", &a);
 
+    if (st == LM_OK) {
+        st = lm_api_text(call, "rev", true, &a.rev);
+    }
+    if (st == LM_OK) {
+        st = lm_api_text(call, "into_rev", true, &a.other_rev);
+    }
     return st == LM_OK ? run(call, merge, &a, "merge") : st;
 }
 

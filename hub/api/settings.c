@@ -19,13 +19,15 @@ static const char *text_of(const struct lm_record *rec, const char *name)
 static bool add_lock(void *arg, const struct lm_record *rec)
 {
     json_t *locks = arg;
+    char rev[LM_REV_TEXT + 1];
 
+    lm_town_rev(rec, rev);
     return lm_record_deleted(rec) ||
-           (json_array_append_new(locks,
-                                  json_pack("{s:s,s:s,s:s,s:s,s:s}", "id", rec->id, "from_on",
-                                            text_of(rec, "from_on"), "to_on", text_of(rec, "to_on"),
-                                            "locked_on", text_of(rec, "locked_on"), "reason",
-                                            text_of(rec, "reason"))) == 0 &&
+           (json_array_append_new(locks, json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "id", rec->id,
+                                                   "rev", rev, "from_on", text_of(rec, "from_on"),
+                                                   "to_on", text_of(rec, "to_on"), "locked_on",
+                                                   text_of(rec, "locked_on"), "reason",
+                                                   text_of(rec, "reason"))) == 0 &&
             json_array_size(locks) < LOCKS_MAX);
 }
 

@@ -70,7 +70,7 @@ static enum lm_status sign(struct lm_hub *hub, void *arg, struct lm_error *err)
 {
     struct job *j = arg;
 
-    return lm_snapshot_sign(hub->store, j->user, j->id, lm_clock_wall_ms(), err);
+    return lm_snapshot_sign(hub->store, j->user, j->id, j->seen, lm_clock_wall_ms(), err);
 }
 
 static enum lm_status run(struct lm_api_call *call, lm_server_job act, struct job *j,
@@ -140,13 +140,16 @@ enum lm_status lm_town_snapshot_edit(struct lm_api_call *call)
     return st == LM_OK ? run(call, edit, &j, "summary_edit") : st;
 }
 
-/* POST summaries/{id}/sign */
+/* POST summaries/{id}/sign {"rev"}: the version's that its reader saw */
 enum lm_status lm_town_snapshot_sign(struct lm_api_call *call)
 {
     char id[LM_UUID_TEXT + 1];
     struct job j = {0};
     enum lm_status st = lm_api_id(call, 0, id);
 
+    if (st == LM_OK) {
+        st = lm_api_text(call, "rev", true, &j.seen);
+    }
     (void)snprintf(j.id, sizeof j.id, "%s", st == LM_OK ? id : "");
     return st == LM_OK ? run(call, sign, &j, "summary_sign") : st;
 }

@@ -86,6 +86,14 @@ static enum lm_status system_edit(struct lm_store *store, const char *user, cons
     return status;
 }
 
+static bool is_verified(const struct lm_record *rec)
+{
+    const char *state = lm_record_text(rec, LM_C_STATE);
+
+    return strcmp(state, "draft") != 0 && strcmp(state, "submitted") != 0 &&
+           strcmp(state, "returned") != 0;
+}
+
 enum lm_status lm_store_merge(struct lm_store *store, const char *user, const char *id,
                               const char *into, int64_t now_ms, struct lm_act_result *out,
                               struct lm_error *err)
@@ -121,6 +129,14 @@ enum lm_status lm_store_merge(struct lm_store *store, const char *user, const ch
         status = lm_fail(err, LM_ERR_INVALID, "bad_target", "into",
                          "保留的档案本身已合并或注销,请选有效的那一份",
                          "The record to keep is itself merged or cancelled: name the one that is");
+    }
+    if (status == LM_OK && strcmp(lm_record_text(rec, LM_C_STATE), "active") == 0 &&
+        !is_verified(target)) { /* the person would leave the register */
+        status =
+            lm_fail(err, LM_ERR_INVALID, "unverified_target", "into",
+                    "要保留的档案还没有核定，在册的档案不能并入它：请反过来合并，或者先核定那一份",
+                    "The record to keep is not verified, and a file on the register does not "
+                    "go into it: merge the other way, or verify that one first");
     }
     if (status == LM_OK) {
         status = system_edit(store, user, rec->id,

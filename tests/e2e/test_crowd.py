@@ -154,7 +154,7 @@ class Crowd(Case):
         paper = me.api("GET", "summary?year=2025&format=docx", status=200)
         me.same(zipfile.ZipFile(io.BytesIO(paper.raw)).testzip(), None, "the summary's document")
         for lock in me.get("settings")["locks"]:  # opened by who did not lock it
-            answer = me.api("POST", f"records/{lock['id']}/return", {"note": "还要补录"})
+            answer = me.api("POST", f"records/{lock['id']}/return", {"note": "还要补录", "rev": lock["rev"]})
             self.told[f"opened {answer.status}"] += 1
             me.same(answer.status in (200, 403, 404, 409), True, f"opening a period: {answer}")
 
@@ -196,14 +196,15 @@ class Crowd(Case):
 
     def send_back(self, me, v):
         for row in me.rows(f"types/visit/records?station={village_code(v)}&f.state=submitted")["records"]:
-            me.post(f"records/{row['id']}/return", {"note": f"请补充走访人员{me.n}"})
+            me.post(f"records/{row['id']}/return", {"note": f"请补充走访人员{me.n}", "rev": row["rev"]})
             self.returned[row["id"]] = (v, f"请补充走访人员{me.n}")
             me.same(me.get(f"records/{row['id']}")["state"], "returned", "the state of what was sent back")
 
     def send_back_many(self, me, v):
-        ids = [r["id"] for r in me.rows(f"types/reception/records?station={village_code(v)}&f.state=submitted")["records"]]
+        waiting = {r["id"]: r["rev"] for r in me.rows(f"types/reception/records?station={village_code(v)}&f.state=submitted")["records"]}
+        ids = list(waiting)
         if ids:
-            done = me.post("review/step", {"type": "reception", "ids": ids, "from": "submitted", "to": "returned", "note": "请写明答复"})
+            done = me.post("review/step", {"type": "reception", "ids": ids, "revs": waiting, "from": "submitted", "to": "returned", "note": "请写明答复"})
             me.same((done["done"], done["left"]), (len(ids), []), "sent back together")
             self.returned.update({one: (v, "请写明答复") for one in ids})
 
@@ -220,18 +221,18 @@ class Crowd(Case):
         """An opening balance by one, verified by another; a month locked, which a leader opens."""
         wanted = {"indicator": "I27", "area_code": village_code(1 + me.rounds % VILLAGES), "as_of": "2024-12-31", "value": 3, "is_approx": False, "evidence": uuid7(), "approved_by": uuid7()}
         if me.rounds < VILLAGES:
-            made = me.post("types/opening_balance/records", {"fields": wanted}, 201)["id"]
-            me.same([left["code"] for left in me.post("review/approve", {"type": "opening_balance", "ids": [made]})["left"]], ["second_person"], "one's own opening balance")
+            made = me.post("types/opening_balance/records", {"fields": wanted}, 201)
+            me.same([left["code"] for left in me.post("review/approve", {"type": "opening_balance", "ids": [made["id"]], "revs": {made["id"]: made["rev"]}})["left"]], ["second_person"], "one's own opening balance")
         if not me.get("settings")["locks"]:
             month = f"{2010 + me.rounds // 12}-{me.rounds % 12 + 1:02}"
-            lock = me.post("types/period_lock/records", {"fields": {"from_on": f"{month}-01", "to_on": f"{month}-28", "locked_on": "2025-01-01"}}, 201)["id"]
-            me.api("PATCH", f"records/{lock}", {"fields": {"state": "verified"}}, status=200)
+            lock = me.post("types/period_lock/records", {"fields": {"from_on": f"{month}-01", "to_on": f"{month}-28", "locked_on": "2025-01-01"}}, 201)
+            me.api("PATCH", f"records/{lock['id']}", {"fields": {"state": "verified"}, "rev": lock["rev"]}, status=200)
             self.told["locked"] += 1
 
     def second(self, me, v):
-        waiting = [r["id"] for r in me.rows("types/opening_balance/records?f.state=submitted")["records"]]
+        waiting = {r["id"]: r["rev"] for r in me.rows("types/opening_balance/records?f.state=submitted")["records"]}
         if waiting:
-            self.told["openings"] += me.post("review/approve", {"type": "opening_balance", "ids": waiting})["approved"]
+            self.told["openings"] += me.post("review/approve", {"type": "opening_balance", "ids": list(waiting), "revs": waiting})["approved"]
 
     def views(self, me, v):
         mine = [{"name": f"第{me.rounds}次", "to": f"/list/person?state=submitted&station={village_code(v)}"}]

@@ -240,14 +240,14 @@ class Page(WithTown):
         self.clerk("PATCH", f"summaries/{made}", {"figures": True}, status=200)
         self.error(self.clerk("PATCH", f"records/{made}", {"fields": {"text": "x"}}, status=403), "not_allowed")
         self.clerk("POST", "types/report_snapshot/records", {"fields": {}}, status=403)
-        self.leader("POST", f"summaries/{made}/sign", {}, status=200)
+        self.leader("POST", f"summaries/{made}/sign", {"rev": self.leader("GET", f"summaries/{made}", status=200).json["rev"]}, status=200)
         signed = self.leader("GET", f"summaries/{made}", status=200).json
         self.assertEqual((signed["state"], signed["text"], bool(signed["signed_by"])), ("locked", text, True))
         self.node.add_ids([visit([self.people[1]])])
         self.node.sync()
         for body in ({"text": "x", "rev": signed["rev"]}, {"figures": True}):
             self.error(self.clerk("PATCH", f"summaries/{made}", body, status=403), "signed")
-        self.error(self.leader("POST", f"summaries/{made}/sign", {}, status=403), "signed")
+        self.error(self.leader("POST", f"summaries/{made}/sign", {"rev": signed["rev"]}, status=403), "signed")
         self.assertNotEqual(self.hub.run("add", "-", stdin=json.dumps({"id": made, "fields": {"text": "x"}}) + "\n", check=False).rc, 0)
         self.assertNotEqual(self.hub.run("add", "-", stdin=json.dumps({"id": made, "delete": True, "reason": "x"}) + "\n", check=False).rc, 0)
         self.assertEqual(self.leader("GET", f"summaries/{made}", status=200).json, signed)
@@ -256,7 +256,7 @@ class Page(WithTown):
         self.assertEqual((second["version"], second["figures"]["I12"]["value"]), (2, 2))
         self.assertIn("比上年扎实", second["text"])
         # Who wrote it does not sign it, by whatever account.
-        self.error(self.role("leader", "副站长", "--person", "clerk1")("POST", f"summaries/{again}/sign", {}, status=403), "second_person")
+        self.error(self.role("leader", "副站长", "--person", "clerk1")("POST", f"summaries/{again}/sign", {"rev": second["rev"]}, status=403), "second_person")
         self.assertEqual([r["version"] for r in self.leader("GET", "summaries", status=200).json["rows"]], [2, 1])
         page = self.leader.raw("GET", f"/api/v1/summaries/{made}?format=html", None, {"Cookie": self.leader.cookie}).raw.decode()
         self.assertIn('全年共走访<span data-indicator="I12">1</span>人次', page)
@@ -345,17 +345,17 @@ class Page(WithTown):
         seen = {"gift_fen": self.row(self.visits[0], "visit")["fields"].get("gift_fen")}
         self.clerk("PATCH", f"records/{self.visits[0]}", {"fields": {"gift_fen": 900}, "was": seen}, status=200)
         self.error(self.clerk("PATCH", f"records/{self.visits[0]}", {"fields": {"gift_fen": 901}, "was": seen}, status=409), "changed_meanwhile")
-        self.clerk("PATCH", f"records/{of['id']}", {"delete_reason": "重复录入"}, status=200)
+        self.clerk("PATCH", f"records/{of['id']}", {"delete_reason": "重复录入", "rev": self.clerk.revs(of["id"])[0]}, status=200)
         self.clerk("PATCH", f"records/{of['id']}", {"undelete": True}, status=200)
         opening = {"indicator": "I19", "area_code": "999999101000", "as_of": "2024-12-31", "value": 1500, "is_approx": True, "evidence": uuid7(), "approved_by": uuid7()}
         self.error(self.clerk("POST", "types/opening_balance/records", {"fields": {**opening, "state": "verified"}}, status=403), "second_person")
         made = self.clerk("POST", "types/opening_balance/records", {"fields": opening}, status=201).json["id"]
-        self.error(self.clerk("PATCH", f"records/{made}", {"fields": {"state": "verified"}}, status=403), "second_person")
-        left = self.clerk("POST", "review/approve", {"type": "opening_balance", "ids": [made]}, status=200).json
+        self.error(self.clerk("PATCH", f"records/{made}", {"fields": {"state": "verified"}, "rev": self.clerk.revs(made)[0]}, status=403), "second_person")
+        left = self.clerk("POST", "review/approve", {"type": "opening_balance", "ids": [made], "revs": self.clerk.as_seen(*[made])}, status=200).json
         self.assertEqual((left["approved"], left["left"][0]["code"]), (0, "second_person"))
         # Not by another account of the same person, nor by who made it under the village's account.
-        self.error(self.role("clerk", "clerk1b", "--person", "clerk 1")("PATCH", f"records/{made}", {"fields": {"state": "verified"}}, status=403), "second_person")
-        self.other("PATCH", f"records/{made}", {"fields": {"state": "verified"}}, status=200)
+        self.error(self.role("clerk", "clerk1b", "--person", "clerk 1")("PATCH", f"records/{made}", {"fields": {"state": "verified"}, "rev": self.clerk.revs(made)[0]}, status=403), "second_person")
+        self.other("PATCH", f"records/{made}", {"fields": {"state": "verified"}, "rev": self.clerk.revs(made)[0]}, status=200)
         self.clerk("POST", "types/target/records", {"fields": {"indicator": "I12", "area_code": "999999101000", "year": 2025, "value": 500}}, status=201)
         self.assertEqual(self.leader("GET", "targets?year=2025", status=200).json["targets"], {"I12": 500})
         self.assertEqual([h["label"] for h in self.clerk("GET", f"search?q={quote('建国')}", status=200).json["hits"]], ["张建国"])
@@ -396,9 +396,9 @@ class Page(WithTown):
         self.assertEqual((opened("I12/rows?from=2025-01-01")["total"], opened("I12/rows?to=2024-12-30")["total"]), (0, 0))
         # Who imported them cannot verify them; somebody else can, all at once.
         ids = [a["id"] for a in saved if a["good"]]
-        mine = self.clerk("POST", "review/approve", {"type": "opening_balance", "ids": ids}, status=200).json
+        mine = self.clerk("POST", "review/approve", {"type": "opening_balance", "ids": ids, "revs": self.clerk.as_seen(*ids)}, status=200).json
         self.assertEqual((mine["approved"], {r["code"] for r in mine["left"]}), (0, {"second_person"}))
-        self.assertEqual(self.other("POST", "review/approve", {"type": "opening_balance", "ids": ids[:2]}, status=200).json["approved"], 2)
+        self.assertEqual(self.other("POST", "review/approve", {"type": "opening_balance", "ids": ids[:2], "revs": self.clerk.as_seen(*ids[:2])}, status=200).json["approved"], 2)
         self.assertEqual(self.leader("GET", "counts?indicators=I12", status=200).json["indicators"]["I12"]["opening"], 40)
         self.assertEqual(held(), {"I12": None, "I15": None, "I19": None})
         undo = [{"id": a["id"], "delete": True, "reason": "撤销表格导入", "rev": a["rev"]} for a in saved if a["good"]]
@@ -407,12 +407,12 @@ class Page(WithTown):
         # What two persons stand for one alone does not change; who sends it back is not its author.
         admin = self.other
         for fields in ({"value": "500000"}, {"value": "500000", "state": "returned", "return_note": "x"}):
-            self.error(self.clerk("PATCH", f"records/{ids[1]}", {"fields": fields}, status=403), "verified")
-        self.error(self.clerk("PATCH", f"records/{ids[1]}", {"delete_reason": "不要了"}, status=403), "verified")
-        admin("POST", f"records/{ids[1]}/return", {"note": "与台账不符"}, status=200)
-        self.clerk("PATCH", f"records/{ids[1]}", {"fields": {"value": "39", "state": "submitted"}}, status=200)
-        self.assertEqual(self.clerk("POST", "review/approve", {"type": "opening_balance", "ids": ids[1:2]}, status=200).json["left"][0]["code"], "second_person")
-        self.assertEqual(admin("POST", "review/approve", {"type": "opening_balance", "ids": ids[1:2]}, status=200).json["approved"], 1)
+            self.error(self.clerk("PATCH", f"records/{ids[1]}", {"fields": fields, "rev": self.clerk.revs(ids[1])[0]}, status=403), "verified")
+        self.error(self.clerk("PATCH", f"records/{ids[1]}", {"delete_reason": "不要了", "rev": self.clerk.revs(ids[1])[0]}, status=403), "verified")
+        admin("POST", f"records/{ids[1]}/return", {"note": "与台账不符", "rev": self.clerk.revs(ids[1])[0]}, status=200)
+        self.clerk("PATCH", f"records/{ids[1]}", {"fields": {"value": "39", "state": "submitted"}, "rev": self.clerk.revs(ids[1])[0]}, status=200)
+        self.assertEqual(self.clerk("POST", "review/approve", {"type": "opening_balance", "ids": ids[1:2], "revs": self.clerk.as_seen(*ids[1:2])}, status=200).json["left"][0]["code"], "second_person")
+        self.assertEqual(admin("POST", "review/approve", {"type": "opening_balance", "ids": ids[1:2], "revs": self.clerk.as_seen(*ids[1:2])}, status=200).json["approved"], 1)
         self.assertEqual(self.leader("GET", "counts?indicators=I12", status=200).json["indicators"]["I12"]["opening"], 39)
         # Entered anew, the deleted one does not come back beside it; areas are the town's; a deletion names what it saw.
         self.assertTrue(send([of("I14", 8, village_code(1))])[0]["good"])
@@ -453,7 +453,7 @@ class Page(WithTown):
         put("idle_minutes", "3", status=204)
         self.assertEqual(self.leader("GET", "session", status=200).json["idle_ms"], 180000)
         # Publicity of an aid case: a Friday to the next Wednesday are four working days.
-        self.clerk("POST", "review/approve", {"type": "person", "ids": self.people[:1]}, status=200)
+        self.clerk("POST", "review/approve", {"type": "person", "ids": self.people[:1], "revs": self.clerk.as_seen(*self.people[:1])}, status=200)
         case = self.clerk("POST", "types/aid_case/records", {"station": village_code(1), "fields": {"person_id": self.people[0], "state": "draft"}}).json["id"]
         days = lambda to, **more: self.clerk("PATCH", f"records/{case}", {"fields": {"publicity_from": "2025-03-07", "publicity_to": to}}, **more)
         self.error(days("2025-03-12", status=422), "publicity_short")
@@ -476,14 +476,14 @@ class Page(WithTown):
         self.error(self.clerk("POST", "types/setting/records", {"fields": {"key": "backlog_days", "value": "999999"}}, status=422), "unknown_setting")
         named = self.clerk("POST", "types/setting/records", {"fields": {"key": "staff_ratio", "value": "99999"}}, status=201).json["id"]
         self.error(self.clerk("PATCH", f"records/{named}", {"fields": {"key": "complete_days"}}, status=422), "out_of_range")
-        self.clerk("PATCH", f"records/{named}", {"delete_reason": "误录"}, status=200)
+        self.clerk("PATCH", f"records/{named}", {"delete_reason": "误录", "rev": self.clerk.revs(named)[0]}, status=200)
         fresh = self.leader("GET", "counts?indicators=I31n", status=200).json["indicators"]["I31n"]["value"]
         draft = self.clerk("POST", "types/setting/records", {"fields": {"key": "complete_days", "value": "8", "state": "draft"}}, status=201).json["id"]
         put("complete_days", "90", status=204)  # what somebody began is gone on with
         self.assertEqual((self.row(draft, "setting")["fields"]["value"], self.row(draft, "setting")["state"]), ("90", "submitted"))
         self.assertEqual(self.leader("GET", "counts?indicators=I31n", status=200).json["indicators"]["I31n"]["value"], fresh)
         # Sent back, it does not count; set anew it does. Taken away, the default is in force, and it may be set again.
-        self.clerk("POST", f"records/{record['id']}/return", {"note": "核对"}, status=200)
+        self.clerk("POST", f"records/{record['id']}/return", {"note": "核对", "rev": self.clerk.revs(record['id'])[0]}, status=200)
         self.assertEqual(read()["report_days"]["value"], None)
         put("report_days", "11", status=204)
         put("report_days", None, "11", status=204)
@@ -632,13 +632,13 @@ class Page(WithTown):
         """P11: what is verified and dated in a locked period is locked with it, and nobody changes it; opened, it is as before"""
         late = self.node.add_ids([visit([self.people[1]], visit_on="2025-06-01", occasion_year=2025)])
         self.node.sync()
-        self.clerk("POST", "review/approve", {"type": "visit", "ids": self.visits + late}, status=200)
+        self.clerk("POST", "review/approve", {"type": "visit", "ids": self.visits + late, "revs": self.clerk.as_seen(*self.visits + late)}, status=200)
         lock = self.clerk("POST", "types/period_lock/records", {"fields": {"from_on": "2025-01-01", "to_on": "2025-03-31", "locked_on": "2025-07-01"}}, status=201).json["id"]
         self.assertEqual(self.row(self.visits[0], "visit")["state"], "verified")
-        self.clerk("PATCH", f"records/{lock}", {"fields": {"state": "verified"}}, status=200)
+        self.clerk("PATCH", f"records/{lock}", {"fields": {"state": "verified"}, "rev": self.clerk.revs(lock)[0]}, status=200)
         self.assertEqual([self.row(v, "visit")["state"] for v in self.visits + late], ["locked", "verified"])
         self.error(self.clerk("PATCH", f"records/{self.visits[0]}", {"fields": {"gift_fen": 1}}, status=403), "locked")
-        self.error(self.clerk("PATCH", f"records/{self.visits[0]}", {"delete_reason": "试试"}, status=403), "locked")
+        self.error(self.clerk("PATCH", f"records/{self.visits[0]}", {"delete_reason": "试试", "rev": self.clerk.revs(self.visits[0])[0]}, status=403), "locked")
         self.node.sync()
         self.assertNotEqual(self.node.run("add", "-", stdin=json.dumps({"id": self.visits[0], "fields": {"gift_fen": 1}}) + "\n", check=False).rc, 0)
         # what comes late: staff are told no, a village is warned as it enters it, and it waits uncounted
@@ -652,21 +652,21 @@ class Page(WithTown):
         # A leader opens it, who is not the one that locked it; leaders send nothing else back.
         told = self.leader("GET", "settings", status=200).json["locks"]
         self.assertEqual([(one["id"], one["from_on"], one["to_on"]) for one in told], [(lock, "2025-01-01", "2025-03-31")])
-        opened = lambda who, status, record=lock: who("POST", f"records/{record}/return", {"note": "还要补录"}, status=status)
+        opened = lambda who, status, record=lock: who("POST", f"records/{record}/return", {"note": "还要补录", "rev": self.clerk.revs(record)[0]}, status=status)
         self.error(opened(self.clerk, 403), "leader_opens")
         self.error(opened(self.other, 403), "leader_opens")
         self.error(opened(self.role("leader", "所长", "--person", "clerk1"), 403), "second_person")
         self.error(opened(self.leader, 403, late[0]), "not_allowed")
         for body in ({"fields": {"state": "returned", "return_note": "x"}}, {"fields": {"to_on": "2025-02-01"}}, {"delete_reason": "x"}):
-            self.error(self.clerk("PATCH", f"records/{lock}", body, status=403), "verified")
+            self.error(self.clerk("PATCH", f"records/{lock}", {**body, "rev": self.clerk.revs(lock)[0]}, status=403), "verified")
         self.assertEqual(self.row(self.visits[0], "visit")["state"], "locked")
         opened(self.leader, 200)
         self.assertEqual(self.row(self.visits[0], "visit")["state"], "verified")
         self.assertEqual(self.leader("GET", "settings", status=200).json["locks"], [])
         self.assertEqual(self.row(came["id"], "visit")["state"], "submitted")
         # Locked again, the same leader may open it again: to open is not to lock.
-        self.clerk("PATCH", f"records/{lock}", {"fields": {"state": "submitted"}}, status=200)
-        self.clerk("PATCH", f"records/{lock}", {"fields": {"state": "verified"}}, status=200)
+        self.clerk("PATCH", f"records/{lock}", {"fields": {"state": "submitted"}, "rev": self.clerk.revs(lock)[0]}, status=200)
+        self.clerk("PATCH", f"records/{lock}", {"fields": {"state": "verified"}, "rev": self.clerk.revs(lock)[0]}, status=200)
         opened(self.leader, 200)
         self.hub.verify()
 
@@ -678,7 +678,7 @@ class Page(WithTown):
         checks = {(c["check"], c["type"], c["field"]): c["n"] for c in self.clerk("GET", "quality", status=200).json["checks"]}
         self.assertEqual(checks.get(("age_100", "person", "")), 1, checks)
         self.assertNotIn(("dangling", "visit", "persons"), checks)
-        self.clerk("PATCH", f"records/{old[1]}", {"delete_reason": "录错"}, status=200)
+        self.clerk("PATCH", f"records/{old[1]}", {"delete_reason": "录错", "rev": self.clerk.revs(old[1])[0]}, status=200)
         checks = {(c["check"], c["type"], c["field"]): c["n"] for c in self.clerk("GET", "quality", status=200).json["checks"]}
         self.assertEqual(checks.get(("dangling", "visit", "persons")), 1, checks)
         self.assertNotIn(("age_100", "person", ""), checks)
@@ -695,7 +695,7 @@ class Page(WithTown):
             rows = self.clerk("GET", f"quality/{check}/rows?type={kind}&field={field}", status=200).json
             self.assertEqual((rows["total"], len(rows["records"])), (n, min(n, 100)))
         self.assertEqual(self.clerk("GET", "quality/dangling/rows?type=visit&field=persons", status=200).json["records"][0]["id"], gone)
-        self.clerk("PATCH", f"records/{late}", {"fields": {"state": "reissue", "stage_dates": [{"stage": "issued", "on": "2020-06-01"}, {"stage": "reissue", "on": "2020-06-02"}]}}, status=200)
+        self.clerk("PATCH", f"records/{late}", {"fields": {"state": "reissue", "stage_dates": [{"stage": "issued", "on": "2020-06-01"}, {"stage": "reissue", "on": "2020-06-02"}]}, "rev": self.clerk.revs(late)[0]}, status=200)
         self.assertEqual(self.clerk("GET", "quality/card_expired/rows?type=pref_card", status=200).json["total"], 0)
         for path in ("quality/x/rows?type=person", "quality/missing/rows?type=person&field=x%22", "quality/missing/rows?type=x"):
             self.error(self.clerk("GET", path, status=404), "unknown_check")
@@ -717,12 +717,12 @@ class Page(WithTown):
                 self.assertFalse(cell[:1] in "=+-@" and cell[:1] and not cell.lstrip("+-.").isdigit(), cell)
 
     def test_approve_and_send_back(self):
-        done = self.clerk("POST", "review/approve", {"type": "person", "ids": self.people + [uuid7()]}, status=200).json
+        done = self.clerk("POST", "review/approve", {"type": "person", "ids": self.people + [uuid7()], "revs": self.clerk.as_seen(*self.people + [uuid7()])}, status=200).json
         self.assertEqual((done["approved"], len(done["left"])), (0, 3))  # without service and identity nobody becomes active
         self.assertTrue(all(r["text"] for r in done["left"]))
-        done = self.clerk("POST", "review/approve", {"type": "visit", "ids": self.visits}, status=200).json
+        done = self.clerk("POST", "review/approve", {"type": "visit", "ids": self.visits, "revs": self.clerk.as_seen(*self.visits)}, status=200).json
         self.assertEqual((done["approved"], done["left"]), (1, []))
-        self.clerk("POST", f"records/{self.people[1]}/return", {"note": "请补电话"}, status=200)
+        self.clerk("POST", f"records/{self.people[1]}/return", {"note": "请补电话", "rev": self.clerk.revs(self.people[1])[0]}, status=200)
         self.node.sync()
         self.assertEqual(self.node.get(self.visits[0])["state"], "verified")
         back = self.node.get(self.people[1])
@@ -744,7 +744,7 @@ class Page(WithTown):
             answer = self.clerk("POST", "types/petition/records", {"station": village_code(1), "fields": case(days)})
             self.assertEqual(answer.status, 201, answer)
         self.assertEqual(waits(), (2, 1))  # accepted within 15 days
-        send = lambda ids, to, status=200, kind="person", came="submitted", **more: self.clerk("POST", "review/step", {"type": kind, "ids": ids, "from": came, "to": to, **more}, status=status)
+        send = lambda ids, to, status=200, kind="person", came="submitted", **more: self.clerk("POST", "review/step", {"type": kind, "ids": ids, "revs": self.clerk.as_seen(*ids[:9]), "from": came, "to": to, **more}, status=status)
         self.error(send(self.people, "returned", 422), "required")
         self.error(send(self.people, "merged", 422), "no_transition")
         self.error(send(self.people, "active", 422, kind="period_lock"), "no_transition")
@@ -782,7 +782,7 @@ class Page(WithTown):
         self.t.v[2].sync()
         pairs = self.clerk("GET", "review/duplicates", status=200).json["rows"]
         self.assertEqual({r["id"] for r in pairs[0]["records"]}, {self.people[0], twin})
-        self.clerk("POST", "review/duplicates/merge", {"id": twin, "into": self.people[0]}, status=200)
+        self.clerk("POST", "review/duplicates/merge", {"id": twin, "rev": self.clerk.revs(twin)[0], "into": self.people[0], "into_rev": self.clerk.revs(self.people[0])[0]}, status=200)
         self.assertEqual(self.row(twin)["state"], "merged")
         self.clerk("POST", "review/duplicates/unmerge", {"id": twin}, status=200)
         self.assertNotEqual(self.row(twin)["state"], "merged")
@@ -795,7 +795,7 @@ class Page(WithTown):
         clerk.login("clerk1", SECOND)
         conflict = clerk("GET", "review/conflicts", status=200).json["rows"][0]
         keep = next(s["n"] for s in conflict["siblings"] if s["value"]["gift_fen"] == 60000)
-        clerk("POST", f"review/conflicts/{conflict['id']}/resolve", {"keep": keep}, status=200)
+        clerk("POST", f"review/conflicts/{conflict['id']}/resolve", {"keep": keep, "record": conflict["record"], "rev": conflict["rev"]}, status=200)
         self.assertEqual(clerk("GET", "review/conflicts", status=200).json["rows"], [])
         self.assertEqual(self.row(self.visits[0], "visit")["fields"]["gift_fen"], 60000)
         # Settled, it stays with the record: who chose, whose value it has; another choice is a change by who saw the record as it is.
@@ -804,11 +804,11 @@ class Page(WithTown):
         self.assertEqual(shown(), [(False, "clerk1", {60000: True, 70000: False})])
         other = next(s["n"] for s in past()[0]["siblings"] if s["value"]["gift_fen"] == 70000)
         rev = clerk("GET", f"records/{self.visits[0]}", status=200).json["rev"]
-        again = lambda status, **more: clerk("POST", f"review/conflicts/{conflict['id']}/resolve", {"keep": other, "record": self.visits[0], "rev": rev, **more}, status=status)
+        again = lambda status, **more: clerk("POST", f"review/conflicts/{conflict['id']}/resolve", {"keep": other, "record": self.visits[0], "rev": rev, "again": True, **more}, status=status)
         self.error(again(409, rev="0" * 16), "changed_meanwhile")
         self.error(again(404, record=uuid7()), "not_found")
         self.error(again(404, keep=99), "no_sibling")
-        self.error(clerk("POST", f"review/conflicts/{conflict['id']}/resolve", {"keep": other}, status=404), "no_conflict")
+        self.error(clerk("POST", f"review/conflicts/{conflict['id']}/resolve", {"keep": other, "record": self.visits[0], "rev": rev}, status=404), "no_conflict")
         again(200)
         self.assertEqual(self.row(self.visits[0], "visit")["fields"]["gift_fen"], 70000)
         self.error(again(409), "changed_meanwhile")
@@ -1182,7 +1182,7 @@ class Rules(WithTown):
         self.assertEqual(self.leader("GET", "counts?indicators=I12b", status=200).json["indicators"]["I12b"]["opening"], 40)
         for kind, code in (("station", "area_code"), ("area_unit", "code")):
             mine = next(r["id"] for r in self.hub.rows("records", kind) if r["fields"][code] == village_code(1))
-            self.error(self.clerk("PATCH", f"records/{mine}", {"delete_reason": "不要了"}, status=403), "use_registry")
+            self.error(self.clerk("PATCH", f"records/{mine}", {"delete_reason": "不要了", "rev": self.clerk.revs(mine)[0]}, status=403), "use_registry")
             self.clerk("PATCH", f"records/{mine}", {"fields": {code: village_code(1), "name": "示例村"}}, status=200)
             self.error(self.clerk("PATCH", f"records/{mine}", {"fields": {code: "999999101250"}}, status=403), "use_registry")
             self.error(self.clerk("POST", f"types/{kind}/records", {"fields": {code: "999999101250", "name": "新村", "level": "village"}}, status=403), "use_registry")

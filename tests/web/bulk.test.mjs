@@ -163,7 +163,10 @@ test('chosen on one page of the list, verified from another: one that two clerks
   await page.locator('table.records tbody input').first().check();
   const other = await open(browser, url, problems);
   await firstLogin(other, 'clerk2', FIRST, SECOND);
-  const theirs = await other.evaluate(async (id) => (await fetch('/api/v1/review/approve', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ type: 'consultation', ids: [id] }) })).json(), shown[0][0]);
+  const theirs = await other.evaluate(async (id) => {
+    const { rev } = await (await fetch(`/api/v1/records/${id}`)).json();
+    return (await fetch('/api/v1/review/approve', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ type: 'consultation', ids: [id], revs: { [id]: rev } }) })).json();
+  }, shown[0][0]);
   assert.equal(theirs.approved, 1);
   await other.context().close();
   await page.locator('.filters button', { hasText: '核定所选 2 条' }).click();

@@ -54,11 +54,11 @@ function Sides(props: { type: string; siblings: Sibling[]; button: (s: Sibling) 
   );
 }
 
-export function Conflict(props: { row: { id: string; record?: string; type: string; label?: string; siblings?: Sibling[] }; done: () => void }) {
+export function Conflict(props: { row: { id: string; record?: string; rev?: string; type: string; label?: string; siblings?: Sibling[] }; done: () => void }) {
   const { catalog } = useModel();
   const type = typeOf(catalog, props.row.type);
   const keep = (n: number) =>
-    api('POST', `review/conflicts/${encodeURIComponent(props.row.id)}/resolve`, { keep: n }).then(
+    api('POST', `review/conflicts/${encodeURIComponent(props.row.id)}/resolve`, { keep: n, record: props.row.record, rev: props.row.rev }).then(
       () => {
         toast(w('kept'));
         props.done();
@@ -93,7 +93,7 @@ export function SettledConflicts(props: { record: RecordRow; done: () => void })
   const fixed = (c: Settled) => r.state === 'locked' || r.deleted || c.group === 'state' || c.group === 'deleted';
   const again = (c: Settled, n: number) =>
     window.confirm(w('chooseAgainSure')) &&
-    api('POST', `review/conflicts/${encodeURIComponent(c.id)}/resolve`, { keep: n, record: r.id, rev: r.rev }).then(
+    api('POST', `review/conflicts/${encodeURIComponent(c.id)}/resolve`, { keep: n, record: r.id, rev: r.rev, again: true }).then(
       () => {
         toast(w('choseAgain'));
         props.done();

@@ -1,5 +1,5 @@
 // The clerk's list of what waits: to verify, changed on both sides, perhaps one person, held, returned.
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { api, get, type RecordRow } from '@common/api';
 import { fieldLabel, stateText, typeOf, valueText } from '@common/catalog';
 import { label, timeText } from '@common/i18n';
@@ -8,6 +8,7 @@ import { query, type Rows, today, useModel } from './model';
 import { w, type Word } from './messages';
 import { Conflict, type Sibling } from './conflicts';
 import { type Bulk, BulkBar, BulkButton, type Chosen, useBulk } from './bulk';
+import { saysWhy } from './enter';
 import { Ask, RecordTable } from './records';
 import { alter, hashQuery } from '@common/route';
 import { offsetOf, PAGE, Pager } from './figure';
@@ -138,18 +139,18 @@ export function InboxPage() {
 
 type Done = { left: { id: string; text: string }[] };
 
-/** What was chosen is sent back, all with one note. */
-function BackNote(props: { n: number; bulk: Bulk; type: string; from: string; done: () => void; onClose: () => void }) {
+/** What was chosen is sent back, or ended, all with one note. */
+function BackNote(props: { n: number; to?: string; said?: string; bulk: Bulk; type: string; from: string; done: () => void; onClose: () => void }) {
   return (
     <Ask
-      title={`${w('sendBackTitle')}：${w('items', props.n)}`}
-      text={w('sendBackNote')}
-      go={w('sendBackMany', props.n)}
+      title={props.said ? w('endTitle', props.said, w('items', props.n)) : `${w('sendBackTitle')}：${w('items', props.n)}`}
+      text={w(props.said ? 'endNote' : 'sendBackNote')}
+      go={props.said ? w('step', props.said) : w('sendBackMany', props.n)}
       onClose={props.onClose}
       onDone={async (note) => {
         const failed = await props.bulk.perform(async (chosen) => {
-          const d = await api<Done & { done: number }>('POST', 'review/step', { type: props.type, ...chosen, from: props.from, to: 'returned', note });
-          if (d.done) toast(w('sentBackMany', d.done));
+          const d = await api<Done & { done: number }>('POST', 'review/step', { type: props.type, ...chosen, from: props.from, to: props.to ?? 'returned', note });
+          if (d.done) toast(props.said ? w('stepMany', d.done, props.said) : w('sentBackMany', d.done));
           props.done();
           return d;
         });
@@ -209,6 +210,7 @@ export function StepsPage(props: { type: string }) {
   const station = hashQuery().get('station') ?? '';
   const offset = offsetOf(hashQuery().get('offset'));
   const [back, setBack] = useState(false);
+  const [ending, setEnding] = useState('');
   const list = useData(() => get<Rows>(`types/${props.type}/records?${query({ station, 'f.state': state, limit: PAGE, offset })}`), [props.type, state, station, offset]);
   const bulk = useBulk(list.data);
   if (!type || !list.data) return <Waiting error={list.error} reload={list.reload} />;
@@ -219,6 +221,7 @@ export function StepsPage(props: { type: string }) {
     refresh();
   };
   const take = (to: string) => {
+    if (saysWhy(type, to)) return setEnding(to);
     const name = stateText(catalog, type, to);
     if (!window.confirm(w('stepManySure', bulk.chosen.size, name))) return;
     void bulk.perform(async (chosen) => {
@@ -243,6 +246,7 @@ export function StepsPage(props: { type: string }) {
       <RecordTable type={props.type} rows={rows} labels={list.data.labels ?? {}} chosen={bulk.chosen} onChoose={bulk.choose} />
       <Pager total={list.data.total} offset={offset} onMove={(to) => alter({ offset: to })} />
       {back && <BackNote n={bulk.chosen.size} bulk={bulk} type={props.type} from={state} done={done} onClose={() => setBack(false)} />}
+      {ending && <BackNote n={bulk.chosen.size} to={ending} said={stateText(catalog, type, ending)} bulk={bulk} type={props.type} from={state} done={done} onClose={() => setEnding('')} />}
     </>
   );
 }
@@ -250,6 +254,7 @@ export function StepsPage(props: { type: string }) {
 interface ReviewRow {
   id: string;
   record?: string;
+  rev?: string;
   type: string;
   group?: string;
   at?: string;
@@ -265,9 +270,12 @@ interface ReviewRow {
   records?: { id: string; village_code: string; state: string; name: string }[];
 }
 
-function File(props: { id: string }) {
+function File(props: { id: string; onShown: (rev: string) => void }) {
   const { catalog } = useModel();
   const found = useData(() => get<RecordRow & { labels: Record<string, string> }>(`records/${props.id}`), [props.id]);
+  useEffect(() => {
+    if (found.data) props.onShown(found.data.rev);
+  }, [found.data]);
   if (!found.data) return <Waiting error={found.error} reload={found.reload} />;
   const type = typeOf(catalog, found.data.type);
   return (
@@ -286,8 +294,10 @@ function File(props: { id: string }) {
 }
 
 function Pair(props: { row: ReviewRow; done: () => void }) {
-  const { stations } = useModel();
+  const { catalog, stations } = useModel();
   const files = props.row.records ?? [];
+  const [revs, setRevs] = useState<Record<string, string>>({});
+  const person = typeOf(catalog, props.row.type);
   const [merged, setMerged] = useState<string | null>(null);
   const act = (path: string, body: object, said: Word, after: () => void) =>
     api('POST', `review/duplicates/${path}`, body).then(
@@ -299,6 +309,7 @@ function Pair(props: { row: ReviewRow; done: () => void }) {
     );
   const [a, b] = files;
   if (!a || !b) return null;
+  const merge = (id: string, into: string) => act('merge', { id, rev: revs[id], into, into_rev: revs[into] }, 'merged', () => setMerged(id));
   if (merged)
     return (
       <section class="card">
@@ -312,10 +323,12 @@ function Pair(props: { row: ReviewRow; done: () => void }) {
         {[a, b].map((f, i) => (
           <div class="side" key={f.id}>
             <h2>
-              <a href={`#/record/${f.id}`}>{f.name}</a> <small class="quiet">{stations.find((s) => s.code === f.village_code)?.name}</small>
+              <a href={`#/record/${f.id}`}>{f.name}</a> <small class="quiet">{stations.find((s) => s.code === f.village_code)?.name}</small> {person && <span class="tag">{stateText(catalog, person, f.state)}</span>}
             </h2>
-            <File id={f.id} />
-            <Button onClick={() => act('merge', { id: i === 0 ? b.id : a.id, into: f.id }, 'merged', () => setMerged(i === 0 ? b.id : a.id))}>{w('mergeInto')}</Button>
+            <File id={f.id} onShown={(rev) => setRevs((now) => ({ ...now, [f.id]: rev }))} />
+            <Button disabled={!revs[a.id] || !revs[b.id]} onClick={() => merge(i === 0 ? b.id : a.id, f.id)}>
+              {w('mergeInto')}
+            </Button>
           </div>
         ))}
       </div>

@@ -180,6 +180,11 @@ export function RecordPage(props: { id: string }) {
   const r = full ?? found.data;
   const type = typeOf(catalog, r.type);
   if (!type) return null;
+  // After an act what was shown in full is not what is there.
+  const done = () => {
+    setFull(null);
+    found.reload();
+  };
   const staff = isStaff(session);
   return (
     <>
@@ -189,20 +194,25 @@ export function RecordPage(props: { id: string }) {
         </h1>
         <div>
           {staff && found.data.masked && !full && <Button onClick={() => setAsking('reveal')}>{w('reveal')}</Button>}
-          {staff && !r.deleted && r.type !== REQUEST && <Steps record={r} type={type} done={found.reload} />}
+          {staff && !r.deleted && r.type !== REQUEST && <Steps record={r} type={type} done={done} />}
           {staff && !r.deleted && r.type !== 'report_snapshot' && r.type !== REQUEST && (
             <a class="button plain" href={`#/change/${r.id}`}>
               {w('change')}
+            </a>
+          )}
+          {staff && !r.deleted && r.state === 'locked' && r.type !== 'report_snapshot' && (
+            <a class="button plain" href={`#/enter/${r.type}?correction_of=${r.id}`}>
+              {w('correct')}
             </a>
           )}
           {staff && !r.deleted && !ofRegistry(r.type) && <Button onClick={() => setAsking('remove')}>{w('remove')}</Button>}
           {staff && r.deleted && (
             <Button
               onClick={() =>
-                api('PATCH', `records/${r.id}`, { undelete: true }).then(
+                api('PATCH', `records/${r.id}`, { undelete: true, rev: r.rev }).then(
                   () => {
                     toast(w('broughtBack'));
-                    found.reload();
+                    done();
                   },
                   (e: Error) => toast(e.message),
                 )
@@ -219,19 +229,24 @@ export function RecordPage(props: { id: string }) {
         <span class="tag">{stateText(catalog, type, r.state)}</span> {stations.find((s) => s.code === r.village_code)?.name ?? ''}
       </p>
       {r.invalid && <Note kind="bad">{r.invalid.zh}</Note>}
-      {staff && <Merged key={r.id} record={r} type={type} done={found.reload} />}
+      {!!r.fields.correction_of && (
+        <Note kind="info">
+          {w('isCorrection')} <a href={`#/record/${String(r.fields.correction_of)}`}>{w('theCorrected')}</a>
+        </Note>
+      )}
+      {staff && <Merged key={r.id} record={r} type={type} done={done} />}
       {found.data.masked && !full && staff && <Note kind="info">{w('masked')}</Note>}
       <section class="card">
         {r.type === REQUEST && (
           <>
             <RequestValues row={r} />
-            {staff && !r.deleted && <Decide row={r} done={() => (setFull(null), found.reload())} />}
+            {staff && !r.deleted && <Decide row={r} done={done} />}
           </>
         )}
         {r.type !== REQUEST && (
           <dl class="values">
             {type.fields
-              .filter((f) => !f.common && f.type !== 'hex' && f.name in r.fields && valueText(catalog, f, r.fields[f.name], r.labels) !== '')
+              .filter((f) => (!f.common || f.name === 'close_note') && f.type !== 'hex' && f.name in r.fields && valueText(catalog, f, r.fields[f.name], r.labels) !== '')
               .map((f) => (
                 <div key={f.name}>
                   <dt>{fieldLabel(f)}</dt>
@@ -242,7 +257,7 @@ export function RecordPage(props: { id: string }) {
         )}
       </section>
       {staff && r.type === 'notice' && !r.deleted && <Receipts notice={r} />}
-      {staff && <SettledConflicts record={found.data} done={found.reload} />}
+      {staff && <SettledConflicts record={found.data} done={done} />}
       {staff && (
         <section class="card no-print">
           <h2>{w('history')}</h2>
@@ -259,9 +274,9 @@ export function RecordPage(props: { id: string }) {
           go={w('remove')}
           onClose={() => setAsking(null)}
           onDone={async (delete_reason) => {
-            await api('PATCH', `records/${props.id}`, { delete_reason });
+            await api('PATCH', `records/${props.id}`, { delete_reason, rev: r.rev });
             toast(w('removed'));
-            found.reload();
+            done();
           }}
         />
       )}
@@ -272,9 +287,9 @@ export function RecordPage(props: { id: string }) {
           go={w('sendBack')}
           onClose={() => setAsking(null)}
           onDone={async (note) => {
-            await api('POST', `records/${props.id}/return`, { note });
+            await api('POST', `records/${props.id}/return`, { note, rev: r.rev });
             toast(w('sentBack'));
-            found.reload();
+            done();
           }}
         />
       )}

@@ -79,7 +79,7 @@ export function Decide(props: { row: RequestRow; done: () => void }) {
     setBusy(true);
     setError('');
     try {
-      await api('PATCH', `records/${id}`, { fields: { state: 'verified', decision: 'approved' }, was: { state: 'submitted' } });
+      await api('PATCH', `records/${id}`, { fields: { state: 'verified', decision: 'approved' }, rev: props.row.rev, was: { state: 'submitted' } });
       toast(w('askAgreedNow', props.row.label));
       props.done();
     } catch (why) {
@@ -110,8 +110,8 @@ export function Decide(props: { row: RequestRow; done: () => void }) {
           go={w(asking === 'back' ? 'sendBack' : 'askRefuse')}
           onClose={() => setAsking(null)}
           onDone={async (note) => {
-            if (asking === 'back') await api('POST', `records/${id}/return`, { note });
-            else await api('PATCH', `records/${id}`, { fields: { state: 'verified', decision: 'refused', return_note: note }, was: { state: 'submitted' } });
+            if (asking === 'back') await api('POST', `records/${id}/return`, { note, rev: props.row.rev });
+            else await api('PATCH', `records/${id}`, { fields: { state: 'verified', decision: 'refused', return_note: note }, rev: props.row.rev, was: { state: 'submitted' } });
             toast(w(asking === 'back' ? 'sentBack' : 'askRefusedNow'));
             props.done();
           }}

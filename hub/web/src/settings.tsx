@@ -111,6 +111,7 @@ function One(props: { setting: Setting; may: boolean; done: () => void }) {
 
 interface Lock {
   id: string;
+  rev: string;
   from_on: string;
   to_on: string;
   locked_on: string;
@@ -144,7 +145,7 @@ function Locks(props: { locks: Lock[]; done: () => void }) {
           go={w('lockOpen')}
           onClose={() => setOpen(null)}
           onDone={async (note) => {
-            await api('POST', `records/${open.id}/return`, { note });
+            await api('POST', `records/${open.id}/return`, { note, rev: open.rev });
             toast(w('lockOpened'));
             props.done();
           }}

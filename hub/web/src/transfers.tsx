@@ -20,6 +20,7 @@ interface Transfer {
   id: string;
   claim: boolean;
   state: string;
+  rev: string;
   fields: Record<string, string | undefined>;
   records: Side[];
 }
@@ -38,7 +39,7 @@ function Confirm(props: { move: Transfer; side: Side; onClose: () => void; onDon
     if (props.move.claim) fields.person_id = props.side.id;
     if (!props.move.fields.proof) fields.proof = uuid7();
     try {
-      await api('PATCH', `records/${props.move.id}`, { fields, was: { state: props.move.state } });
+      await api('PATCH', `records/${props.move.id}`, { fields, rev: props.move.rev, was: { state: props.move.state } });
       toast(w('moved', props.side.name, village(props.move.fields.to_village)));
       props.onDone();
       props.onClose();
@@ -109,7 +110,7 @@ function Move(props: { move: Transfer; done: () => void }) {
           go={w('sendBack')}
           onClose={() => setBack(false)}
           onDone={async (note) => {
-            await api('POST', `records/${m.id}/return`, { note });
+            await api('POST', `records/${m.id}/return`, { note, rev: m.rev });
             toast(w('sentBack'));
             props.done();
           }}

@@ -95,7 +95,7 @@ export function VersionPage(props: { id: string }) {
           {draft && isStaff(session) && !editing && <Button onClick={() => setEditing(true)}>{w('editText')}</Button>}
           {draft && isStaff(session) && !editing && <Button onClick={() => act('PATCH', `summaries/${v.id}`, { figures: true }, 'figuresTaken')}>{w('figuresAnew')}</Button>}
           {draft && session.role === 'leader' && (
-            <Button kind="main" onClick={() => act('POST', `summaries/${v.id}/sign`, {}, 'signedNow')}>
+            <Button kind="main" onClick={() => act('POST', `summaries/${v.id}/sign`, { rev: v.rev }, 'signedNow')}>
               {w('sign')}
             </Button>
           )}
