@@ -608,3 +608,32 @@ test('the overview prints on one sheet of A4', async () => {
   assert.equal(pdf.match(/\/Type\s*\/Page[^s]/g).length, 1);
   await page.context().close();
 });
+
+test('a long list is a file too; the log tells of it when it is made, and of none that never was', async () => {
+  const page = await open('clerk1');
+  const told = [];
+  page.on('request', (r) => r.url().endsWith('/audit/note') && told.push(r.postDataJSON()));
+  const LONG = 2600; // the answer's own rows again and again: what is packed is beyond what small files are
+  await page.route('**/api/v1/types/person/records?*', async (route) => {
+    const asked = new URL(route.request().url()).searchParams;
+    if (asked.get('limit') !== '500') return route.continue();
+    const from = Number(asked.get('offset') ?? 0);
+    const answer = await route.fetch({ url: route.request().url().replace(/offset=\d+/, 'offset=0') });
+    const document = await answer.json();
+    const [one] = document.records;
+    const words = () => Array.from({ length: 8 }, () => Math.random().toString(36)).join('');
+    const records = Array.from({ length: Math.min(500, LONG - from) }, (_, i) => ({ ...one, id: `${from + i}`, fields: { ...one.fields, remark: words() } }));
+    await route.fulfill({ response: answer, json: { ...document, total: LONG, records } });
+  });
+  await page.goto(`${url}#/list/person`);
+  await page.waitForSelector('table.records');
+  await page.evaluate(() => { window.Blob = class extends Blob { constructor(...a) { super(...a); if (window.full && /sheet/.test(this.type)) throw new Error('full'); } }; window.full = true; });
+  await page.click('text=存成 Excel');
+  await page.waitForSelector('.toast.shown:has-text("full")');
+  assert.deepEqual(told, []);
+  await page.evaluate(() => { window.full = false; });
+  const [file] = await Promise.all([page.waitForEvent('download'), page.click('text=存成 Excel')]);
+  assert.equal((await rowsOf(file)).length, LONG + 1);
+  assert.deepEqual(told.map((n) => [n.what, n.detail]), [['export', `xlsx ${LONG}`]]);
+  await page.context().close();
+});

@@ -40,6 +40,14 @@ export async function note(what: 'export' | 'print', object: string, detail: str
   if (what === 'print') begun = true;
 }
 
+/** Gives a file away: it is made first, so that the log tells of none that never was, and the log has it before anybody does. */
+export async function give(file: Blob | Promise<Blob>, name: string, object: string, detail: string): Promise<void> {
+  const made = await file;
+  await note('export', object, detail);
+  const { save } = await import('@common/sheet');
+  save(made, name);
+}
+
 /** Prints the page, after the log has it. */
 export function print(object: string, detail: string): void {
   note('print', object, detail).then(() => window.print(), (e: Error) => toast(e.message));
@@ -58,13 +66,12 @@ export function ExportButton(props: { type: string; query: string; name: string 
   const { catalog, stations } = useModel();
   const [busy, setBusy] = useState('');
   const run = async (kind: 'xlsx' | 'csv') => {
-    const { csv, save, xlsx } = await import('@common/sheet');
+    const { csv, xlsx } = await import('@common/sheet');
     const list = await all((offset, limit) => `${props.query}&limit=${limit}&offset=${offset}`, MOST, (n, total) => total > PAGE && setBusy(w('fetching', n, total)));
-    await note('export', props.name, `${kind} ${list.records.length}`);
     const rows = table(catalog, props.type, list.records, list.labels ?? {}, (code) => stations.find((s) => s.code === code)?.name ?? code ?? '');
     const cut = list.total > list.records.length ? w('cutAt', list.records.length, list.total) : '';
     if (cut) rows.push([cut]);
-    save(kind === 'csv' ? csv(rows) : await xlsx([{ name: props.name, rows }]), `${props.name}.${kind}`);
+    await give(kind === 'csv' ? csv(rows) : xlsx([{ name: props.name, rows }]), `${props.name}.${kind}`, props.name, `${kind} ${list.records.length}`);
     if (cut) toast(cut, undefined, true);
   };
   const start = (kind: 'xlsx' | 'csv') => () => void run(kind).catch((e: Error) => toast(e.message)).then(() => setBusy(''));

@@ -2,7 +2,7 @@
 import { get } from '@common/api';
 import { label, timeText } from '@common/i18n';
 import { Button, toast } from '@common/ui';
-import { note } from './export';
+import { give } from './export';
 import type { Counts, Coverage, Figure, Indicator, Station, TownCatalog } from './model';
 import { today } from './model';
 import { w } from './messages';
@@ -46,10 +46,9 @@ export function stationText(station: Station, coverage: Coverage): string {
 }
 export const newestOf = (s: Station): string => s.replicas.reduce<string>((at, r) => (r.complete_through && r.complete_through > at ? r.complete_through : at), '');
 
-async function give(name: string, sheets: { name: string; rows: Cell[][]; above: number }[]): Promise<void> {
-  const { save, xlsx } = await import('@common/sheet');
-  await note('export', name, `xlsx ${sheets[0]!.rows.length - sheets[0]!.above - 1}`);
-  save(await xlsx(sheets), `${name} ${today()}.xlsx`);
+async function sheets(name: string, out: { name: string; rows: Cell[][]; above: number }[]): Promise<void> {
+  const { xlsx } = await import('@common/sheet');
+  await give(xlsx(out), `${name} ${today()}.xlsx`, name, `xlsx ${out[0]!.rows.length - out[0]!.above - 1}`);
 }
 
 const fail = (e: Error) => toast(e.message);
@@ -74,7 +73,7 @@ export function TakeAll(props: Taken & { catalog: TownCatalog; stations: Station
         return [i.id, label(i), now, f.unit, f.reported ? f.display : w('unreported'), ...(past ? [was, difference(now, was)] : []), ...(Object.keys(targets).length ? [target ?? '', done] : [])];
       });
     const villages = stations.filter((s) => s.level === 'village').map((s): Cell[] => [s.code, s.name, tileOf(s, counts.coverage)[2], newestOf(s).slice(0, 10)]);
-    await give(props.what, [
+    await sheets(props.what, [
       { name: w('allFigures'), rows: [...above, heads, ...rows], above: above.length },
       ...(props.station ? [] : [{ name: w('villages'), rows: [[w('stationCode'), w('stationName'), w('state'), w('completeThrough')], ...villages], above: 0 }]),
     ]);
@@ -97,7 +96,7 @@ export function TakeGroups(props: Taken & { catalog: TownCatalog; stations: Stat
       line(w('wholeFigure'), figure.reported ? figure.value : null, then?.reported ? then.value : null, !figure.reported),
       ...(figure.groups ?? []).map((g) => line(g.label, g.value, then?.groups?.find((old) => old.key === g.key)?.value, g.reported === false)),
     ];
-    await give(props.what, [{ name: label(indicator), rows: [...above, [props.by, w('value'), w('unit'), ...(then && range ? [rangeText(range), w('difference')] : [])], ...rows], above: above.length }]);
+    await sheets(props.what, [{ name: label(indicator), rows: [...above, [props.by, w('value'), w('unit'), ...(then && range ? [rangeText(range), w('difference')] : [])], ...rows], above: above.length }]);
   };
   return <Button onClick={() => void run().catch(fail)}>{w('groupsToExcel')}</Button>;
 }
