@@ -174,18 +174,46 @@ static void add_fresh(struct counting *c, const char *code, enum lm_count_by by,
     }
 }
 
-static void run_fresh(struct counting *c, enum lm_count_by by, struct lm_result *out)
+/* The stations that a share of ind is a share of: of what is left out there, none is fresh. */
+static const struct lm_indicator *whole_of(const struct lm_catalog *catalog,
+                                           const struct lm_indicator *ind)
 {
+    for (size_t i = 0; i < catalog->n_indicators; i++) {
+        const struct lm_indicator *ratio = &catalog->indicators[i];
+
+        if (ratio->measure == LM_M_RATIO && strcmp(ratio->args[0], ind->id) == 0) {
+            const struct lm_indicator *whole = lm_catalog_indicator(catalog, ratio->args[1]);
+
+            return whole && whole->type ? whole : NULL;
+        }
+    }
+    return NULL;
+}
+
+static const struct lm_count_group *find_group(const struct lm_count_groups *groups,
+                                               const char *key);
+
+static enum lm_status run_fresh(struct counting *c, const struct lm_indicator *ind,
+                                enum lm_count_by by, int depth, struct lm_result *out)
+{
+    const struct lm_indicator *whole = whole_of(c->catalog, ind);
+    struct lm_result standing = {0};
+    enum lm_status status =
+        whole ? run_indicator(c, whole, LM_BY_VILLAGE_CODE, NULL, depth + 1, &standing) : LM_OK;
     const char *code;
     json_t *fresh;
+
     out->reported = true;
     out->value = (struct lm_figure){.num = 0, .den = 1};
     json_object_foreach(c->coverage_villages, code, fresh)
     {
-        if (json_is_true(fresh)) {
+        if (status == LM_OK && json_is_true(fresh) &&
+            (!whole || find_group(&standing.groups, code))) {
             add_fresh(c, code, by, out);
         }
     }
+    lm_count_groups_free(&standing.groups);
+    return status;
 }
 
 static struct lm_figure ratio_of(struct lm_figure a, struct lm_figure b)
@@ -336,8 +364,7 @@ static enum lm_status run_indicator(struct counting *c, const struct lm_indicato
         return run_pair(c, ind, by, category, depth, out);
     }
     if (ind->measure == LM_M_STATIONS_WITHIN) {
-        run_fresh(c, by, out);
-        return LM_OK;
+        return run_fresh(c, ind, by, depth, out);
     }
     for (size_t i = 0; i < c->n_kept; i++) {
         const struct kept *k = &c->kept[i];

@@ -90,6 +90,28 @@ static void test_assessments(void **state)
     CHECK(*state, given, asked);
 }
 
+/* A station that is closed is out of both halves of a share. */
+static void test_closed_stations(void **state)
+{
+    static const struct given given[] = {
+        STATION(V1, "established_on=2019-06-01"),
+        STATION(V2, "established_on=2019-06-01;closed_on=2026-03-31"),
+        {'+', "station_assessment", V1, FIVE "year=2025;assessed_on=2025-11-20"},
+        {' ', "station_assessment", V2, FIVE "year=2025;assessed_on=2025-11-21"},
+    };
+    static const struct asked asked[] = {
+        {"I01", "1 1"},
+        {"I02n", "1 1"},
+        {"I02d by=village", "1 1 | 201=1"},
+        {"I02", "100 100%"},
+        {"I02 by=office", "100 100% | 901=100"},
+        {"I02n to=2026-03-31 by=village", "2 2 | 201=1 202=1"},
+        {"I02 to=2026-03-31", "100 100%"},
+    };
+
+    CHECK(*state, given, asked);
+}
+
 /* 未填报 is no 0 %: of a village, of an office, and of all of them. */
 static void test_never_assessed(void **state)
 {
@@ -409,6 +431,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, counts_begin, counts_rollback)
     const struct CMUnitTest tests[] = {T(test_stations),       T(test_assessments),
                                        T(test_never_assessed), T(test_posts),
+                                       T(test_closed_stations),
                                        T(test_persons),        T(test_dismissed_pairs_count_as_two),
                                        T(test_files),          T(test_overdue)};
 
