@@ -106,7 +106,7 @@ export function FigurePage(props: { id: string }) {
           )}
         </div>
       </div>
-      {figure && old && (
+      {figure && (old || figure.now) && (
         <p>
           <Change now={figure} then={old} compare={compare} />
         </p>
@@ -124,7 +124,7 @@ export function FigurePage(props: { id: string }) {
                 </span>
                 <span class="value">
                   {g.reported === false ? <span class="quiet">{w('unreported')}</span> : shown(g.value)}
-                  {old && !months && was(g.key) !== null && (
+                  {old && !figure?.now && !months && was(g.key) !== null && (
                     <small class="quiet">
                       {than} {shown(was(g.key))}
                     </small>

@@ -218,6 +218,7 @@ export const words = {
   more: ['比{0}多 {1}', '{1} more than {0}'],
   less: ['比{0}少 {1}', '{1} fewer than {0}'],
   same: ['与{0}持平', 'as {0}'],
+  standsNow: ['现在的数', 'as of now'],
   unreported: ['（未填报）', '(not reported)'],
   upTo: ['截至 {0}', 'as of {0}'],
   fromTo: ['{0} 至 {1}', '{0} to {1}'],

@@ -30,6 +30,8 @@ export interface Figure {
   value: number | null;
   display: string;
   reported: boolean;
+  /** Follows no day: what stands now, whatever the period. */
+  now?: true;
   opening_unverified?: number;
   groups?: { key: string; label: string; value: number | null; reported?: false }[];
 }

@@ -67,10 +67,10 @@ export function TakeAll(props: Taken & { catalog: TownCatalog; stations: Station
         const f = counts.indicators[i.id]!;
         const now = f.reported ? number(f.value, f.unit) : '';
         const p = past?.indicators[i.id];
-        const was = p?.reported ? number(p.value, f.unit) : '';
+        const was = p?.reported && !f.now ? number(p.value, f.unit) : '';
         const target = targets[i.id];
         const done = target && typeof now === 'number' && f.unit !== '%' ? `${Math.floor((100 * now) / target)}%` : '';
-        return [i.id, label(i), now, f.unit, f.reported ? f.display : w('unreported'), ...(past ? [was, difference(now, was)] : []), ...(Object.keys(targets).length ? [target ?? '', done] : [])];
+        return [i.id, f.now ? `${label(i)}（${w('standsNow')}）` : label(i), now, f.unit, f.reported ? f.display : w('unreported'), ...(past ? [was, difference(now, was)] : []), ...(Object.keys(targets).length ? [target ?? '', done] : [])];
       });
     const villages = stations.filter((s) => s.level === 'village').map((s): Cell[] => [s.code, s.name, tileOf(s, counts.coverage)[2], newestOf(s).slice(0, 10)]);
     await sheets(props.what, [
@@ -83,7 +83,8 @@ export function TakeAll(props: Taken & { catalog: TownCatalog; stations: Station
 
 /** One figure and its groups. */
 export function TakeGroups(props: Taken & { catalog: TownCatalog; stations: Station[]; indicator: Indicator; figure: Figure; then?: Figure; by: string }) {
-  const { indicator, figure, then } = props;
+  const { indicator, figure } = props;
+  const then = figure.now ? undefined : props.then;
   const run = async () => {
     const above = head(props, props.catalog, props.stations);
     const range = before(props.period, props.compare);
