@@ -1,6 +1,7 @@
 // Figures taken away as Excel: what they are of, how complete they are, what they are compared with; the audit log is told first.
 import { get } from '@common/api';
-import { label, timeText } from '@common/i18n';
+import { label } from '@common/i18n';
+import { dayHere, timeHere } from '@common/time';
 import { Button, toast } from '@common/ui';
 import { give } from './export';
 import type { Counts, Coverage, Figure, Indicator, Station, TownCatalog } from './model';
@@ -33,7 +34,7 @@ function head(t: Taken, catalog: TownCatalog, stations: Station[]): Cell[][] {
     [`${w('period')}：${rangeText({ from: rangeOf(t.period).from, to: t.counts.to })}`],
     ...(then ? [[`${w('compare')}：${rangeText(then)}`]] : []),
     ...[...lines, unverifiedText(t.counts, catalog, t.only)].filter(Boolean).map((line) => [line]),
-    [w('takenAt', timeText(t.counts.as_of))],
+    [w('takenAt', timeHere(t.counts.as_of))],
     [],
   ];
 }
@@ -42,7 +43,7 @@ function head(t: Taken, catalog: TownCatalog, stations: Station[]): Cell[][] {
 export function stationText(station: Station, coverage: Coverage): string {
   const [, mark, text] = tileOf(station, coverage);
   const newest = newestOf(station);
-  return `${mark} ${text}${newest ? `，${w('completeTo', newest.slice(0, 10))}` : ''}`;
+  return `${mark} ${text}${newest ? `，${w('completeTo', dayHere(newest))}` : ''}`;
 }
 export const newestOf = (s: Station): string => s.replicas.reduce<string>((at, r) => (r.complete_through && r.complete_through > at ? r.complete_through : at), '');
 
@@ -72,7 +73,7 @@ export function TakeAll(props: Taken & { catalog: TownCatalog; stations: Station
         const done = target && typeof now === 'number' && f.unit !== '%' ? `${Math.floor((100 * now) / target)}%` : '';
         return [i.id, f.now ? `${label(i)}（${w('standsNow')}）` : label(i), now, f.unit, f.reported ? f.display : w('unreported'), ...(past ? [was, difference(now, was)] : []), ...(Object.keys(targets).length ? [target ?? '', done] : [])];
       });
-    const villages = stations.filter((s) => s.level === 'village').map((s): Cell[] => [s.code, s.name, tileOf(s, counts.coverage)[2], newestOf(s).slice(0, 10)]);
+    const villages = stations.filter((s) => s.level === 'village').map((s): Cell[] => [s.code, s.name, tileOf(s, counts.coverage)[2], newestOf(s) && dayHere(newestOf(s))]);
     await sheets(props.what, [
       { name: w('allFigures'), rows: [...above, heads, ...rows], above: above.length },
       ...(props.station ? [] : [{ name: w('villages'), rows: [[w('stationCode'), w('stationName'), w('state'), w('completeThrough')], ...villages], above: 0 }]),
