@@ -63,6 +63,10 @@ export interface TownStatus {
   /** Files to verify, and petitions near their limit: each counted to 500. */
   to_verify: number;
   petitions_due: number;
+  /** All that the list of what waits has. */
+  waiting: number;
+  /** Where stations' PCs reach the hub. */
+  sync_port: number;
   recovered: number;
   backup_age_s: number | null;
   read_only: boolean;
