@@ -271,6 +271,11 @@ enum lm_status lm_town_edit(struct lm_api_call *call)
         }
     }
     s.act.fields = json_object_get(call->body, "fields");
+    if (st == LM_OK && (reason != NULL) + (int)undelete + (s.act.fields != NULL) > 1) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "one_of", "fields",
+                     "“fields”“delete_reason”“undelete”一次只能有一个。",
+                     "Only one of \"fields\", \"delete_reason\" and \"undelete\" at a time.");
+    }
     if (st == LM_OK) {
         st = registrys_own(call, lm_store_type_of(call->api->store, id), id,
                            reason || undelete ? NULL : s.act.fields);
