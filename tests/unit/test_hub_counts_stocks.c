@@ -322,8 +322,8 @@ static void pair(struct world *w, const char *a, const char *b, int open)
     }
 }
 
-/* Persons have no day of their own: their number is the one that stands now, and says so; a share of
- * it and of what follows the day says nothing of a day that is over. */
+/* Persons have no day of their own: their number is the one that stands now, and says so; a share
+ * of it and of what follows the day says nothing of a day that is over. */
 static void test_what_stands_now(void **state)
 {
     static const struct given given[] = {
@@ -344,9 +344,9 @@ static void test_what_stands_now(void **state)
     static const struct {
         const char *id;
         bool now;
-    } marks[] = {{"I09", true},   {"I10", true},  {"I11", true},  {"I30b", true}, {"I08", true},
-                 {"I01", false},  {"I02", false}, {"I12", false}, {"I13", false}, {"I30bn", false},
-                 {"I30c", false}, {"I31", false}};
+    } marks[] = {{"I09", true},  {"I10", true},    {"I11", true},   {"I30b", true},
+                 {"I08", true},  {"I01", false},   {"I02", false},  {"I12", false},
+                 {"I13", false}, {"I30bn", false}, {"I30c", false}, {"I31", false}};
     struct world *w = *state;
     char id[16];
 
@@ -470,11 +470,12 @@ static void test_overdue(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, counts_begin, counts_rollback)
-    const struct CMUnitTest tests[] = {T(test_stations),       T(test_assessments),
-                                       T(test_never_assessed), T(test_posts),
-                                       T(test_closed_stations), T(test_what_stands_now),
-                                       T(test_persons),        T(test_dismissed_pairs_count_as_two),
-                                       T(test_files),          T(test_overdue)};
+    const struct CMUnitTest tests[] = {
+        T(test_stations),        T(test_assessments),
+        T(test_never_assessed),  T(test_posts),
+        T(test_closed_stations), T(test_what_stands_now),
+        T(test_persons),         T(test_dismissed_pairs_count_as_two),
+        T(test_files),           T(test_overdue)};
 
     return cmocka_run_group_tests(tests, counts_setup, world_teardown);
 }
