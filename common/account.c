@@ -50,16 +50,19 @@ static bool one_repeated(const char *text)
     return strspn(text, (const char[]){text[0], '\0'}) == strlen(text);
 }
 
-/* "123456", "987654": each digit one more, or one less, than the one before. */
+/* "123456", "987654", "1234567890": each digit one more, or one less, than the one before, and 0
+ * behind 9. */
 static bool run_of_digits(const char *text)
 {
     int step = text[0] && text[1] ? text[1] - text[0] : 0;
+
+    step = step == -9 ? 1 : step == 9 ? -1 : step;
 
     if (step != 1 && step != -1) {
         return false;
     }
     for (size_t i = 0; text[i]; i++) {
-        if (text[i] < '0' || text[i] > '9' || (i > 0 && text[i] - text[i - 1] != step)) {
+        if (text[i] < '0' || text[i] > '9' || (i > 0 && (text[i] - text[i - 1] - step) % 10 != 0)) {
             return false;
         }
     }

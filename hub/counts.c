@@ -148,6 +148,47 @@ static const struct lm_dimension *dimension_of(const struct lm_indicator *ind, e
 
 /* ---- indicators ---- */
 
+/* Follows no day: what stands now, whatever period is asked for (persons have no day of their own
+ * that people entered). Of a share, gap or figure. */
+static bool stands_now(const struct lm_catalog *catalog, const struct lm_indicator *ind, int depth)
+{
+    static const char *const by_day[] = {"open_at(", "@as_of", "@year"};
+
+    if (ind->measure == LM_M_RATIO || ind->measure == LM_M_GAP) {
+        for (size_t i = 0; i < ind->n_args && depth < RATIO_DEPTH_MAX; i++) {
+            const struct lm_indicator *arg = lm_catalog_indicator(catalog, ind->args[i]);
+
+            if (arg && stands_now(catalog, arg, depth + 1)) {
+                return true;
+            }
+        }
+        return false;
+    }
+    for (size_t i = 0; ind->filter_text && i < sizeof by_day / sizeof *by_day; i++) {
+        if (strstr(ind->filter_text, by_day[i])) {
+            return false;
+        }
+    }
+    return !ind->flow && ind->type && !lm_count_since(ind);
+}
+
+/* Half of a share stands now and the other follows the day: of a day that is over it says nothing.
+ */
+static bool is_of_two_days(const struct counting *c, const struct lm_indicator *ind)
+{
+    size_t now = 0;
+
+    if (ind->measure != LM_M_RATIO && ind->measure != LM_M_GAP) {
+        return false;
+    }
+    for (size_t i = 0; i < ind->n_args; i++) {
+        const struct lm_indicator *arg = lm_catalog_indicator(c->catalog, ind->args[i]);
+
+        now += arg && stands_now(c->catalog, arg, 1);
+    }
+    return now > 0 && now < ind->n_args && strcmp(c->scope.to, c->scope.today) < 0;
+}
+
 static enum lm_status run_indicator(struct counting *c, const struct lm_indicator *ind,
                                     enum lm_count_by by, const struct lm_dimension *category,
                                     int depth, struct lm_result *out);
@@ -174,18 +215,46 @@ static void add_fresh(struct counting *c, const char *code, enum lm_count_by by,
     }
 }
 
-static void run_fresh(struct counting *c, enum lm_count_by by, struct lm_result *out)
+/* The stations that a share of ind is a share of: of what is left out there, none is fresh. */
+static const struct lm_indicator *whole_of(const struct lm_catalog *catalog,
+                                           const struct lm_indicator *ind)
 {
+    for (size_t i = 0; i < catalog->n_indicators; i++) {
+        const struct lm_indicator *ratio = &catalog->indicators[i];
+
+        if (ratio->measure == LM_M_RATIO && strcmp(ratio->args[0], ind->id) == 0) {
+            const struct lm_indicator *whole = lm_catalog_indicator(catalog, ratio->args[1]);
+
+            return whole && whole->type ? whole : NULL;
+        }
+    }
+    return NULL;
+}
+
+static const struct lm_count_group *find_group(const struct lm_count_groups *groups,
+                                               const char *key);
+
+static enum lm_status run_fresh(struct counting *c, const struct lm_indicator *ind,
+                                enum lm_count_by by, int depth, struct lm_result *out)
+{
+    const struct lm_indicator *whole = whole_of(c->catalog, ind);
+    struct lm_result standing = {0};
+    enum lm_status status =
+        whole ? run_indicator(c, whole, LM_BY_VILLAGE_CODE, NULL, depth + 1, &standing) : LM_OK;
     const char *code;
     json_t *fresh;
+
     out->reported = true;
     out->value = (struct lm_figure){.num = 0, .den = 1};
     json_object_foreach(c->coverage_villages, code, fresh)
     {
-        if (json_is_true(fresh)) {
+        if (status == LM_OK && json_is_true(fresh) &&
+            (!whole || find_group(&standing.groups, code))) {
             add_fresh(c, code, by, out);
         }
     }
+    lm_count_groups_free(&standing.groups);
+    return status;
 }
 
 static struct lm_figure ratio_of(struct lm_figure a, struct lm_figure b)
@@ -291,6 +360,12 @@ static enum lm_status run_pair(struct counting *c, const struct lm_indicator *in
     if (status == LM_OK) {
         status = look_whether_entered(c, ind, by, side, out);
     }
+    if (status == LM_OK && is_of_two_days(c, ind)) {
+        out->value = (struct lm_figure){0};
+        for (size_t i = 0; i < out->groups.n; i++) {
+            out->groups.items[i].value = (struct lm_figure){0};
+        }
+    }
     lm_count_groups_free(&side[0].groups);
     lm_count_groups_free(&side[1].groups);
     return status;
@@ -336,8 +411,7 @@ static enum lm_status run_indicator(struct counting *c, const struct lm_indicato
         return run_pair(c, ind, by, category, depth, out);
     }
     if (ind->measure == LM_M_STATIONS_WITHIN) {
-        run_fresh(c, by, out);
-        return LM_OK;
+        return run_fresh(c, ind, by, depth, out);
     }
     for (size_t i = 0; i < c->n_kept; i++) {
         const struct kept *k = &c->kept[i];
@@ -392,7 +466,7 @@ static json_t *groups_json(const struct lm_indicator *ind, const struct lm_resul
 }
 
 static json_t *indicator_json(const struct lm_indicator *ind, const struct lm_result *result,
-                              bool grouped)
+                              bool now, bool grouped)
 {
     char display[48];
     struct lm_figure value = result->value;
@@ -404,6 +478,9 @@ static json_t *indicator_json(const struct lm_indicator *ind, const struct lm_re
                   ind->unit, "value", known ? figure_json(ind, value) : json_null(), "opening",
                   (json_int_t)result->opening, "display", result->reported ? display : "(未填报)",
                   "reported", (int)result->reported);
+    if (doc && now) {
+        json_object_set_new(doc, "now", json_true());
+    }
     if (doc && result->opening_unverified != 0) {
         json_object_set_new(doc, "opening_unverified", json_integer(result->opening_unverified));
     }
@@ -429,7 +506,8 @@ static enum lm_status count_one(struct counting *c, const struct lm_indicator *i
     enum lm_status status = run_indicator(c, ind, dimension ? c->by : LM_BY_NOTHING,
                                           c->by == LM_BY_CATEGORY ? dimension : NULL, 0, &result);
     if (status == LM_OK) {
-        json_t *doc = indicator_json(ind, &result, dimension != NULL);
+        json_t *doc =
+            indicator_json(ind, &result, stands_now(c->catalog, ind, 0), dimension != NULL);
         status = doc && json_object_set_new(into, ind->id, doc) == 0 ? LM_OK : LM_ERR_MEMORY;
     }
     lm_count_groups_free(&result.groups);

@@ -102,6 +102,7 @@ struct lm_server {
     bool stop, failed;
     /* for the HTTP thread */
     int64_t started_ms;
+    int sync_port;         /* set before the HTTP thread begins */
     int64_t anchor_at_ms;  /* monotonic: when the audit log's newest row is to be noted next */
     int64_t wall_ahead_ms; /* wall clock minus monotonic at the last tick: shows a clock set back */
     _Atomic int64_t ticked_mono_ms;

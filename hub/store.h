@@ -588,6 +588,9 @@ const struct lm_catalog *lm_store_catalog(const struct lm_store *store);
 struct lm_lookup lm_store_lookup(struct lm_store *store);
 enum lm_status lm_store_get(struct lm_store *store, struct lm_arena *arena, const char *type,
                             const char *id, struct lm_record **out) LM_MUST_USE;
+/* How many rows of the type stand in that state, deleted ones apart. */
+enum lm_status lm_store_in_state(struct lm_store *store, const struct lm_type *type,
+                                 const char *state, size_t *out, struct lm_error *err) LM_MUST_USE;
 /* The type under which an id is known (in the master or only in the journal), or NULL. */
 const char *lm_store_type_of(struct lm_store *store, const char *id);
 

@@ -106,10 +106,11 @@ export default defineConfig(({ mode }) => ({
   publicDir: false,
   cacheDir: resolve(__dirname, 'node_modules/.vite'),
   resolve: {
-    alias: {
-      preact: resolve(__dirname, 'node_modules/preact'),
-      '@common': SHARED,
-    },
+    alias: [
+      { find: 'preact', replacement: resolve(__dirname, 'node_modules/preact') },
+      { find: '@common', replacement: SHARED },
+      { find: /^.*\/zipToArrayBuffer\.js$/, replacement: resolve(SHARED, 'zip.ts') },
+    ],
   },
   esbuild: { jsx: 'automatic', jsxImportSource: 'preact', legalComments: 'none', charset: 'ascii' },
   build: {

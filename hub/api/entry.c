@@ -125,7 +125,7 @@ static enum lm_status save_job(struct lm_hub *hub, void *arg, struct lm_error *e
     }
     lm_arena_init(&arena, ARENA_BYTES);
     if (st == LM_OK && read(hub->store, &arena, s->done.id, &rec) == LM_OK) {
-        s->after = lm_town_record(rec, s->sight);
+        s->after = lm_town_record(lm_store_catalog(hub->store), rec, s->sight);
     }
     lm_arena_free(&arena);
     return st == LM_OK && s->judged
@@ -288,6 +288,11 @@ enum lm_status lm_town_edit(struct lm_api_call *call)
         }
     }
     s.act.fields = json_object_get(call->body, "fields");
+    if (st == LM_OK && (reason != NULL) + (int)undelete + (s.act.fields != NULL) > 1) {
+        st = lm_fail(&call->err, LM_ERR_INVALID, "one_of", "fields",
+                     "“fields”“delete_reason”“undelete”一次只能有一个。",
+                     "Only one of \"fields\", \"delete_reason\" and \"undelete\" at a time.");
+    }
     if (st == LM_OK) {
         st = lm_api_text(call, "rev", reason || json_object_get(s.act.fields, "state"), &s.rev);
     }

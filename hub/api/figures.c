@@ -62,7 +62,7 @@ static json_t *row_json(void *arg, const struct lm_record *rec)
     struct lm_town_labels *labels = arg;
 
     lm_town_add_labels(labels, rec);
-    return lm_town_record(rec, labels->sight);
+    return lm_town_record(lm_store_catalog(labels->api->store), rec, labels->sight);
 }
 
 /* GET counts/I12/rows?by=village&key=999999101201&from=…: the same question as the figure's. */
@@ -272,6 +272,53 @@ static enum lm_status count_waiting(struct lm_api_call *call, size_t *files, siz
     return st;
 }
 
+static bool goes(const struct lm_type *type, const char *from, const char *to)
+{
+    for (size_t i = 0; i < type->n_transitions; i++) {
+        const struct lm_transition *t = &type->transitions[i];
+
+        if (t->from && strcmp(t->from, from) == 0 && (!to || strcmp(t->to, to) == 0) &&
+            (t->by & LM_BY_TOWN)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Rows of every type that somebody verifies, cases at a step that is the town's, moves between
+ * villages: what the page's list has, no more and no less (inbox.tsx). */
+static enum lm_status count_work(struct lm_api_call *call, size_t *out)
+{
+    static const char *const steps[][6] = {
+        {"aid_case", "village_checked", "town_reviewed", "publicity", "reported", "approved"},
+        {"pref_card", "accepted", "review", "making", "received", "reissue"},
+        {"service_item", "accepted", "tolerant", "handling", NULL, NULL}};
+    struct lm_store *store = call->api->store;
+    const struct lm_catalog *catalog = lm_store_catalog(store);
+    enum lm_status st = lm_store_transfers(store, count_row, out, &call->err);
+    size_t n;
+
+    for (size_t i = 0; st == LM_OK && i < catalog->n_types; i++) {
+        const struct lm_type *type = &catalog->types[i];
+
+        if (goes(type, "submitted", "verified") || goes(type, "submitted", "active")) {
+            st = lm_store_in_state(store, type, "submitted", &n, &call->err);
+            *out += n;
+        }
+    }
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        const struct lm_type *type = lm_catalog_type(catalog, steps[i][0]);
+
+        for (size_t k = 1; type && k < 6 && steps[i][k] && st == LM_OK; k++) {
+            if (goes(type, steps[i][k], NULL)) {
+                st = lm_store_in_state(store, type, steps[i][k], &n, &call->err);
+                *out += n;
+            }
+        }
+    }
+    return st;
+}
+
 /* What waits for the town, in numbers, and what the technician has to know. */
 enum lm_status lm_town_status(struct lm_api_call *call)
 {
@@ -279,7 +326,7 @@ enum lm_status lm_town_status(struct lm_api_call *call)
     const struct lm_town *town = lm_store_town(store);
     struct lm_store_totals totals;
     int64_t backup_ms = 0, now = lm_clock_wall_ms();
-    size_t salvaged = 0, recovered = 0, files = 0, petitions = 0;
+    size_t salvaged = 0, recovered = 0, files = 0, petitions = 0, work = 0;
     char name[LM_TOWN_NAME_BYTES];
     json_t *coverage = NULL;
     enum lm_status st = lm_store_totals(store, &totals);
@@ -295,6 +342,9 @@ enum lm_status lm_town_status(struct lm_api_call *call)
     }
     if (st == LM_OK && strcmp(call->session->role, "clerk") == 0) {
         st = count_waiting(call, &files, &petitions);
+        st = st == LM_OK ? count_work(call, &work) : st;
+        work += petitions + salvaged + recovered + (size_t)totals.held + (size_t)totals.conflicts +
+                (size_t)totals.duplicates;
     }
     if (st == LM_OK) {
         st = lm_coverage(store, NULL, now, &coverage, &call->err);
@@ -304,14 +354,15 @@ enum lm_status lm_town_status(struct lm_api_call *call)
     }
     lm_town_name(store, name);
     call->answer = json_pack(
-        "{s:s,s:s,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:b,s:o}", "town", name, "code",
-        town->code, "now", time_or_null(now), "returned", (json_int_t)totals.returned, "held",
-        (json_int_t)totals.held, "conflicts", (json_int_t)totals.conflicts, "duplicates",
+        "{s:s,s:s,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:b,s:o,s:i}", "town", name,
+        "code", town->code, "now", time_or_null(now), "returned", (json_int_t)totals.returned,
+        "held", (json_int_t)totals.held, "conflicts", (json_int_t)totals.conflicts, "duplicates",
         (json_int_t)totals.duplicates, "salvaged", (json_int_t)salvaged, "recovered",
         (json_int_t)recovered, "to_verify", (json_int_t)files, "petitions_due",
-        (json_int_t)petitions, "journal", (json_int_t)totals.journal_entries, "backup_age_s",
+        (json_int_t)petitions, "waiting", (json_int_t)work, "journal",
+        (json_int_t)totals.journal_entries, "backup_age_s",
         backup_ms > 0 ? json_integer((now - backup_ms) / 1000) : json_null(), "read_only",
-        (int)(town->rival != 0), "coverage", coverage);
+        (int)(town->rival != 0), "coverage", coverage, "sync_port", call->api->server->sync_port);
     return call->answer ? LM_OK : lm_api_no_memory(call);
 }
 

@@ -2,12 +2,15 @@
  * personal (names, phones, birth dates), 2 what harms when it gets out. */
 #include "hub/api/api.h"
 
+#include "common/base/util.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #define COVER "＊＊＊"
 #define ARENA_BYTES (8 * 1024 * 1024)
+#define UTC8_MS 28800000LL
 
 enum lm_town_sight lm_town_sight(const struct lm_api_call *call)
 {
@@ -129,13 +132,26 @@ void lm_town_mask_fields(const struct lm_type *type, json_t *fields, enum lm_tow
     (void)mask(type, fields, sight);
 }
 
-static void column_text(const struct lm_field *f, const json_t *value, char *out, size_t n)
+static void column_text(const struct lm_catalog *catalog, const struct lm_field *f,
+                        const json_t *value, char *out, size_t n)
 {
     const struct lm_code *code =
         f->list && json_is_string(value) ? lm_list_code(f->list, json_string_value(value)) : NULL;
+    const char *text = json_string_value(value);
+    const struct lm_type *named = text && f->format && strcmp(f->format, "record_type") == 0
+                                      ? lm_catalog_type(catalog, text)
+                                      : NULL;
+    int64_t at_ms;
 
     out[0] = '\0';
-    if (code) {
+    if (named) {
+        (void)snprintf(out, n, "%s", named->zh);
+    } else if (text && f->ftype == LM_F_DATETIME && lm_time_parse(text, strlen(text), &at_ms)) {
+        char day[LM_TIME_TEXT + 8]; /* the town's day and clock, as the page has them */
+
+        lm_time_format(at_ms + UTC8_MS, day);
+        (void)snprintf(out, n, "%.10s %.5s", day, day + 11);
+    } else if (code) {
         (void)snprintf(out, n, "%s", code->zh);
     } else if (json_is_string(value) && f->ftype != LM_F_UUID && f->ftype != LM_F_REF) {
         (void)snprintf(out, n, "%s", json_string_value(value));
@@ -148,7 +164,8 @@ static void column_text(const struct lm_field *f, const json_t *value, char *out
     }
 }
 
-static void label_of(const struct lm_record *rec, const json_t *fields, char *out, size_t n)
+static void label_of(const struct lm_catalog *catalog, const struct lm_record *rec,
+                     const json_t *fields, char *out, size_t n)
 {
     const struct lm_field *name = lm_type_field(rec->type, "name");
     const struct lm_field *title = name ? name : lm_type_field(rec->type, "title");
@@ -161,7 +178,7 @@ static void label_of(const struct lm_record *rec, const json_t *fields, char *ou
         const struct lm_field *f = &rec->type->fields[rec->type->list_columns[i]];
         size_t at = strlen(out);
 
-        column_text(f, json_object_get(fields, f->name), part, sizeof part);
+        column_text(catalog, f, json_object_get(fields, f->name), part, sizeof part);
         if (part[0]) {
             (void)snprintf(out + at, n - at, "%s%s", at ? " · " : "", part);
             parts++;
@@ -203,7 +220,8 @@ enum lm_status lm_town_unchanged(struct lm_store *store, const char *id, const c
                          "and read what it says now.");
 }
 
-json_t *lm_town_record(const struct lm_record *rec, enum lm_town_sight sight)
+json_t *lm_town_record(const struct lm_catalog *catalog, const struct lm_record *rec,
+                       enum lm_town_sight sight)
 {
     json_t *row = lm_record_to_json(rec), *fields = json_object_get(row, "fields");
     char rev[LM_REV_TEXT + 1], label[400];
@@ -214,7 +232,7 @@ json_t *lm_town_record(const struct lm_record *rec, enum lm_town_sight sight)
     if (mask(rec->type, fields, sight)) {
         (void)json_object_set_new(row, "masked", json_true());
     }
-    label_of(rec, fields, label, sizeof label);
+    label_of(catalog, rec, fields, label, sizeof label);
     lm_town_rev(rec, rev);
     (void)json_object_set_new(row, "rev", json_string(rev));
     (void)json_object_set_new(row, "label", json_string(label));
@@ -224,9 +242,10 @@ json_t *lm_town_record(const struct lm_record *rec, enum lm_town_sight sight)
     return row;
 }
 
-void lm_town_label(const struct lm_record *rec, enum lm_town_sight sight, char *out, size_t n)
+void lm_town_label(const struct lm_catalog *catalog, const struct lm_record *rec,
+                   enum lm_town_sight sight, char *out, size_t n)
 {
-    json_t *row = lm_town_record(rec, sight);
+    json_t *row = lm_town_record(catalog, rec, sight);
 
     (void)snprintf(out, n, "%s", row ? json_string_value(json_object_get(row, "label")) : "");
     json_decref(row);

@@ -398,13 +398,15 @@ enum lm_status lm_town_audit_export(struct lm_api_call *call)
 {
     static const char *const names[] = {"n",    "at",     "user",   "role",
                                         "what", "object", "reason", "detail"};
+    static const char *const heads[] = {"序号", "时间", "账号", "角色",
+                                        "动作", "对象", "原因", "详情"};
     json_t *table = json_array(), *head = json_array(), *page, *row, *cells;
     int64_t before = 0;
     size_t i, n = 1;
     enum lm_status st = lm_town_log(call, "export", "audit", "", "csv");
 
     for (i = 0; i < sizeof names / sizeof *names; i++) {
-        (void)json_array_append_new(head, json_string(names[i]));
+        (void)json_array_append_new(head, json_string(heads[i]));
     }
     (void)json_array_append_new(table, head);
     while (st == LM_OK && n > 0) {

@@ -138,6 +138,11 @@ static enum lm_status table(struct lm_api_call *call, bool xlsx)
         return lm_fail(&call->err, st, "not_found", "", "地址无效或已作废。",
                        "The address is not valid, or was revoked.");
     }
+    if (st == LM_OK && request->query(request, "station")) {
+        return lm_fail(&call->err, LM_ERR_INVALID, "unknown_parameter", "station",
+                       "这个地址只给全镇的数，不能按站。",
+                       "The address gives the town's figures alone.");
+    }
     query.indicators = &only;
     query.n_indicators = only ? 1 : 0;
     if (st == LM_OK) {

@@ -516,6 +516,11 @@ int lm_cmd_serve(struct lm_hub *hub, struct lm_cli *cli)
                                 server->gate, &server->router, &err);
     }
     if (status == LM_OK) {
+        const char *port = strrchr(lm_router_endpoint(server->router), ':');
+
+        server->sync_port = port ? (int)strtol(port + 1, NULL, 10) : 0;
+    }
+    if (status == LM_OK) {
         status = lm_control_open(hub->dir.path, &server->control, &err);
     }
     if (status == LM_OK) {

@@ -15,11 +15,16 @@
 #define SUMMARY_BYTES_MAX (4 * 1024 * 1024)
 
 /* By the name's end: a Word document, else a page. */
+static bool ends_in(const char *path, const char *end)
+{
+    const size_t n = strlen(path), k = strlen(end);
+
+    return n > k && strcasecmp(path + n - k, end) == 0;
+}
+
 static bool is_docx(const char *path)
 {
-    const size_t n = strlen(path);
-
-    return n > 5 && strcasecmp(path + n - 5, ".docx") == 0;
+    return ends_in(path, ".docx");
 }
 
 int lm_cmd_summary(struct lm_hub *hub, struct lm_cli *cli)
@@ -36,6 +41,12 @@ int lm_cmd_summary(struct lm_hub *hub, struct lm_cli *cli)
     if (status == LM_OK && year && (strlen(year) != 4 || strspn(year, "0123456789") != 4)) {
         status = lm_fail(&err, LM_ERR_INVALID, "usage", "year", "--year 应是四位年份",
                          "--year takes a year of four digits");
+    }
+    if (status == LM_OK && path && !is_docx(path) && !ends_in(path, ".html") &&
+        !ends_in(path, ".htm")) {
+        status =
+            lm_fail(&err, LM_ERR_INVALID, "usage", "out", "--out 的文件名应以 .docx 或 .html 结尾",
+                    "--out takes a name that ends in .docx or .html");
     }
     if (status == LM_OK) {
         status = lm_summary(hub->store, year ? (int)strtol(year, NULL, 10) : 0, lm_clock_wall_ms(),

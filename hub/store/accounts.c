@@ -11,8 +11,8 @@
 
 static bool known_role(const char *role)
 {
-    static const char *const roles[] = {"secretary", "clerk",    "leader",
-                                        "admin",     "security", "auditor"};
+    /* a secretary's account is a station's (station_accounts.c) */
+    static const char *const roles[] = {"clerk", "leader", "admin", "security", "auditor"};
 
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
         if (role && strcmp(role, roles[i]) == 0) {
@@ -167,8 +167,8 @@ enum lm_status lm_store_user_add(struct lm_store *store, const char *name, const
     }
     if (!known_role(role)) {
         return lm_fail(err, LM_ERR_INVALID, "bad_code", "role",
-                       "角色只能是 secretary、clerk、leader、admin、security、auditor",
-                       "The role is one of secretary, clerk, leader, admin, security, auditor");
+                       "角色只能是 clerk、leader、admin、security、auditor",
+                       "The role is one of clerk, leader, admin, security, auditor");
     }
     status = lm_password_check(name, password, LM_PASSWORD_CHARS_MIN, err);
     if (status == LM_OK) {

@@ -161,8 +161,10 @@ static enum lm_status check_hub(struct lm_store *store, const uint8_t hub_id[16]
     return status;
 }
 
-static enum lm_status prepare(struct lm_store *store, const char *user, int64_t now_ms,
-                              struct lm_restored *out, struct lm_error *err)
+/* made_ms: when the file was. It was checked just now, so it is a backup; what PCs may throw away
+ * waits for the next one all the same. */
+static enum lm_status prepare(struct lm_store *store, const char *user, int64_t made_ms,
+                              int64_t now_ms, struct lm_restored *out, struct lm_error *err)
 {
     struct sqlite3_stmt *stmt;
     enum lm_status status = lm_store_begin(store, err);
@@ -186,7 +188,10 @@ static enum lm_status prepare(struct lm_store *store, const char *user, int64_t 
         status = lm_meta_put(store, "backup_position", "0", err);
     }
     if (status == LM_OK) {
-        status = lm_meta_put(store, "backup_ms", "0", err);
+        char made[32];
+
+        (void)snprintf(made, sizeof made, "%" PRId64, made_ms < now_ms ? made_ms : now_ms);
+        status = lm_meta_put(store, "backup_ms", made, err);
     }
     if (status == LM_OK) {
         char text[32];
@@ -206,7 +211,8 @@ static enum lm_status prepare(struct lm_store *store, const char *user, int64_t 
 
 static enum lm_status stage(const struct lm_datadir *dir, const struct lm_catalog *catalog,
                             const uint8_t hub_id[16], const char *user, const char *path,
-                            int64_t now_ms, struct lm_restored *out, struct lm_error *err)
+                            int64_t made_ms, int64_t now_ms, struct lm_restored *out,
+                            struct lm_error *err)
 {
     struct lm_store *store = NULL;
     struct lm_mark head;
@@ -231,7 +237,7 @@ static enum lm_status stage(const struct lm_datadir *dir, const struct lm_catalo
     }
     if (status == LM_OK) {
         out->position = head.position;
-        status = prepare(store, user, now_ms, out, err);
+        status = prepare(store, user, made_ms, now_ms, out, err);
         out->incarnation = store->town.incarnation.counter;
     }
     lm_store_close(&store);
@@ -250,12 +256,21 @@ enum lm_status lm_store_restore_stage(const struct lm_datadir *dir,
         .n_migrations = lm_store_n_migrations,
         .read_only = true,
     };
-    char path[PATH_MAX];
+    char path[PATH_MAX], used[PATH_MAX];
+    struct stat made, in_use;
     struct lm_db *from = NULL;
     struct lm_rand rnd;
     enum lm_status status;
 
     memset(out, 0, sizeof *out);
+    if (stat(file, &made) != 0) {
+        made.st_mtime = 0; /* opening it says what is wrong */
+    } else if (lm_datadir_path(dir, LM_HUB_DB_FILE, used, sizeof used) == LM_OK &&
+               stat(used, &in_use) == 0 && in_use.st_dev == made.st_dev &&
+               in_use.st_ino == made.st_ino) {
+        return lm_fail(err, LM_ERR_INVALID, "in_use", "", "这就是正在用的数据库，不是备份。",
+                       "That is the database in use, not a backup.");
+    }
     lm_rand_seed_system(&rnd);
     (void)snprintf(out->staged, sizeof out->staged, "%s%016" PRIx64, staged_prefix,
                    lm_rand_next(&rnd));
@@ -270,7 +285,8 @@ enum lm_status lm_store_restore_stage(const struct lm_datadir *dir,
     }
     lm_db_close(&from);
     if (status == LM_OK) {
-        status = stage(dir, catalog, hub_id, user, path, now_ms, out, err);
+        status = stage(dir, catalog, hub_id, user, path, (int64_t)made.st_mtime * 1000, now_ms, out,
+                       err);
     }
     if (status == LM_OK) {
         status = lm_db_sync_file(path, err);

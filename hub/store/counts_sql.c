@@ -106,6 +106,11 @@ static void put_live(struct lm_buf *sql, const struct lm_indicator *ind)
         lm_buf_text(sql, " AND ");
         lm_count_put_stands(sql, ind->type, "t");
     }
+    if (strcmp(ind->type->name, "station_assessment") == 0) { /* of a station that is still one */
+        lm_buf_text(sql, " AND NOT EXISTS (SELECT 1 FROM main.\"r_station\" AS gone WHERE"
+                         " gone.area_code=t.village_code AND gone.closed_on<:to"
+                         " AND gone.deleted_at IS NULL AND gone._invalid=0)");
+    }
     if (!lm_count_is_plan(ind) && lm_count_since(ind)) {
         const char *since = lm_count_since(ind)->name;
 

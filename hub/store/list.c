@@ -1,6 +1,8 @@
 /* Records by question: one, or a list. */
 #include "hub/store/store_internal.h"
 
+#include <stdio.h>
+
 const char *lm_text_of(const struct lm_record *rec, const char *field)
 {
     const struct lm_value *value = lm_record_get(rec, field);
@@ -44,4 +46,28 @@ enum lm_status lm_store_list(struct lm_store *store, struct lm_arena *arena, con
     return found ? lm_tables_list(store->tables, arena, found, village, where, n_where, false,
                                   visit, arg, err)
                  : LM_ERR_INVALID;
+}
+
+enum lm_status lm_store_in_state(struct lm_store *store, const struct lm_type *type,
+                                 const char *state, size_t *out, struct lm_error *err)
+{
+    char sql[200];
+    sqlite3_stmt *stmt = NULL;
+    enum lm_status status;
+
+    *out = 0;
+    (void)snprintf(sql, sizeof sql,
+                   "SELECT count(*) FROM \"r_%s\" WHERE state=?1 AND deleted_at IS NULL",
+                   type->name);
+    status = lm_db_prepare(store->db, sql, &stmt, err);
+    if (status == LM_OK) {
+        int rc;
+
+        sqlite3_bind_text(stmt, 1, state, -1, SQLITE_STATIC);
+        rc = sqlite3_step(stmt);
+        *out = rc == SQLITE_ROW ? (size_t)sqlite3_column_int64(stmt, 0) : 0;
+        status = lm_db_status(store->db, rc, "count", err);
+    }
+    sqlite3_finalize(stmt);
+    return status;
 }

@@ -49,11 +49,12 @@ class Back(Case):
         hub.run("token", "revoke", "tk")
         hub.run("user", "disable", "u_gone")
         hub.run("station", "revoke", other.code, "--replica", str(lost_pc.status()["replica"]))
+        self.cli_refused(hub.run("restore", hub.dir / "hub.db", check=False), "in_use")
         for incarnation, backup in enumerate((second, first, third), 2):
             done = hub.json("restore", backup)
             self.assertEqual(done["incarnation"], incarnation)
             self.assertTrue((hub.dir / done["set_aside"]).exists())
-            self.assertIsNone(hub.status()["backup_age_s"])
+            self.assertIsNotNone(hub.status()["backup_age_s"])  # what it was restored from is one, and was checked
             if backup == third:
                 self.assertEqual(done["kits_void"], 1)
             self.saved(node, mine, 1)

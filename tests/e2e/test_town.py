@@ -709,9 +709,9 @@ class Page(WithTown):
         answer = auditor.raw("GET", "/api/v1/audit/export", None, {"Cookie": auditor.cookie})
         rows = list(csv.DictReader(io.StringIO(answer.raw.decode("utf-8-sig"))))
         log = auditor("GET", "audit?limit=500&verify=1", status=200).json
-        self.assertEqual([int(r["n"]) for r in rows], [r["n"] for r in log["rows"]])
+        self.assertEqual([int(r["序号"]) for r in rows], [r["n"] for r in log["rows"]])
         self.assertEqual(len(rows), log["entries"])
-        self.assertEqual((rows[0]["what"], rows[0]["object"]), ("export", "audit"))
+        self.assertEqual((rows[0]["动作"], rows[0]["对象"]), ("export", "audit"))
         for row in rows:
             for cell in row.values():
                 self.assertFalse(cell[:1] in "=+-@" and cell[:1] and not cell.lstrip("+-.").isdigit(), cell)

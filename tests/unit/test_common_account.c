@@ -21,6 +21,8 @@ static void test_password_rules(void **state)
         {"111111", "password_simple"},
         {"123456", "password_simple"},
         {"987654", "password_simple"},
+        {"1234567890", "password_simple"},
+        {"0987654321", "password_simple"},
         {"zhangsan", "password_simple"},
         {"a\x01"
          "bcdef",

@@ -90,6 +90,28 @@ static void test_assessments(void **state)
     CHECK(*state, given, asked);
 }
 
+/* A station that is closed is out of both halves of a share. */
+static void test_closed_stations(void **state)
+{
+    static const struct given given[] = {
+        STATION(V1, "established_on=2019-06-01"),
+        STATION(V2, "established_on=2019-06-01;closed_on=2026-03-31"),
+        {'+', "station_assessment", V1, FIVE "year=2025;assessed_on=2025-11-20"},
+        {' ', "station_assessment", V2, FIVE "year=2025;assessed_on=2025-11-21"},
+    };
+    static const struct asked asked[] = {
+        {"I01", "1 1"},
+        {"I02n", "1 1"},
+        {"I02d by=village", "1 1 | 201=1"},
+        {"I02", "100 100%"},
+        {"I02 by=office", "100 100% | 901=100"},
+        {"I02n to=2026-03-31 by=village", "2 2 | 201=1 202=1"},
+        {"I02 to=2026-03-31", "100 100%"},
+    };
+
+    CHECK(*state, given, asked);
+}
+
 /* 未填报 is no 0 %: of a village, of an office, and of all of them. */
 static void test_never_assessed(void **state)
 {
@@ -300,6 +322,47 @@ static void pair(struct world *w, const char *a, const char *b, int open)
     }
 }
 
+/* Persons have no day of their own: their number is the one that stands now, and says so; a share
+ * of it and of what follows the day says nothing of a day that is over. */
+static void test_what_stands_now(void **state)
+{
+    static const struct given given[] = {
+        {' ', "person", V1, "id=p1;state=active;dup_key=a;household_no=H1"},
+        {' ', "person_identity", V1, "person_id=p1;code=02"},
+        {' ', "plaque", V1, "household_no=H1;hung_on=2020-07-28;change_kind=new"},
+    };
+    static const struct asked asked[] = {
+        {"I09 to=2020-12-31", "1 1"},
+        {"I10 to=2020-12-31", "100 100%"},
+        {"I30b", "100 100%"},
+        {"I30b by=village", "100 100% | 201=100"},
+        {"I30b to=2026-09-21", "100 100%"},
+        {"I30bn to=2020-01-01", "0 0"},
+        {"I30b to=2020-01-01", "- —"},
+        {"I30b to=2020-12-31 by=village", "- — | 201=-"},
+    };
+    static const struct {
+        const char *id;
+        bool now;
+    } marks[] = {{"I09", true},  {"I10", true},    {"I11", true},   {"I30b", true},
+                 {"I08", true},  {"I01", false},   {"I02", false},  {"I12", false},
+                 {"I13", false}, {"I30bn", false}, {"I30c", false}, {"I31", false}};
+    struct world *w = *state;
+    char id[16];
+
+    CHECK(w, given, asked);
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        json_t *doc = NULL, *figure;
+
+        OK(ask(w, marks[i].id, &doc, id));
+        figure = json_object_get(json_object_get(doc, "indicators"), marks[i].id);
+        if (json_is_true(json_object_get(figure, "now")) != marks[i].now) {
+            fail_msg("%s: now", marks[i].id);
+        }
+        json_decref(doc);
+    }
+}
+
 /* P10: files with the same key count as one person until somebody says that they are two; then as
  * two, whatever their order and however many others share the key. */
 static void test_dismissed_pairs_count_as_two(void **state)
@@ -407,10 +470,12 @@ static void test_overdue(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, counts_begin, counts_rollback)
-    const struct CMUnitTest tests[] = {T(test_stations),       T(test_assessments),
-                                       T(test_never_assessed), T(test_posts),
-                                       T(test_persons),        T(test_dismissed_pairs_count_as_two),
-                                       T(test_files),          T(test_overdue)};
+    const struct CMUnitTest tests[] = {
+        T(test_stations),        T(test_assessments),
+        T(test_never_assessed),  T(test_posts),
+        T(test_closed_stations), T(test_what_stands_now),
+        T(test_persons),         T(test_dismissed_pairs_count_as_two),
+        T(test_files),           T(test_overdue)};
 
     return cmocka_run_group_tests(tests, counts_setup, world_teardown);
 }

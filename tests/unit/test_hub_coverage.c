@@ -288,6 +288,23 @@ static void test_freshness(void **state)
     SAYS(w, "I31n to=2026-09-14", "3 3"); /* seven days before the end of that day */
 }
 
+/* A village's PC may speak on after its station was closed: it is out of both halves of the share.
+ */
+static void test_freshness_of_what_stands(void **state)
+{
+    struct world *w = *state;
+
+    row(w, "station", V1, "area_code=" V1 ";level=village;has_office=true");
+    row(w, "station", V3, "area_code=" V3 ";level=village;has_office=true;closed_on=2026-09-18");
+    (void)replica(w, TOWN, w->now, w->now, false);
+    (void)replica(w, V1, w->now, w->now, false);
+    (void)replica(w, V3, w->now, w->now, false);
+    SAYS(w, "I31n by=village", "1 1 | 201=1");
+    SAYS(w, "I31", "100 100%");
+    SAYS(w, "I31 by=office", "100 100% | 901=100");
+    SAYS(w, "I31n to=2026-09-18 by=office", "2 2 | 901=1 902=1");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, counts_begin, counts_rollback)
@@ -302,7 +319,8 @@ int main(void)
                                        T(test_by_the_clock_of_a_revoked_one),
                                        T(test_in_doubt_and_held),
                                        T(test_town_with_a_node),
-                                       T(test_freshness)};
+                                       T(test_freshness),
+                                       T(test_freshness_of_what_stands)};
 
     return cmocka_run_group_tests(tests, counts_setup, world_teardown);
 }

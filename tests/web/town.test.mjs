@@ -7,7 +7,7 @@ import jsQR from 'jsqr';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { clean, launch } from './browser.mjs';
-import { person, TIMEOUT_MS, Town } from './town.mjs';
+import { person, TIMEOUT_MS, Town, waitFor } from './town.mjs';
 
 const { readSheet } = await import(pathToFileURL(join(resolve('common/web/node_modules'), 'read-excel-file', 'universal/index.js')));
 const rowsOf = async (download) => readSheet(new Blob([readFileSync(await download.path())]));
@@ -607,4 +607,73 @@ test('the overview prints on one sheet of A4', async () => {
   const pdf = (await page.pdf({ preferCSSPageSize: true })).toString('latin1');
   assert.equal(pdf.match(/\/Type\s*\/Page[^s]/g).length, 1);
   await page.context().close();
+});
+
+test('a long list is a file too; the log tells of it when it is made, and of none that never was', async () => {
+  const page = await open('clerk1');
+  const told = [];
+  page.on('request', (r) => r.url().endsWith('/audit/note') && told.push(r.postDataJSON()));
+  const LONG = 2600; // the answer's own rows again and again: what is packed is beyond what small files are
+  await page.route('**/api/v1/types/person/records?*', async (route) => {
+    const asked = new URL(route.request().url()).searchParams;
+    if (asked.get('limit') !== '500') return route.continue();
+    const from = Number(asked.get('offset') ?? 0);
+    const answer = await route.fetch({ url: route.request().url().replace(/offset=\d+/, 'offset=0') });
+    const document = await answer.json();
+    const [one] = document.records;
+    const words = () => Array.from({ length: 8 }, () => Math.random().toString(36)).join('');
+    const records = Array.from({ length: Math.min(500, LONG - from) }, (_, i) => ({ ...one, id: `${from + i}`, fields: { ...one.fields, remark: words() } }));
+    await route.fulfill({ response: answer, json: { ...document, total: LONG, records } });
+  });
+  await page.goto(`${url}#/list/person`);
+  await page.waitForSelector('table.records');
+  await page.evaluate(() => { window.Blob = class extends Blob { constructor(...a) { super(...a); if (window.full && /sheet/.test(this.type)) throw new Error('full'); } }; window.full = true; });
+  await page.click('text=存成 Excel');
+  await page.waitForSelector('.toast.shown:has-text("full")');
+  assert.deepEqual(told, []);
+  await page.evaluate(() => { window.full = false; });
+  const [file] = await Promise.all([page.waitForEvent('download'), page.click('text=存成 Excel')]);
+  assert.equal((await rowsOf(file)).length, LONG + 1);
+  assert.deepEqual(told.map((n) => [n.what, n.detail]), [['export', `xlsx ${LONG}`]]);
+  await page.context().close();
+});
+
+test('what can be added up is a number in the file, and a day there is the town\'s', async () => {
+  const page = await open('clerk1');
+  await page.goto(`${url}#/list/visit`);
+  await page.waitForSelector('table.records');
+  const [file] = await Promise.all([page.waitForEvent('download'), page.click('text=存成 Excel')]);
+  const [heads, ...rows] = await rowsOf(file);
+  const money = heads.findIndex((h) => /\(元\)/.test(h));
+  assert.ok(money > 0 && rows.some((r) => typeof r[money] === 'number'), JSON.stringify(rows));
+  await page.goto(`${url}#/`);
+  await page.waitForSelector('.figure');
+  const [whole] = await Promise.all([page.waitForEvent('download'), page.locator('.filters button', { hasText: '存成 Excel' }).click()]);
+  assert.match((await rowsOf(whole)).flat().join('|'), /取数时间：\d{4}-\d\d-\d\d \d\d:\d\d/);
+  await page.context().close();
+});
+
+test('a figure of now says so, prints whole, and what is none is named; the kit has the port that is served', async () => {
+  const page = await open('leader1');
+  await page.waitForSelector('.figure:has-text("服务对象数") small:has-text("现在的数")');
+  await page.goto(`${url}#/?p=2026-02-01_2026-02-30`);
+  await page.waitForSelector('.figure');
+  assert.equal(await page.inputValue('[name=period]'), 'year');
+  await page.goto(`${url}#/figure/I99`);
+  await page.waitForSelector('text=没有编号为 I99 的指标');
+  await page.route('**/api/v1/counts/I10d/rows?*', async (route) => {
+    const answer = await route.fetch();
+    const document = await answer.json();
+    await route.fulfill({ response: answer, json: { ...document, total: document.total + 93 } });
+  });
+  await page.goto(`${url}#/figure/I10d?p=all`);
+  await page.waitForSelector('text=数里只算一次');
+  await page.emulateMedia({ media: 'print' });
+  await page.waitForSelector('.on-print:has-text("第 1 至 50 条")');
+  assert.equal(await page.evaluate(() => getComputedStyle(document.querySelector('.bars')).maxHeight), 'none');
+  await page.context().close();
+  const admin = await open('admin1');
+  await admin.goto(`${url}#/kit/999999101202`);
+  await waitFor(() => admin.evaluate((port) => [...document.querySelectorAll('input')].some((i) => i.value.endsWith(`:${port}`)), town.hub.port), 'the port in the kit form');
+  await admin.context().close();
 });

@@ -176,7 +176,7 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
   useEffect(() => setMenu(false), [parts.join('/')]);
   useEffect(() => (catalog && figures ? whenIdle([inbox, records, figure, stationPages, summary, quality]) : undefined), [catalog]);
   if (!catalog) return <Waiting error={error} reload={() => again((n) => n + 1)} />;
-  const waits = status ? status.conflicts + status.duplicates + status.held + status.salvaged + status.recovered + status.to_verify + status.petitions_due : 0;
+  const waits = status?.waiting ?? 0;
   return (
     <ModelContext.Provider value={{ session: props.session, catalog, stations, status, refresh, reload: () => again((n) => n + 1) }}>
       <a class="skip" href="#content" onClick={(e) => (e.preventDefault(), document.getElementById('content')?.focus())}>

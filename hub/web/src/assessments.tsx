@@ -5,7 +5,7 @@ import { api, get, type RecordRow } from '@common/api';
 import { fieldLabel, fieldOf, typeOf } from '@common/catalog';
 import { hashQuery } from '@common/route';
 import { Button, Note, toast, useData, Waiting } from '@common/ui';
-import { note, print } from './export';
+import { give, print } from './export';
 import { go, isVillage, query, type Rows, today, useModel } from './model';
 import { w } from './messages';
 import { Choice } from './overview';
@@ -104,13 +104,13 @@ export function AssessmentsPage() {
   };
   const title = w('fiveTitle', year);
   const out = async () => {
-    const { save: keep, xlsx } = await import('@common/sheet');
+    const { xlsx } = await import('@common/sheet');
     const rows = shown.map((v) => {
       const r = standing(v.code);
       return [v.name, v.office_name, ...ITEMS.map((i) => textOf(r[i])), !whole(r) ? '' : w(ITEMS.every((i) => r[i]) ? 'fiveYes5' : 'fiveNo5'), String(recordOf(v.code)?.fields['assessed_on'] ?? '')];
     });
-    await note('export', title, String(rows.length));
-    keep(await xlsx([{ name: title.slice(0, 28), rows: [[w('stations'), w('stationOffice'), ...ITEMS.map((i) => fieldLabel(fieldOf(type, i)!)), w('fiveFull'), fieldLabel(fieldOf(type, 'assessed_on')!)], ...rows] }]), `${title}.xlsx`);
+    const file = xlsx([{ name: title.slice(0, 28), rows: [[w('stations'), w('stationOffice'), ...ITEMS.map((i) => fieldLabel(fieldOf(type, i)!)), w('fiveFull'), fieldLabel(fieldOf(type, 'assessed_on')!)], ...rows] }]);
+    await give(file, `${title}.xlsx`, title, String(rows.length));
   };
   const pick = (code: string, is: boolean) => setChosen((all) => (is ? [...all, code] : all.filter((c) => c !== code)));
   return (

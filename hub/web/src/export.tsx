@@ -1,7 +1,7 @@
 // Lists taken away as Excel or CSV, and pages printed; the audit log is told first. The writer is loaded when it is first used.
 import { useState } from 'preact/hooks';
 import { api, get, type RecordRow } from '@common/api';
-import { fieldLabel, fieldOf, stateText, typeOf, valueText } from '@common/catalog';
+import { fieldLabel, fieldOf, isMoney, stateText, typeOf, valueText } from '@common/catalog';
 import { t } from '@common/i18n';
 import { Button, toast } from '@common/ui';
 import { type Rows, type TownCatalog, useModel } from './model';
@@ -24,10 +24,15 @@ export async function all(address: (offset: number, limit: number) => string, mo
   return whole;
 }
 
-function table(catalog: TownCatalog, name: string, rows: RecordRow[], labels: Record<string, string>, station: (code: string | null) => string): string[][] {
+function table(catalog: TownCatalog, name: string, rows: RecordRow[], labels: Record<string, string>, station: (code: string | null) => string, numbers: boolean): (string | number)[][] {
   const type = typeOf(catalog, name)!;
   const fields = type.fields.filter((f) => !f.common && !f.retired && f.type !== 'map' && f.type !== 'file' && f.type !== 'hex');
-  const cell = (r: RecordRow, field: string) => valueText(catalog, fieldOf(type, field)!, r.fields[field], labels);
+  /** numbers: what can be added up is one in the file, money in yuan. */
+  const cell = (r: RecordRow, name: string): string | number => {
+    const field = fieldOf(type, name)!;
+    const value = r.fields[name];
+    return numbers && typeof value === 'number' && !field.items && (field.type === 'int' || field.type === 'decimal') ? (isMoney(field) ? value / 100 : value) : valueText(catalog, field, value, labels);
+  };
   return [[w('stations'), ...fields.map((f) => fieldLabel(f)), w('state')], ...rows.map((r) => [station(r.village_code), ...fields.map((f) => cell(r, f.name)), stateText(catalog, type, r.state)])];
 }
 
@@ -38,6 +43,14 @@ let begun = false;
 export async function note(what: 'export' | 'print', object: string, detail: string): Promise<void> {
   await api('POST', 'audit/note', { what, object, detail });
   if (what === 'print') begun = true;
+}
+
+/** Gives a file away: it is made first, so that the log tells of none that never was, and the log has it before anybody does. */
+export async function give(file: Blob | Promise<Blob>, name: string, object: string, detail: string): Promise<void> {
+  const made = await file;
+  await note('export', object, detail);
+  const { save } = await import('@common/sheet');
+  save(made, name);
 }
 
 /** Prints the page, after the log has it. */
@@ -58,13 +71,12 @@ export function ExportButton(props: { type: string; query: string; name: string 
   const { catalog, stations } = useModel();
   const [busy, setBusy] = useState('');
   const run = async (kind: 'xlsx' | 'csv') => {
-    const { csv, save, xlsx } = await import('@common/sheet');
+    const { csv, xlsx } = await import('@common/sheet');
     const list = await all((offset, limit) => `${props.query}&limit=${limit}&offset=${offset}`, MOST, (n, total) => total > PAGE && setBusy(w('fetching', n, total)));
-    await note('export', props.name, `${kind} ${list.records.length}`);
-    const rows = table(catalog, props.type, list.records, list.labels ?? {}, (code) => stations.find((s) => s.code === code)?.name ?? code ?? '');
+    const rows = table(catalog, props.type, list.records, list.labels ?? {}, (code) => stations.find((s) => s.code === code)?.name ?? code ?? '', kind === 'xlsx');
     const cut = list.total > list.records.length ? w('cutAt', list.records.length, list.total) : '';
     if (cut) rows.push([cut]);
-    save(kind === 'csv' ? csv(rows) : await xlsx([{ name: props.name, rows }]), `${props.name}.${kind}`);
+    await give(kind === 'csv' ? csv(rows as string[][]) : xlsx([{ name: props.name, rows }]), `${props.name}.${kind}`, props.name, `${kind} ${list.records.length}`);
     if (cut) toast(cut, undefined, true);
   };
   const start = (kind: 'xlsx' | 'csv') => () => void run(kind).catch((e: Error) => toast(e.message)).then(() => setBusy(''));

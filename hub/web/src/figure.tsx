@@ -52,7 +52,7 @@ export function FigurePage(props: { id: string }) {
     () => get<Rows>(`counts/${props.id}/rows?${query({ ...range, by, key, station, limit: PAGE, offset })}`).catch((e) => (e.code === 'no_rows' ? null : Promise.reject(e))),
     [props.id, period, by, key, offset, station],
   );
-  if (!indicator) return <p>{w('nothing')}</p>;
+  if (!indicator) return <p>{w('noFigure', props.id)}</p>;
   if (!counts.data) return <Waiting error={counts.error} reload={counts.reload} />;
   const figure = counts.data.indicators[props.id];
   const groups = [...(figure?.groups ?? [])].filter((g) => g.value !== null || g.reported === false).sort((a, b) => (by === 'month' ? (a.key < b.key ? -1 : 1) : (b.value ?? -1) - (a.value ?? -1)));
@@ -106,7 +106,7 @@ export function FigurePage(props: { id: string }) {
           )}
         </div>
       </div>
-      {figure && old && (
+      {figure && (old || figure.now) && (
         <p>
           <Change now={figure} then={old} compare={compare} />
         </p>
@@ -124,7 +124,7 @@ export function FigurePage(props: { id: string }) {
                 </span>
                 <span class="value">
                   {g.reported === false ? <span class="quiet">{w('unreported')}</span> : shown(g.value)}
-                  {old && !months && was(g.key) !== null && (
+                  {old && !figure?.now && !months && was(g.key) !== null && (
                     <small class="quiet">
                       {than} {shown(was(g.key))}
                     </small>
@@ -152,7 +152,9 @@ export function FigurePage(props: { id: string }) {
           <p>
             <ExportButton type={rows.data.type ?? ''} name={label(indicator)} query={`counts/${props.id}/rows?${query({ ...range, by, key, station })}`} />
           </p>
+          {rows.data.type === 'person' && indicator.unit === '人' && chosen === null && typeof figure?.value === 'number' && rows.data.total > figure.value && <p class="quiet">{w('rowsMore')}</p>}
           <RecordTable type={rows.data.type ?? ''} rows={rows.data.records} labels={rows.data.labels ?? {}} />
+          {rows.data.total > PAGE && <p class="on-print">{w('rowsShown', offset + 1, Math.min(offset + PAGE, rows.data.total), rows.data.total)}</p>}
           <Pager total={rows.data.total} offset={offset} onMove={(to) => alter({ offset: to })} />
         </section>
       )}

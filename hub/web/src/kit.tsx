@@ -77,11 +77,12 @@ function Sheet(props: { kit: Kit; why: Why }) {
 }
 
 export function KitPage(props: { code: string }) {
-  const { stations } = useModel();
+  const { stations, status } = useModel();
   const station: Station | undefined = stations.find((s) => s.code === props.code);
   const pcs = (station?.replicas ?? []).filter((r) => !r.revoked).length;
   const [why, setWhy] = useState<Why>(pcs ? 'replace' : 'first');
-  const [endpoint, setEndpoint] = useState(`tcp://${location.hostname}:5800`);
+  const [typed, setEndpoint] = useState<string | null>(null);
+  const endpoint = typed ?? `tcp://${location.hostname}:${status?.sync_port ?? 5800}`;
   const [kit, setKit] = useState<Kit | null>(null);
   const [error, setError] = useState('');
   if (!station) return <p>{w('nothing')}</p>;

@@ -30,6 +30,8 @@ export interface Figure {
   value: number | null;
   display: string;
   reported: boolean;
+  /** Follows no day: what stands now, whatever the period. */
+  now?: true;
   opening_unverified?: number;
   groups?: { key: string; label: string; value: number | null; reported?: false }[];
 }
@@ -61,6 +63,10 @@ export interface TownStatus {
   /** Files to verify, and petitions near their limit: each counted to 500. */
   to_verify: number;
   petitions_due: number;
+  /** All that the list of what waits has. */
+  waiting: number;
+  /** Where stations' PCs reach the hub. */
+  sync_port: number;
   recovered: number;
   backup_age_s: number | null;
   read_only: boolean;

@@ -4,7 +4,7 @@ import { get } from '@common/api';
 import { label } from '@common/i18n';
 import { Button, toast, useData, Waiting } from '@common/ui';
 import { hashQuery } from '@common/route';
-import { note } from './export';
+import { give } from './export';
 import { go, query, today, useModel } from './model';
 import { w, type Word } from './messages';
 import { Choice } from './overview';
@@ -95,10 +95,10 @@ export function MonthsPage() {
   const anyMissing = data?.villages.some((v) => v.months.some((m) => m.status === 'missing'));
   const out = async () => {
     if (!data || !type) return;
-    const { save, xlsx } = await import('@common/sheet');
+    const { xlsx } = await import('@common/sheet');
     const name = w('monthsFile', label(type), year);
-    await note('export', name, String(data.villages.length));
-    save(await xlsx([{ name: name.slice(0, 28), rows: [[w('stations'), ...data.months], ...data.villages.map((v) => [v.name, ...v.months.map(textOf)])] }]), `${name}.xlsx`);
+    const file = xlsx([{ name: name.slice(0, 28), rows: [[w('stations'), ...data.months], ...data.villages.map((v) => [v.name, ...v.months.map(textOf)])] }]);
+    await give(file, `${name}.xlsx`, name, String(data.villages.length));
   };
   return (
     <>

@@ -69,6 +69,7 @@ export function UnverifiedLine(props: { counts: Counts; only?: string }) {
 }
 
 export function Change(props: { now: Figure; then?: Figure; compare: Compare }) {
+  if (props.now.now) return <small>{w('standsNow')}</small>;
   if (!props.then || !props.now.reported || !props.then.reported || props.now.value === null || props.then.value === null) return null;
   const than = w(props.compare === 'same' ? 'cSame' : 'cBefore');
   const money = props.now.unit === '元';
@@ -284,6 +285,7 @@ export function Overview(props: { station?: string }) {
                 <dd>
                   {f.reported ? f.display : w('unreported')}
                   {f.reported && f.unit !== '%' && f.value !== null ? f.unit : ''}
+                  {f.now && <small class="quiet"> {w('standsNow')}</small>}
                 </dd>
               </div>
             );

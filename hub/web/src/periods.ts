@@ -35,7 +35,8 @@ function back(day: string, months: number, whole = false): string {
 }
 const daysBefore = (day: string, n: number): string => new Date(Date.parse(day) - n * DAY_MS).toISOString().slice(0, 10);
 
-const isDay = (text: string): boolean => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text));
+/** February has no 30th, whatever Date makes of one. */
+const isDay = (text: string): boolean => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text)) && new Date(Date.parse(text)).toISOString().startsWith(text);
 /** Two days that somebody chose; null: they are none, or the wrong way round. */
 export function chosenDays(period: string): Required<Range> | null {
   const [from = '', to = '', more] = period.split('_');

@@ -4,7 +4,7 @@ import { get, type RecordRow } from '@common/api';
 import { typeOf } from '@common/catalog';
 import { isFor } from '@common/notice';
 import { Button, toast, useData, Waiting } from '@common/ui';
-import { note } from './export';
+import { give } from './export';
 import { isVillage, query, type Rows, type Station, today, useModel } from './model';
 import { w } from './messages';
 import { Remind } from './remind';
@@ -82,10 +82,10 @@ export function Receipts(props: { notice: RecordRow }) {
   const said = (v: Station): string => (done[v.code] ? w('receiptOn', String(done[v.code]!.fields['received_on'] ?? '')) : w('receiptNone'));
   const remark = (v: Station): string => String(done[v.code]?.fields['remark'] ?? '');
   const out = async () => {
-    const { save, xlsx } = await import('@common/sheet');
+    const { xlsx } = await import('@common/sheet');
     const name = w('receiptFile', props.notice.label);
-    await note('export', props.notice.id, `xlsx ${rows.length}`);
-    save(await xlsx([{ name: w('receipts'), rows: [[w('stations'), w('receipts'), w('receiptRemark')], ...rows.map((v) => [v.name, said(v), remark(v)])] }]), `${name}.xlsx`);
+    const file = xlsx([{ name: w('receipts'), rows: [[w('stations'), w('receipts'), w('receiptRemark')], ...rows.map((v) => [v.name, said(v), remark(v)])] }]);
+    await give(file, `${name}.xlsx`, props.notice.id, `xlsx ${rows.length}`);
   };
   return (
     <section class="card">

@@ -1,8 +1,9 @@
 // Figures taken away as Excel: what they are of, how complete they are, what they are compared with; the audit log is told first.
 import { get } from '@common/api';
-import { label, timeText } from '@common/i18n';
+import { label } from '@common/i18n';
+import { dayHere, timeHere } from '@common/time';
 import { Button, toast } from '@common/ui';
-import { note } from './export';
+import { give } from './export';
 import type { Counts, Coverage, Figure, Indicator, Station, TownCatalog } from './model';
 import { today } from './model';
 import { w } from './messages';
@@ -33,7 +34,7 @@ function head(t: Taken, catalog: TownCatalog, stations: Station[]): Cell[][] {
     [`${w('period')}：${rangeText({ from: rangeOf(t.period).from, to: t.counts.to })}`],
     ...(then ? [[`${w('compare')}：${rangeText(then)}`]] : []),
     ...[...lines, unverifiedText(t.counts, catalog, t.only)].filter(Boolean).map((line) => [line]),
-    [w('takenAt', timeText(t.counts.as_of))],
+    [w('takenAt', timeHere(t.counts.as_of))],
     [],
   ];
 }
@@ -42,14 +43,13 @@ function head(t: Taken, catalog: TownCatalog, stations: Station[]): Cell[][] {
 export function stationText(station: Station, coverage: Coverage): string {
   const [, mark, text] = tileOf(station, coverage);
   const newest = newestOf(station);
-  return `${mark} ${text}${newest ? `，${w('completeTo', newest.slice(0, 10))}` : ''}`;
+  return `${mark} ${text}${newest ? `，${w('completeTo', dayHere(newest))}` : ''}`;
 }
 export const newestOf = (s: Station): string => s.replicas.reduce<string>((at, r) => (r.complete_through && r.complete_through > at ? r.complete_through : at), '');
 
-async function give(name: string, sheets: { name: string; rows: Cell[][]; above: number }[]): Promise<void> {
-  const { save, xlsx } = await import('@common/sheet');
-  await note('export', name, `xlsx ${sheets[0]!.rows.length - sheets[0]!.above - 1}`);
-  save(await xlsx(sheets), `${name} ${today()}.xlsx`);
+async function sheets(name: string, out: { name: string; rows: Cell[][]; above: number }[]): Promise<void> {
+  const { xlsx } = await import('@common/sheet');
+  await give(xlsx(out), `${name} ${today()}.xlsx`, name, `xlsx ${out[0]!.rows.length - out[0]!.above - 1}`);
 }
 
 const fail = (e: Error) => toast(e.message);
@@ -68,13 +68,13 @@ export function TakeAll(props: Taken & { catalog: TownCatalog; stations: Station
         const f = counts.indicators[i.id]!;
         const now = f.reported ? number(f.value, f.unit) : '';
         const p = past?.indicators[i.id];
-        const was = p?.reported ? number(p.value, f.unit) : '';
+        const was = p?.reported && !f.now ? number(p.value, f.unit) : '';
         const target = targets[i.id];
         const done = target && typeof now === 'number' && f.unit !== '%' ? `${Math.floor((100 * now) / target)}%` : '';
-        return [i.id, label(i), now, f.unit, f.reported ? f.display : w('unreported'), ...(past ? [was, difference(now, was)] : []), ...(Object.keys(targets).length ? [target ?? '', done] : [])];
+        return [i.id, f.now ? `${label(i)}（${w('standsNow')}）` : label(i), now, f.unit, f.reported ? f.display : w('unreported'), ...(past ? [was, difference(now, was)] : []), ...(Object.keys(targets).length ? [target ?? '', done] : [])];
       });
-    const villages = stations.filter((s) => s.level === 'village').map((s): Cell[] => [s.code, s.name, tileOf(s, counts.coverage)[2], newestOf(s).slice(0, 10)]);
-    await give(props.what, [
+    const villages = stations.filter((s) => s.level === 'village').map((s): Cell[] => [s.code, s.name, tileOf(s, counts.coverage)[2], newestOf(s) && dayHere(newestOf(s))]);
+    await sheets(props.what, [
       { name: w('allFigures'), rows: [...above, heads, ...rows], above: above.length },
       ...(props.station ? [] : [{ name: w('villages'), rows: [[w('stationCode'), w('stationName'), w('state'), w('completeThrough')], ...villages], above: 0 }]),
     ]);
@@ -84,7 +84,8 @@ export function TakeAll(props: Taken & { catalog: TownCatalog; stations: Station
 
 /** One figure and its groups. */
 export function TakeGroups(props: Taken & { catalog: TownCatalog; stations: Station[]; indicator: Indicator; figure: Figure; then?: Figure; by: string }) {
-  const { indicator, figure, then } = props;
+  const { indicator, figure } = props;
+  const then = figure.now ? undefined : props.then;
   const run = async () => {
     const above = head(props, props.catalog, props.stations);
     const range = before(props.period, props.compare);
@@ -97,7 +98,7 @@ export function TakeGroups(props: Taken & { catalog: TownCatalog; stations: Stat
       line(w('wholeFigure'), figure.reported ? figure.value : null, then?.reported ? then.value : null, !figure.reported),
       ...(figure.groups ?? []).map((g) => line(g.label, g.value, then?.groups?.find((old) => old.key === g.key)?.value, g.reported === false)),
     ];
-    await give(props.what, [{ name: label(indicator), rows: [...above, [props.by, w('value'), w('unit'), ...(then && range ? [rangeText(range), w('difference')] : [])], ...rows], above: above.length }]);
+    await sheets(props.what, [{ name: label(indicator), rows: [...above, [props.by, w('value'), w('unit'), ...(then && range ? [rangeText(range), w('difference')] : [])], ...rows], above: above.length }]);
   };
   return <Button onClick={() => void run().catch(fail)}>{w('groupsToExcel')}</Button>;
 }

@@ -15,6 +15,7 @@ function Differences(props: { now: Version; then: Version }) {
   const { now, then } = props;
   const ids = Object.keys({ ...then.figures, ...now.figures }).filter((id) => now.figures[id]?.display !== then.figures[id]?.display);
   const lines = (v: Version) => v.text.split('\n').filter((l) => l && !l.startsWith('!'));
+  const read = (line: string, v: Version) => plain(line).replace(/\{(\w+)\}/g, (_, id: string) => v.figures[id]?.display ?? w('unreported'));
   const gone = lines(then).filter((l) => !lines(now).includes(l));
   const come = lines(now).filter((l) => !lines(then).includes(l));
   return (
@@ -43,13 +44,13 @@ function Differences(props: { now: Version; then: Version }) {
           </table>
         </div>
       )}
-      {([[gone, 'wasText'], [come, 'isText']] as [string[], Word][]).map(
-        ([list, word]) =>
+      {([[gone, 'wasText', then], [come, 'isText', now]] as [string[], Word, Version][]).map(
+        ([list, word, of]) =>
           list.length > 0 && (
             <div key={word}>
               <h3>{w(word)}</h3>
               {list.map((l, i) => (
-                <p key={i}>{plain(l)}</p>
+                <p key={i}>{read(l, of)}</p>
               ))}
             </div>
           ),
