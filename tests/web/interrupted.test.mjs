@@ -108,6 +108,42 @@ test('while somebody types nothing locks; when nobody does, the screen is covere
   assert.deepEqual(saved(), [37]);
 });
 
+/** Types, and goes within less than a pause. */
+async function typeAndGo(count, button) {
+  await page.goto(`${url}#/`);
+  await page.waitForSelector('.cards');
+  await page.goto(`${url}#/new/consultation`);
+  await page.waitForSelector('#f-item_count');
+  await page.waitForFunction(() => document.querySelector('.sticky'));
+  await page.fill('#f-item_count', String(count));
+  await page.click(`header button:has-text("${button}")`);
+}
+
+test('who logs out, or locks and comes back to another page, finds what she typed last', async () => {
+  await typeAndGo(71, '退出登录');
+  await page.waitForSelector('#user');
+  await login();
+  await waitFor(async () => (await draft())?.item_count === 71, 'what was typed before logging out', TIMEOUT_MS / 4);
+  await typeAndGo(72, '锁屏');
+  await page.waitForSelector('#unlock');
+  await page.reload();
+  await unlock();
+  assert.equal((await draft())?.item_count, 72);
+});
+
+test('a draft that could not be written while the screen was locked is written when it opens', async () => {
+  await page.goto(`${url}#/`);
+  await page.waitForSelector('.cards');
+  await page.goto(`${url}#/new/consultation`);
+  await page.waitForFunction(() => document.querySelector('#f-item_count')?.value === '72');
+  await page.request.post(`${url}api/v1/session/lock`, { data: {} }); // in another tab
+  await page.fill('#f-item_count', '73');
+  await page.waitForSelector('#unlock');
+  await unlock();
+  await waitFor(async () => (await draft())?.item_count === 73, 'the draft of before the lock', TIMEOUT_MS / 4);
+  assert.equal(await page.inputValue('#f-item_count'), '73');
+});
+
 test(`kill -9 in the midst of one form's save, ${ROUNDS} times: saved once, or still in the form`, async () => {
   await node.kill();
   await town.serveNode(node);

@@ -1,9 +1,9 @@
 // The form of a record, made from the catalogue. What is typed is kept as a draft on disk; every pause is judged by the program
 // as a save would be; "saved" is said only after the program has committed it.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { ApiError, api, get, issueText, uuid7, type Issue, type RecordRow } from './api';
+import { ApiError, api, issueText, uuid7, type Issue, type RecordRow } from './api';
 import { fieldLabel, stateText, valueText, type Catalog, type Field, type RecordType } from './catalog';
-import { useDraft, useDraftPlace } from './draft';
+import { useDraft, useDraftPlace, useKept } from './draft';
 import { FieldInput } from './fields';
 import { fromText, toText } from './request';
 import { t, timeText } from './i18n';
@@ -137,32 +137,21 @@ export function RecordForm(props: FormProps) {
 
   // What was not finished last time. Who is typing already keeps it beside that.
   const place = useDraftPlace(key, from, !record);
-  useEffect(() => {
-    if (!place) return undefined;
-    let here = true;
-    get<{ saved_at: string; body: Draft }>(`drafts/${encodeURIComponent(place)}`).then(
-      (draft) => {
-        if (!here) return;
-        if (dirty.current) {
-          if (record) setAsked(place);
-          else setFrom((n) => n + 1);
-          return;
-        }
-        setAsked(place);
-        setNamed((now) => ({ ...draft.body.labels, ...now }));
-        if (!record) setId(draft.body.id);
-        setFields(draft.body.fields);
-        if (!record) Object.keys(draft.body.fields).forEach((name) => draft.body.fields[name] !== null && wanted.current.add(name)); // nothing of it is folded away
-        if (record) setWas(draft.body.was);
-        setFound(timeText(draft.saved_at));
-        dirty.current = true;
-      },
-      () => here && setAsked(place),
-    );
-    return () => {
-      here = false;
-    };
-  }, [place]);
+  useKept<Draft>(place ? `drafts/${encodeURIComponent(place)}` : '', (draft) => {
+    if (draft && dirty.current && !record) {
+      setFrom((n) => n + 1);
+      return;
+    }
+    setAsked(place);
+    if (!draft || dirty.current) return;
+    setNamed((now) => ({ ...draft.body.labels, ...now }));
+    if (!record) setId(draft.body.id);
+    setFields(draft.body.fields);
+    if (!record) Object.keys(draft.body.fields).forEach((name) => draft.body.fields[name] !== null && wanted.current.add(name)); // nothing of it is folded away
+    if (record) setWas(draft.body.was);
+    setFound(timeText(draft.saved_at));
+    dirty.current = true;
+  });
 
   // Judged at every pause.
   useEffect(() => {

@@ -3,6 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { api, brought, get, onSession, TRAINING } from '@common/api';
 import { areas, type Catalog, villages } from '@common/catalog';
+import { keepDrafts } from '@common/draft';
 import { t } from '@common/i18n';
 import { useHash } from '@common/route';
 import { loadStaff } from '@common/staff';
@@ -271,10 +272,10 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
         <button type="button" class="button plain" onClick={() => setAsks(true)}>
           {`? ${t('help')}`}
         </button>
-        <button type="button" class="button plain" onClick={() => api('POST', 'session/lock').then(props.onLock, () => undefined)}>
+        <button type="button" class="button plain" onClick={() => keepDrafts().then(() => api('POST', 'session/lock')).then(props.onLock, () => undefined)}>
           {t('lock')}
         </button>
-        <button type="button" class="button plain" onClick={() => api('DELETE', 'session').then(props.onOut, () => undefined)}>
+        <button type="button" class="button plain" onClick={() => keepDrafts().then(() => api('DELETE', 'session')).then(props.onOut, () => undefined)}>
           {t('logout')}
         </button>
       </header>
@@ -375,7 +376,7 @@ export function App() {
         />
       ) : null}
       {session && !session.must_change ? <Inside session={session} gone={gone} onLock={() => (toast(''), setLocked(true))} onOut={() => (toast(''), setSession(null))} /> : null}
-      {session && locked ? <LockScreen user={session.user} onOpen={() => setLocked(false)} onOut={() => setSession(null)} /> : null}
+      {session && locked ? <LockScreen user={session.user} onOpen={() => (setLocked(false), void keepDrafts())} onOut={() => setSession(null)} /> : null}
       <Toasts />
     </>
   );
