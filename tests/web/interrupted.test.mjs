@@ -144,6 +144,32 @@ test('a draft that could not be written while the screen was locked is written w
   assert.equal(await page.inputValue('#f-item_count'), '73');
 });
 
+test('a page that was opened while the screen was locked is there after the password', async () => {
+  await page.goto(`${url}#/`);
+  await page.waitForSelector('.cards');
+  await page.goto(`${url}#/list/consultation`);
+  await page.waitForSelector('.filters');
+  await page.click('header button:has-text("锁屏")');
+  await page.waitForSelector('#unlock');
+  await page.reload();
+  await unlock();
+  await page.waitForSelector('.filters');
+  assert.equal(await page.locator('.note.bad').count(), 0);
+  // Another tab, whose list was asked for after this one had locked.
+  await page.goto(`${url}#/`);
+  await page.waitForSelector('.cards');
+  await page.request.post(`${url}api/v1/session/lock`, { data: {} });
+  await page.goto(`${url}#/new/consultation`);
+  await unlock();
+  await page.waitForFunction(() => document.querySelector('#f-item_count')?.value === '73'); // and her draft
+  await page.goto(`${url}#/list/person`);
+  await page.waitForSelector('.filters');
+  await page.request.post(`${url}api/v1/session/lock`, { data: {} });
+  await page.goto(`${url}#/list/consultation`);
+  await unlock();
+  await page.waitForFunction(() => document.querySelector('table.records, main > p.quiet') && !document.querySelector('.note.bad'));
+});
+
 test(`kill -9 in the midst of one form's save, ${ROUNDS} times: saved once, or still in the form`, async () => {
   await node.kill();
   await town.serveNode(node);

@@ -175,7 +175,7 @@ function Page(props: { parts: string[]; home: ComponentChildren }) {
   }
 }
 
-function Inside(props: { session: Session; gone: boolean; onLock: () => void; onOut: () => void }) {
+function Inside(props: { session: Session; gone: boolean; opened: number; onLock: () => void; onOut: () => void }) {
   const parts = useHash();
   const [catalog, setCatalog] = useState<Catalog>();
   const [error, setError] = useState<Error>();
@@ -210,7 +210,7 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
       },
       () => undefined,
     );
-  }, [round]);
+  }, [round, props.opened]);
   const refresh = () => {
     get<Status>('status').then(setStatus, () => undefined);
   };
@@ -235,7 +235,7 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
       document.removeEventListener('visibilitychange', open);
       stream?.close();
     };
-  }, []);
+  }, [props.opened]); // a locked screen is told nothing
   // At once: later it would close the help that somebody has just asked for on the new page.
   useLayoutEffect(() => {
     setMenu(false);
@@ -302,6 +302,13 @@ export function App() {
   const [gone, setGone] = useState(false);
   const [given, setGiven] = useState(''); // a first password, as it was typed at the door
   const [village, setVillage] = useState<{ name: string; front: Front | null }>({ name: session?.station_name ?? '', front: session?.front ?? null });
+  const [opened, again] = useState(0); // how often the screen was unlocked: whatever was asked for behind the lock was refused
+  const open = () => {
+    setLocked(false);
+    again((n) => n + 1);
+    somethingChanged();
+    void keepDrafts();
+  };
   const enter = (s: Session) => {
     setSession(s);
     setVillage({ name: s.station_name, front: s.front });
@@ -375,8 +382,8 @@ export function App() {
           onOut={() => (setGiven(''), setSession(null))}
         />
       ) : null}
-      {session && !session.must_change ? <Inside session={session} gone={gone} onLock={() => (toast(''), setLocked(true))} onOut={() => (toast(''), setSession(null))} /> : null}
-      {session && locked ? <LockScreen user={session.user} onOpen={() => (setLocked(false), void keepDrafts())} onOut={() => setSession(null)} /> : null}
+      {session && !session.must_change ? <Inside session={session} gone={gone} opened={opened} onLock={() => (toast(''), setLocked(true))} onOut={() => (toast(''), setSession(null))} /> : null}
+      {session && locked ? <LockScreen user={session.user} onOpen={open} onOut={() => setSession(null)} /> : null}
       <Toasts />
     </>
   );
