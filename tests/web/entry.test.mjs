@@ -348,6 +348,15 @@ test('a click is not lost when the field that is left complains', async () => {
   await page.waitForSelector('[data-field="name"] .refuse'); // and then it is said
 });
 
+test('what is too long is kept as it came, and said', async () => {
+  await form('reception');
+  await page.fill('#f-appeal', '问'.repeat(5000));
+  await page.waitForSelector('[data-field="appeal"] .refuse:has-text("现有5000个")');
+  assert.equal((await page.inputValue('#f-appeal')).length, 5000);
+  await page.fill('#f-appeal', '问待遇');
+  await page.waitForSelector('[data-field="appeal"] .refuse', { state: 'detached' });
+});
+
 test('one that was chosen is taken back by keyboard', async () => {
   await form(`visit?persons=${ids[1]}`);
   await field('persons').locator('[role=combobox]').focus();

@@ -46,8 +46,9 @@ function TextInput(p: InputProps) {
   const digits = ['idno', 'phone', 'digits', 'division'].includes(p.field.format ?? '');
   const set = (e: Event) => p.onInput((e.target as HTMLInputElement).value || null);
   const value = String(p.value ?? '');
-  if (long) return <textarea rows={3} maxLength={p.field.max_chars} value={value} onInput={set} {...shared(p)} />;
-  return <input type="text" inputMode={digits ? 'text' : undefined} maxLength={p.field.max_chars} value={value} autocomplete="off" onInput={set} {...shared(p)} />;
+  // No maxLength: what is too long is said by the check, with how long it is. Cut by the browser it would be lost without a word.
+  if (long) return <textarea rows={3} value={value} onInput={set} {...shared(p)} />;
+  return <input type="text" inputMode={digits ? 'text' : undefined} value={value} autocomplete="off" onInput={set} {...shared(p)} />;
 }
 
 /** Yuan with two decimals on the screen, whole 分 underneath. */

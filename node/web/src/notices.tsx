@@ -94,7 +94,7 @@ export function Receipt(props: { notice: RecordRow }) {
         <form onSubmit={confirm}>
           <p>{t('receiptAsk')}</p>
           <label for="receipt-remark">{t('receiptRemark')}</label>
-          <textarea id="receipt-remark" rows={2} maxLength={300} value={remark} onInput={(e) => setRemark((e.target as HTMLTextAreaElement).value)} />
+          <textarea id="receipt-remark" rows={2} value={remark} onInput={(e) => setRemark((e.target as HTMLTextAreaElement).value)} />
           {error && <Note kind="bad">{error}</Note>}
           <div class="actions">
             <Button kind="main" type="submit" disabled={busy}>

@@ -168,7 +168,7 @@ function Remove(props: { record: RecordRow; onDone: (deleted: RecordRow) => void
           api<RecordRow>('DELETE', `records/${props.record.id}`, { reason }).then(props.onDone, (why: Error) => setError(why.message));
         }}
       >
-        <input type="text" aria-label={t('reason')} value={reason} maxLength={200} onInput={(e) => setReason((e.target as HTMLInputElement).value)} />
+        <input type="text" aria-label={t('reason')} value={reason} onInput={(e) => setReason((e.target as HTMLInputElement).value)} />
         {error && <Note kind="bad">{error}</Note>}
         <div class="actions">
           <Button kind="danger" type="submit" disabled={!reason.trim()}>
