@@ -357,6 +357,33 @@ test('what is too long is kept as it came, and said', async () => {
   await page.waitForSelector('[data-field="appeal"] .refuse', { state: 'detached' });
 });
 
+test('an amount and a number are read as they are written, and what is none is said in the words of the page', async () => {
+  await form('aid_case');
+  if (await page.locator('button.fold[aria-expanded=false]').count()) await page.click('button.fold');
+  const amount = (text) => page.fill('#f-amount_applied_fen', text);
+  const kept = async () => (await (await page.request.get(`${url}api/v1/drafts/new-aid_case`)).json()).body?.fields?.amount_applied_fen;
+  for (const [text, fen] of [['100元', 10000], ['￥1,200.50', 120050], ['３００', 30000], [' ¥ 7．5 ', 750]]) {
+    await amount(text);
+    await waitFor(async () => (await kept()) === fen, text);
+  }
+  for (const text of ['1.234', '一百']) {
+    await amount(text);
+    await page.waitForSelector('[data-field="amount_applied_fen"] .refuse:has-text("请写金额，如 200 或 200.50")');
+    assert.match(await field('amount_applied_fen').locator('.refuse').innerText(), /申请金额\(元\)/);
+  }
+  assert.doesNotMatch(await page.innerText('main'), /加引号|\(分\)/);
+  await amount('');
+  await form('consultation');
+  await page.fill('#f-item_count', '十');
+  await page.waitForSelector('[data-field="item_count"] .refuse:has-text("请写整数")');
+  await page.fill('#f-item_count', '１２');
+  assert.equal(await page.inputValue('#f-item_count'), '12');
+  await page.waitForSelector('[data-field="item_count"] .refuse', { state: 'detached' });
+  await page.evaluate(async () => {
+    for (const key of ['new-aid_case', 'new-consultation']) await fetch(`/api/v1/drafts/${key}`, { method: 'DELETE' });
+  });
+});
+
 test('one that was chosen is taken back by keyboard', async () => {
   await form(`visit?persons=${ids[1]}`);
   await field('persons').locator('[role=combobox]').focus();

@@ -1,12 +1,13 @@
 // The form of a record, made from the catalogue. What is typed is kept as a draft on disk; every pause is judged by the program
 // as a save would be; "saved" is said only after the program has committed it.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { ApiError, api, issueText, uuid7, type Issue, type RecordRow } from './api';
+import { ApiError, api, uuid7, type Issue, type RecordRow } from './api';
 import { fieldLabel, stateText, valueText, type Catalog, type Field, type RecordType } from './catalog';
 import { useDraft, useDraftPlace, useKept } from './draft';
 import { FieldInput } from './fields';
 import { fromText, toText } from './request';
 import { t, timeText } from './i18n';
+import { issueWords, nameOf, refusalWords } from './issues';
 import { namesStaff, staffMe } from './staff';
 import { afterClick, Button, Dialog, enterGoesOn, Note } from './ui';
 
@@ -45,7 +46,6 @@ export interface FormProps {
   onCancel: () => void;
 }
 
-const nameOf = (field: string): string => field.split(/[.[]/)[0] ?? '';
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
 
 /** What a new record starts with: presets, today for the date that it is counted by, and who is entering it where somebody who works here is
@@ -239,7 +239,7 @@ export function RecordForm(props: FormProps) {
         const issues = why.issues?.length ? why.issues : why.field ? [{ code: why.code, field: why.field, text: why.message, level: 'refuse' as const }] : [];
         if (issues.length) setChecked({ good: false, issues, derived: {} });
         focusFirst(issues);
-        setError(why.message);
+        setError(refusalWords(type, why.message, issues));
       }
     } finally {
       setBusy(false);
@@ -295,7 +295,7 @@ export function RecordForm(props: FormProps) {
             <div class="issues" id={`${inputId}-issue`}>
               {issues.map((i, k) => (
                 <p key={k} class={i.level}>
-                  {issueText(i)} {i.other && <a href={`#/record/${i.other.id}`}>{t('openIt', i.other.label)}</a>}
+                  {issueWords(type, i)} {i.other && <a href={`#/record/${i.other.id}`}>{t('openIt', i.other.label)}</a>}
                 </p>
               ))}
             </div>
@@ -356,7 +356,7 @@ export function RecordForm(props: FormProps) {
       )}
       {nowhere.map((i, k) => (
         <Note kind={i.level === 'refuse' ? 'bad' : 'info'} key={k}>
-          {issueText(i)}
+          {issueWords(type, i)}
         </Note>
       ))}
       {before && (

@@ -146,6 +146,8 @@ export const messages = {
   nilHas: ['有记录，不用零报告：{0}', 'There are records, nothing to report: {0}'],
   monthText: ['{1}月', '{0}-{1}'],
   draftDrop: ['不要了，重新填', 'Discard and start anew'],
+  writeMoney: ['“{0}”请写金额，如 200 或 200.50。', '{0}: write an amount, as 200 or 200.50.'],
+  writeNumber: ['“{0}”请写整数，如 3。', '{0}: write a whole number, as 3.'],
   fixFirst: ['有 {0} 处要改，已标出。', '{0} things to correct, marked below.'],
   changedTitle: ['这条记录刚被改过', 'Somebody changed this record'],
   changedText: ['你打开之后，下面的内容已经变了。要用谁的？', 'Since you opened it, the following has changed. Which one is right?'],

@@ -1,10 +1,11 @@
 // A festival's visits: what is the same for all is filled in once, people are chosen by filter, each gets a record of his own. One save
 // under one key, all or none; the form is kept as a draft with its key, so that a save whose answer was lost is the same save again.
 import { useRef, useState } from 'preact/hooks';
-import { api, ApiError, issueText, uuid7, type Issue, type RecordRow } from '@common/api';
+import { api, ApiError, uuid7, type Issue, type RecordRow } from '@common/api';
 import { codeText, fieldLabel, typeOf } from '@common/catalog';
 import { useDraft, useKept } from '@common/draft';
 import { FieldInput } from '@common/fields';
+import { issueWords } from '@common/issues';
 import { label, t, timeText } from '@common/i18n';
 import { hashQuery } from '@common/route';
 import { Button, enterGoesOn, Note, useData, Waiting } from '@common/ui';
@@ -179,7 +180,7 @@ export function BatchPage() {
                     <div class="issues" id={`f-${f.name}-issue`}>
                       {bad.map((i, k) => (
                         <p key={k} class={i.level}>
-                          {issueText(i)}
+                          {issueWords(type, i)}
                         </p>
                       ))}
                     </div>
@@ -274,7 +275,7 @@ export function BatchPage() {
               <ul>
                 {faults.map((f, k) => (
                   <li key={k}>
-                    {f.person}: {f.issues.map(issueText).join(' ')}
+                    {f.person}: {f.issues.map((i) => issueWords(type, i)).join(' ')}
                   </li>
                 ))}
               </ul>
