@@ -348,6 +348,30 @@ test('a click is not lost when the field that is left complains', async () => {
   await page.waitForSelector('[data-field="name"] .refuse'); // and then it is said
 });
 
+test('a picker that finds nobody says so and offers a way on; what was typed is in the draft', async () => {
+  await form('aid_case');
+  const box = field('person_id').locator('[role=combobox]');
+  await box.fill('王不存在');
+  await page.waitForSelector('[data-field="person_id"] .nobody:has-text("没有找到“王不存在”")');
+  assert.deepEqual(await field('person_id').locator('.nobody a').allTextContents(), ['新增人员', '申请转入']);
+  await shot('nobody');
+  await clean(page, 'nobody');
+  await page.click('main form button[type=submit]');
+  await page.waitForSelector('[data-field="person_id"] .refuse:has-text("“王不存在”还没有从名单里选定")');
+  assert.doesNotMatch(await page.innerText('main form'), /尚未在册/);
+  await waitFor(async () => (await (await page.request.get(`${url}api/v1/drafts/new-aid_case`)).json()).body?.typed?.person_id === '王不存在', 'the draft');
+  await page.reload();
+  await page.waitForFunction(() => document.querySelector('#f-person_id')?.value === '王不存在');
+  await page.evaluate(() => fetch('/api/v1/drafts/new-person', { method: 'DELETE' })); // of an earlier test: what is unfinished comes first
+  await box.focus();
+  await page.click('.nobody a:has-text("新增人员")');
+  await page.waitForFunction(() => document.querySelector('#f-name')?.value === '王不存在');
+  await form('aid_case');
+  await page.click('.note.info button');
+  await page.waitForFunction(() => document.querySelector('#f-person_id')?.value === '');
+  await page.evaluate(() => fetch('/api/v1/drafts/new-aid_case', { method: 'DELETE' }));
+});
+
 test('what is too long is kept as it came, and said', async () => {
   await form('reception');
   await page.fill('#f-appeal', '问'.repeat(5000));

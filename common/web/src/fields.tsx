@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { get } from './api';
 import { areas, codeText, isMoney, typeOf, villages, type Catalog, type Field } from './catalog';
 import { label, t } from './i18n';
+import type { MessageKey } from './messages';
 import { namesStaff, staffMe, staffNames, staffNow } from './staff';
 import { Button, goOn, useData, Waiting } from './ui';
 import { instantHere, timeHere } from './time';
@@ -20,6 +21,8 @@ export interface InputProps {
   beside?: Record<string, unknown>; // what else the form holds
   among?: (code: string) => boolean; // of a place: which ones make sense here
   onInput: (value: unknown) => void;
+  typed?: string; // of a picker: what was typed and not chosen
+  onTyped?: (text: string) => void;
   onNamed?: (id: string, name: string) => void; // what a record that was chosen is called
   onBlur?: () => void;
 }
@@ -217,10 +220,18 @@ async function findOptions(type: string, text: string): Promise<Option[]> {
   return page.records.map((r) => ({ id: r.id, label: r.label, more: '' }));
 }
 
+/** Ways on from a person who is not found, where the program has any: set once, before a form is shown. */
+const waysOn: { text: MessageKey; to: (name: string) => string }[] = [];
+export function offerForNobody(ways: typeof waysOn): void {
+  waysOn.splice(0, waysOn.length, ...ways);
+}
+
 /** Finds a record by typing; arrow keys and Enter choose (ARIA 1.2 combobox). */
 function RefInput(p: InputProps & { many: boolean }) {
   const chosen = p.many ? ((p.value as string[] | null) ?? []) : p.value ? [String(p.value)] : [];
-  const [text, setText] = useState('');
+  const [own, setOwn] = useState('');
+  const text = p.onTyped ? (p.typed ?? '') : own;
+  const [none, setNone] = useState(''); // what was looked for in vain
   const [options, setOptions] = useState<Option[]>([]);
   const [at, setAt] = useState(0);
   const [open, setOpen] = useState(false);
@@ -230,6 +241,7 @@ function RefInput(p: InputProps & { many: boolean }) {
   const found = useRef(''); // what the options are of
   const first = useRef(false); // Enter came before they did
   const type = p.field.ref ?? '';
+  const setText = p.onTyped ?? setOwn;
   useEffect(() => {
     if (!open) return undefined;
     let here = true;
@@ -238,6 +250,7 @@ function RefInput(p: InputProps & { many: boolean }) {
         if (!here) return;
         const rest = all.filter((o) => !chosen.includes(o.id));
         found.current = text;
+        setNone(all.length === 0 ? text : '');
         setOptions(rest);
         setAt(0);
         if (first.current) choose(rest[0]);
@@ -331,6 +344,17 @@ function RefInput(p: InputProps & { many: boolean }) {
             </li>
           ))}
         </ul>
+      )}
+      {text.trim() !== '' && none === text && (
+        <p class="nobody" role="status">
+          {t('noHits', text.trim())}{' '}
+          {type === 'person' &&
+            waysOn.map((way) => (
+              <a key={way.text} class="button plain" href={way.to(text.trim())}>
+                {t(way.text)}
+              </a>
+            ))}
+        </p>
       )}
     </div>
   );
@@ -437,6 +461,8 @@ function RowsInput(p: InputProps) {
                 <small id={`${p.id}-${i}-${m.name}-label`}>{label(m)}</small>
                 <FieldInput
                   {...p}
+                  typed={undefined}
+                  onTyped={undefined}
                   field={m}
                   id={`${p.id}-${i}-${m.name}`}
                   value={(row as Record<string, unknown>)?.[m.name]}
@@ -445,7 +471,7 @@ function RowsInput(p: InputProps) {
               </label>
             ))
           ) : (
-            <FieldInput {...p} field={single} id={`${p.id}-${i}`} value={row} onInput={(v) => put(rows.map((r, k) => (k === i ? v : r)))} />
+            <FieldInput {...p} typed={undefined} onTyped={undefined} field={single} id={`${p.id}-${i}`} value={row} onInput={(v) => put(rows.map((r, k) => (k === i ? v : r)))} />
           )}
           <Button disabled={p.disabled} onClick={() => put(rows.filter((_, k) => k !== i))}>
             {t('remove')}

@@ -5,6 +5,12 @@ import { label, t } from './i18n';
 
 export const nameOf = (field: string): string => field.split(/[.[]/)[0] ?? '';
 
+/** What there is to say: of a field that is empty only that. */
+export function worthSaying(issues: Issue[], filled: (name: string) => boolean): Issue[] {
+  const lacks = new Set(issues.filter((i) => i.code === 'required' && i.level === 'refuse').map((i) => nameOf(i.field)));
+  return issues.filter((i) => i.code === 'required' || filled(nameOf(i.field)) || !lacks.has(nameOf(i.field)));
+}
+
 /** One of them, with its field named as it is shown. */
 export function issueWords(type: RecordType, issue: Issue): string {
   const field = fieldOf(type, nameOf(issue.field));

@@ -146,6 +146,7 @@ export const messages = {
   nilHas: ['有记录，不用零报告：{0}', 'There are records, nothing to report: {0}'],
   monthText: ['{1}月', '{0}-{1}'],
   draftDrop: ['不要了，重新填', 'Discard and start anew'],
+  pickOne: ['“{0}”还没有从名单里选定。', '"{0}" was not chosen from the list yet.'],
   writeMoney: ['“{0}”请写金额，如 200 或 200.50。', '{0}: write an amount, as 200 or 200.50.'],
   writeNumber: ['“{0}”请写整数，如 3。', '{0}: write a whole number, as 3.'],
   fixFirst: ['有 {0} 处要改，已标出。', '{0} things to correct, marked below.'],

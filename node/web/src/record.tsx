@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { api, get, type RecordRow } from '@common/api';
 import { codeText, deletable, fieldLabel, fieldOf, stateText, typeOf, valueText, type Field, type RecordType } from '@common/catalog';
-import { shownValue } from '@common/fields';
+import { offerForNobody, shownValue } from '@common/fields';
 import { RecordForm } from '@common/form';
 import { label, t, timeText } from '@common/i18n';
 import { namesStaff, loadStaff } from '@common/staff';
@@ -11,7 +11,7 @@ import { hashQuery } from '@common/route';
 import { Mark, RecordTable } from './lists';
 import { Conflicts } from './conflicts';
 import { labelsOf } from './labels';
-import { CLAIM, CLAIM_DRAFT, claimForm, isClaim } from './claims';
+import { CLAIM, CLAIM_AT, CLAIM_DRAFT, claimForm, isClaim } from './claims';
 import { PersonCard } from './person';
 import { holdsCovered, noteReveal, owns, Values, type Change, type Group } from './record-parts';
 import { enterable } from './menu';
@@ -21,6 +21,13 @@ import { askedOf, askedText, REQUEST } from '@common/request';
 import { Receipt } from './notices';
 import { Steps } from './steps';
 import { toldDeleted, toldRestored, toldSaved } from './undo';
+
+/** A name goes along to the form, a number does not: it may be of anything. */
+const asName = (field: string, text: string): string => (/[0-9]/.test(text) ? '' : `${field}=${encodeURIComponent(text)}`);
+offerForNobody([
+  { text: 'newPerson', to: (text) => `#/new/person?${asName('name', text)}` },
+  { text: 'claim', to: (text) => `#${CLAIM_AT}&${asName('claim_name', text)}` },
+]);
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
 
