@@ -29,6 +29,8 @@ after(async () => {
   assert.deepEqual(problems, []);
 });
 
+/** The village may begin one. */
+const begun = (type) => type.transitions.some((x) => x.from === null && x.village);
 const rows = (type) => node.rows(['list', type]);
 const field = (name, on = page) => on.locator(`[data-field="${name}"]`);
 const radio = (name, text, on = page) => field(name, on).locator('label.choice', { hasText: new RegExp(`^${text}`) });
@@ -68,7 +70,7 @@ test('no type that a secretary may enter asks for a record by its id', async () 
   // A change request has a page of its own, which begins with the person (transfers.test.mjs); a receipt is given on its notice's page.
   const catalog = await (await page.request.get(`${url}api/v1/catalog`)).json();
   const bare = [];
-  for (const type of catalog.types.filter((t) => t.kept && !['change_request', 'attachment', 'notice_receipt'].includes(t.name))) {
+  for (const type of catalog.types.filter((t) => t.kept && begun(t) && !['change_request', 'attachment', 'notice_receipt'].includes(t.name))) {
     await page.goto(`${url}#/new/${type.name}`);
     await page.waitForFunction((zh) => document.querySelector('main h1')?.textContent?.includes(zh) && document.querySelector('main form [data-field]'), type.zh);
     if (await page.locator('button.fold[aria-expanded=false]').count()) await page.click('button.fold');
@@ -370,6 +372,26 @@ test('a picker that finds nobody says so and offers a way on; what was typed is 
   await page.click('.note.info button');
   await page.waitForFunction(() => document.querySelector('#f-person_id')?.value === '');
   await page.evaluate(() => fetch('/api/v1/drafts/new-aid_case', { method: 'DELETE' }));
+});
+
+test('what is said to be wrong can be mended on the form, and nothing is offered that ends in a refusal', async () => {
+  await form('visit');
+  await page.fill('#f-visitors', '');
+  await page.click('main form button[type=submit]');
+  await page.waitForSelector('.note.bad');
+  assert.doesNotMatch(await page.innerText('main form'), /走访时类别/);
+  const marked = await page.locator('.field.bad').count();
+  assert.match(await page.locator('.note.bad').last().innerText(), new RegExp(`有 ${marked} 处要改`));
+  const catalog = await (await page.request.get(`${url}api/v1/catalog`)).json();
+  const ends = catalog.types.filter((t) => t.kept && !begun(t)).map((t) => t.name);
+  assert.ok(ends.includes('station'), ends.join());
+  for (const name of ends) {
+    await page.goto(`${url}#/list/${name}`);
+    await page.waitForSelector('main >> text=这里由镇里新增');
+    assert.equal(await page.locator('main a[href^="#/new/"], main a[href^="#/import/"]').count(), 0, name);
+    await page.goto(`${url}#/new/${name}`);
+    await page.waitForSelector('main .note:has-text("这里由镇里新增")');
+  }
 });
 
 test('what is too long is kept as it came, and said', async () => {

@@ -191,7 +191,7 @@ export function RecordForm(props: FormProps) {
   };
 
   const filled = (name: string) => fields[name] !== undefined && fields[name] !== null && fields[name] !== '';
-  const all = worthSaying(checked?.issues ?? [], filled);
+  const all = worthSaying(type, checked?.issues ?? [], filled);
   const issuesOf = (name: string): Issue[] => {
     return all.filter((i) => nameOf(i.field) === name && !(filled(name) && i.code === 'required') && (tried || touched[name] || (i.code !== 'required' && hand[name])));
   };
@@ -242,7 +242,7 @@ export function RecordForm(props: FormProps) {
         const issues = why.issues?.length ? why.issues : why.field ? [{ code: why.code, field: why.field, text: why.message, level: 'refuse' as const }] : [];
         if (issues.length) setChecked({ good: false, issues, derived: {} });
         focusFirst(issues);
-        setError(refusalWords(type, why.message, issues));
+        setError(refusalWords(type, why.message, worthSaying(type, issues, filled)));
       }
     } finally {
       setBusy(false);

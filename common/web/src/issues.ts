@@ -5,10 +5,13 @@ import { label, t } from './i18n';
 
 export const nameOf = (field: string): string => field.split(/[.[]/)[0] ?? '';
 
-/** What there is to say: of a field that is empty only that. */
-export function worthSaying(issues: Issue[], filled: (name: string) => boolean): Issue[] {
+/** What there is to say: of a field that is empty only that, and nothing of what the program works out itself while what it is worked out
+ * from is to be mended. */
+export function worthSaying(type: RecordType, issues: Issue[], filled: (name: string) => boolean): Issue[] {
+  const ours = (i: Issue) => fieldOf(type, nameOf(i.field))?.entered === false;
+  const mendable = issues.some((i) => i.level === 'refuse' && !ours(i));
   const lacks = new Set(issues.filter((i) => i.code === 'required' && i.level === 'refuse').map((i) => nameOf(i.field)));
-  return issues.filter((i) => i.code === 'required' || filled(nameOf(i.field)) || !lacks.has(nameOf(i.field)));
+  return issues.filter((i) => (i.code === 'required' ? !(mendable && ours(i)) : filled(nameOf(i.field)) || !lacks.has(nameOf(i.field))));
 }
 
 /** One of them, with its field named as it is shown. */

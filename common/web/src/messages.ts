@@ -124,6 +124,7 @@ export const messages = {
   filter: ['筛选', 'Filter'],
   total: ['共 {0} 条', '{0} in all'],
   townKeeps: ['这里由镇里登记，村里只看。有不对的请告诉镇里。', 'The town keeps these; tell it if something is wrong.'],
+  townBegins: ['这里由镇里新增，村里补充、更正已有的。', 'The town adds these; the village completes and corrects what is there.'],
   receiptWhere: ['回执在通知那一页点“确认收到”，不用在这里新增。', 'A receipt is given on the page of its notice.'],
   attachmentNot: ['文件本身还不能在这里上传，所以不能手工新增；镇里登记过的会列在这里。', 'Files cannot be uploaded yet, so none is added by hand.'],
   noRecords: ['还没有记录。', 'No records yet.'],

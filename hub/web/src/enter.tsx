@@ -5,7 +5,7 @@ import { type ApiError, api, get, type Issue, type RecordRow, uuid7 } from '@com
 import { type Field, fieldLabel, fieldOf, type RecordType, stateText, typeOf } from '@common/catalog';
 import { FieldInput } from '@common/fields';
 import { label, t } from '@common/i18n';
-import { issueWords, nameOf, refusalWords } from '@common/issues';
+import { issueWords, nameOf, refusalWords, worthSaying } from '@common/issues';
 import { Button, enterGoesOn, Note, toast, useData, Waiting } from '@common/ui';
 import { hashQuery } from '@common/route';
 import { namesStaff, loadStaff, staffMe } from '@common/staff';
@@ -84,8 +84,9 @@ function Form(props: {
     } catch (why) {
       const e2 = why as ApiError;
       const all: Issue[] = e2.issues?.length ? e2.issues : e2.field ? [{ code: e2.code, field: e2.field, text: e2.message, level: 'refuse' }] : [];
-      setIssues(all);
-      setError(refusalWords(type, e2.message, all));
+      const said = worthSaying(type, all, (name) => (fields[name] ?? '') !== '');
+      setIssues(said);
+      setError(refusalWords(type, e2.message, said));
     } finally {
       setBusy(false);
     }

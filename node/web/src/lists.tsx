@@ -7,7 +7,7 @@ import { label, t, timeText } from '@common/i18n';
 import { askedOf, askedText, REQUEST } from '@common/request';
 import { Button, Later, Note, toast, useData, Waiting } from '@common/ui';
 import { CLAIM_AT } from './claims';
-import { enterable } from './menu';
+import { begun, enterable } from './menu';
 import { go, maskId, useModel } from './model';
 import { toldRestored } from './undo';
 
@@ -157,6 +157,7 @@ export function ListPage(props: { type: string }) {
         </div>
       </div>
       {!type.kept && <p class="quiet">{t('townKeeps')}</p>}
+      {type.kept && !begun(type) && <p class="quiet">{t('townBegins')}</p>}
       {type.name === 'notice_receipt' && <p class="quiet">{t('receiptWhere')}</p>}
       {type.name === 'attachment' && <p class="quiet">{t('attachmentNot')}</p>}
       {type.name === 'nil_report' && <Later load={() => import('./nil').then((m) => m.NilCard)} />}

@@ -35,8 +35,13 @@ export function grouped(types: RecordType[]): { title: MessageKey; types: Record
   })).filter((g) => g.types.length > 0);
 }
 
+/** The village may begin one; what the town begins, it completes and corrects. */
+export function begun(type: RecordType): boolean {
+  return type.kept && (type.transitions.length === 0 || type.transitions.some((x) => x.from === null && x.village));
+}
+
 /** Entered by hand and from a table at its own list: a receipt belongs to its notice's page, and an attachment is its file, which cannot be
  * put here yet. */
 export function enterable(type: RecordType): boolean {
-  return type.kept && type.name !== 'notice_receipt' && type.name !== 'attachment';
+  return begun(type) && type.name !== 'notice_receipt' && type.name !== 'attachment';
 }

@@ -14,7 +14,7 @@ import { labelsOf } from './labels';
 import { CLAIM, CLAIM_AT, CLAIM_DRAFT, claimForm, isClaim } from './claims';
 import { PersonCard } from './person';
 import { holdsCovered, noteReveal, owns, Values, type Change, type Group } from './record-parts';
-import { enterable } from './menu';
+import { begun, enterable } from './menu';
 import { go, maskId, today, useModel } from './model';
 import { askPath, canAsk, RequestCard, RequestEdit, RequestPage } from './request';
 import { askedOf, askedText, REQUEST } from '@common/request';
@@ -352,6 +352,7 @@ export function NewPage(props: { type: string }) {
   }, [ids.join()]);
   if (!type) return <p>{t('notFound')}</p>;
   if (!type.kept) return <Note kind="info">{t('townKeeps')}</Note>; // an address typed by hand, or a bookmark
+  if (!begun(type)) return <Note kind="info">{t('townBegins')}</Note>;
   if (type.name === REQUEST) return <RequestPage />;
   if (!labels.data || !status) return <Waiting error={labels.error} reload={labels.reload} />;
   return (
