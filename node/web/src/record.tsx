@@ -13,7 +13,7 @@ import { Conflicts } from './conflicts';
 import { labelsOf } from './labels';
 import { CLAIM, CLAIM_AT, CLAIM_DRAFT, claimForm, isClaim } from './claims';
 import { PersonCard } from './person';
-import { holdsCovered, noteReveal, owns, Values, type Change, type Group } from './record-parts';
+import { CameBack, holdsCovered, noteReveal, owns, Values, type Change, type Group } from './record-parts';
 import { begun, enterable } from './menu';
 import { go, maskId, today, useModel } from './model';
 import { askPath, canAsk, RequestCard, RequestEdit, RequestPage } from './request';
@@ -252,12 +252,7 @@ export function RecordPage(props: { id: string }) {
         {session.station_name} · {today(status)}
       </p>
       <Conflicts type={type} record={record} reload={data.reload} />
-      {record.invalid && <Note kind="bad">{label({ zh: record.invalid.zh, en: record.invalid.en })}</Note>}
-      {typeof record.fields['return_note'] === 'string' && record.state === 'returned' && (
-        <Note kind="bad">
-          {t('townNote')}: {record.fields['return_note']}
-        </Note>
-      )}
+      <CameBack record={record} />
       {record.state === 'transferring' && <Note kind="info">{t('moving')}</Note>}
       {isClaim(record) && record.state === 'submitted' && !record.deleted && <Note kind="info">{t('claimWaits')}</Note>}
       {type.name === 'person' && !record.deleted && (
@@ -318,6 +313,7 @@ export function EditPage(props: { id: string }) {
         {step ? `${t('stepDo', stateText(catalog, type, step))} · ` : `${t('edit')}: `}
         {label(type)} {first.record.label}
       </h1>
+      <CameBack record={first.record} />
       <RecordForm catalog={catalog} type={type} record={first.record} step={step} {...claimForm(type.name, isClaim(first.record), session.station)} labels={first.labels} today={today(status)} onSaved={(r, before) => (toldSaved(r, before, false), go(`/record/${r.id}`))} onCancel={() => go(`/record/${props.id}`)} />
     </>
   );
