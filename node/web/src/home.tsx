@@ -9,7 +9,7 @@ import { CLAIM_AT, CLAIM_DRAFT } from './claims';
 import { DAILY, go, maskId, useModel } from './model';
 import { REQUEST_DRAFT } from './request';
 import { REQUEST } from '@common/request';
-import { type InForce, Notices, useNotices } from './notices';
+import { type InForce, Notices, RECEIPT_DRAFT, useNotices } from './notices';
 
 interface Other {
   id: string;
@@ -292,13 +292,14 @@ function DraftLine(props: { draft: DraftRow }) {
   const claim = kind === CLAIM_DRAFT;
   const asked = kind.startsWith(REQUEST_DRAFT);
   const type = kind.startsWith('new-') ? typeOf(catalog, kind.slice(4)) : undefined;
-  const to = asked ? `#/new/${REQUEST}?target=${String(body?.fields?.['target'] ?? '')}&field=${String(body?.fields?.['field'] ?? '')}${more ? `&${more}` : ''}` : batch ? '#/batch/visit' : claim ? `#${CLAIM_AT}${more ? `&${more}` : ''}` : kind.startsWith('new-') ? `#/new/${key.slice(4)}` : `#/edit/${key.slice(5)}`;
+  const receipt = kind.startsWith(RECEIPT_DRAFT);
+  const to = receipt ? `#/record/${kind.slice(RECEIPT_DRAFT.length)}` : asked ? `#/new/${REQUEST}?target=${String(body?.fields?.['target'] ?? '')}&field=${String(body?.fields?.['field'] ?? '')}${more ? `&${more}` : ''}` : batch ? '#/batch/visit' : claim ? `#${CLAIM_AT}${more ? `&${more}` : ''}` : kind.startsWith('new-') ? `#/new/${key.slice(4)}` : `#/edit/${key.slice(5)}`;
   const called = body?.fields?.[claim ? 'claim_name' : 'name'];
   const name = typeof called === 'string' ? called : (Object.values(body?.labels ?? {})[0] ?? '');
   return (
     <li>
       <a href={to}>
-        {t('draftItems', 1)}: {batch ? t('manyVisits') : claim ? t('claim') : asked ? t('askChange') : label(type)} {name}
+        {t('draftItems', 1)}: {batch ? t('manyVisits') : claim ? t('claim') : asked ? t('askChange') : receipt ? t('receipt') : label(type)} {name}
       </a>{' '}
       <span class="quiet">{timeText(saved_at)}</span>
     </li>
