@@ -209,6 +209,10 @@ test('a card and a notice are printed without the history and the buttons', asyn
   await page.emulateMedia({ media: 'print' });
   assert.equal(await page.locator('.history').isVisible(), false);
   assert.equal(await page.locator('.head button').first().isVisible(), false);
+  await page.waitForSelector('#timeline', { state: 'attached' });
+  assert.deepEqual(await page.$$eval('.part a', (all) => all.filter((a) => a.offsetParent && /登记/.test(a.textContent)).map((a) => a.textContent)), []);
+  assert.doesNotMatch(await page.innerText('main'), /还没有“|修改时填上/);
+  assert.equal(await page.$eval('.part h2', (h) => getComputedStyle(h).breakAfter), 'avoid');
   assert.match(await page.innerText('.print-only'), /示例村1 · \d{4}-\d\d-\d\d/);
   await shot('card-on-paper');
   await page.emulateMedia({ media: 'screen' });
