@@ -1,7 +1,7 @@
 // One input for each kind of field of the catalogue. A value is what the API takes: text, number, true/false, list, or null.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { get } from './api';
-import { areas, codeText, isMoney, typeOf, villages, type Catalog, type Field } from './catalog';
+import { areas, codeText, isMoney, typeName, typeOf, villages, type Catalog, type Field } from './catalog';
 import { label, t } from './i18n';
 import type { MessageKey } from './messages';
 import { namesStaff, staffMe, staffNames, staffNow } from './staff';
@@ -368,7 +368,7 @@ function AnyRefInput(p: InputProps) {
   useEffect(() => {
     if (at > 0) setKind(value.slice(0, at)); // a draft came
   }, [value]);
-  const kinds = (p.field.ref_types ?? p.catalog.types.filter((type) => type.kept).map((type) => type.name)).map((name) => ({ code: name, text: label(typeOf(p.catalog, name), name) }));
+  const kinds = (p.field.ref_types ?? p.catalog.types.filter((type) => type.kept).map((type) => type.name)).map((name) => ({ code: name, text: typeName(typeOf(p.catalog, name), name) }));
   const which: Field = { ...p.field, type: 'uuid', ref: kind };
   return (
     <>
@@ -506,7 +506,7 @@ export function FieldInput(p: InputProps) {
   if (field.format === 'month') return <DateInput {...p} />;
   if (field.format === 'record_type') {
     const kinds = p.catalog.types.filter((type) => (type.kept && !NEVER_NIL.includes(type.name)) || type.name === p.value);
-    return <Choice {...p} options={kinds.map((type) => ({ code: type.name, text: label(type) }))} />;
+    return <Choice {...p} options={kinds.map((type) => ({ code: type.name, text: typeName(type) }))} />;
   }
   if (namesStaff(field)) return <StaffInput {...p} />;
   switch (field.type) {

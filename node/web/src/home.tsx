@@ -1,7 +1,7 @@
 // The first page: one search box, what to record, what to do, and where this PC stands with the town.
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { api, get, TRAINING, type RecordRow } from '@common/api';
-import { fieldLabel, fieldOf, stateText, typeOf } from '@common/catalog';
+import { fieldLabel, fieldOf, stateText, typeName, typeOf } from '@common/catalog';
 import { label, lang, t, timeText } from '@common/i18n';
 import { timeHere } from '@common/time';
 import { Button, Note, useData, Waiting } from '@common/ui';
@@ -136,7 +136,7 @@ function Search() {
                 return (
                   <li key={o.id}>
                     <a href={`#/record/${o.id}`}>
-                      <small>{label(type)}</small>
+                      <small>{typeName(type)}</small>
                       <b>
                         {o.person} {o.label}
                       </b>
@@ -299,7 +299,7 @@ function DraftLine(props: { draft: DraftRow }) {
   return (
     <li>
       <a href={to}>
-        {t('draftItems', 1)}: {batch ? t('manyVisits') : claim ? t('claim') : asked ? t('askChange') : receipt ? t('receipt') : label(type)} {name}
+        {t('draftItems', 1)}: {batch ? t('manyVisits') : claim ? t('claim') : asked ? t('askChange') : receipt ? t('receipt') : typeName(type)} {name}
       </a>{' '}
       <span class="quiet">{timeText(saved_at)}</span>
     </li>

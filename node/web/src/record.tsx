@@ -4,7 +4,7 @@ import { api, get, type RecordRow } from '@common/api';
 import { codeText, deletable, fieldLabel, fieldOf, stateText, typeOf, valueText, type Field, type RecordType } from '@common/catalog';
 import { offerForNobody, shownValue } from '@common/fields';
 import { RecordForm } from '@common/form';
-import { label, t, timeText } from '@common/i18n';
+import { t, timeText } from '@common/i18n';
 import { namesStaff, loadStaff } from '@common/staff';
 import { Button, Dialog, Note, toast, useData, Waiting } from '@common/ui';
 import { hashQuery } from '@common/route';
@@ -14,7 +14,7 @@ import { labelsOf } from './labels';
 import { CLAIM, CLAIM_AT, CLAIM_DRAFT, claimForm, isClaim } from './claims';
 import { PersonCard } from './person';
 import { CameBack, holdsCovered, noteReveal, owns, Values, type Change, type Group } from './record-parts';
-import { begun, enterable } from './menu';
+import { begun, enterable, kindName } from './menu';
 import { go, maskId, today, useModel } from './model';
 import { askPath, canAsk, RequestCard, RequestEdit, RequestPage } from './request';
 import { askedOf, askedText, REQUEST } from '@common/request';
@@ -130,7 +130,7 @@ function Related(props: { record: RecordRow }) {
         <div class="quick">
           {addable.map((type) => (
             <a class="button plain" key={type.name} href={`#/new/${type.name}?${own(type)!.name}=${props.record.id}`}>
-              + {label(type)}
+              + {kindName(type)}
             </a>
           ))}
         </div>
@@ -140,7 +140,7 @@ function Related(props: { record: RecordRow }) {
         return type ? (
           <section key={`${g.type}.${g.field}`}>
             <h3>
-              {label(type)} <small>{t('total', g.total)}</small>
+              {kindName(type)} <small>{t('total', g.total)}</small>
             </h3>
             <RecordTable type={type} page={{ records: g.records, labels: related.data!.labels, total: g.total }} />
             {g.total > g.records.length && <p class="quiet">{t('newestOf', g.records.length, g.total)}</p>}
@@ -209,7 +209,7 @@ export function RecordPage(props: { id: string }) {
     <>
       <div class="head">
         <h1>
-          <small>{label(type)}</small> {record.label} <Mark record={record} />
+          <small>{kindName(type)}</small> {record.label} <Mark record={record} />
         </h1>
         <div class="actions">
           {editable && (
@@ -311,7 +311,7 @@ export function EditPage(props: { id: string }) {
     <>
       <h1>
         {step ? `${t('stepDo', stateText(catalog, type, step))} · ` : `${t('edit')}: `}
-        {label(type)} {first.record.label}
+        {kindName(type)} {first.record.label}
       </h1>
       <CameBack record={first.record} />
       <RecordForm catalog={catalog} type={type} record={first.record} step={step} {...claimForm(type.name, isClaim(first.record), session.station)} labels={first.labels} today={today(status)} onSaved={(r, before) => (toldSaved(r, before, false), go(`/record/${r.id}`))} onCancel={() => go(`/record/${props.id}`)} />
@@ -354,7 +354,7 @@ export function NewPage(props: { type: string }) {
   return (
     <>
       <h1>
-        {claim ? t('claim') : `${t('add')}: ${label(type)}`}
+        {claim ? t('claim') : `${t('add')}: ${kindName(type)}`}
       </h1>
       {claim && <p>{t('claimHelp')}</p>}
       <RecordForm catalog={catalog} type={type} {...form} draft={claim ? CLAIM_DRAFT : key} place={Number(hashQuery().get('draft')) || 1} labels={labels.data} given={given} today={today(status)} onSaved={(r) => (toldSaved(r, null, true), go(`/record/${r.id}`))} onCancel={() => go(`/list/${type.name}`)} />
