@@ -38,6 +38,26 @@ after(async () => {
   assert.deepEqual(problems, []);
 });
 
+test('a double click makes one account, and says nothing else', async () => {
+  await login('管理员', '246813');
+  await page.waitForSelector('.cards');
+  await page.goto(`${url}#/settings`);
+  await page.fill('#account', '新人');
+  await page.fill('#account-password', '975310');
+  let sent = 0;
+  await page.route('**/api/v1/users*', async (route) => {
+    if (route.request().method() === 'POST') sent++;
+    await route.continue();
+  });
+  await page.locator('section:has(#account) button[type=submit]').dblclick();
+  await page.waitForSelector('li:has-text("新人")');
+  await page.waitForFunction(() => document.querySelector('#account').value === '');
+  assert.equal(sent, 1);
+  assert.equal(await page.locator('.note.bad').count(), 0);
+  await page.unroute('**/api/v1/users*');
+  await logout();
+});
+
 test('a new secretary takes over: her own password first, then the form that the old one left', async () => {
   await login('王秘书', '135792');
   await page.waitForSelector('.cards');

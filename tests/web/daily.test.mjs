@@ -209,9 +209,32 @@ test('a card and a notice are printed without the history and the buttons', asyn
   await page.emulateMedia({ media: 'print' });
   assert.equal(await page.locator('.history').isVisible(), false);
   assert.equal(await page.locator('.head button').first().isVisible(), false);
+  await page.waitForSelector('#timeline', { state: 'attached' });
+  assert.deepEqual(await page.$$eval('.part a', (all) => all.filter((a) => a.offsetParent && /登记/.test(a.textContent)).map((a) => a.textContent)), []);
+  assert.doesNotMatch(await page.innerText('main'), /还没有“|修改时填上/);
+  assert.equal(await page.$eval('.part h2', (h) => getComputedStyle(h).breakAfter), 'avoid');
   assert.match(await page.innerText('.print-only'), /示例村1 · \d{4}-\d\d-\d\d/);
   await shot('card-on-paper');
   await page.emulateMedia({ media: 'screen' });
+});
+
+test('on a phone with the largest type no page is wider than the screen', async () => {
+  const [aid] = rows('aid_case').map((r) => r.id);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.goto(`${url}#/`);
+  await page.evaluate(() => (document.documentElement.style.fontSize = '24px'));
+  const wide = [];
+  for (const at of ['', 'usb', `record/${zhang}`, `record/${aid}`, 'batch/visit', 'new/service_item', 'new/aid_case', 'list/visit', 'returned', 'settings']) {
+    await page.evaluate((to) => (location.hash = to), `#/${at}`);
+    await page.waitForSelector('main h1, main h2');
+    await page.waitForFunction(() => !/正在(读取|打开)/.test(document.querySelector('main').innerText));
+    const more = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    if (more > 0) wide.push(`${at || 'home'} +${more}`);
+    await shot(`phone-${at.replace(/\W.*/, '') || 'home'}`);
+  }
+  await page.evaluate(() => (document.documentElement.style.fontSize = ''));
+  await page.setViewportSize({ width: 1024, height: 768 });
+  assert.deepEqual(wide, []);
 });
 
 test('604 people: the list says how far it goes, and goes to the end', async () => {

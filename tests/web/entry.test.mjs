@@ -29,6 +29,10 @@ after(async () => {
   assert.deepEqual(problems, []);
 });
 
+/** As the page calls it. */
+const kindName = (type) => type.zh.replace(/\(多值\)$/, '');
+/** The village may begin one. */
+const begun = (type) => type.transitions.some((x) => x.from === null && x.village);
 const rows = (type) => node.rows(['list', type]);
 const field = (name, on = page) => on.locator(`[data-field="${name}"]`);
 const radio = (name, text, on = page) => field(name, on).locator('label.choice', { hasText: new RegExp(`^${text}`) });
@@ -68,9 +72,10 @@ test('no type that a secretary may enter asks for a record by its id', async () 
   // A change request has a page of its own, which begins with the person (transfers.test.mjs); a receipt is given on its notice's page.
   const catalog = await (await page.request.get(`${url}api/v1/catalog`)).json();
   const bare = [];
-  for (const type of catalog.types.filter((t) => t.kept && !['change_request', 'attachment', 'notice_receipt'].includes(t.name))) {
+  for (const type of catalog.types.filter((t) => t.kept && begun(t) && !['change_request', 'attachment', 'notice_receipt'].includes(t.name))) {
     await page.goto(`${url}#/new/${type.name}`);
-    await page.waitForFunction((zh) => document.querySelector('main h1')?.textContent?.includes(zh) && document.querySelector('main form [data-field]'), type.zh);
+    await page.waitForFunction((zh) => document.querySelector('main h1')?.textContent?.includes(zh) && document.querySelector('main form [data-field]'), kindName(type));
+    assert.doesNotMatch(await page.textContent('main h1'), /多值/);
     if (await page.locator('button.fold[aria-expanded=false]').count()) await page.click('button.fold');
     const asked = type.fields.filter((f) => f.entered && !f.common && (['uuid', 'ref'].includes(f.type) || ['record_type', 'month'].includes(f.format))).map((f) => f.name);
     bare.push(
@@ -186,6 +191,7 @@ test('a reception, a contact plan, an honour and nil reports are entered by hand
   assert.match(await page.textContent('.values'), /对象测试李四/);
 
   await form('nil_report');
+  assert.doesNotMatch(await page.textContent('#f-record'), /多值/);
   await page.locator('#f-record').selectOption({ label: '走访慰问' });
   await page.fill('#f-month', '2025-02');
   await save();
@@ -346,6 +352,86 @@ test('a click is not lost when the field that is left complains', async () => {
   await page.mouse.up();
   await page.waitForFunction(() => document.querySelector('[data-field="id_status"] .choice.on')?.textContent === '有效', undefined, { timeout: TIMEOUT_MS / 4 });
   await page.waitForSelector('[data-field="name"] .refuse'); // and then it is said
+});
+
+test('a picker that finds nobody says so and offers a way on; what was typed is in the draft', async () => {
+  await form('aid_case');
+  const box = field('person_id').locator('[role=combobox]');
+  await box.fill('王不存在');
+  await page.waitForSelector('[data-field="person_id"] .nobody:has-text("没有找到“王不存在”")');
+  assert.deepEqual(await field('person_id').locator('.nobody a').allTextContents(), ['新增人员', '申请转入']);
+  await shot('nobody');
+  await clean(page, 'nobody');
+  await page.click('main form button[type=submit]');
+  await page.waitForSelector('[data-field="person_id"] .refuse:has-text("“王不存在”还没有从名单里选定")');
+  assert.doesNotMatch(await page.innerText('main form'), /尚未在册/);
+  await waitFor(async () => (await (await page.request.get(`${url}api/v1/drafts/new-aid_case`)).json()).body?.typed?.person_id === '王不存在', 'the draft');
+  await page.reload();
+  await page.waitForFunction(() => document.querySelector('#f-person_id')?.value === '王不存在');
+  await page.evaluate(() => fetch('/api/v1/drafts/new-person', { method: 'DELETE' })); // of an earlier test: what is unfinished comes first
+  await box.focus();
+  await page.click('.nobody a:has-text("新增人员")');
+  await page.waitForFunction(() => document.querySelector('#f-name')?.value === '王不存在');
+  await form('aid_case');
+  await page.click('.note.info button');
+  await page.waitForFunction(() => document.querySelector('#f-person_id')?.value === '');
+  await page.evaluate(() => fetch('/api/v1/drafts/new-aid_case', { method: 'DELETE' }));
+});
+
+test('what is said to be wrong can be mended on the form, and nothing is offered that ends in a refusal', async () => {
+  await form('visit');
+  await page.fill('#f-visitors', '');
+  await page.click('main form button[type=submit]');
+  await page.waitForSelector('.note.bad');
+  assert.doesNotMatch(await page.innerText('main form'), /走访时类别/);
+  const marked = await page.locator('.field.bad').count();
+  assert.match(await page.locator('.note.bad').last().innerText(), new RegExp(`有 ${marked} 处要改`));
+  const catalog = await (await page.request.get(`${url}api/v1/catalog`)).json();
+  const ends = catalog.types.filter((t) => t.kept && !begun(t)).map((t) => t.name);
+  assert.ok(ends.includes('station'), ends.join());
+  for (const name of ends) {
+    await page.goto(`${url}#/list/${name}`);
+    await page.waitForSelector('main >> text=这里由镇里新增');
+    assert.equal(await page.locator('main a[href^="#/new/"], main a[href^="#/import/"]').count(), 0, name);
+    await page.goto(`${url}#/new/${name}`);
+    await page.waitForSelector('main .note:has-text("这里由镇里新增")');
+  }
+});
+
+test('what is too long is kept as it came, and said', async () => {
+  await form('reception');
+  await page.fill('#f-appeal', '问'.repeat(5000));
+  await page.waitForSelector('[data-field="appeal"] .refuse:has-text("现有5000个")');
+  assert.equal((await page.inputValue('#f-appeal')).length, 5000);
+  await page.fill('#f-appeal', '问待遇');
+  await page.waitForSelector('[data-field="appeal"] .refuse', { state: 'detached' });
+});
+
+test('an amount and a number are read as they are written, and what is none is said in the words of the page', async () => {
+  await form('aid_case');
+  if (await page.locator('button.fold[aria-expanded=false]').count()) await page.click('button.fold');
+  const amount = (text) => page.fill('#f-amount_applied_fen', text);
+  const kept = async () => (await (await page.request.get(`${url}api/v1/drafts/new-aid_case`)).json()).body?.fields?.amount_applied_fen;
+  for (const [text, fen] of [['100元', 10000], ['￥1,200.50', 120050], ['３００', 30000], [' ¥ 7．5 ', 750]]) {
+    await amount(text);
+    await waitFor(async () => (await kept()) === fen, text);
+  }
+  for (const text of ['1.234', '一百']) {
+    await amount(text);
+    await page.waitForSelector('[data-field="amount_applied_fen"] .refuse:has-text("请写金额，如 200 或 200.50")');
+    assert.match(await field('amount_applied_fen').locator('.refuse').innerText(), /申请金额\(元\)/);
+  }
+  assert.doesNotMatch(await page.innerText('main'), /加引号|\(分\)/);
+  await amount('');
+  await form('consultation');
+  await page.fill('#f-item_count', '十');
+  await page.waitForSelector('[data-field="item_count"] .refuse:has-text("请写整数")');
+  await page.fill('#f-item_count', '１２');
+  assert.equal(await page.inputValue('#f-item_count'), '12');
+  await page.waitForSelector('[data-field="item_count"] .refuse', { state: 'detached' });
+  await page.evaluate(async () => {
+    for (const key of ['new-aid_case', 'new-consultation']) await fetch(`/api/v1/drafts/${key}`, { method: 'DELETE' });
+  });
 });
 
 test('one that was chosen is taken back by keyboard', async () => {

@@ -108,6 +108,68 @@ test('while somebody types nothing locks; when nobody does, the screen is covere
   assert.deepEqual(saved(), [37]);
 });
 
+/** Types, and goes within less than a pause. */
+async function typeAndGo(count, button) {
+  await page.goto(`${url}#/`);
+  await page.waitForSelector('.cards');
+  await page.goto(`${url}#/new/consultation`);
+  await page.waitForSelector('#f-item_count');
+  await page.waitForFunction(() => document.querySelector('.sticky'));
+  await page.fill('#f-item_count', String(count));
+  await page.click(`header button:has-text("${button}")`);
+}
+
+test('who logs out, or locks and comes back to another page, finds what she typed last', async () => {
+  await typeAndGo(71, '退出登录');
+  await page.waitForSelector('#user');
+  await login();
+  await waitFor(async () => (await draft())?.item_count === 71, 'what was typed before logging out', TIMEOUT_MS / 4);
+  await typeAndGo(72, '锁屏');
+  await page.waitForSelector('#unlock');
+  await page.reload();
+  await unlock();
+  assert.equal((await draft())?.item_count, 72);
+});
+
+test('a draft that could not be written while the screen was locked is written when it opens', async () => {
+  await page.goto(`${url}#/`);
+  await page.waitForSelector('.cards');
+  await page.goto(`${url}#/new/consultation`);
+  await page.waitForFunction(() => document.querySelector('#f-item_count')?.value === '72');
+  await page.request.post(`${url}api/v1/session/lock`, { data: {} }); // in another tab
+  await page.fill('#f-item_count', '73');
+  await page.waitForSelector('#unlock');
+  await unlock();
+  await waitFor(async () => (await draft())?.item_count === 73, 'the draft of before the lock', TIMEOUT_MS / 4);
+  assert.equal(await page.inputValue('#f-item_count'), '73');
+});
+
+test('a page that was opened while the screen was locked is there after the password', async () => {
+  await page.goto(`${url}#/`);
+  await page.waitForSelector('.cards');
+  await page.goto(`${url}#/list/consultation`);
+  await page.waitForSelector('.filters');
+  await page.click('header button:has-text("锁屏")');
+  await page.waitForSelector('#unlock');
+  await page.reload();
+  await unlock();
+  await page.waitForSelector('.filters');
+  assert.equal(await page.locator('.note.bad').count(), 0);
+  // Another tab, whose list was asked for after this one had locked.
+  await page.goto(`${url}#/`);
+  await page.waitForSelector('.cards');
+  await page.request.post(`${url}api/v1/session/lock`, { data: {} });
+  await page.goto(`${url}#/new/consultation`);
+  await unlock();
+  await page.waitForFunction(() => document.querySelector('#f-item_count')?.value === '73'); // and her draft
+  await page.goto(`${url}#/list/person`);
+  await page.waitForSelector('.filters');
+  await page.request.post(`${url}api/v1/session/lock`, { data: {} });
+  await page.goto(`${url}#/list/consultation`);
+  await unlock();
+  await page.waitForFunction(() => document.querySelector('table.records, main > p.quiet') && !document.querySelector('.note.bad'));
+});
+
 test(`kill -9 in the midst of one form's save, ${ROUNDS} times: saved once, or still in the form`, async () => {
   await node.kill();
   await town.serveNode(node);

@@ -265,6 +265,7 @@ test('what the town sends back is shown with its note, and corrected', async () 
   await page.waitForSelector('text=请核对件数');
   await page.click('text=去更正');
   await page.waitForSelector('#f-item_count');
+  await page.waitForSelector('main .note.bad:has-text("请核对件数")'); // she need not remember it
   await page.fill('#f-item_count', '3');
   await page.click('button[type=submit]');
   await page.waitForSelector('.values');

@@ -403,6 +403,10 @@ test('a notice is confirmed in a village, and the clerk sees who has not and rem
   if (process.env.LASTMILE_SHOTS) await village.screenshot({ path: `${process.env.LASTMILE_SHOTS}/village-notices.png`, fullPage: true });
   await village.click('.notices a:has-text("春节走访安排")');
   await village.fill('#receipt-remark', '2月8日前走完');
+  await village.evaluate(() => (location.hash = '#/')); // called away
+  await village.waitForSelector('.todo li:has-text("没写完"):has-text("春节走访安排")');
+  await village.click('.todo li:has-text("没写完") a');
+  await village.waitForFunction(() => document.querySelector('#receipt-remark')?.value === '2月8日前走完');
   if (process.env.LASTMILE_SHOTS) await village.screenshot({ path: `${process.env.LASTMILE_SHOTS}/village-receipt.png`, fullPage: true });
   await village.click('text=确认收到');
   await village.waitForSelector('.note.good:has-text("本村已于")');

@@ -67,6 +67,11 @@ export function typeOf(catalog: Catalog, name: string): RecordType | undefined {
   return catalog.types.find((type) => type.name === name);
 }
 
+/** What a kind of record is called where people read it: without the catalogue's remark that there may be several. */
+export function typeName(type: RecordType | undefined, unknown = ''): string {
+  return label(type, unknown).replace(/ ?[(（](多值|several|multiple)[)）]$/, '');
+}
+
 export function fieldOf(type: RecordType, name: string): Field | undefined {
   return type.fields.find((field) => field.name === name);
 }
@@ -111,7 +116,7 @@ export function valueText(catalog: Catalog, field: Field, value: unknown, labels
     const id = String(value).split(':').pop() ?? '';
     return labels[id] ?? staffNames[id] ?? (namesStaff(field) ? t('staffOther') : '…');
   }
-  if (field.format === 'record_type') return label(typeOf(catalog, String(value)), String(value));
+  if (field.format === 'record_type') return typeName(typeOf(catalog, String(value)), String(value));
   if (field.format === 'division') return areas[String(value)] ?? String(value);
   if (field.type === 'datetime') return timeHere(String(value));
   if (field.type === 'map' && typeof value === 'object') {

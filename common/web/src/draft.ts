@@ -1,9 +1,11 @@
 // What somebody types is on the program's disk within DRAFT_MS, also while she goes on typing without a pause; and what is younger goes
 // there when she leaves the page or closes the window.
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { api, TRAINING } from './api';
+import { api, type ApiError, get, TRAINING } from './api';
+import { useChanged } from './ui';
 
 const DRAFT_MS = 1500;
+const AGAIN_MS = 5000;
 
 export interface DraftKeeper {
   /** Saved or given up: the draft is deleted, and none comes after. */
@@ -49,11 +51,43 @@ export function useDraftPlace(base: string, from: number, several: boolean): str
   return place;
 }
 
+const open = new Set<() => Promise<unknown>>();
+
+/** What is typed anywhere on the page goes to the disk now: before the door closes, after which nobody may write, and when it opens again. */
+export async function keepDrafts(): Promise<void> {
+  await Promise.all([...open].map((keep) => keep()));
+}
+
+/** What was not finished last time, told once: null that there is nothing. While the screen is locked nobody knows, so it is asked again. */
+export function useKept<T>(path: string, told: (draft: { saved_at: string; body: T } | null) => void): void {
+  const [round, again] = useState(0);
+  const locked = useRef(false);
+  useChanged(() => locked.current && again((n) => n + 1));
+  useEffect(() => {
+    if (!path) return undefined;
+    let here = true;
+    locked.current = false;
+    get<{ saved_at: string; body: T }>(path).then(
+      (draft) => here && told(draft),
+      (e: ApiError) => {
+        if (!here) return;
+        if (e.status === 423) locked.current = true;
+        else told(null);
+      },
+    );
+    return () => {
+      here = false;
+    };
+  }, [path, round]);
+}
+
 /** path '': not known yet, and kept once it is. dirty: somebody has typed; before that nothing is kept. onKept: after each time it came to the disk. */
 export function useDraft(path: string, body: unknown, dirty: { current: boolean }, onKept: () => void = () => undefined): DraftKeeper {
   const latest = useRef({ path, body });
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const over = useRef(false);
+  const behind = useRef(false); // what was sent last did not come to the disk
+  const here = useRef(true);
   const sending = useRef<Promise<unknown>>(Promise.resolve());
   latest.current = { path, body };
 
@@ -61,8 +95,20 @@ export function useDraft(path: string, body: unknown, dirty: { current: boolean 
     clearTimeout(timer.current);
     timer.current = undefined;
     if (over.current || !path || !dirty.current || latest.current.path !== path) return;
+    const kept = () => {
+      behind.current = false;
+      onKept();
+    };
+    const failed = (e: ApiError) => {
+      behind.current = true;
+      if ((e.status === 0 || e.status >= 500) && here.current && !over.current) timer.current ??= setTimeout(keep, AGAIN_MS); // of a locked screen: when it opens
+    };
     // One after the other: an older one must not come last.
-    sending.current = sending.current.then(() => (over.current ? undefined : api('PUT', path, latest.current.body, true).then(onKept, () => undefined)));
+    sending.current = sending.current.then(() => (over.current ? undefined : api('PUT', path, latest.current.body, true).then(kept, failed)));
+  };
+  const flush = () => {
+    if (timer.current !== undefined || behind.current) keep();
+    return sending.current;
   };
   // Not after the next picture: who types and leaves before that would lose it.
   useLayoutEffect(() => {
@@ -70,9 +116,13 @@ export function useDraft(path: string, body: unknown, dirty: { current: boolean 
   }, [path, JSON.stringify(body)]); // its values: an object is another one each time the page is drawn
   // In the same step as above: ending the old path later would stop the timer that the new one has just set.
   useLayoutEffect(() => {
-    const leave = () => timer.current !== undefined && keep();
+    const leave = () => void flush();
+    here.current = true;
+    open.add(flush);
     addEventListener('pagehide', leave);
     return () => {
+      here.current = false;
+      open.delete(flush);
       removeEventListener('pagehide', leave);
       leave();
     };
@@ -88,6 +138,7 @@ export function useDraft(path: string, body: unknown, dirty: { current: boolean 
     discard: () => {
       clearTimeout(timer.current);
       timer.current = undefined;
+      behind.current = false;
       sending.current = sending.current.then(() => api('DELETE', path).catch(() => undefined)); // what is typed now comes after it
     },
   };

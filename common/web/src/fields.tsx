@@ -1,8 +1,9 @@
 // One input for each kind of field of the catalogue. A value is what the API takes: text, number, true/false, list, or null.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { get } from './api';
-import { areas, codeText, isMoney, typeOf, villages, type Catalog, type Field } from './catalog';
+import { areas, codeText, isMoney, typeName, typeOf, villages, type Catalog, type Field } from './catalog';
 import { label, t } from './i18n';
+import type { MessageKey } from './messages';
 import { namesStaff, staffMe, staffNames, staffNow } from './staff';
 import { Button, goOn, useData, Waiting } from './ui';
 import { instantHere, timeHere } from './time';
@@ -20,6 +21,8 @@ export interface InputProps {
   beside?: Record<string, unknown>; // what else the form holds
   among?: (code: string) => boolean; // of a place: which ones make sense here
   onInput: (value: unknown) => void;
+  typed?: string; // of a picker: what was typed and not chosen
+  onTyped?: (text: string) => void;
   onNamed?: (id: string, name: string) => void; // what a record that was chosen is called
   onBlur?: () => void;
 }
@@ -46,9 +49,13 @@ function TextInput(p: InputProps) {
   const digits = ['idno', 'phone', 'digits', 'division'].includes(p.field.format ?? '');
   const set = (e: Event) => p.onInput((e.target as HTMLInputElement).value || null);
   const value = String(p.value ?? '');
-  if (long) return <textarea rows={3} maxLength={p.field.max_chars} value={value} onInput={set} {...shared(p)} />;
-  return <input type="text" inputMode={digits ? 'text' : undefined} maxLength={p.field.max_chars} value={value} autocomplete="off" onInput={set} {...shared(p)} />;
+  // No maxLength: what is too long is said by the check, with how long it is. Cut by the browser it would be lost without a word.
+  if (long) return <textarea rows={3} value={value} onInput={set} {...shared(p)} />;
+  return <input type="text" inputMode={digits ? 'text' : undefined} value={value} autocomplete="off" onInput={set} {...shared(p)} />;
 }
+
+/** Numbers as an input method may write them: full-width digits and signs, and no blanks. */
+const typedNumber = (text: string): string => text.replace(/[\uff01-\uff5e]/g, (c) => String.fromCharCode(c.charCodeAt(0) - 0xfee0)).replace(/\s/g, '');
 
 /** Yuan with two decimals on the screen, whole 分 underneath. */
 function MoneyInput(p: InputProps) {
@@ -58,7 +65,7 @@ function MoneyInput(p: InputProps) {
     if (parse(text) !== p.value) set(shown);
   }, [p.value]);
   function parse(from: string): unknown {
-    const clean = from.trim().replace(/,/g, '');
+    const clean = typedNumber(from).replace(/[,元￥¥]/g, '');
     if (clean === '') return null;
     return /^\d{1,12}(\.\d{1,2})?$/.test(clean) ? Math.round(Number(clean) * 100) : clean; // what is no amount is said by the check
   }
@@ -82,7 +89,7 @@ function MoneyInput(p: InputProps) {
 
 function NumberInput(p: InputProps) {
   const set = (e: Event) => {
-    const text = (e.target as HTMLInputElement).value.trim();
+    const text = typedNumber((e.target as HTMLInputElement).value);
     p.onInput(text === '' ? null : /^-?\d{1,15}$/.test(text) && p.field.type === 'int' ? Number(text) : text);
   };
   return <input type="text" inputMode="decimal" class="short" value={String(p.value ?? '')} autocomplete="off" onInput={set} {...shared(p)} />;
@@ -213,10 +220,18 @@ async function findOptions(type: string, text: string): Promise<Option[]> {
   return page.records.map((r) => ({ id: r.id, label: r.label, more: '' }));
 }
 
+/** Ways on from a person who is not found, where the program has any: set once, before a form is shown. */
+const waysOn: { text: MessageKey; to: (name: string) => string }[] = [];
+export function offerForNobody(ways: typeof waysOn): void {
+  waysOn.splice(0, waysOn.length, ...ways);
+}
+
 /** Finds a record by typing; arrow keys and Enter choose (ARIA 1.2 combobox). */
 function RefInput(p: InputProps & { many: boolean }) {
   const chosen = p.many ? ((p.value as string[] | null) ?? []) : p.value ? [String(p.value)] : [];
-  const [text, setText] = useState('');
+  const [own, setOwn] = useState('');
+  const text = p.onTyped ? (p.typed ?? '') : own;
+  const [none, setNone] = useState(''); // what was looked for in vain
   const [options, setOptions] = useState<Option[]>([]);
   const [at, setAt] = useState(0);
   const [open, setOpen] = useState(false);
@@ -226,6 +241,7 @@ function RefInput(p: InputProps & { many: boolean }) {
   const found = useRef(''); // what the options are of
   const first = useRef(false); // Enter came before they did
   const type = p.field.ref ?? '';
+  const setText = p.onTyped ?? setOwn;
   useEffect(() => {
     if (!open) return undefined;
     let here = true;
@@ -234,6 +250,7 @@ function RefInput(p: InputProps & { many: boolean }) {
         if (!here) return;
         const rest = all.filter((o) => !chosen.includes(o.id));
         found.current = text;
+        setNone(all.length === 0 ? text : '');
         setOptions(rest);
         setAt(0);
         if (first.current) choose(rest[0]);
@@ -328,6 +345,17 @@ function RefInput(p: InputProps & { many: boolean }) {
           ))}
         </ul>
       )}
+      {text.trim() !== '' && none === text && (
+        <p class="nobody" role="status">
+          {t('noHits', text.trim())}{' '}
+          {type === 'person' &&
+            waysOn.map((way) => (
+              <a key={way.text} class="button plain" href={way.to(text.trim())}>
+                {t(way.text)}
+              </a>
+            ))}
+        </p>
+      )}
     </div>
   );
 }
@@ -340,7 +368,7 @@ function AnyRefInput(p: InputProps) {
   useEffect(() => {
     if (at > 0) setKind(value.slice(0, at)); // a draft came
   }, [value]);
-  const kinds = (p.field.ref_types ?? p.catalog.types.filter((type) => type.kept).map((type) => type.name)).map((name) => ({ code: name, text: label(typeOf(p.catalog, name), name) }));
+  const kinds = (p.field.ref_types ?? p.catalog.types.filter((type) => type.kept).map((type) => type.name)).map((name) => ({ code: name, text: typeName(typeOf(p.catalog, name), name) }));
   const which: Field = { ...p.field, type: 'uuid', ref: kind };
   return (
     <>
@@ -433,6 +461,8 @@ function RowsInput(p: InputProps) {
                 <small id={`${p.id}-${i}-${m.name}-label`}>{label(m)}</small>
                 <FieldInput
                   {...p}
+                  typed={undefined}
+                  onTyped={undefined}
                   field={m}
                   id={`${p.id}-${i}-${m.name}`}
                   value={(row as Record<string, unknown>)?.[m.name]}
@@ -441,7 +471,7 @@ function RowsInput(p: InputProps) {
               </label>
             ))
           ) : (
-            <FieldInput {...p} field={single} id={`${p.id}-${i}`} value={row} onInput={(v) => put(rows.map((r, k) => (k === i ? v : r)))} />
+            <FieldInput {...p} typed={undefined} onTyped={undefined} field={single} id={`${p.id}-${i}`} value={row} onInput={(v) => put(rows.map((r, k) => (k === i ? v : r)))} />
           )}
           <Button disabled={p.disabled} onClick={() => put(rows.filter((_, k) => k !== i))}>
             {t('remove')}
@@ -476,7 +506,7 @@ export function FieldInput(p: InputProps) {
   if (field.format === 'month') return <DateInput {...p} />;
   if (field.format === 'record_type') {
     const kinds = p.catalog.types.filter((type) => (type.kept && !NEVER_NIL.includes(type.name)) || type.name === p.value);
-    return <Choice {...p} options={kinds.map((type) => ({ code: type.name, text: label(type) }))} />;
+    return <Choice {...p} options={kinds.map((type) => ({ code: type.name, text: typeName(type) }))} />;
   }
   if (namesStaff(field)) return <StaffInput {...p} />;
   switch (field.type) {

@@ -1,12 +1,13 @@
 // The form of a record, made from the catalogue. What is typed is kept as a draft on disk; every pause is judged by the program
 // as a save would be; "saved" is said only after the program has committed it.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { ApiError, api, get, issueText, uuid7, type Issue, type RecordRow } from './api';
+import { ApiError, api, uuid7, type Issue, type RecordRow } from './api';
 import { fieldLabel, stateText, valueText, type Catalog, type Field, type RecordType } from './catalog';
-import { useDraft, useDraftPlace } from './draft';
+import { useDraft, useDraftPlace, useKept } from './draft';
 import { FieldInput } from './fields';
 import { fromText, toText } from './request';
 import { t, timeText } from './i18n';
+import { issueWords, nameOf, refusalWords, worthSaying } from './issues';
 import { namesStaff, staffMe } from './staff';
 import { afterClick, Button, Dialog, enterGoesOn, Note } from './ui';
 
@@ -17,6 +18,7 @@ interface Draft {
   fields: Record<string, unknown>;
   was: Record<string, unknown>;
   labels: Record<string, string>;
+  typed?: Record<string, string>; // to find a record by, which was not chosen yet
 }
 
 interface Checked {
@@ -45,7 +47,6 @@ export interface FormProps {
   onCancel: () => void;
 }
 
-const nameOf = (field: string): string => field.split(/[.[]/)[0] ?? '';
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
 
 /** What a new record starts with: presets, today for the date that it is counted by, and who is entering it where somebody who works here is
@@ -113,6 +114,7 @@ export function RecordForm(props: FormProps) {
   const [found, setFound] = useState('');
   const [more, setMore] = useState(false);
   const [named, setNamed] = useState(props.labels);
+  const [typed, setTyped] = useState<Record<string, string>>({});
   const [before, setBefore] = useState(''); // the record that the form's id was used for
   const [from, setFrom] = useState(props.place ?? 1);
   const [asked, setAsked] = useState(''); // where a draft was looked for
@@ -137,32 +139,22 @@ export function RecordForm(props: FormProps) {
 
   // What was not finished last time. Who is typing already keeps it beside that.
   const place = useDraftPlace(key, from, !record);
-  useEffect(() => {
-    if (!place) return undefined;
-    let here = true;
-    get<{ saved_at: string; body: Draft }>(`drafts/${encodeURIComponent(place)}`).then(
-      (draft) => {
-        if (!here) return;
-        if (dirty.current) {
-          if (record) setAsked(place);
-          else setFrom((n) => n + 1);
-          return;
-        }
-        setAsked(place);
-        setNamed((now) => ({ ...draft.body.labels, ...now }));
-        if (!record) setId(draft.body.id);
-        setFields(draft.body.fields);
-        if (!record) Object.keys(draft.body.fields).forEach((name) => draft.body.fields[name] !== null && wanted.current.add(name)); // nothing of it is folded away
-        if (record) setWas(draft.body.was);
-        setFound(timeText(draft.saved_at));
-        dirty.current = true;
-      },
-      () => here && setAsked(place),
-    );
-    return () => {
-      here = false;
-    };
-  }, [place]);
+  useKept<Draft>(place ? `drafts/${encodeURIComponent(place)}` : '', (draft) => {
+    if (draft && dirty.current && !record) {
+      setFrom((n) => n + 1);
+      return;
+    }
+    setAsked(place);
+    if (!draft || dirty.current) return;
+    setNamed((now) => ({ ...draft.body.labels, ...now }));
+    if (!record) setId(draft.body.id);
+    setFields(draft.body.fields);
+    setTyped(draft.body.typed ?? {});
+    if (!record) Object.keys(draft.body.fields).forEach((name) => draft.body.fields[name] !== null && wanted.current.add(name)); // nothing of it is folded away
+    if (record) setWas(draft.body.was);
+    setFound(timeText(draft.saved_at));
+    dirty.current = true;
+  });
 
   // Judged at every pause.
   useEffect(() => {
@@ -190,7 +182,7 @@ export function RecordForm(props: FormProps) {
 
   const used = JSON.stringify(fields);
   const labels = Object.fromEntries(Object.entries(named).filter(([of]) => used.includes(of))); // of what the form names
-  const keeper = useDraft(asked === place && place ? `drafts/${encodeURIComponent(place)}` : '', { id, fields, was, labels }, dirty, () => setDraftAt(new Date().toTimeString().slice(0, 8)));
+  const keeper = useDraft(asked === place && place ? `drafts/${encodeURIComponent(place)}` : '', { id, fields, was, labels, typed }, dirty, () => setDraftAt(new Date().toTimeString().slice(0, 8)));
 
   const put = (name: string, value: unknown) => {
     dirty.current = true;
@@ -199,17 +191,17 @@ export function RecordForm(props: FormProps) {
   };
 
   const filled = (name: string) => fields[name] !== undefined && fields[name] !== null && fields[name] !== '';
+  const all = worthSaying(type, checked?.issues ?? [], filled);
   const issuesOf = (name: string): Issue[] => {
-    const all = checked?.issues ?? [];
     return all.filter((i) => nameOf(i.field) === name && !(filled(name) && i.code === 'required') && (tried || touched[name] || (i.code !== 'required' && hand[name])));
   };
-  const missing = new Set((checked?.issues ?? []).filter((i) => i.code === 'required' && i.level === 'refuse').map((i) => nameOf(i.field)));
+  const missing = new Set(all.filter((i) => i.code === 'required' && i.level === 'refuse').map((i) => nameOf(i.field)));
   missing.forEach((name) => wanted.current.add(name));
   const isMust = (f: Field) => f.required || missing.has(f.name) || (wanted.current.has(f.name) && filled(f.name)) || type.natural_key.includes(f.name) || !!props.must?.includes(f.name);
   const isFirst = (f: Field) => isMust(f) || wanted.current.has(f.name) || !!props.foremost?.includes(f.name);
   const must = entered.filter(isFirst);
   const may = entered.filter((f) => !isFirst(f));
-  const nowhere = (checked?.issues ?? []).filter((i) => tried && !entered.some((f) => f.name === nameOf(i.field)));
+  const nowhere = all.filter((i) => tried && !entered.some((f) => f.name === nameOf(i.field)));
 
   const focusFirst = (issues: Issue[]) => {
     const refused = entered.find((f) => issues.some((i) => i.level === 'refuse' && nameOf(i.field) === f.name));
@@ -250,7 +242,7 @@ export function RecordForm(props: FormProps) {
         const issues = why.issues?.length ? why.issues : why.field ? [{ code: why.code, field: why.field, text: why.message, level: 'refuse' as const }] : [];
         if (issues.length) setChecked({ good: false, issues, derived: {} });
         focusFirst(issues);
-        setError(why.message);
+        setError(refusalWords(type, why.message, worthSaying(type, issues, filled)));
       }
     } finally {
       setBusy(false);
@@ -299,6 +291,11 @@ export function RecordForm(props: FormProps) {
             among={props.among && ((code) => props.among!(f.name, code))}
             describedBy={issues.length ? `${inputId}-issue` : undefined}
             onInput={(v) => put(f.name, as ? toText(v) : v)}
+            typed={typed[f.name] ?? ''}
+            onTyped={(text) => {
+              dirty.current = true;
+              setTyped((now) => ({ ...now, [f.name]: text }));
+            }}
             onNamed={(of, name) => setNamed((now) => ({ ...now, [of]: name }))}
             onBlur={() => afterClick(() => setTouched((now) => ({ ...now, [f.name]: true })))}
           />
@@ -306,7 +303,7 @@ export function RecordForm(props: FormProps) {
             <div class="issues" id={`${inputId}-issue`}>
               {issues.map((i, k) => (
                 <p key={k} class={i.level}>
-                  {issueText(i)} {i.other && <a href={`#/record/${i.other.id}`}>{t('openIt', i.other.label)}</a>}
+                  {i.code === 'required' && typed[f.name]?.trim() ? t('pickOne', typed[f.name]!.trim()) : issueWords(type, i)} {i.other && <a href={`#/record/${i.other.id}`}>{t('openIt', i.other.label)}</a>}
                 </p>
               ))}
             </div>
@@ -316,7 +313,7 @@ export function RecordForm(props: FormProps) {
     );
   };
 
-  const wrong = tried ? (checked?.issues ?? []).filter((i) => i.level === 'refuse').length : 0;
+  const wrong = tried ? all.filter((i) => i.level === 'refuse').length : 0;
   const canDraft = !record && type.transitions.some((x) => x.from === null && x.to === 'draft' && x.village);
   return (
     <form
@@ -338,6 +335,7 @@ export function RecordForm(props: FormProps) {
               dirty.current = false;
               setFound('');
               wanted.current.clear();
+              setTyped({});
               setHand({});
               setTouched({});
               setTried(false);
@@ -367,7 +365,7 @@ export function RecordForm(props: FormProps) {
       )}
       {nowhere.map((i, k) => (
         <Note kind={i.level === 'refuse' ? 'bad' : 'info'} key={k}>
-          {issueText(i)}
+          {issueWords(type, i)}
         </Note>
       ))}
       {before && (

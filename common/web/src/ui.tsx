@@ -59,6 +59,17 @@ export function somethingChanged(): void {
   watching.forEach((reload) => reload());
 }
 
+/** Told when something changed elsewhere on the page, and when the screen was unlocked. */
+export function useChanged(told: () => void): void {
+  const latest = useRef(told);
+  latest.current = told;
+  useEffect(() => {
+    const call = () => latest.current();
+    watching.add(call);
+    return () => void watching.delete(call);
+  }, []);
+}
+
 /** What a request gave: waiting, failed with words and a way on, or there. */
 export function useData<T>(load: () => Promise<T>, keys: unknown[]): { data?: T; error?: Error; reload: () => void } {
   const [state, set] = useState<{ data?: T; error?: Error }>({});
@@ -73,11 +84,7 @@ export function useData<T>(load: () => Promise<T>, keys: unknown[]): { data?: T;
       here = false;
     };
   }, [...keys, round]);
-  useEffect(() => {
-    const reload = () => next((n) => n + 1);
-    watching.add(reload);
-    return () => void watching.delete(reload);
-  }, []);
+  useChanged(() => next((n) => n + 1));
   return { ...state, reload: () => next((n) => n + 1) };
 }
 

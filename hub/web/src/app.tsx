@@ -6,7 +6,7 @@ import { lang, setLang, t } from '@common/i18n';
 import { LockScreen } from '@common/lock';
 import { REQUEST } from '@common/request';
 import { useHash } from '@common/route';
-import { Note, Part, part, Toasts, Waiting, whenIdle } from '@common/ui';
+import { Note, Part, part, somethingChanged, Toasts, Waiting, whenIdle } from '@common/ui';
 import { Door, PasswordForm } from './door';
 import { type Coverage, isStaff, isVillage, ModelContext, seesBoard, seesFigures, type Session, type Station, type TownCatalog, type TownStatus } from './model';
 import { w } from './messages';
@@ -143,7 +143,7 @@ function Warnings(props: { status: TownStatus | null; session: Session; gone: bo
   );
 }
 
-function Inside(props: { session: Session; gone: boolean; onLock: () => void; onOut: () => void }) {
+function Inside(props: { session: Session; gone: boolean; opened: number; onLock: () => void; onOut: () => void }) {
   const parts = useHash();
   const [catalog, setCatalog] = useState<TownCatalog>();
   const [stations, setStations] = useState<Station[]>([]);
@@ -162,9 +162,10 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
         if (s.office) areas[s.office] = s.office_name;
       }
       setStations(all);
+      setError(undefined);
       setCatalog(found);
     }, setError);
-  }, [round]);
+  }, [round, props.opened]);
   const refresh = () => {
     get<TownStatus>('status').then(setStatus, () => undefined);
   };
@@ -172,7 +173,7 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
     if (!status) refresh();
     const timer = setInterval(() => document.hidden || refresh(), 30000);
     return () => clearInterval(timer);
-  }, []);
+  }, [props.opened]);
   useEffect(() => setMenu(false), [parts.join('/')]);
   useEffect(() => (catalog && figures ? whenIdle([inbox, records, figure, stationPages, summary, quality]) : undefined), [catalog]);
   if (!catalog) return <Waiting error={error} reload={() => again((n) => n + 1)} />;
@@ -218,6 +219,12 @@ export function App() {
   const [session, setSession] = useState<Session | null | undefined>(() => brought<Session>('session'));
   const [locked, setLocked] = useState(session?.locked ?? false);
   const [gone, setGone] = useState(false);
+  const [opened, again] = useState(0); // how often the screen was unlocked: whatever was asked for behind the lock was refused
+  const open = () => {
+    setLocked(false);
+    again((n) => n + 1);
+    somethingChanged();
+  };
   const take = (s: Session) => {
     setSession(s);
     setLocked(s.locked);
@@ -237,8 +244,8 @@ export function App() {
     <>
       {session === null && <Door gone={gone} onIn={take} />}
       {session?.must_change && <PasswordForm must onDone={() => setSession({ ...session, must_change: false })} />}
-      {session && !session.must_change && <Inside session={session} gone={gone} onLock={() => setLocked(true)} onOut={() => setSession(null)} />}
-      {session && locked ? <LockScreen user={session.user} onOpen={() => setLocked(false)} onOut={() => setSession(null)} /> : null}
+      {session && !session.must_change && <Inside session={session} gone={gone} opened={opened} onLock={() => setLocked(true)} onOut={() => setSession(null)} />}
+      {session && locked ? <LockScreen user={session.user} onOpen={open} onOut={() => setSession(null)} /> : null}
       <Toasts />
     </>
   );

@@ -1,10 +1,11 @@
 // What staff enter themselves: on behalf of a village, or the town's own records; and corrections of what is there. The program judges
 // it when it is saved; what it has against it stands at the field.
 import { useMemo, useState } from 'preact/hooks';
-import { type ApiError, api, get, type Issue, issueText, type RecordRow, uuid7 } from '@common/api';
+import { type ApiError, api, get, type Issue, type RecordRow, uuid7 } from '@common/api';
 import { type Field, fieldLabel, fieldOf, type RecordType, stateText, typeOf } from '@common/catalog';
 import { FieldInput } from '@common/fields';
 import { label, t } from '@common/i18n';
+import { issueWords, nameOf, refusalWords, worthSaying } from '@common/issues';
 import { Button, enterGoesOn, Note, toast, useData, Waiting } from '@common/ui';
 import { hashQuery } from '@common/route';
 import { namesStaff, loadStaff, staffMe } from '@common/staff';
@@ -17,7 +18,6 @@ const NOT_HERE = ['state', 'village_code', 'delete_reason', 'correction_of', 're
 /** Steps that take a record out of what counts. */
 const LAST = ['cancelled', 'withdrawn', 'deceased', 'moved_out', 'rejected', 'not_accepted'];
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
-const nameOf = (field: string): string => field.split(/[.[]/)[0] ?? '';
 
 export function enteredFields(type: RecordType): Field[] {
   return type.fields.filter((f) => f.entered && !f.retired && !NOT_HERE.includes(f.name) && f.type !== 'hex' && !(f.type === 'file' && !f.required));
@@ -83,8 +83,10 @@ function Form(props: {
       props.onSaved(saved);
     } catch (why) {
       const e2 = why as ApiError;
-      setIssues(e2.issues?.length ? e2.issues : e2.field ? [{ code: e2.code, field: e2.field, text: e2.message, level: 'refuse' }] : []);
-      setError(e2.message);
+      const all: Issue[] = e2.issues?.length ? e2.issues : e2.field ? [{ code: e2.code, field: e2.field, text: e2.message, level: 'refuse' }] : [];
+      const said = worthSaying(type, all, (name) => (fields[name] ?? '') !== '');
+      setIssues(said);
+      setError(refusalWords(type, e2.message, said));
     } finally {
       setBusy(false);
     }
@@ -119,7 +121,7 @@ function Form(props: {
                   <div class="issues" id={`f-${f.name}-issue`}>
                     {mine.map((i, k) => (
                       <p key={k} class={i.level}>
-                        {issueText(i)}
+                        {issueWords(type, i)}
                       </p>
                     ))}
                   </div>

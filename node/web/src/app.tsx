@@ -3,6 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { api, brought, get, onSession, TRAINING } from '@common/api';
 import { areas, type Catalog, villages } from '@common/catalog';
+import { keepDrafts } from '@common/draft';
 import { t } from '@common/i18n';
 import { useHash } from '@common/route';
 import { loadStaff } from '@common/staff';
@@ -174,7 +175,7 @@ function Page(props: { parts: string[]; home: ComponentChildren }) {
   }
 }
 
-function Inside(props: { session: Session; gone: boolean; onLock: () => void; onOut: () => void }) {
+function Inside(props: { session: Session; gone: boolean; opened: number; onLock: () => void; onOut: () => void }) {
   const parts = useHash();
   const [catalog, setCatalog] = useState<Catalog>();
   const [error, setError] = useState<Error>();
@@ -209,7 +210,7 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
       },
       () => undefined,
     );
-  }, [round]);
+  }, [round, props.opened]);
   const refresh = () => {
     get<Status>('status').then(setStatus, () => undefined);
   };
@@ -234,7 +235,7 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
       document.removeEventListener('visibilitychange', open);
       stream?.close();
     };
-  }, []);
+  }, [props.opened]); // a locked screen is told nothing
   // At once: later it would close the help that somebody has just asked for on the new page.
   useLayoutEffect(() => {
     setMenu(false);
@@ -271,10 +272,10 @@ function Inside(props: { session: Session; gone: boolean; onLock: () => void; on
         <button type="button" class="button plain" onClick={() => setAsks(true)}>
           {`? ${t('help')}`}
         </button>
-        <button type="button" class="button plain" onClick={() => api('POST', 'session/lock').then(props.onLock, () => undefined)}>
+        <button type="button" class="button plain" onClick={() => keepDrafts().then(() => api('POST', 'session/lock')).then(props.onLock, () => undefined)}>
           {t('lock')}
         </button>
-        <button type="button" class="button plain" onClick={() => api('DELETE', 'session').then(props.onOut, () => undefined)}>
+        <button type="button" class="button plain" onClick={() => keepDrafts().then(() => api('DELETE', 'session')).then(props.onOut, () => undefined)}>
           {t('logout')}
         </button>
       </header>
@@ -301,6 +302,13 @@ export function App() {
   const [gone, setGone] = useState(false);
   const [given, setGiven] = useState(''); // a first password, as it was typed at the door
   const [village, setVillage] = useState<{ name: string; front: Front | null }>({ name: session?.station_name ?? '', front: session?.front ?? null });
+  const [opened, again] = useState(0); // how often the screen was unlocked: whatever was asked for behind the lock was refused
+  const open = () => {
+    setLocked(false);
+    again((n) => n + 1);
+    somethingChanged();
+    void keepDrafts();
+  };
   const enter = (s: Session) => {
     setSession(s);
     setVillage({ name: s.station_name, front: s.front });
@@ -374,8 +382,8 @@ export function App() {
           onOut={() => (setGiven(''), setSession(null))}
         />
       ) : null}
-      {session && !session.must_change ? <Inside session={session} gone={gone} onLock={() => (toast(''), setLocked(true))} onOut={() => (toast(''), setSession(null))} /> : null}
-      {session && locked ? <LockScreen user={session.user} onOpen={() => setLocked(false)} onOut={() => setSession(null)} /> : null}
+      {session && !session.must_change ? <Inside session={session} gone={gone} opened={opened} onLock={() => (toast(''), setLocked(true))} onOut={() => (toast(''), setSession(null))} /> : null}
+      {session && locked ? <LockScreen user={session.user} onOpen={open} onOut={() => setSession(null)} /> : null}
       <Toasts />
     </>
   );

@@ -1,10 +1,11 @@
 // A festival's visits: what is the same for all is filled in once, people are chosen by filter, each gets a record of his own. One save
 // under one key, all or none; the form is kept as a draft with its key, so that a save whose answer was lost is the same save again.
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { api, ApiError, get, issueText, uuid7, type Issue, type RecordRow } from '@common/api';
+import { useRef, useState } from 'preact/hooks';
+import { api, ApiError, uuid7, type Issue, type RecordRow } from '@common/api';
 import { codeText, fieldLabel, typeOf } from '@common/catalog';
-import { useDraft } from '@common/draft';
+import { useDraft, useKept } from '@common/draft';
 import { FieldInput } from '@common/fields';
+import { issueWords } from '@common/issues';
 import { label, t, timeText } from '@common/i18n';
 import { hashQuery } from '@common/route';
 import { Button, enterGoesOn, Note, useData, Waiting } from '@common/ui';
@@ -68,16 +69,11 @@ export function BatchPage() {
     return new Set(rows.filter((r) => !NO_VISIT.includes(r.state ?? '')).flatMap((r) => (r.fields['persons'] as string[] | undefined) ?? []));
   }, [occasion, year]);
 
-  useEffect(() => {
-    get<{ saved_at: string; body: Kept }>(DRAFT).then(
-      (draft) => {
-        if (dirty.current || !draft.body?.key) return;
-        setKept(draft.body);
-        setFound(timeText(draft.saved_at));
-      },
-      () => undefined,
-    );
-  }, []);
+  useKept<Kept>(DRAFT, (draft) => {
+    if (dirty.current || !draft?.body?.key) return;
+    setKept(draft.body);
+    setFound(timeText(draft.saved_at));
+  });
   const keeper = useDraft(DRAFT, kept, dirty);
 
   if (!type) return <p>{t('notFound')}</p>;
@@ -184,7 +180,7 @@ export function BatchPage() {
                     <div class="issues" id={`f-${f.name}-issue`}>
                       {bad.map((i, k) => (
                         <p key={k} class={i.level}>
-                          {issueText(i)}
+                          {issueWords(type, i)}
                         </p>
                       ))}
                     </div>
@@ -279,7 +275,7 @@ export function BatchPage() {
               <ul>
                 {faults.map((f, k) => (
                   <li key={k}>
-                    {f.person}: {f.issues.map(issueText).join(' ')}
+                    {f.person}: {f.issues.map((i) => issueWords(type, i)).join(' ')}
                   </li>
                 ))}
               </ul>

@@ -1,7 +1,7 @@
 // The first page: one search box, what to record, what to do, and where this PC stands with the town.
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { api, get, TRAINING, type RecordRow } from '@common/api';
-import { fieldLabel, fieldOf, stateText, typeOf } from '@common/catalog';
+import { fieldLabel, fieldOf, stateText, typeName, typeOf } from '@common/catalog';
 import { label, lang, t, timeText } from '@common/i18n';
 import { timeHere } from '@common/time';
 import { Button, Note, useData, Waiting } from '@common/ui';
@@ -9,7 +9,7 @@ import { CLAIM_AT, CLAIM_DRAFT } from './claims';
 import { DAILY, go, maskId, useModel } from './model';
 import { REQUEST_DRAFT } from './request';
 import { REQUEST } from '@common/request';
-import { type InForce, Notices, useNotices } from './notices';
+import { type InForce, Notices, RECEIPT_DRAFT, useNotices } from './notices';
 
 interface Other {
   id: string;
@@ -136,7 +136,7 @@ function Search() {
                 return (
                   <li key={o.id}>
                     <a href={`#/record/${o.id}`}>
-                      <small>{label(type)}</small>
+                      <small>{typeName(type)}</small>
                       <b>
                         {o.person} {o.label}
                       </b>
@@ -292,13 +292,14 @@ function DraftLine(props: { draft: DraftRow }) {
   const claim = kind === CLAIM_DRAFT;
   const asked = kind.startsWith(REQUEST_DRAFT);
   const type = kind.startsWith('new-') ? typeOf(catalog, kind.slice(4)) : undefined;
-  const to = asked ? `#/new/${REQUEST}?target=${String(body?.fields?.['target'] ?? '')}&field=${String(body?.fields?.['field'] ?? '')}${more ? `&${more}` : ''}` : batch ? '#/batch/visit' : claim ? `#${CLAIM_AT}${more ? `&${more}` : ''}` : kind.startsWith('new-') ? `#/new/${key.slice(4)}` : `#/edit/${key.slice(5)}`;
+  const receipt = kind.startsWith(RECEIPT_DRAFT);
+  const to = receipt ? `#/record/${kind.slice(RECEIPT_DRAFT.length)}` : asked ? `#/new/${REQUEST}?target=${String(body?.fields?.['target'] ?? '')}&field=${String(body?.fields?.['field'] ?? '')}${more ? `&${more}` : ''}` : batch ? '#/batch/visit' : claim ? `#${CLAIM_AT}${more ? `&${more}` : ''}` : kind.startsWith('new-') ? `#/new/${key.slice(4)}` : `#/edit/${key.slice(5)}`;
   const called = body?.fields?.[claim ? 'claim_name' : 'name'];
   const name = typeof called === 'string' ? called : (Object.values(body?.labels ?? {})[0] ?? '');
   return (
     <li>
       <a href={to}>
-        {t('draftItems', 1)}: {batch ? t('manyVisits') : claim ? t('claim') : asked ? t('askChange') : label(type)} {name}
+        {t('draftItems', 1)}: {batch ? t('manyVisits') : claim ? t('claim') : asked ? t('askChange') : receipt ? t('receipt') : typeName(type)} {name}
       </a>{' '}
       <span class="quiet">{timeText(saved_at)}</span>
     </li>

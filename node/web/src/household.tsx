@@ -34,7 +34,7 @@ export function Household(props: { record: RecordRow }) {
         )}
       </h3>
       {!found.data && <Waiting error={found.error} reload={found.reload} />}
-      {!no && <p class="quiet">{t('householdNone')}</p>}
+      {!no && <p class="quiet no-print">{t('householdNone')}</p>}
       {found.data && !!no && others.total === 0 && <p class="quiet">{t('householdAlone')}</p>}
       {others.total > 0 && <RecordTable type={type} page={others} />}
       {neighbours.total > 0 && (

@@ -1,13 +1,13 @@
 // Lists: records of a type, what waits, what came back, the recycle bin.
 import { useEffect, useState } from 'preact/hooks';
 import { api, get, type RecordRow } from '@common/api';
-import { fieldLabel, fieldOf, stateText, typeOf, valueText, type Catalog, type RecordType } from '@common/catalog';
+import { fieldLabel, fieldOf, stateText, typeName, typeOf, valueText, type Catalog, type RecordType } from '@common/catalog';
 import { shownValue } from '@common/fields';
 import { label, t, timeText } from '@common/i18n';
 import { askedOf, askedText, REQUEST } from '@common/request';
 import { Button, Later, Note, toast, useData, Waiting } from '@common/ui';
 import { CLAIM_AT } from './claims';
-import { enterable } from './menu';
+import { begun, enterable, kindName } from './menu';
 import { go, maskId, useModel } from './model';
 import { toldRestored } from './undo';
 
@@ -124,7 +124,7 @@ export function ListPage(props: { type: string }) {
   return (
     <>
       <div class="head">
-        <h1>{label(type)}</h1>
+        <h1>{kindName(type)}</h1>
         <div>
           {enterable(type) && (
             <a class="button main" href={`#/new/${type.name}`}>
@@ -157,6 +157,7 @@ export function ListPage(props: { type: string }) {
         </div>
       </div>
       {!type.kept && <p class="quiet">{t('townKeeps')}</p>}
+      {type.kept && !begun(type) && <p class="quiet">{t('townBegins')}</p>}
       {type.name === 'notice_receipt' && <p class="quiet">{t('receiptWhere')}</p>}
       {type.name === 'attachment' && <p class="quiet">{t('attachmentNot')}</p>}
       {type.name === 'nil_report' && <Later load={() => import('./nil').then((m) => m.NilCard)} />}
@@ -266,7 +267,7 @@ export function ReturnedPage() {
         return (
           <section class="card" key={r.id}>
             <h2>
-              {label(type)} {r.label}
+              {typeName(type)} {r.label}
             </h2>
             <p class="quiet">
               {r.at && t(r.verdict === 'returned' ? 'returnedByTown' : 'returnedOurs', timeText(r.at))}

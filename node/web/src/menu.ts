@@ -1,7 +1,7 @@
 // Where a secretary looks for a kind of record. Every kind that may be on this PC is in one group: what the village enters, and what only the
 // town does, which is looked at. A kind that a newer catalogue brings stands under the last.
-import type { RecordType } from '@common/catalog';
-import { label, t } from '@common/i18n';
+import { type RecordType, typeName } from '@common/catalog';
+import { t } from '@common/i18n';
 import type { MessageKey } from '@common/messages';
 import { DAILY } from './model';
 
@@ -20,10 +20,9 @@ export function inMenu(type: RecordType): boolean {
   return !TOWN_KEEPS.includes(type.name);
 }
 
-/** What it is called in the menu and on a person's card: without the catalogue's remark that there may be several, and told from this page's
- * own settings. */
+/** What it is called on this page: told from its own settings. */
 export function kindName(type: RecordType): string {
-  return type.name === 'setting' ? t('townSettings') : label(type).replace(/ ?[(（](多值|several|multiple)[)）]$/, '');
+  return type.name === 'setting' ? t('townSettings') : typeName(type);
 }
 
 /** The groups with their kinds, in the order of the table. */
@@ -35,8 +34,13 @@ export function grouped(types: RecordType[]): { title: MessageKey; types: Record
   })).filter((g) => g.types.length > 0);
 }
 
+/** The village may begin one; what the town begins, it completes and corrects. */
+export function begun(type: RecordType): boolean {
+  return type.kept && (type.transitions.length === 0 || type.transitions.some((x) => x.from === null && x.village));
+}
+
 /** Entered by hand and from a table at its own list: a receipt belongs to its notice's page, and an attachment is its file, which cannot be
  * put here yet. */
 export function enterable(type: RecordType): boolean {
-  return type.kept && type.name !== 'notice_receipt' && type.name !== 'attachment';
+  return begun(type) && type.name !== 'notice_receipt' && type.name !== 'attachment';
 }

@@ -1,13 +1,16 @@
 // Notices of the town: those in force on the first page, and the receipt (回执) that says that this village has read one.
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { api, get, type RecordRow, TRAINING, uuid7 } from '@common/api';
 import { typeOf } from '@common/catalog';
-import { isFor } from '@common/notice';
+import { useDraft, useKept } from '@common/draft';
 import { t } from '@common/i18n';
+import { isFor } from '@common/notice';
 import { Button, Note, toast, useData, Waiting } from '@common/ui';
 import { today, useModel } from './model';
 
 const SHOWN = 5;
+/** A receipt that was begun, behind which its notice stands. */
+export const RECEIPT_DRAFT = 'receipt-';
 const UNSAID = ['draft', 'returned', 'cancelled'];
 
 /** By notice: when this village confirmed it. */
@@ -64,6 +67,14 @@ export function Receipt(props: { notice: RecordRow }) {
   const [remark, setRemark] = useState('');
   const [error, setError] = useState('');
   const [busy, setBusy] = useState(false);
+  const [asked, setAsked] = useState(false);
+  const dirty = useRef(false);
+  const place = `drafts/${RECEIPT_DRAFT}${props.notice.id}`;
+  useKept<{ remark: string }>(props.notice.fields['need_receipt'] === true ? place : '', (draft) => {
+    setAsked(true);
+    if (!dirty.current && draft) setRemark(draft.body.remark);
+  });
+  const keeper = useDraft(asked ? place : '', { remark, labels: { [props.notice.id]: props.notice.label } }, dirty);
   if (props.notice.fields['need_receipt'] !== true || props.notice.deleted || !typeOf(catalog, 'notice_receipt')) return null;
   if (!isFor(props.notice, session.station)) return <Note kind="info">{t('notForUs')}</Note>;
   if (!done.data) return <Waiting error={done.error} reload={done.reload} />;
@@ -74,7 +85,8 @@ export function Receipt(props: { notice: RecordRow }) {
     const fields = { notice_id: props.notice.id, received_on: today(status), ...(remark.trim() ? { remark: remark.trim() } : {}) };
     api('POST', 'types/notice_receipt/records', { id: uuid7(), fields })
       .then(
-        () => {
+        async () => {
+          await keeper.end();
           toast(t('receiptSaid'));
           setError('');
           done.reload();
@@ -94,7 +106,10 @@ export function Receipt(props: { notice: RecordRow }) {
         <form onSubmit={confirm}>
           <p>{t('receiptAsk')}</p>
           <label for="receipt-remark">{t('receiptRemark')}</label>
-          <textarea id="receipt-remark" rows={2} maxLength={300} value={remark} onInput={(e) => setRemark((e.target as HTMLTextAreaElement).value)} />
+          <textarea id="receipt-remark" rows={2} value={remark} onInput={(e) => {
+              dirty.current = true;
+              setRemark((e.target as HTMLTextAreaElement).value);
+            }} />
           {error && <Note kind="bad">{error}</Note>}
           <div class="actions">
             <Button kind="main" type="submit" disabled={busy}>

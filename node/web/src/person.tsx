@@ -90,7 +90,7 @@ function Belonging(props: { type: RecordType; person: RecordRow; group?: Group; 
   const to = enterable(type) ? wayTo(type, props.person) : '';
   if (!group) {
     return EXPECTED.includes(type.name) || to ? (
-      <p class={EXPECTED.includes(type.name) ? undefined : 'quiet'}>
+      <p class={EXPECTED.includes(type.name) ? 'no-print' : 'quiet no-print'}>
         {t('cardNone', kindName(type))} {to ? <a href={to}>{t('cardEnter')}</a> : <span class="quiet">{t('cardTown')}</span>}
       </p>
     ) : null;
@@ -99,7 +99,11 @@ function Belonging(props: { type: RecordType; person: RecordRow; group?: Group; 
   return (
     <>
       <h3>
-        {kindName(type)} <small>{t('total', group.total)}</small> {to && <a href={to}>{`+ ${t('cardEnter')}`}</a>}
+        {kindName(type)} <small>{t('total', group.total)}</small> {to && (
+          <a class="no-print" href={to}>
+            {`+ ${t('cardEnter')}`}
+          </a>
+        )}
       </h3>
       {type.name === 'pref_card' &&
         group.records

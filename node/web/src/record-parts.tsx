@@ -3,9 +3,24 @@ import { useState } from 'preact/hooks';
 import { api, type RecordRow } from '@common/api';
 import { fieldLabel, fieldOf, valueText, type Field, type RecordType } from '@common/catalog';
 import { shownValue } from '@common/fields';
-import { t } from '@common/i18n';
-import { Button, toast } from '@common/ui';
+import { label, t } from '@common/i18n';
+import { Button, Note, toast } from '@common/ui';
 import { maskId, today, useModel } from './model';
+
+/** Why the record came back: over its card, and over the form that mends it. */
+export function CameBack(props: { record: RecordRow }) {
+  const { invalid, state, fields } = props.record;
+  return (
+    <>
+      {invalid && <Note kind="bad">{label({ zh: invalid.zh, en: invalid.en })}</Note>}
+      {typeof fields['return_note'] === 'string' && state === 'returned' && (
+        <Note kind="bad">
+          {t('townNote')}: {fields['return_note']}
+        </Note>
+      )}
+    </>
+  );
+}
 
 /** Numbers that are covered until somebody asks for them. */
 export const isCovered = (field: Field): boolean => field.format === 'idno' || field.name === 'bank_account';

@@ -2,25 +2,32 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { api, get, type RecordRow } from '@common/api';
 import { codeText, deletable, fieldLabel, fieldOf, stateText, typeOf, valueText, type Field, type RecordType } from '@common/catalog';
-import { shownValue } from '@common/fields';
+import { offerForNobody, shownValue } from '@common/fields';
 import { RecordForm } from '@common/form';
-import { label, t, timeText } from '@common/i18n';
+import { t, timeText } from '@common/i18n';
 import { namesStaff, loadStaff } from '@common/staff';
 import { Button, Dialog, Note, toast, useData, Waiting } from '@common/ui';
 import { hashQuery } from '@common/route';
 import { Mark, RecordTable } from './lists';
 import { Conflicts } from './conflicts';
 import { labelsOf } from './labels';
-import { CLAIM, CLAIM_DRAFT, claimForm, isClaim } from './claims';
+import { CLAIM, CLAIM_AT, CLAIM_DRAFT, claimForm, isClaim } from './claims';
 import { PersonCard } from './person';
-import { holdsCovered, noteReveal, owns, Values, type Change, type Group } from './record-parts';
-import { enterable } from './menu';
+import { CameBack, holdsCovered, noteReveal, owns, Values, type Change, type Group } from './record-parts';
+import { begun, enterable, kindName } from './menu';
 import { go, maskId, today, useModel } from './model';
 import { askPath, canAsk, RequestCard, RequestEdit, RequestPage } from './request';
 import { askedOf, askedText, REQUEST } from '@common/request';
 import { Receipt } from './notices';
 import { Steps } from './steps';
 import { toldDeleted, toldRestored, toldSaved } from './undo';
+
+/** A name goes along to the form, a number does not: it may be of anything. */
+const asName = (field: string, text: string): string => (/[0-9]/.test(text) ? '' : `${field}=${encodeURIComponent(text)}`);
+offerForNobody([
+  { text: 'newPerson', to: (text) => `#/new/person?${asName('name', text)}` },
+  { text: 'claim', to: (text) => `#${CLAIM_AT}&${asName('claim_name', text)}` },
+]);
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
 
@@ -123,7 +130,7 @@ function Related(props: { record: RecordRow }) {
         <div class="quick">
           {addable.map((type) => (
             <a class="button plain" key={type.name} href={`#/new/${type.name}?${own(type)!.name}=${props.record.id}`}>
-              + {label(type)}
+              + {kindName(type)}
             </a>
           ))}
         </div>
@@ -133,7 +140,7 @@ function Related(props: { record: RecordRow }) {
         return type ? (
           <section key={`${g.type}.${g.field}`}>
             <h3>
-              {label(type)} <small>{t('total', g.total)}</small>
+              {kindName(type)} <small>{t('total', g.total)}</small>
             </h3>
             <RecordTable type={type} page={{ records: g.records, labels: related.data!.labels, total: g.total }} />
             {g.total > g.records.length && <p class="quiet">{t('newestOf', g.records.length, g.total)}</p>}
@@ -168,7 +175,7 @@ function Remove(props: { record: RecordRow; onDone: (deleted: RecordRow) => void
           api<RecordRow>('DELETE', `records/${props.record.id}`, { reason }).then(props.onDone, (why: Error) => setError(why.message));
         }}
       >
-        <input type="text" aria-label={t('reason')} value={reason} maxLength={200} onInput={(e) => setReason((e.target as HTMLInputElement).value)} />
+        <input type="text" aria-label={t('reason')} value={reason} onInput={(e) => setReason((e.target as HTMLInputElement).value)} />
         {error && <Note kind="bad">{error}</Note>}
         <div class="actions">
           <Button kind="danger" type="submit" disabled={!reason.trim()}>
@@ -202,7 +209,7 @@ export function RecordPage(props: { id: string }) {
     <>
       <div class="head">
         <h1>
-          <small>{label(type)}</small> {record.label} <Mark record={record} />
+          <small>{kindName(type)}</small> {record.label} <Mark record={record} />
         </h1>
         <div class="actions">
           {editable && (
@@ -245,12 +252,7 @@ export function RecordPage(props: { id: string }) {
         {session.station_name} · {today(status)}
       </p>
       <Conflicts type={type} record={record} reload={data.reload} />
-      {record.invalid && <Note kind="bad">{label({ zh: record.invalid.zh, en: record.invalid.en })}</Note>}
-      {typeof record.fields['return_note'] === 'string' && record.state === 'returned' && (
-        <Note kind="bad">
-          {t('townNote')}: {record.fields['return_note']}
-        </Note>
-      )}
+      <CameBack record={record} />
       {record.state === 'transferring' && <Note kind="info">{t('moving')}</Note>}
       {isClaim(record) && record.state === 'submitted' && !record.deleted && <Note kind="info">{t('claimWaits')}</Note>}
       {type.name === 'person' && !record.deleted && (
@@ -309,8 +311,9 @@ export function EditPage(props: { id: string }) {
     <>
       <h1>
         {step ? `${t('stepDo', stateText(catalog, type, step))} · ` : `${t('edit')}: `}
-        {label(type)} {first.record.label}
+        {kindName(type)} {first.record.label}
       </h1>
+      <CameBack record={first.record} />
       <RecordForm catalog={catalog} type={type} record={first.record} step={step} {...claimForm(type.name, isClaim(first.record), session.station)} labels={first.labels} today={today(status)} onSaved={(r, before) => (toldSaved(r, before, false), go(`/record/${r.id}`))} onCancel={() => go(`/record/${props.id}`)} />
     </>
   );
@@ -345,12 +348,13 @@ export function NewPage(props: { type: string }) {
   }, [ids.join()]);
   if (!type) return <p>{t('notFound')}</p>;
   if (!type.kept) return <Note kind="info">{t('townKeeps')}</Note>; // an address typed by hand, or a bookmark
+  if (!begun(type)) return <Note kind="info">{t('townBegins')}</Note>;
   if (type.name === REQUEST) return <RequestPage />;
   if (!labels.data || !status) return <Waiting error={labels.error} reload={labels.reload} />;
   return (
     <>
       <h1>
-        {claim ? t('claim') : `${t('add')}: ${label(type)}`}
+        {claim ? t('claim') : `${t('add')}: ${kindName(type)}`}
       </h1>
       {claim && <p>{t('claimHelp')}</p>}
       <RecordForm catalog={catalog} type={type} {...form} draft={claim ? CLAIM_DRAFT : key} place={Number(hashQuery().get('draft')) || 1} labels={labels.data} given={given} today={today(status)} onSaved={(r) => (toldSaved(r, null, true), go(`/record/${r.id}`))} onCancel={() => go(`/list/${type.name}`)} />

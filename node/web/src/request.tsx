@@ -10,6 +10,7 @@ import { askable, askedOf, askedText, REQUEST, toText } from '@common/request';
 import { hashQuery } from '@common/route';
 import { Button, Note, useData, Waiting } from '@common/ui';
 import { maskId, go, today, useModel } from './model';
+import { CameBack } from './record-parts';
 import { toldSaved } from './undo';
 
 /** What goes with a person's file and is not hers to change either. */
@@ -191,6 +192,7 @@ export function RequestEdit(props: { record: RecordRow }) {
           {t('askNow')} <b>{covered(asked.field, askedText(catalog, asked.field, now)) || t('notFilled')}</b>
         </p>
       )}
+      <CameBack record={props.record} />
       <RecordForm
         catalog={catalog}
         type={requests}

@@ -1,5 +1,5 @@
 // Type size, language, one's own password, accounts.
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { api, get } from '@common/api';
 import { typeOf } from '@common/catalog';
 import { label, lang, setLang, t } from '@common/i18n';
@@ -141,8 +141,13 @@ function Accounts() {
   const [leaving, setLeaving] = useState('');
   const { session } = useModel();
   const [error, setError] = useState('');
-  const act = (done: Promise<unknown>) =>
-    done.then(
+  const [busy, setBusy] = useState(false);
+  const going = useRef(false); // at once: a second click comes before the next picture
+  const act = (work: () => Promise<unknown>) => {
+    if (going.current) return;
+    going.current = true;
+    setBusy(true);
+    void work().then(
       () => {
         setError('');
         setName('');
@@ -151,7 +156,11 @@ function Accounts() {
         users.reload();
       },
       (why: Error) => setError(why.message),
-    );
+    ).finally(() => {
+      going.current = false;
+      setBusy(false);
+    });
+  };
   return (
     <section class="card">
       <h2>{t('accounts')}</h2>
@@ -166,7 +175,7 @@ function Accounts() {
             ) : (
               <>
                 {!u.disabled && u.name !== session.user && <Button onClick={() => setLeaving(u.name)}>{t('succeed')}</Button>}{' '}
-                <Button onClick={() => void act(api('PATCH', `users/${encodeURIComponent(u.name)}`, { disabled: !u.disabled }))}>{u.disabled ? t('enable') : t('disable')}</Button>
+                <Button disabled={busy} onClick={() => act(() => api('PATCH', `users/${encodeURIComponent(u.name)}`, { disabled: !u.disabled }))}>{u.disabled ? t('enable') : t('disable')}</Button>
               </>
             )}
           </li>
@@ -179,7 +188,7 @@ function Accounts() {
         onSubmit={(e) => {
           e.preventDefault();
           const there = users.data?.users.some((u) => u.name === name);
-          void act(there ? api('PATCH', `users/${encodeURIComponent(name)}`, { password }) : api('POST', 'users', { user: name, password, role }));
+          act(() => there ? api('PATCH', `users/${encodeURIComponent(name)}`, { password }) : api('POST', 'users', { user: name, password, role }));
         }}
       >
         <h3>
@@ -202,7 +211,7 @@ function Accounts() {
         </div>
         <p class="quiet">{t('firstPasswordHint')}</p>
         {error && <Note kind="bad">{error}</Note>}
-        <Button type="submit" disabled={!name || !password}>
+        <Button type="submit" disabled={!name || !password || busy}>
           {t('save')}
         </Button>
       </form>
