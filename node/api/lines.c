@@ -87,6 +87,25 @@ static enum lm_status read_import(struct lines *l)
                          "\"import\" must have the texts id, file and source.");
 }
 
+/* What an import brought and its undo deleted is a new import's to bring, under another id: the
+ * page is told apart what a person deleted. */
+static enum lm_status there(struct lm_nstore *store, const struct lm_record *rec,
+                            struct lm_error *err)
+{
+    bool undone = false;
+    enum lm_status st = LM_OK;
+
+    if (lm_record_deleted(rec)) {
+        st = lm_nstore_import_undid(store, rec->id, &undone, err);
+    }
+    if (st == LM_OK && undone) {
+        return lm_fail(err, LM_ERR_INVALID, "undone", "id",
+                       "这一行导入过，那次导入已撤销。",
+                       "This line was imported before, and that import was undone.");
+    }
+    return st == LM_OK ? lm_lines_there(rec, err) : st;
+}
+
 /* The rev is the one by which a deletion undoes it. */
 static enum lm_status add_good(struct lines *l, const struct lm_entry *entry,
                                const struct lm_entry_result *result, struct lm_error *err)
@@ -101,15 +120,23 @@ static enum lm_status add_good(struct lines *l, const struct lm_entry *entry,
     lm_arena_init(&arena, ARENA_BYTES);
     st = type ? lm_tables_get(lm_nstore_tables(store), &arena, type, result->id, &rec)
               : LM_ERR_NOT_FOUND;
+    if (st == LM_ERR_NOT_FOUND) {
+        st = lm_fail(err, LM_ERR_INVALID, "gone", "id",
+                     "这一行先前导入过，那条记录已不在本站（转到别的村了，或镇里没有收）。要用就新增"
+                     "一条。",
+                     "This line was saved before, and its record is not this station's any more: it "
+                     "moved to another village, or the town did not take it in. Enter it anew if "
+                     "it is wanted.");
+    }
     if (st == LM_OK && entry->op == LM_OP_CREATE) {
-        st = lm_lines_there(rec, err);
+        st = there(store, rec, err);
     }
     if (st == LM_OK) {
         lm_node_rev(rec, rev);
         st = note(l, entry, result, rev, err);
     }
     if (st == LM_OK) {
-        lm_lines_good(&l->all, result->id, rev, &result->issues);
+        lm_lines_good(&l->all, result->id, rev, result->repeated, &result->issues);
     }
     lm_arena_free(&arena);
     return st;

@@ -4,8 +4,10 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, issueText, uuid7, type Issue } from './api';
 import { deletable, fieldLabel, fieldOf, typeOf, type Catalog, type Field, type RecordType } from './catalog';
 import { CellError, type Find, importable, valueOf } from './convert';
+import { HEAD_ROWS, headRow, headsAt, mapHeads } from './heads';
 import { label, t } from './i18n';
 import { namesStaff } from './staff';
+import { rowId, said } from './rows';
 import { readTable, save, SheetError, xlsx } from './sheet';
 import type { Table } from './table';
 import { dayHere } from './time';
@@ -16,6 +18,7 @@ const AT_ONCE_CHARS = 128 * 1024; // of a request, which may have 1 MiB
 const FILE_CHARS = 200; // of a name that is kept
 const SHOWN = 20; // rows of the preview at a time
 const STAYS_SHOWN = 50; // of what cannot be undone
+const UNDONE_MAX = 50; // times that one row was imported and undone
 
 interface Row {
   line: number; // of the file, the head is 1
@@ -23,13 +26,15 @@ interface Row {
   id: string;
   fields: Record<string, unknown>;
   problems: string[];
+  doubts: string[]; // why it may be there already, under another id
+  before: boolean; // it is there: this or another table brought it
 }
 export interface Batch {
   id: string;
   type: string;
   file: string;
   at: string;
-  source: string; // which file it was; after an undo of it "|" and what sets it apart
+  source: string; // by which the same table is known, whatever its file is called
   rows: number; // that it brought
   user?: string;
 }
@@ -45,8 +50,8 @@ export interface Undoable {
 /** Where it is known what was imported, so that a whole batch can be undone: at the program, or of this browser (kept-imports.ts). */
 export interface Imports {
   list: () => Promise<Batch[]>; // those not undone, the newest first
-  /** Whether an import of this file was undone or closed: again is a new import then, not the deleted records. */
-  undoneOf: (file: string) => Promise<boolean>;
+  /** The code of the refusal of a row whose record an undo deleted: that row is new again. "": nothing of this type was undone. */
+  undoneCode: (type: string) => string;
   /** What goes along with each request of an import's lines. */
   along: (batch: Batch) => object;
   /** After each of them. */
@@ -55,37 +60,12 @@ export interface Imports {
   undone: (batch: Batch) => Promise<void>;
 }
 
-/** Whether a batch's source is this file, imported for the first time or after an undo. */
-export const isOf = (source: string, file: string): boolean => source === file || source.startsWith(`${file}|`);
-
-/** An id that is the same for the same row of the same file: imported twice, it is one save. */
-function rowId(file: File, salt: string, line: number): string {
-  let [a, b, c, d] = [0x9e3779b9, 0x243f6a88, 0xb7e15162, 0xdeadbeef];
-  const text = `${salt}\u0000${line}`;
-  for (let i = 0; i < text.length; i++) {
-    const k = text.charCodeAt(i);
-    a = Math.imul(a ^ k, 597399067);
-    b = Math.imul(b ^ k, 2869860233) ^ (a >>> 13);
-    c = Math.imul(c ^ k, 951274213) ^ (b >>> 11);
-    d = Math.imul(d ^ k, 2716044179) ^ (c >>> 15);
-  }
-  const hex = (n: number) => (n >>> 0).toString(16).padStart(8, '0');
-  const time = Math.max(1, Math.min(file.lastModified || 1, 2 ** 48 - 1)).toString(16).padStart(12, '0');
-  const bits = hex(a) + hex(b) + hex(c) + hex(d);
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${bits.slice(0, 3)}-${((parseInt(bits[3]!, 16) & 3) | 8).toString(16)}${bits.slice(4, 7)}-${bits.slice(7, 19)}`;
-}
-
-const bare = (text: string) => text.replace(/[*＊\s()（）元分]/g, '').toLowerCase();
-function guess(fields: Field[], head: string): string {
-  const found = fields.find((f) => [f.zh, f.en, f.name, fieldLabel(f)].some((x) => bare(x) === bare(head)));
-  return found?.name ?? '';
-}
-
 interface Answer {
   good: boolean;
   id?: string;
   rev?: string;
-  error?: { field: string; text: string; text_en?: string };
+  repeated?: boolean;
+  error?: { code: string; field: string; text: string; text_en?: string };
   issues: Issue[];
 }
 type Told = [words: string, done: number, all: number];
@@ -137,7 +117,7 @@ function Template(props: { type: RecordType; fields: Field[]; catalog: Catalog }
     });
     save(
       await xlsx([
-        { name: label(props.type).slice(0, 28), rows: [fields.map((f) => (f.required ? `*${fieldLabel(f)}` : fieldLabel(f)))] },
+        { name: label(props.type).slice(0, 28), rows: [fields.map((f) => (f.required ? `*${fieldLabel(f)}` : fieldLabel(f)))], open: true },
         { name: t('templateRules'), rows: [[t('column'), t('mustFill'), t('canBe'), ''], ...rules] },
       ]),
       `${label(props.type)}-${t('template')}.xlsx`,
@@ -241,27 +221,40 @@ function Undo(props: { batch: Batch; imports: Imports; catalog: Catalog; onDone:
 }
 
 /** Rows of the file as they were judged, some at a time. */
-function Preview(props: { head: string[]; good: Row[]; bad: Row[] }) {
-  const [which, setWhich] = useState<'bad' | 'good'>(props.bad.length > 0 ? 'bad' : 'good');
+function Preview(props: { head: string[]; good: Row[]; bad: Row[]; doubtful: Row[]; ticked: Set<Row>; onTick: (ticked: Set<Row>) => void }) {
+  const { bad, doubtful, good, ticked } = props;
+  const [which, setWhich] = useState<'bad' | 'doubtful' | 'good'>(bad.length > 0 ? 'bad' : doubtful.length > 0 ? 'doubtful' : 'good');
   const [page, setPage] = useState(0);
-  const rows = which === 'bad' ? props.bad : props.good;
+  const rows = { bad, doubtful, good }[which];
+  const words = { bad: t('previewBad', bad.length), doubtful: t('previewDoubtful', doubtful.length), good: t('previewGood', good.length) };
+  const tick = (some: Row[], on: boolean) => {
+    const next = new Set(ticked);
+    for (const row of some) on ? next.add(row) : next.delete(row);
+    props.onTick(next);
+  };
   const pages = Math.max(1, Math.ceil(rows.length / SHOWN));
   const at = Math.min(page, pages - 1);
-  const columns = props.head.slice(0, which === 'bad' ? 4 : 6);
-  const choose = (to: 'bad' | 'good') => {
+  const columns = props.head.slice(0, which === 'good' ? 6 : 4);
+  const choose = (to: 'bad' | 'doubtful' | 'good') => {
     setWhich(to);
     setPage(0);
   };
   return (
     <>
       <div class="choices" role="group" aria-label={t('previewOf')}>
-        {(['bad', 'good'] as const).map((w) => (
+        {(['bad', 'doubtful', 'good'] as const).filter((w) => w !== 'doubtful' || doubtful.length > 0).map((w) => (
           <label key={w} class={which === w ? 'choice on' : 'choice'}>
             <input type="radio" name="preview" checked={which === w} onChange={() => choose(w)} />
-            {w === 'bad' ? t('previewBad', props.bad.length) : t('previewGood', props.good.length)}
+            {words[w]}
           </label>
         ))}
       </div>
+      {which === 'doubtful' && (
+        <label class="choice">
+          <input type="checkbox" checked={doubtful.every((r) => ticked.has(r))} onChange={(e) => tick(doubtful, (e.target as HTMLInputElement).checked)} />
+          {t('doubtfulAll')}
+        </label>
+      )}
       {rows.length > 0 && (
         <div class="scroll" tabIndex={0}>
           <table class="preview">
@@ -269,6 +262,7 @@ function Preview(props: { head: string[]; good: Row[]; bad: Row[] }) {
               <tr>
                 <th scope="col">{t('line')}</th>
                 {which === 'bad' && <th scope="col">{t('errorReason')}</th>}
+                {which === 'doubtful' && <th scope="col">{t('doubtfulReason')}</th>}
                 {columns.map((h, i) => (
                   <th scope="col" key={i}>
                     {h}
@@ -281,6 +275,13 @@ function Preview(props: { head: string[]; good: Row[]; bad: Row[] }) {
                 <tr key={r.line}>
                   <th scope="row">{r.line}</th>
                   {which === 'bad' && <td>{r.problems.join('；')}</td>}
+                  {which === 'doubtful' && (
+                    <td>
+                      <label>
+                        <input type="checkbox" checked={ticked.has(r)} onChange={(e) => tick([r], (e.target as HTMLInputElement).checked)} /> {r.doubts.join('；')}
+                      </label>
+                    </td>
+                  )}
                   {columns.map((_, i) => (
                     <td key={i}>{r.cells[i]}</td>
                   ))}
@@ -306,7 +307,8 @@ function Preview(props: { head: string[]; good: Row[]; bad: Row[] }) {
 }
 
 /** find: the record that a cell names. complete: fills in what no table says, with ids that are the same whenever the row is; what it
- * answers is wrong with the row. unique: the fields that no two records share. note: what to know before. inWords: that so many rows are in. */
+ * answers is wrong with the row. unique: the fields that no two records share. note: what to know before. inWords: that so many rows are in.
+ * place: whose records they become; the same table elsewhere brings other records. filledIn: that a field comes of the others. */
 export function ImportPage(props: {
   type: RecordType;
   catalog: Catalog;
@@ -314,6 +316,8 @@ export function ImportPage(props: {
   complete: (fields: Record<string, unknown>, newId: (field: string) => string) => string[];
   unique?: string[];
   note?: string;
+  place?: string;
+  filledIn?: (field: string, map: string[]) => boolean;
   inWords: (n: number) => string;
   imports: Imports;
   staff?: boolean; // cells may name those who work here
@@ -322,8 +326,10 @@ export function ImportPage(props: {
   const { type, catalog, find, imports, refresh } = props;
   const [file, setFile] = useState<File | null>(null);
   const [table, setTable] = useState<Table | null>(null);
+  const [headAt, setHeadAt] = useState(0); // which row names the columns
   const [map, setMap] = useState<string[]>([]);
   const [rows, setRows] = useState<Row[] | null>(null);
+  const [ticked, setTicked] = useState(new Set<Row>()); // of the doubtful ones, those that are wanted all the same
   const [source, setSource] = useState(''); // of the batch that the checked rows are of
   const [busy, setBusy] = useState<Told | null>(null);
   const [stopped, setStopped] = useState('');
@@ -339,6 +345,15 @@ export function ImportPage(props: {
   }, [error, stopped, saved]);
   const fields = type.fields.filter((f) => importable(f, props.staff));
 
+  const takeHeads = (of: Table, at: number) => {
+    setHeadAt(at);
+    setMap(mapHeads(fields, headsAt(of.rows, at), of.rows[at + 1]));
+    setRows(null);
+  };
+  const heads = table ? headsAt(table.rows, headAt) : [];
+  const below = table?.rows.slice(headAt + 1) ?? [];
+  const missing = fields.filter((f) => f.required && f.preset === undefined && !map.includes(f.name) && !props.filledIn?.(f.name, map));
+
   const choose = async (chosen: File | null) => {
     setTable(null);
     setRows(null);
@@ -351,18 +366,11 @@ export function ImportPage(props: {
     try {
       const read = await readTable(chosen);
       setTable(read);
-      setMap(read.rows[0]!.map((head) => guess(fields, head)));
+      takeHeads(read, headRow(fields, read.rows));
     } catch (why) {
       setError(why instanceof SheetError ? why.message : t('sheetBad'));
     }
     setBusy(null);
-  };
-
-  /** The same file goes on with its batch, so that twice is one save; after an undo it is a batch of its own, with ids of its own. */
-  const sourceNow = async (): Promise<string> => {
-    const same = `${type.name}|${file!.size}|${file!.name}`;
-    const open = (await imports.list()).find((b) => b.type === type.name && isOf(b.source, same));
-    return open ? open.source : (await imports.undoneOf(same)) ? `${same}|${uuid7()}` : same;
   };
 
   /** Cells into values; what is wrong with a cell is the row's problem. */
@@ -378,7 +386,17 @@ export function ImportPage(props: {
         row.problems.push(`${fieldLabel(field)}：${why.message}`);
       }
     }
-    row.problems.push(...props.complete(row.fields, (field) => rowId(file!, `${row.id}\u0000${field}`, row.line)));
+  };
+  /** Ids by what rows say, not by which file they stand in: a table that was renamed, or saved again with a line more, brings only what is
+   * new. Equal rows of one table are as many records. again: how often what they brought was undone. */
+  const name = (all: Row[], again = new Map<Row, number>()) => {
+    const often = new Map<string, number>();
+    for (const row of all) {
+      const what = `${props.place ?? ''}\u0000${type.name}\u0000${said(row.fields)}`;
+      const nth = (often.get(what) ?? 0) + 1;
+      often.set(what, nth);
+      row.id = rowId(`${what}\u0000${nth}\u0000${again.get(row) ?? 0}`);
+    }
   };
   /** Each request's rows know of each other at the program; that two rows of the file are one person (one record) is seen here, whichever they are. */
   const findDoubles = (all: Row[]) => {
@@ -395,22 +413,32 @@ export function ImportPage(props: {
       }
     }
   };
-  const asLine = (row: Row) => (row.problems.length > 0 ? null : { type: type.name, id: row.id, fields: row.fields });
+  const asLine = (row: Row) => {
+    if (row.problems.length > 0) return null;
+    const fields = { ...row.fields };
+    row.problems.push(...props.complete(fields, (field) => rowId(`${row.id}\u0000${field}`)));
+    return row.problems.length > 0 ? null : { type: type.name, id: row.id, fields };
+  };
   const blame = (row: Row, answer: Answer) => {
-    const refusals = answer.issues.filter((i) => i.level === 'refuse');
+    const all = answer.issues.filter((i) => i.level === 'refuse');
+    // What a field asks for while another has this value or that is not asked for while the other has none.
+    const empty = all.filter((i) => i.code === 'required').map((i) => i.field);
+    const refusals = all.filter((i) => i.code !== 'required' || !fieldOf(type, i.field)?.conditions?.some((c) => empty.some((name) => name !== i.field && fieldOf(type, name)?.required && new RegExp(`\\b${name}\\b`).test(c.when))));
     for (const issue of refusals.length > 0 ? refusals : [answer.error!]) {
       const field = fieldOf(type, issue.field);
       row.problems.push(`${field ? `${fieldLabel(field)}：` : ''}${issueText(issue)}`);
     }
   };
 
+  const hear = (row: Row, answer: Answer) => {
+    row.before = answer.repeated ?? false;
+    row.doubts = row.before ? [] : answer.issues.filter((i) => i.code === 'near_duplicate').map(issueText);
+  };
+
   const check = async () => {
-    setError('');
-    const of = await sourceNow().catch((why: Error) => (setError(why.message), null));
-    if (of === null) return;
-    setSource(of);
-    const salt = `${of}\u00000\u0000${table!.rows[0]!.join('\u0001')}`; // the 0 is as earlier versions had it
-    const all: Row[] = table!.rows.slice(1).map((cells, i) => ({ line: table!.lines[i + 1]!, cells, id: rowId(file!, `${salt}\u0000${cells.join('\u0001')}`, i + 2), fields: {}, problems: [] }));
+    setSource(`${type.name}|${rowId(table!.rows.map((r) => r.join('\u0001')).join('\u0000'))}`);
+    const all: Row[] = below.map((cells, i) => ({ line: table!.lines[headAt + 1 + i]!, cells, id: '', fields: {}, problems: [], doubts: [], before: false }));
+    setTicked(new Set());
     setError('');
     setStopped('');
     stop.current = false;
@@ -418,14 +446,30 @@ export function ImportPage(props: {
       setBusy([t('checking'), 0, all.length]);
       for (let i = 0; i < all.length && !stop.current; i += AT_ONCE) await Promise.all(all.slice(i, i + AT_ONCE).map(convert));
       findDoubles(all);
-      const whole = await sendLines(
-        all,
-        false,
-        asLine,
-        (row, answer) => void (answer.good || blame(row, answer)),
-        (n) => setBusy([t('checking'), n, all.length]),
-        () => stop.current,
-      );
+      const undone = imports.undoneCode(type.name);
+      const again = new Map<Row, number>();
+      let whole = true;
+      for (let ask = all; whole && ask.length > 0; ) {
+        const next: Row[] = [];
+        name(all, again);
+        whole = await sendLines(
+          ask,
+          false,
+          asLine,
+          (row, answer) => {
+            const n = again.get(row) ?? 0;
+            if (answer.good) hear(row, answer);
+            else if (answer.error?.code !== undone || n >= UNDONE_MAX) blame(row, answer);
+            else {
+              again.set(row, n + 1);
+              next.push(row);
+            }
+          },
+          (n) => setBusy([t('checking'), n, ask.length]),
+          () => stop.current,
+        );
+        ask = next;
+      }
       if (whole) setRows(all);
       else setStopped(t('stoppedNothing'));
     } catch (why) {
@@ -434,8 +478,11 @@ export function ImportPage(props: {
     setBusy(null);
   };
 
-  const good = rows?.filter((r) => r.problems.length === 0) ?? [];
   const bad = rows?.filter((r) => r.problems.length > 0) ?? [];
+  const doubtful = rows?.filter((r) => r.problems.length === 0 && r.doubts.length > 0) ?? [];
+  const good = rows?.filter((r) => r.problems.length === 0 && r.doubts.length === 0) ?? [];
+  const goes = rows?.filter((r) => r.problems.length === 0 && (r.doubts.length === 0 || ticked.has(r))) ?? [];
+  const there = good.filter((r) => r.before).length;
 
   const run = async () => {
     // The same file again goes on with its batch: as it was saved first is how it is undone.
@@ -450,7 +497,7 @@ export function ImportPage(props: {
     stop.current = false;
     try {
       const whole = await sendLines(
-        good,
+        goes,
         true,
         asLine,
         (row, answer) => {
@@ -460,12 +507,12 @@ export function ImportPage(props: {
         },
         (sent) => {
           imports.noted(batch, made); // also of an import that a power cut ends, so that it can be undone
-          setBusy([t('importing'), sent, good.length]);
+          setBusy([t('importing'), sent, goes.length]);
         },
         () => stop.current,
         imports.along(batch),
       );
-      if (!whole) setStopped(t('stoppedAt', n, good.length - n));
+      if (!whole) setStopped(t('stoppedAt', n, goes.length - n));
     } catch (why) {
       setError(`${(why as Error).message} ${t('importAgain')}`);
     }
@@ -477,8 +524,8 @@ export function ImportPage(props: {
   };
 
   const badFile = async () => {
-    const head = [...table!.rows[0]!, t('errorReason')];
-    save(await xlsx([{ name: label(type).slice(0, 28), rows: [head, ...bad.map((r) => [...head.slice(0, -1).map((_, i) => r.cells[i] ?? ''), r.problems.join('；')])] }]), `${file!.name.replace(/\.\w+$/, '')}-${t('badRows')}.xlsx`);
+    const head = [...heads, t('errorReason')];
+    save(await xlsx([{ name: label(type).slice(0, 28), rows: [head, ...bad.map((r) => [...head.slice(0, -1).map((_, i) => r.cells[i] ?? ''), r.problems.join('；')])], open: true }]), `${file!.name.replace(/\.\w+$/, '')}-${t('badRows')}.xlsx`);
   };
 
   return (
@@ -505,7 +552,17 @@ export function ImportPage(props: {
       </section>
       {table && !saved && (
         <section class="card">
-          <h2>{t('matchTitle', table.rows.length - 1)}</h2>
+          <h2>{t('matchTitle', below.length)}</h2>
+          <label>
+            {t('headRow')}{' '}
+            <select id="head-row" value={headAt} onChange={(e) => takeHeads(table, Number((e.target as HTMLSelectElement).value))}>
+              {table.rows.slice(0, Math.min(HEAD_ROWS, table.rows.length - 1)).map((r, i) => (
+                <option key={i} value={i}>
+                  {t('headRowIs', table.lines[i]!, r.filter(Boolean).join(' ').slice(0, 30))}
+                </option>
+              ))}
+            </select>
+          </label>
           <div class="scroll" tabIndex={0}>
             <table>
               <thead>
@@ -516,7 +573,7 @@ export function ImportPage(props: {
                 </tr>
               </thead>
               <tbody>
-                {table.rows[0]!.map((head, c) => (
+                {heads.map((head, c) => (
                   <tr key={c}>
                     <th scope="row">{head || `#${c + 1}`}</th>
                     <td>
@@ -529,7 +586,7 @@ export function ImportPage(props: {
                         ))}
                       </select>
                     </td>
-                    <td>{table.rows[1]?.[c] ?? ''}</td>
+                    <td>{below[0]?.[c] ?? ''}</td>
                   </tr>
                 ))}
               </tbody>
@@ -538,18 +595,26 @@ export function ImportPage(props: {
           <div class="actions">
             <Button kind={rows ? 'plain' : 'main'} disabled={busy !== null || !map.some(Boolean)} onClick={check}>
               {t('checkRows')}
-            </Button>
+            </Button>{' '}
+            {!map.some(Boolean) ? <span>{t('matchNone')}</span> : missing.length > 0 && <span>{t('matchMissing', missing.map((f) => fieldLabel(f)).join('、'))}</span>}
           </div>
         </section>
       )}
       {rows && (
         <section class="card">
-          {!saved && <h2>{t('checked', good.length, bad.length)}</h2>}
-          <Preview key={saved ? 'after' : 'before'} head={table!.rows[0]!} good={good} bad={bad} />
+          {!saved && (
+            <h2>
+              {t('checked', good.length, bad.length)}
+              {doubtful.length > 0 && t('checkedDoubtful', doubtful.length)}
+            </h2>
+          )}
+          {!saved && there > 0 && <p>{t('checkedBefore', there)}</p>}
+          {!saved && doubtful.length > 0 && <Note kind="info">{t('doubtfulHelp')}</Note>}
+          <Preview key={saved ? 'after' : 'before'} head={heads} good={good} bad={bad} doubtful={saved ? [] : doubtful} ticked={ticked} onTick={setTicked} />
           <div class="actions">
             {!saved && (
-              <Button kind="main" disabled={busy !== null || good.length === 0} onClick={run}>
-                {t('importDo', good.length)}
+              <Button kind="main" disabled={busy !== null || goes.length === 0} onClick={run}>
+                {t('importDo', goes.length)}
               </Button>
             )}
             {bad.length > 0 && <Button onClick={() => badFile().catch((e: Error) => toast(e.message))}>{t('badRowsGet', bad.length)}</Button>}

@@ -137,7 +137,7 @@ function Form(props: {
           {w('warnedOf')}
           <ul>
             {issues.map((i, k) => (
-              <li key={k}>{issueText(i)}</li>
+              <li key={k}>{issueWords(type, i)}</li>
             ))}
           </ul>
         </Note>
