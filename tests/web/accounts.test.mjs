@@ -55,6 +55,7 @@ test('a double click makes one account, and says nothing else', async () => {
   assert.equal(sent, 1);
   assert.equal(await page.locator('.note.bad').count(), 0);
   await page.unroute('**/api/v1/users*');
+  await page.goto(`${url}#/`);
   await logout();
 });
 

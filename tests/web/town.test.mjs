@@ -403,6 +403,7 @@ test('a notice is confirmed in a village, and the clerk sees who has not and rem
   if (process.env.LASTMILE_SHOTS) await village.screenshot({ path: `${process.env.LASTMILE_SHOTS}/village-notices.png`, fullPage: true });
   await village.click('.notices a:has-text("春节走访安排")');
   await village.fill('#receipt-remark', '2月8日前走完');
+  await waitFor(() => village.evaluate(async () => (await (await fetch('/api/v1/drafts')).json()).drafts.some((d) => d.body.remark === '2月8日前走完')), 'the draft on disk');
   await village.evaluate(() => (location.hash = '#/')); // called away
   await village.waitForSelector('.todo li:has-text("没写完"):has-text("春节走访安排")');
   await village.click('.todo li:has-text("没写完") a');
