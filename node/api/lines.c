@@ -101,6 +101,14 @@ static enum lm_status add_good(struct lines *l, const struct lm_entry *entry,
     lm_arena_init(&arena, ARENA_BYTES);
     st = type ? lm_tables_get(lm_nstore_tables(store), &arena, type, result->id, &rec)
               : LM_ERR_NOT_FOUND;
+    if (st == LM_ERR_NOT_FOUND) {
+        st = lm_fail(err, LM_ERR_INVALID, "gone", "id",
+                     "这一行先前导入过，那条记录已不在本站（转到别的村了，或镇里没有收）。要用就新增"
+                     "一条。",
+                     "This line was saved before, and its record is not this station's any more: it "
+                     "moved to another village, or the town did not take it in. Enter it anew if "
+                     "it is wanted.");
+    }
     if (st == LM_OK && entry->op == LM_OP_CREATE) {
         st = lm_lines_there(rec, err);
     }

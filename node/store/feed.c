@@ -160,17 +160,37 @@ static enum lm_status note_gone(struct page *p, const struct lm_feed_entry *e)
     return st == LM_OK ? ns_run(p->s, ns_stmt(p->s, NS_GONE_TRIM), "forget old ones", p->err) : st;
 }
 
+/* Whether what stands here is a creation that the hub refused, as the entry itself tells: its id is
+ * another station's record, and what was entered is nowhere else. */
+static bool refused_here(const struct lm_feed_entry *e, const struct lm_record *local)
+{
+    for (size_t i = 0; local && local->position == 0 && i < e->n_verdicts; i++) {
+        if (e->verdicts[i].verdict == LM_V_REFUSED &&
+            e->verdicts[i].hlc == local->stamps[LM_GROUP_ORIGIN].version.hlc) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The record left this scope. What was changed here and is not acked is kept until it is: then the
  * hub is asked again. */
 static enum lm_status take_gone(struct page *p, const struct lm_feed_entry *e)
 {
     const struct lm_type *type = lm_catalog_type(p->s->catalog, e->type);
-    enum lm_status st;
+    struct lm_record *local = NULL;
+    enum lm_status st = LM_OK;
 
     if (lm_nstore_unacked(p->s, e->id, p->msg->branch, p->acked_seq)) {
         return want(p, e->id, true);
     }
-    st = type ? delete_row(p, type, e->id) : LM_OK;
+    if (type) {
+        st = get_local(p, type, e->id, &local);
+    }
+    if (st == LM_OK && refused_here(e, local)) {
+        return want(p, e->id, false);
+    }
+    st = st == LM_OK && type ? delete_row(p, type, e->id) : st;
     st = st == LM_OK ? ns_town_account_end(p->s, e->id, p->err) : st;
     st = st == LM_OK ? ns_later_drop(p->s, e->id, p->err) : st;
     st = st == LM_OK ? note_gone(p, e) : st;

@@ -318,6 +318,34 @@ static void refused_creation_can_be_corrected(void **state)
     returned_is(w, 0, "");
 }
 
+/* Its id is another station's record: the hub says that the record is not of this scope. What was
+ * entered is nowhere else. */
+static void refused_creation_of_anothers_id_is_kept(void **state)
+{
+    struct nw *w = *state;
+    struct page p;
+    char id[40];
+    struct lm_feed_entry *e;
+
+    nw_create(w, "person", NW_PERSON, id);
+    page_begin(w, &p);
+    ack_all(&p, nw_me(w));
+    e = page_add(&p, LM_ENTRY_GONE, "person", id);
+    p.verdicts[0] = (struct lm_feed_verdict){.hlc = nw_get(w, "person", id)->stamps[0].version.hlc,
+                                             .verdict = LM_V_REFUSED,
+                                             .code = "not_your_record",
+                                             .field = "",
+                                             .zh = "不属于本站",
+                                             .en = "another's"};
+    e->verdicts = p.verdicts;
+    e->n_verdicts = 1;
+    assert_int_equal(page_apply(w, &p, true), 0);
+    assert_non_null(nw_get(w, "person", id));
+    returned_is(w, 1, "refused");
+    nw_save(w, LM_OP_DELETE, NULL, id, "{'delete_reason':'不再需要'}", NULL);
+    returned_is(w, 0, "");
+}
+
 static void refused_creation_can_be_given_up(void **state)
 {
     struct nw *w = *state;
@@ -672,6 +700,7 @@ int main(void)
         TEST(gone_waits_for_own_acks),
         TEST(page_elsewhere_is_dropped),
         TEST(refused_creation_can_be_corrected),
+        TEST(refused_creation_of_anothers_id_is_kept),
         TEST(refused_creation_can_be_given_up),
         TEST(invalid_and_sent_back_are_returned),
         TEST(newer_hint_survives_an_older_page),

@@ -6,6 +6,7 @@ import { deletable, fieldLabel, fieldOf, typeOf, type Catalog, type Field, type 
 import { CellError, type Find, importable, valueOf } from './convert';
 import { label, t } from './i18n';
 import { namesStaff } from './staff';
+import { rowId } from './rows';
 import { readTable, save, SheetError, xlsx } from './sheet';
 import type { Table } from './table';
 import { dayHere } from './time';
@@ -57,23 +58,6 @@ export interface Imports {
 
 /** Whether a batch's source is this file, imported for the first time or after an undo. */
 export const isOf = (source: string, file: string): boolean => source === file || source.startsWith(`${file}|`);
-
-/** An id that is the same for the same row of the same file: imported twice, it is one save. */
-function rowId(file: File, salt: string, line: number): string {
-  let [a, b, c, d] = [0x9e3779b9, 0x243f6a88, 0xb7e15162, 0xdeadbeef];
-  const text = `${salt}\u0000${line}`;
-  for (let i = 0; i < text.length; i++) {
-    const k = text.charCodeAt(i);
-    a = Math.imul(a ^ k, 597399067);
-    b = Math.imul(b ^ k, 2869860233) ^ (a >>> 13);
-    c = Math.imul(c ^ k, 951274213) ^ (b >>> 11);
-    d = Math.imul(d ^ k, 2716044179) ^ (c >>> 15);
-  }
-  const hex = (n: number) => (n >>> 0).toString(16).padStart(8, '0');
-  const time = Math.max(1, Math.min(file.lastModified || 1, 2 ** 48 - 1)).toString(16).padStart(12, '0');
-  const bits = hex(a) + hex(b) + hex(c) + hex(d);
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${bits.slice(0, 3)}-${((parseInt(bits[3]!, 16) & 3) | 8).toString(16)}${bits.slice(4, 7)}-${bits.slice(7, 19)}`;
-}
 
 const bare = (text: string) => text.replace(/[*＊\s()（）元分]/g, '').toLowerCase();
 function guess(fields: Field[], head: string): string {
@@ -306,7 +290,8 @@ function Preview(props: { head: string[]; good: Row[]; bad: Row[] }) {
 }
 
 /** find: the record that a cell names. complete: fills in what no table says, with ids that are the same whenever the row is; what it
- * answers is wrong with the row. unique: the fields that no two records share. note: what to know before. inWords: that so many rows are in. */
+ * answers is wrong with the row. unique: the fields that no two records share. note: what to know before. inWords: that so many rows are in.
+ * place: whose records they become; the same table elsewhere brings other records. */
 export function ImportPage(props: {
   type: RecordType;
   catalog: Catalog;
@@ -314,6 +299,7 @@ export function ImportPage(props: {
   complete: (fields: Record<string, unknown>, newId: (field: string) => string) => string[];
   unique?: string[];
   note?: string;
+  place?: string;
   inWords: (n: number) => string;
   imports: Imports;
   staff?: boolean; // cells may name those who work here
@@ -378,7 +364,7 @@ export function ImportPage(props: {
         row.problems.push(`${fieldLabel(field)}：${why.message}`);
       }
     }
-    row.problems.push(...props.complete(row.fields, (field) => rowId(file!, `${row.id}\u0000${field}`, row.line)));
+    row.problems.push(...props.complete(row.fields, (field) => rowId(`${row.id}\u0000${field}`, file!.lastModified)));
   };
   /** Each request's rows know of each other at the program; that two rows of the file are one person (one record) is seen here, whichever they are. */
   const findDoubles = (all: Row[]) => {
@@ -409,8 +395,8 @@ export function ImportPage(props: {
     const of = await sourceNow().catch((why: Error) => (setError(why.message), null));
     if (of === null) return;
     setSource(of);
-    const salt = `${of}\u00000\u0000${table!.rows[0]!.join('\u0001')}`; // the 0 is as earlier versions had it
-    const all: Row[] = table!.rows.slice(1).map((cells, i) => ({ line: table!.lines[i + 1]!, cells, id: rowId(file!, `${salt}\u0000${cells.join('\u0001')}`, i + 2), fields: {}, problems: [] }));
+    const salt = `${props.place ?? ''}\u0000${of}\u0000${table!.rows[0]!.join('\u0001')}`;
+    const all: Row[] = table!.rows.slice(1).map((cells, i) => ({ line: table!.lines[i + 1]!, cells, id: rowId(`${salt}\u0000${cells.join('\u0001')}\u0000${i + 2}`, file!.lastModified), fields: {}, problems: [] }));
     setError('');
     setStopped('');
     stop.current = false;

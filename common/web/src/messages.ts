@@ -462,7 +462,7 @@ export const messages = {
   stayChanged: ['导入以后有人改过，撤销会连改的一起丢；要删请点开单独删除。', 'was changed since: delete it by itself if it is to go.'],
   stayTaken: ['镇里已经核实，村里不能删；要改请联系镇里。', 'the town has verified it: ask the town.'],
   stayDeleted: ['已经删掉了，在回收站里。', 'is in the recycle bin already.'],
-  stayGone: ['已经转到别的村，不在这台电脑上了。', 'a record that moved to another village.'],
+  stayGone: ['已不在这台电脑上：转到别的村了，或镇里没有收。', 'is here no more: it moved to another village, or the town did not take it in.'],
   undoReason: ['撤销表格导入', 'import undone'],
   undone: ['已撤销 {0} 条', '{0} undone'],
   undoneBut: ['已撤销 {0} 条；{1} 条导入后改过，留着没动', '{0} undone; {1} were changed since and stay'],

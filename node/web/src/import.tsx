@@ -51,5 +51,5 @@ export function ImportPage(props: { type: string }) {
     if (fieldOf(type, 'household_village') && !fields['household_outside']) fields['household_village'] ??= session.station;
     return [];
   };
-  return <Import type={type} catalog={catalog} find={find} complete={complete} inWords={(n) => t('imported', n)} imports={imports} staff refresh={refresh} />;
+  return <Import type={type} catalog={catalog} find={find} complete={complete} place={session.station} inWords={(n) => t('imported', n)} imports={imports} staff refresh={refresh} />;
 }
