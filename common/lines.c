@@ -97,12 +97,13 @@ enum lm_status lm_lines_there(const struct lm_record *rec, struct lm_error *err)
                : LM_OK;
 }
 
-void lm_lines_good(struct lm_lines *lines, const char *id, const char *rev,
+void lm_lines_good(struct lm_lines *lines, const char *id, const char *rev, bool repeated,
                    const struct lm_issues *issues)
 {
     (void)json_array_append_new(lines->answers,
-                                json_pack("{s:b,s:s,s:s,s:o}", "good", 1, "id", id, "rev", rev,
-                                          "issues", lm_api_issues(issues)));
+                                json_pack("{s:b,s:s,s:s,s:b,s:o}", "good", 1, "id", id, "rev",
+                                          rev, "repeated", repeated, "issues",
+                                          lm_api_issues(issues)));
 }
 
 void lm_lines_bad(struct lm_lines *lines, const struct lm_issues *issues,

@@ -2,7 +2,7 @@
  *
  *   {"keep":true|false,"lines":[{"type","id","fields"} | {"id","delete":true,"reason"[,"rev"]},…]}
  *
- * One answer a line, in their order: {"good":true,"id","rev","issues"} or
+ * One answer a line, in their order: {"good":true,"id","rev","repeated","issues"} or
  * {"good":false,"error","issues"}. With "keep" false all are judged as a save would judge them, one
  * after the other, and nothing stays. A creation brings its own id, so that a request repeated
  * after a lost answer is the same save (P3). Which types, and how a line is saved, is the
@@ -35,8 +35,9 @@ enum lm_status lm_lines_entry(const json_t *row, struct lm_entry *out,
 /* A record that a line named which was saved before and deleted since: LM_ERR_INVALID "deleted". */
 enum lm_status lm_lines_there(const struct lm_record *rec, struct lm_error *err) LM_MUST_USE;
 
-/* The answer to the next line. rev: the record's, by which a deletion undoes it. */
-void lm_lines_good(struct lm_lines *lines, const char *id, const char *rev,
+/* The answer to the next line. rev: the record's, by which a deletion undoes it; repeated: it was
+ * saved before. */
+void lm_lines_good(struct lm_lines *lines, const char *id, const char *rev, bool repeated,
                    const struct lm_issues *issues);
 /* err, or the first refusal among the issues when err names nothing. */
 void lm_lines_bad(struct lm_lines *lines, const struct lm_issues *issues,

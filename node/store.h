@@ -493,6 +493,9 @@ enum lm_status lm_nstore_imports(struct lm_nstore *store,
 enum lm_status lm_nstore_import_rows(struct lm_nstore *store, const char *id,
                                      bool (*visit)(void *arg, const char *record, const char *rev),
                                      void *arg, struct lm_error *err) LM_MUST_USE;
+/* Whether an import that was undone had brought the record, as far as imports are kept. */
+enum lm_status lm_nstore_import_undid(struct lm_nstore *store, const char *record, bool *out,
+                                      struct lm_error *err) LM_MUST_USE;
 /* Durable when it returns. LM_ERR_NOT_FOUND. */
 enum lm_status lm_nstore_import_undone(struct lm_nstore *store, const char *id, int64_t now_ms,
                                        struct lm_error *err) LM_MUST_USE;

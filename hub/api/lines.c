@@ -84,7 +84,7 @@ static enum lm_status save(struct lines *l, struct lm_store *store, const struct
         st = lm_lines_there(rec, err);
     }
     if (st == LM_OK) {
-        lm_lines_good(&l->all, done->id, rev, &done->issues);
+        lm_lines_good(&l->all, done->id, rev, done->repeated, &done->issues);
         l->good += entry->op == LM_OP_CREATE;
         if (entry->op == LM_OP_DELETE &&
             json_array_append_new(

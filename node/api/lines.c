@@ -87,6 +87,25 @@ static enum lm_status read_import(struct lines *l)
                          "\"import\" must have the texts id, file and source.");
 }
 
+/* What an import brought and its undo deleted is a new import's to bring, under another id: the
+ * page is told apart what a person deleted. */
+static enum lm_status there(struct lm_nstore *store, const struct lm_record *rec,
+                            struct lm_error *err)
+{
+    bool undone = false;
+    enum lm_status st = LM_OK;
+
+    if (lm_record_deleted(rec)) {
+        st = lm_nstore_import_undid(store, rec->id, &undone, err);
+    }
+    if (st == LM_OK && undone) {
+        return lm_fail(err, LM_ERR_INVALID, "undone", "id",
+                       "这一行导入过，那次导入已撤销。",
+                       "This line was imported before, and that import was undone.");
+    }
+    return st == LM_OK ? lm_lines_there(rec, err) : st;
+}
+
 /* The rev is the one by which a deletion undoes it. */
 static enum lm_status add_good(struct lines *l, const struct lm_entry *entry,
                                const struct lm_entry_result *result, struct lm_error *err)
@@ -110,14 +129,14 @@ static enum lm_status add_good(struct lines *l, const struct lm_entry *entry,
                      "it is wanted.");
     }
     if (st == LM_OK && entry->op == LM_OP_CREATE) {
-        st = lm_lines_there(rec, err);
+        st = there(store, rec, err);
     }
     if (st == LM_OK) {
         lm_node_rev(rec, rev);
         st = note(l, entry, result, rev, err);
     }
     if (st == LM_OK) {
-        lm_lines_good(&l->all, result->id, rev, &result->issues);
+        lm_lines_good(&l->all, result->id, rev, result->repeated, &result->issues);
     }
     lm_arena_free(&arena);
     return st;

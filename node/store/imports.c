@@ -142,6 +142,21 @@ enum lm_status lm_nstore_import_rows(struct lm_nstore *store, const char *id,
     return st == LM_ERR_NOT_FOUND ? LM_OK : st;
 }
 
+enum lm_status lm_nstore_import_undid(struct lm_nstore *store, const char *record, bool *out,
+                                      struct lm_error *err)
+{
+    sqlite3_stmt *q = ns_stmt(store, NS_IMPORT_UNDID);
+    enum lm_status st;
+
+    ns_bind_text(q, 1, record);
+    st = ns_row(store, q, "read who brought a record", err);
+    *out = st == LM_OK;
+    if (st == LM_OK) {
+        ns_done(q);
+    }
+    return st == LM_ERR_NOT_FOUND ? LM_OK : st;
+}
+
 /* One statement in a transaction of its own. */
 static enum lm_status alone(struct lm_nstore *store, enum ns_query query, const char *id,
                             int64_t ms, const char *doing, struct lm_error *err)

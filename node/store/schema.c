@@ -491,6 +491,8 @@ const char *const ns_sql[NS_COUNT] = {
         "import_rows WHERE import = id) FROM imports ORDER BY at_ms DESC, id DESC",
     [NS_IMPORT_GET] = "SELECT 1 FROM imports WHERE id = ?1",
     [NS_IMPORT_ROWS] = "SELECT record, rev FROM import_rows WHERE import = ?1",
+    [NS_IMPORT_UNDID] = "SELECT 1 FROM import_rows JOIN imports ON imports.id = import_rows.import "
+                        "WHERE record = ?1 AND undone_ms > 0",
     [NS_IMPORT_UNDONE] = "UPDATE imports SET undone_ms = ?1 WHERE id = ?2",
     [NS_REVEAL_ADD] = "INSERT INTO reveals(at_ms, user, record) VALUES(?1, ?2, ?3)",
     [NS_REVEAL_TRIM] = "DELETE FROM reveals WHERE id <= (SELECT max(id) FROM reveals) - ?1",

@@ -370,6 +370,7 @@ class Records(WithPage):
         self.api.login(*SECRETARY)
         again = send(lines)
         self.assertEqual(([a.get("rev") for a in again], count()), ([a.get("rev") for a in saved], 3))
+        self.assertEqual([[a["repeated"] for a in answers if a["good"]] for answers in (judged, saved, again)], [[False] * 3, [False] * 3, [True] * 3])
         # Undone, but what somebody worked on since stays.
         self.api("PATCH", f"records/{people[3]['id']}", {"fields": {"household_no": "改过"}}, status=200)
         undo = [{"id": a["id"], "delete": True, "reason": "撤销表格导入", "rev": a["rev"]} for a in saved if a["good"]]
@@ -398,7 +399,8 @@ class Records(WithPage):
         self.assertEqual([(i["id"], i["type"], i["file"], i["user"], i["rows"], i["undone_at"]) for i in kept], [(of["id"], "person", "名单.xlsx", SECRETARY[0], 4, None)])
         self.api("PATCH", f"records/{people[1]['id']}", {"fields": {"household_no": "改过"}}, status=200)
         self.api("DELETE", f"records/{people[2]['id']}", {"reason": "重复"}, status=200)
-        send(people, **{"import": of})  # the same file again: as it was saved first is what is undone
+        again = send(people, **{"import": of})["lines"]  # the same file again: as it was saved first is what is undone
+        self.assertEqual([a.get("error", {}).get("code") for a in again], [None, None, "deleted", None])
         found = self.api("GET", f"imports/{of['id']}", status=200).json
         self.assertEqual(sorted((r["id"], r["rev"]) for r in found["undoable"]), sorted((saved[i]["id"], saved[i]["rev"]) for i in (0, 3)))
         self.assertEqual(sorted((s["id"], s["why"], s["label"]) for s in found["stays"]), sorted((people[i]["id"], why, people[i]["fields"]["name"]) for i, why in ((1, "changed"), (2, "deleted"))))
@@ -411,6 +413,7 @@ class Records(WithPage):
         self.api("POST", f"imports/{again['id']}/undone", {}, status=204)
         self.api("POST", f"imports/{of['id']}/undone", {}, status=204)
         self.assertIsNotNone(self.api("GET", "imports", status=200).json["imports"][0]["undone_at"])
+        self.assertEqual(send([people[2]])["lines"][0]["error"]["code"], "undone")  # told apart: it may be imported anew
         self.error(self.api("GET", "imports/none", status=404), "not_found")
         self.error(self.api("POST", "imports/none/undone", {}, status=404), "not_found")
         # The last twenty are known.

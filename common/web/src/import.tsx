@@ -6,7 +6,7 @@ import { deletable, fieldLabel, fieldOf, typeOf, type Catalog, type Field, type 
 import { CellError, type Find, importable, valueOf } from './convert';
 import { label, t } from './i18n';
 import { namesStaff } from './staff';
-import { rowId } from './rows';
+import { rowId, said } from './rows';
 import { readTable, save, SheetError, xlsx } from './sheet';
 import type { Table } from './table';
 import { dayHere } from './time';
@@ -17,6 +17,7 @@ const AT_ONCE_CHARS = 128 * 1024; // of a request, which may have 1 MiB
 const FILE_CHARS = 200; // of a name that is kept
 const SHOWN = 20; // rows of the preview at a time
 const STAYS_SHOWN = 50; // of what cannot be undone
+const UNDONE_MAX = 50; // times that one row was imported and undone
 
 interface Row {
   line: number; // of the file, the head is 1
@@ -24,13 +25,15 @@ interface Row {
   id: string;
   fields: Record<string, unknown>;
   problems: string[];
+  doubts: string[]; // why it may be there already, under another id
+  before: boolean; // it is there: this or another table brought it
 }
 export interface Batch {
   id: string;
   type: string;
   file: string;
   at: string;
-  source: string; // which file it was; after an undo of it "|" and what sets it apart
+  source: string; // by which the same table is known, whatever its file is called
   rows: number; // that it brought
   user?: string;
 }
@@ -46,8 +49,8 @@ export interface Undoable {
 /** Where it is known what was imported, so that a whole batch can be undone: at the program, or of this browser (kept-imports.ts). */
 export interface Imports {
   list: () => Promise<Batch[]>; // those not undone, the newest first
-  /** Whether an import of this file was undone or closed: again is a new import then, not the deleted records. */
-  undoneOf: (file: string) => Promise<boolean>;
+  /** The code of the refusal of a row whose record an undo deleted: that row is new again. "": nothing of this type was undone. */
+  undoneCode: (type: string) => string;
   /** What goes along with each request of an import's lines. */
   along: (batch: Batch) => object;
   /** After each of them. */
@@ -55,9 +58,6 @@ export interface Imports {
   open: (batch: Batch) => Promise<Undoable>;
   undone: (batch: Batch) => Promise<void>;
 }
-
-/** Whether a batch's source is this file, imported for the first time or after an undo. */
-export const isOf = (source: string, file: string): boolean => source === file || source.startsWith(`${file}|`);
 
 const bare = (text: string) => text.replace(/[*＊\s()（）元分]/g, '').toLowerCase();
 function guess(fields: Field[], head: string): string {
@@ -69,7 +69,8 @@ interface Answer {
   good: boolean;
   id?: string;
   rev?: string;
-  error?: { field: string; text: string; text_en?: string };
+  repeated?: boolean;
+  error?: { code: string; field: string; text: string; text_en?: string };
   issues: Issue[];
 }
 type Told = [words: string, done: number, all: number];
@@ -225,27 +226,40 @@ function Undo(props: { batch: Batch; imports: Imports; catalog: Catalog; onDone:
 }
 
 /** Rows of the file as they were judged, some at a time. */
-function Preview(props: { head: string[]; good: Row[]; bad: Row[] }) {
-  const [which, setWhich] = useState<'bad' | 'good'>(props.bad.length > 0 ? 'bad' : 'good');
+function Preview(props: { head: string[]; good: Row[]; bad: Row[]; doubtful: Row[]; ticked: Set<Row>; onTick: (ticked: Set<Row>) => void }) {
+  const { bad, doubtful, good, ticked } = props;
+  const [which, setWhich] = useState<'bad' | 'doubtful' | 'good'>(bad.length > 0 ? 'bad' : doubtful.length > 0 ? 'doubtful' : 'good');
   const [page, setPage] = useState(0);
-  const rows = which === 'bad' ? props.bad : props.good;
+  const rows = { bad, doubtful, good }[which];
+  const words = { bad: t('previewBad', bad.length), doubtful: t('previewDoubtful', doubtful.length), good: t('previewGood', good.length) };
+  const tick = (some: Row[], on: boolean) => {
+    const next = new Set(ticked);
+    for (const row of some) on ? next.add(row) : next.delete(row);
+    props.onTick(next);
+  };
   const pages = Math.max(1, Math.ceil(rows.length / SHOWN));
   const at = Math.min(page, pages - 1);
-  const columns = props.head.slice(0, which === 'bad' ? 4 : 6);
-  const choose = (to: 'bad' | 'good') => {
+  const columns = props.head.slice(0, which === 'good' ? 6 : 4);
+  const choose = (to: 'bad' | 'doubtful' | 'good') => {
     setWhich(to);
     setPage(0);
   };
   return (
     <>
       <div class="choices" role="group" aria-label={t('previewOf')}>
-        {(['bad', 'good'] as const).map((w) => (
+        {(['bad', 'doubtful', 'good'] as const).filter((w) => w !== 'doubtful' || doubtful.length > 0).map((w) => (
           <label key={w} class={which === w ? 'choice on' : 'choice'}>
             <input type="radio" name="preview" checked={which === w} onChange={() => choose(w)} />
-            {w === 'bad' ? t('previewBad', props.bad.length) : t('previewGood', props.good.length)}
+            {words[w]}
           </label>
         ))}
       </div>
+      {which === 'doubtful' && (
+        <label class="choice">
+          <input type="checkbox" checked={doubtful.every((r) => ticked.has(r))} onChange={(e) => tick(doubtful, (e.target as HTMLInputElement).checked)} />
+          {t('doubtfulAll')}
+        </label>
+      )}
       {rows.length > 0 && (
         <div class="scroll" tabIndex={0}>
           <table class="preview">
@@ -253,6 +267,7 @@ function Preview(props: { head: string[]; good: Row[]; bad: Row[] }) {
               <tr>
                 <th scope="col">{t('line')}</th>
                 {which === 'bad' && <th scope="col">{t('errorReason')}</th>}
+                {which === 'doubtful' && <th scope="col">{t('doubtfulReason')}</th>}
                 {columns.map((h, i) => (
                   <th scope="col" key={i}>
                     {h}
@@ -265,6 +280,13 @@ function Preview(props: { head: string[]; good: Row[]; bad: Row[] }) {
                 <tr key={r.line}>
                   <th scope="row">{r.line}</th>
                   {which === 'bad' && <td>{r.problems.join('；')}</td>}
+                  {which === 'doubtful' && (
+                    <td>
+                      <label>
+                        <input type="checkbox" checked={ticked.has(r)} onChange={(e) => tick([r], (e.target as HTMLInputElement).checked)} /> {r.doubts.join('；')}
+                      </label>
+                    </td>
+                  )}
                   {columns.map((_, i) => (
                     <td key={i}>{r.cells[i]}</td>
                   ))}
@@ -310,6 +332,7 @@ export function ImportPage(props: {
   const [table, setTable] = useState<Table | null>(null);
   const [map, setMap] = useState<string[]>([]);
   const [rows, setRows] = useState<Row[] | null>(null);
+  const [ticked, setTicked] = useState(new Set<Row>()); // of the doubtful ones, those that are wanted all the same
   const [source, setSource] = useState(''); // of the batch that the checked rows are of
   const [busy, setBusy] = useState<Told | null>(null);
   const [stopped, setStopped] = useState('');
@@ -344,13 +367,6 @@ export function ImportPage(props: {
     setBusy(null);
   };
 
-  /** The same file goes on with its batch, so that twice is one save; after an undo it is a batch of its own, with ids of its own. */
-  const sourceNow = async (): Promise<string> => {
-    const same = `${type.name}|${file!.size}|${file!.name}`;
-    const open = (await imports.list()).find((b) => b.type === type.name && isOf(b.source, same));
-    return open ? open.source : (await imports.undoneOf(same)) ? `${same}|${uuid7()}` : same;
-  };
-
   /** Cells into values; what is wrong with a cell is the row's problem. */
   const convert = async (row: Row) => {
     for (let c = 0; c < map.length; c++) {
@@ -364,7 +380,17 @@ export function ImportPage(props: {
         row.problems.push(`${fieldLabel(field)}：${why.message}`);
       }
     }
-    row.problems.push(...props.complete(row.fields, (field) => rowId(`${row.id}\u0000${field}`, file!.lastModified)));
+  };
+  /** Ids by what rows say, not by which file they stand in: a table that was renamed, or saved again with a line more, brings only what is
+   * new. Equal rows of one table are as many records. again: how often what they brought was undone. */
+  const name = (all: Row[], again = new Map<Row, number>()) => {
+    const often = new Map<string, number>();
+    for (const row of all) {
+      const what = `${props.place ?? ''}\u0000${type.name}\u0000${said(row.fields)}`;
+      const nth = (often.get(what) ?? 0) + 1;
+      often.set(what, nth);
+      row.id = rowId(`${what}\u0000${nth}\u0000${again.get(row) ?? 0}`);
+    }
   };
   /** Each request's rows know of each other at the program; that two rows of the file are one person (one record) is seen here, whichever they are. */
   const findDoubles = (all: Row[]) => {
@@ -381,7 +407,12 @@ export function ImportPage(props: {
       }
     }
   };
-  const asLine = (row: Row) => (row.problems.length > 0 ? null : { type: type.name, id: row.id, fields: row.fields });
+  const asLine = (row: Row) => {
+    if (row.problems.length > 0) return null;
+    const fields = { ...row.fields };
+    row.problems.push(...props.complete(fields, (field) => rowId(`${row.id}\u0000${field}`)));
+    return row.problems.length > 0 ? null : { type: type.name, id: row.id, fields };
+  };
   const blame = (row: Row, answer: Answer) => {
     const refusals = answer.issues.filter((i) => i.level === 'refuse');
     for (const issue of refusals.length > 0 ? refusals : [answer.error!]) {
@@ -390,13 +421,15 @@ export function ImportPage(props: {
     }
   };
 
+  const hear = (row: Row, answer: Answer) => {
+    row.before = answer.repeated ?? false;
+    row.doubts = row.before ? [] : answer.issues.filter((i) => i.code === 'near_duplicate').map(issueText);
+  };
+
   const check = async () => {
-    setError('');
-    const of = await sourceNow().catch((why: Error) => (setError(why.message), null));
-    if (of === null) return;
-    setSource(of);
-    const salt = `${props.place ?? ''}\u0000${of}\u0000${table!.rows[0]!.join('\u0001')}`;
-    const all: Row[] = table!.rows.slice(1).map((cells, i) => ({ line: table!.lines[i + 1]!, cells, id: rowId(`${salt}\u0000${cells.join('\u0001')}\u0000${i + 2}`, file!.lastModified), fields: {}, problems: [] }));
+    setSource(`${type.name}|${rowId(table!.rows.map((r) => r.join('\u0001')).join('\u0000'))}`);
+    const all: Row[] = table!.rows.slice(1).map((cells, i) => ({ line: table!.lines[i + 1]!, cells, id: '', fields: {}, problems: [], doubts: [], before: false }));
+    setTicked(new Set());
     setError('');
     setStopped('');
     stop.current = false;
@@ -404,14 +437,30 @@ export function ImportPage(props: {
       setBusy([t('checking'), 0, all.length]);
       for (let i = 0; i < all.length && !stop.current; i += AT_ONCE) await Promise.all(all.slice(i, i + AT_ONCE).map(convert));
       findDoubles(all);
-      const whole = await sendLines(
-        all,
-        false,
-        asLine,
-        (row, answer) => void (answer.good || blame(row, answer)),
-        (n) => setBusy([t('checking'), n, all.length]),
-        () => stop.current,
-      );
+      const undone = imports.undoneCode(type.name);
+      const again = new Map<Row, number>();
+      let whole = true;
+      for (let ask = all; whole && ask.length > 0; ) {
+        const next: Row[] = [];
+        name(all, again);
+        whole = await sendLines(
+          ask,
+          false,
+          asLine,
+          (row, answer) => {
+            const n = again.get(row) ?? 0;
+            if (answer.good) hear(row, answer);
+            else if (answer.error?.code !== undone || n >= UNDONE_MAX) blame(row, answer);
+            else {
+              again.set(row, n + 1);
+              next.push(row);
+            }
+          },
+          (n) => setBusy([t('checking'), n, ask.length]),
+          () => stop.current,
+        );
+        ask = next;
+      }
       if (whole) setRows(all);
       else setStopped(t('stoppedNothing'));
     } catch (why) {
@@ -420,8 +469,11 @@ export function ImportPage(props: {
     setBusy(null);
   };
 
-  const good = rows?.filter((r) => r.problems.length === 0) ?? [];
   const bad = rows?.filter((r) => r.problems.length > 0) ?? [];
+  const doubtful = rows?.filter((r) => r.problems.length === 0 && r.doubts.length > 0) ?? [];
+  const good = rows?.filter((r) => r.problems.length === 0 && r.doubts.length === 0) ?? [];
+  const goes = rows?.filter((r) => r.problems.length === 0 && (r.doubts.length === 0 || ticked.has(r))) ?? [];
+  const there = good.filter((r) => r.before).length;
 
   const run = async () => {
     // The same file again goes on with its batch: as it was saved first is how it is undone.
@@ -436,7 +488,7 @@ export function ImportPage(props: {
     stop.current = false;
     try {
       const whole = await sendLines(
-        good,
+        goes,
         true,
         asLine,
         (row, answer) => {
@@ -446,12 +498,12 @@ export function ImportPage(props: {
         },
         (sent) => {
           imports.noted(batch, made); // also of an import that a power cut ends, so that it can be undone
-          setBusy([t('importing'), sent, good.length]);
+          setBusy([t('importing'), sent, goes.length]);
         },
         () => stop.current,
         imports.along(batch),
       );
-      if (!whole) setStopped(t('stoppedAt', n, good.length - n));
+      if (!whole) setStopped(t('stoppedAt', n, goes.length - n));
     } catch (why) {
       setError(`${(why as Error).message} ${t('importAgain')}`);
     }
@@ -530,12 +582,19 @@ export function ImportPage(props: {
       )}
       {rows && (
         <section class="card">
-          {!saved && <h2>{t('checked', good.length, bad.length)}</h2>}
-          <Preview key={saved ? 'after' : 'before'} head={table!.rows[0]!} good={good} bad={bad} />
+          {!saved && (
+            <h2>
+              {t('checked', good.length, bad.length)}
+              {doubtful.length > 0 && t('checkedDoubtful', doubtful.length)}
+            </h2>
+          )}
+          {!saved && there > 0 && <p>{t('checkedBefore', there)}</p>}
+          {!saved && doubtful.length > 0 && <Note kind="info">{t('doubtfulHelp')}</Note>}
+          <Preview key={saved ? 'after' : 'before'} head={table!.rows[0]!} good={good} bad={bad} doubtful={saved ? [] : doubtful} ticked={ticked} onTick={setTicked} />
           <div class="actions">
             {!saved && (
-              <Button kind="main" disabled={busy !== null || good.length === 0} onClick={run}>
-                {t('importDo', good.length)}
+              <Button kind="main" disabled={busy !== null || goes.length === 0} onClick={run}>
+                {t('importDo', goes.length)}
               </Button>
             )}
             {bad.length > 0 && <Button onClick={() => badFile().catch((e: Error) => toast(e.message))}>{t('badRowsGet', bad.length)}</Button>}

@@ -1,5 +1,5 @@
 // What was imported, as this browser knows it: for a program that does not keep it (the town's).
-import { isOf, type Batch, type Imports, type Made } from './import';
+import type { Batch, Imports, Made } from './import';
 
 const KEPT = 5;
 const BATCHES = 'lastmile.imports';
@@ -26,7 +26,8 @@ const batches = (): Kept[] => here.batches ?? read<Kept[]>(BATCHES, []).filter((
 
 export const keptImports: Imports = {
   list: () => Promise.resolve(batches()),
-  undoneOf: (file) => Promise.resolve(Object.keys(read<Record<string, number>>(UNDONE, {})).some((source) => isOf(source, file))),
+  // The program knows of no imports, so it cannot say what an undo deleted and what a person did.
+  undoneCode: (type) => (Object.keys(read<Record<string, number>>(UNDONE, {})).some((source) => source.startsWith(`${type}|`)) ? 'deleted' : ''),
   along: () => ({}),
   noted: (batch, made) => {
     const earlier = batches().find((b) => b.id === batch.id);

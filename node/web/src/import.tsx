@@ -4,7 +4,7 @@ import { api, get } from '@common/api';
 import { fieldOf, typeOf } from '@common/catalog';
 import { CellError, type Find } from '@common/convert';
 import { t } from '@common/i18n';
-import { ImportPage as Import, isOf, type Batch, type Imports, type Undoable } from '@common/import';
+import { ImportPage as Import, type Batch, type Imports, type Undoable } from '@common/import';
 import type { Page } from './lists';
 import { useModel } from './model';
 
@@ -14,7 +14,7 @@ const noted = () => get<{ imports: Noted[] }>('imports').then((found) => found.i
 /** The program knows which records an import brought, in their own transaction: it is undone in another browser, and another day. */
 const imports: Imports = {
   list: () => noted().then((all) => all.filter((b) => !b.undone_at && b.rows > 0)),
-  undoneOf: (file) => noted().then((all) => all.some((b) => isOf(b.source, file) && b.undone_at)),
+  undoneCode: () => 'undone',
   along: ({ id, file, source }) => ({ import: { id, file, source } }),
   noted: () => undefined,
   open: (batch) => get<Undoable>(`imports/${batch.id}`),
