@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { get } from './api';
 import { areas, codeText, isMoney, typeName, typeOf, villages, type Catalog, type Field } from './catalog';
+import { fold, folds } from './fold';
 import { label, t } from './i18n';
 import type { MessageKey } from './messages';
 import { namesStaff, staffMe, staffNames, staffNow } from './staff';
@@ -44,7 +45,34 @@ function shared(p: InputProps) {
   };
 }
 
+/** A number of digits, or a name: kept as the programs take it, whatever was pasted. The box shows what was typed until it is left. */
+function FoldedInput(p: InputProps) {
+  const value = String(p.value ?? '');
+  const [text, set] = useState(value);
+  useEffect(() => {
+    if (fold(p.field, text) !== value) set(value);
+  }, [value]);
+  return (
+    <input
+      type="text"
+      value={text}
+      autocomplete="off"
+      onInput={(e) => {
+        const typed = (e.target as HTMLInputElement).value;
+        set(typed);
+        p.onInput(fold(p.field, typed) || null);
+      }}
+      {...shared(p)}
+      onBlur={() => {
+        set(value);
+        p.onBlur?.();
+      }}
+    />
+  );
+}
+
 function TextInput(p: InputProps) {
+  if (folds(p.field)) return <FoldedInput {...p} />;
   const long = p.field.type === 'text' && (p.field.max_chars ?? 0) > LINES_FROM;
   const digits = ['idno', 'phone', 'digits', 'division'].includes(p.field.format ?? '');
   const set = (e: Event) => p.onInput((e.target as HTMLInputElement).value || null);
