@@ -391,12 +391,13 @@ enum lm_status lm_nstore_pending_records(struct lm_nstore *store, size_t max,
 /* How many records those are. */
 enum lm_status lm_nstore_count_pending(struct lm_nstore *store, const struct lm_me *me,
                                        size_t *n_out, struct lm_error *err) LM_MUST_USE;
-/* The recycle bin: of every type that villages keep, this station's deleted records, the newest
- * first, at most max of each; *n_out: all. A visit that returns false ends it: LM_ERR_MEMORY. */
+/* The recycle bin: this station's deleted records of a type, the newest first, at most max (1 or
+ * more) of them; *n_out: all. A visit that returns false ends it: LM_ERR_MEMORY. */
 typedef bool (*lm_deleted_visit)(void *arg, const struct lm_type *type, const char *id,
                                  const char *deleted_at);
-enum lm_status lm_nstore_deleted(struct lm_nstore *store, size_t max, lm_deleted_visit visit,
-                                 void *arg, size_t *n_out, struct lm_error *err) LM_MUST_USE;
+enum lm_status lm_nstore_deleted(struct lm_nstore *store, const struct lm_type *type, size_t max,
+                                 lm_deleted_visit visit, void *arg, size_t *n_out,
+                                 struct lm_error *err) LM_MUST_USE;
 /* A number that changes with every commit into this database, of whatever process. */
 enum lm_status lm_nstore_version(struct lm_nstore *store, uint64_t *out,
                                  struct lm_error *err) LM_MUST_USE;

@@ -621,29 +621,69 @@ static enum lm_status bin_row(struct lm_api_call *call, const struct lm_me *me,
     return st;
 }
 
+/* Counted only. */
+static bool pass_over(void *arg, const struct lm_type *type, const char *id, const char *at)
+{
+    (void)arg, (void)type, (void)id, (void)at;
+    return true;
+}
+
+/* The newest max of the type asked for, or of every type; how many there are, by type. */
+static enum lm_status collect_bin(struct lm_api_call *call, size_t max, struct bin *bin,
+                                  json_t *types, size_t *total_out)
+{
+    const struct lm_catalog *catalog = lm_nstore_catalog(call->api->store);
+    const char *only = call->request->query(call->request, "type");
+    enum lm_status st = LM_OK;
+
+    only = only && only[0] ? only : NULL;
+    for (size_t i = 0; st == LM_OK && i < catalog->n_types; i++) {
+        const struct lm_type *type = &catalog->types[i];
+        bool asked = !only || strcmp(only, type->name) == 0;
+        size_t n = 0;
+
+        if (!(type->kept_by & LM_BY_VILLAGE)) {
+            continue;
+        }
+        st = lm_nstore_deleted(call->api->store, type, asked ? max : 1,
+                               asked ? add_deleted : pass_over, bin, &n, &call->err);
+        if (n > 0) {
+            (void)json_object_set_new(types, type->name, json_integer((json_int_t)n));
+        }
+        *total_out += asked ? n : 0;
+    }
+    if (bin->n > 1) {
+        qsort(bin->rows, bin->n, sizeof *bin->rows, newest_first);
+    }
+    return st;
+}
+
 enum lm_status lm_api_bin(struct lm_api_call *call)
 {
-    json_t *rows = json_array(), *labels = json_object();
+    json_t *rows = json_array(), *labels = json_object(), *types = json_object();
     struct bin bin = {NULL, 0, 0};
     struct lm_arena arena;
     struct lm_me me;
     size_t total = 0;
+    int64_t from = 0, n = 0;
     enum lm_status st = lm_nstore_me(call->api->store, &me, &call->err);
 
     if (st == LM_OK) {
-        st = lm_nstore_deleted(call->api->store, BIN_ROWS_MAX, add_deleted, &bin, &total,
-                               &call->err);
+        st = lm_api_number(call, "offset", 0, 10000000, 0, &from);
     }
-    if (bin.n > 1) {
-        qsort(bin.rows, bin.n, sizeof *bin.rows, newest_first);
+    if (st == LM_OK) {
+        st = lm_api_number(call, "limit", 1, BIN_ROWS_MAX, BIN_ROWS_MAX, &n);
+    }
+    if (st == LM_OK) {
+        st = collect_bin(call, (size_t)(from + n), &bin, types, &total);
     }
     lm_arena_init(&arena, PAGE_ARENA_BYTES);
-    for (size_t i = 0; st == LM_OK && i < bin.n && i < BIN_ROWS_MAX; i++) {
+    for (size_t i = (size_t)from; st == LM_OK && i < bin.n && i < (size_t)(from + n); i++) {
         st = bin_row(call, &me, &bin.rows[i], &arena, rows, labels);
     }
     lm_arena_free(&arena);
     free(bin.rows);
-    call->answer =
-        json_pack("{s:o,s:o,s:I}", "records", rows, "labels", labels, "total", (json_int_t)total);
+    call->answer = json_pack("{s:o,s:o,s:o,s:I}", "records", rows, "labels", labels, "types", types,
+                             "total", (json_int_t)total);
     return st != LM_OK || call->answer ? st : lm_api_no_memory(call);
 }

@@ -190,20 +190,15 @@ static enum lm_status deleted_of_type(struct lm_nstore *s, const struct lm_type 
     return st == LM_ERR_NOT_FOUND ? LM_OK : st;
 }
 
-enum lm_status lm_nstore_deleted(struct lm_nstore *store, size_t max, lm_deleted_visit visit,
-                                 void *arg, size_t *n_out, struct lm_error *err)
+enum lm_status lm_nstore_deleted(struct lm_nstore *store, const struct lm_type *type, size_t max,
+                                 lm_deleted_visit visit, void *arg, size_t *n_out,
+                                 struct lm_error *err)
 {
     struct lm_me me;
     enum lm_status st = lm_nstore_me(store, &me, err);
 
     *n_out = 0;
-    for (size_t i = 0; st == LM_OK && i < store->catalog->n_types; i++) {
-        if (store->catalog->types[i].kept_by & LM_BY_VILLAGE) {
-            st = deleted_of_type(store, &store->catalog->types[i], me.station, max, visit, arg,
-                                 n_out, err);
-        }
-    }
-    return st;
+    return st == LM_OK ? deleted_of_type(store, type, me.station, max, visit, arg, n_out, err) : st;
 }
 
 /* ---- returned ---- */

@@ -422,6 +422,22 @@ class Records(WithPage):
         self.assertEqual(sorted(i["id"] for i in self.api("GET", "imports", status=200).json["imports"]), [f"import-{i:02d}" for i in range(1, 21)])
         self.api("GET", f"imports/{of['id']}", status=404)
 
+    def test_the_recycle_bin_to_its_end(self):
+        """P7: whatever was deleted is listed, page by page, of one type or of all, and can be brought back"""
+        people = [{**person(), "id": uuid7()} for _ in range(210)]
+        self.api("POST", "lines", {"keep": True, "lines": people}, status=200)
+        self.api("POST", "lines", {"keep": True, "lines": [{"id": p["id"], "delete": True, "reason": "撤销表格导入"} for p in people]}, status=200)
+        first = self.api("GET", "bin", status=200).json
+        self.assertEqual((len(first["records"]), first["total"], first["types"]), (200, 210, {"person": 210}))
+        seen = [r["record"]["id"] for at in range(0, 300, 100) for r in self.api("GET", f"bin?type=person&offset={at}&limit=100", status=200).json["records"]]
+        self.assertEqual((len(seen), sorted(seen)), (210, sorted(p["id"] for p in people)))
+        other = self.api("GET", "bin?type=visit", status=200).json
+        self.assertEqual((other["records"], other["total"], other["types"]), ([], 0, {"person": 210}))
+        self.api("POST", f"records/{seen[-1]}/undelete", {}, status=200)
+        self.assertEqual(self.api("GET", "bin?limit=1", status=200).json["total"], 209)
+        for wrong in ("limit=0", "limit=201", "offset=-1"):
+            self.assertIn(self.api("GET", f"bin?{wrong}").status, (400, 422), wrong)
+
     def test_who_looked_at_a_number_is_written_down(self):
         """P11: a number that was uncovered is written down with who and whose, kept through kill -9, and shown to the station's admin alone"""
         people = [{**person(), "id": uuid7()} for _ in range(2)]

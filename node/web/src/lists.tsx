@@ -309,10 +309,17 @@ interface Deleted {
   town: boolean;
 }
 
+const BIN_ROWS = 100; // of a page
+
 /** Everything that was deleted, whatever it is; type: only that. */
 export function BinPage(props: { type: string }) {
   const { catalog, status } = useModel();
-  const page = useData(() => get<{ records: Deleted[]; total: number }>('bin'), [status?.cursor, status?.pending]);
+  const [from, setFrom] = useState(0);
+  useEffect(() => setFrom(0), [props.type]);
+  const page = useData(
+    () => get<{ records: Deleted[]; types: Record<string, number>; total: number }>(`bin?type=${props.type}&offset=${from}&limit=${BIN_ROWS}`),
+    [status?.cursor, status?.pending, props.type, from],
+  );
   const restore = (was: RecordRow) =>
     api<RecordRow>('POST', `records/${was.id}/undelete`).then(
       (now) => {
@@ -321,9 +328,14 @@ export function BinPage(props: { type: string }) {
       },
       (e: Error) => toast(e.message),
     );
-  const all = page.data?.records ?? [];
-  const rows = props.type ? all.filter((d) => d.record.type === props.type) : all;
-  const kinds = [...new Set([...all.map((d) => d.record.type), ...(props.type ? [props.type] : [])])];
+  const rows = page.data?.records ?? [];
+  const counts = page.data?.types ?? {};
+  const kinds = [...new Set([...Object.keys(counts), ...(props.type ? [props.type] : [])])];
+  const total = page.data?.total ?? 0;
+  const turn = (to: number) => {
+    setFrom(to);
+    scrollTo(0, 0);
+  };
   const who = (d: Deleted) => (d.town ? t('binByTown', timeText(d.at)) : d.user ? t('binBy', d.user, timeText(d.at)) : t('binOn', timeText(d.at)));
   return (
     <>
@@ -331,10 +343,10 @@ export function BinPage(props: { type: string }) {
       {kinds.length > 1 && (
         <div class="filters">
           <select aria-label={t('bin')} value={props.type} onChange={(e) => go(`/bin/${(e.target as HTMLSelectElement).value}`)}>
-            <option value="">{t('binOf', t('binAll'), all.length)}</option>
+            <option value="">{t('binOf', t('binAll'), Object.values(counts).reduce((n, one) => n + one, 0))}</option>
             {kinds.map((name) => (
               <option key={name} value={name}>
-                {t('binOf', label(typeOf(catalog, name)), all.filter((d) => d.record.type === name).length)}
+                {t('binOf', label(typeOf(catalog, name)), counts[name] ?? 0)}
               </option>
             ))}
           </select>
@@ -349,7 +361,15 @@ export function BinPage(props: { type: string }) {
           </li>
         ))}
       </ul>
-      {page.data && page.data.total > all.length && <p class="quiet">{t('binMore', page.data.total, all.length)}</p>}
+      {page.data && total > rows.length && (
+        <p>
+          <span class="quiet" role="status">
+            {t('shownOf', from + 1, from + rows.length, total)}
+          </span>{' '}
+          {from > 0 && <Button onClick={() => turn(Math.max(0, from - BIN_ROWS))}>{t('pageBefore')}</Button>}
+          {from + rows.length < total && <Button onClick={() => turn(from + BIN_ROWS)}>{t('pageNext')}</Button>} <span class="quiet">{t('pageOf', Math.floor(from / BIN_ROWS) + 1, Math.ceil(total / BIN_ROWS))}</span>
+        </p>
+      )}
     </>
   );
 }
