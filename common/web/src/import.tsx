@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, issueText, uuid7, type Issue } from './api';
 import { deletable, fieldLabel, fieldOf, typeOf, type Catalog, type Field, type RecordType } from './catalog';
 import { CellError, type Find, importable, valueOf } from './convert';
+import { HEAD_ROWS, headRow, headsAt, mapHeads } from './heads';
 import { label, t } from './i18n';
 import { namesStaff } from './staff';
 import { rowId, said } from './rows';
@@ -57,12 +58,6 @@ export interface Imports {
   noted: (batch: Batch, made: Made[]) => void;
   open: (batch: Batch) => Promise<Undoable>;
   undone: (batch: Batch) => Promise<void>;
-}
-
-const bare = (text: string) => text.replace(/[*＊\s()（）元分]/g, '').toLowerCase();
-function guess(fields: Field[], head: string): string {
-  const found = fields.find((f) => [f.zh, f.en, f.name, fieldLabel(f)].some((x) => bare(x) === bare(head)));
-  return found?.name ?? '';
 }
 
 interface Answer {
@@ -122,7 +117,7 @@ function Template(props: { type: RecordType; fields: Field[]; catalog: Catalog }
     });
     save(
       await xlsx([
-        { name: label(props.type).slice(0, 28), rows: [fields.map((f) => (f.required ? `*${fieldLabel(f)}` : fieldLabel(f)))] },
+        { name: label(props.type).slice(0, 28), rows: [fields.map((f) => (f.required ? `*${fieldLabel(f)}` : fieldLabel(f)))], open: true },
         { name: t('templateRules'), rows: [[t('column'), t('mustFill'), t('canBe'), ''], ...rules] },
       ]),
       `${label(props.type)}-${t('template')}.xlsx`,
@@ -313,7 +308,7 @@ function Preview(props: { head: string[]; good: Row[]; bad: Row[]; doubtful: Row
 
 /** find: the record that a cell names. complete: fills in what no table says, with ids that are the same whenever the row is; what it
  * answers is wrong with the row. unique: the fields that no two records share. note: what to know before. inWords: that so many rows are in.
- * place: whose records they become; the same table elsewhere brings other records. */
+ * place: whose records they become; the same table elsewhere brings other records. filledIn: that a field comes of the others. */
 export function ImportPage(props: {
   type: RecordType;
   catalog: Catalog;
@@ -322,6 +317,7 @@ export function ImportPage(props: {
   unique?: string[];
   note?: string;
   place?: string;
+  filledIn?: (field: string, map: string[]) => boolean;
   inWords: (n: number) => string;
   imports: Imports;
   staff?: boolean; // cells may name those who work here
@@ -330,6 +326,7 @@ export function ImportPage(props: {
   const { type, catalog, find, imports, refresh } = props;
   const [file, setFile] = useState<File | null>(null);
   const [table, setTable] = useState<Table | null>(null);
+  const [headAt, setHeadAt] = useState(0); // which row names the columns
   const [map, setMap] = useState<string[]>([]);
   const [rows, setRows] = useState<Row[] | null>(null);
   const [ticked, setTicked] = useState(new Set<Row>()); // of the doubtful ones, those that are wanted all the same
@@ -348,6 +345,15 @@ export function ImportPage(props: {
   }, [error, stopped, saved]);
   const fields = type.fields.filter((f) => importable(f, props.staff));
 
+  const takeHeads = (of: Table, at: number) => {
+    setHeadAt(at);
+    setMap(mapHeads(fields, headsAt(of.rows, at), of.rows[at + 1]));
+    setRows(null);
+  };
+  const heads = table ? headsAt(table.rows, headAt) : [];
+  const below = table?.rows.slice(headAt + 1) ?? [];
+  const missing = fields.filter((f) => f.required && f.preset === undefined && !map.includes(f.name) && !props.filledIn?.(f.name, map));
+
   const choose = async (chosen: File | null) => {
     setTable(null);
     setRows(null);
@@ -360,7 +366,7 @@ export function ImportPage(props: {
     try {
       const read = await readTable(chosen);
       setTable(read);
-      setMap(read.rows[0]!.map((head) => guess(fields, head)));
+      takeHeads(read, headRow(fields, read.rows));
     } catch (why) {
       setError(why instanceof SheetError ? why.message : t('sheetBad'));
     }
@@ -414,7 +420,10 @@ export function ImportPage(props: {
     return row.problems.length > 0 ? null : { type: type.name, id: row.id, fields };
   };
   const blame = (row: Row, answer: Answer) => {
-    const refusals = answer.issues.filter((i) => i.level === 'refuse');
+    const all = answer.issues.filter((i) => i.level === 'refuse');
+    // What a field asks for while another has this value or that is not asked for while the other has none.
+    const empty = all.filter((i) => i.code === 'required').map((i) => i.field);
+    const refusals = all.filter((i) => i.code !== 'required' || !fieldOf(type, i.field)?.conditions?.some((c) => empty.some((name) => name !== i.field && fieldOf(type, name)?.required && new RegExp(`\\b${name}\\b`).test(c.when))));
     for (const issue of refusals.length > 0 ? refusals : [answer.error!]) {
       const field = fieldOf(type, issue.field);
       row.problems.push(`${field ? `${fieldLabel(field)}：` : ''}${issueText(issue)}`);
@@ -428,7 +437,7 @@ export function ImportPage(props: {
 
   const check = async () => {
     setSource(`${type.name}|${rowId(table!.rows.map((r) => r.join('\u0001')).join('\u0000'))}`);
-    const all: Row[] = table!.rows.slice(1).map((cells, i) => ({ line: table!.lines[i + 1]!, cells, id: '', fields: {}, problems: [], doubts: [], before: false }));
+    const all: Row[] = below.map((cells, i) => ({ line: table!.lines[headAt + 1 + i]!, cells, id: '', fields: {}, problems: [], doubts: [], before: false }));
     setTicked(new Set());
     setError('');
     setStopped('');
@@ -515,8 +524,8 @@ export function ImportPage(props: {
   };
 
   const badFile = async () => {
-    const head = [...table!.rows[0]!, t('errorReason')];
-    save(await xlsx([{ name: label(type).slice(0, 28), rows: [head, ...bad.map((r) => [...head.slice(0, -1).map((_, i) => r.cells[i] ?? ''), r.problems.join('；')])] }]), `${file!.name.replace(/\.\w+$/, '')}-${t('badRows')}.xlsx`);
+    const head = [...heads, t('errorReason')];
+    save(await xlsx([{ name: label(type).slice(0, 28), rows: [head, ...bad.map((r) => [...head.slice(0, -1).map((_, i) => r.cells[i] ?? ''), r.problems.join('；')])], open: true }]), `${file!.name.replace(/\.\w+$/, '')}-${t('badRows')}.xlsx`);
   };
 
   return (
@@ -543,7 +552,17 @@ export function ImportPage(props: {
       </section>
       {table && !saved && (
         <section class="card">
-          <h2>{t('matchTitle', table.rows.length - 1)}</h2>
+          <h2>{t('matchTitle', below.length)}</h2>
+          <label>
+            {t('headRow')}{' '}
+            <select id="head-row" value={headAt} onChange={(e) => takeHeads(table, Number((e.target as HTMLSelectElement).value))}>
+              {table.rows.slice(0, Math.min(HEAD_ROWS, table.rows.length - 1)).map((r, i) => (
+                <option key={i} value={i}>
+                  {t('headRowIs', table.lines[i]!, r.filter(Boolean).join(' ').slice(0, 30))}
+                </option>
+              ))}
+            </select>
+          </label>
           <div class="scroll" tabIndex={0}>
             <table>
               <thead>
@@ -554,7 +573,7 @@ export function ImportPage(props: {
                 </tr>
               </thead>
               <tbody>
-                {table.rows[0]!.map((head, c) => (
+                {heads.map((head, c) => (
                   <tr key={c}>
                     <th scope="row">{head || `#${c + 1}`}</th>
                     <td>
@@ -567,7 +586,7 @@ export function ImportPage(props: {
                         ))}
                       </select>
                     </td>
-                    <td>{table.rows[1]?.[c] ?? ''}</td>
+                    <td>{below[0]?.[c] ?? ''}</td>
                   </tr>
                 ))}
               </tbody>
@@ -576,7 +595,8 @@ export function ImportPage(props: {
           <div class="actions">
             <Button kind={rows ? 'plain' : 'main'} disabled={busy !== null || !map.some(Boolean)} onClick={check}>
               {t('checkRows')}
-            </Button>
+            </Button>{' '}
+            {!map.some(Boolean) ? <span>{t('matchNone')}</span> : missing.length > 0 && <span>{t('matchMissing', missing.map((f) => fieldLabel(f)).join('、'))}</span>}
           </div>
         </section>
       )}
@@ -590,7 +610,7 @@ export function ImportPage(props: {
           )}
           {!saved && there > 0 && <p>{t('checkedBefore', there)}</p>}
           {!saved && doubtful.length > 0 && <Note kind="info">{t('doubtfulHelp')}</Note>}
-          <Preview key={saved ? 'after' : 'before'} head={table!.rows[0]!} good={good} bad={bad} doubtful={saved ? [] : doubtful} ticked={ticked} onTick={setTicked} />
+          <Preview key={saved ? 'after' : 'before'} head={heads} good={good} bad={bad} doubtful={saved ? [] : doubtful} ticked={ticked} onTick={setTicked} />
           <div class="actions">
             {!saved && (
               <Button kind="main" disabled={busy !== null || goes.length === 0} onClick={run}>

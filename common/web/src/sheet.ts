@@ -1,4 +1,5 @@
 // Tables as files: XLSX and CSV, read (by reader.ts, beside the page) and written in the browser. Loaded only by pages that need it.
+import { strFromU8, strToU8, unzipSync, zipSync } from 'fflate';
 import writeSheet from 'write-excel-file/universal';
 import { t } from './i18n';
 import { COLUMNS_MAX, type Fault, FILE_BYTES_MAX, ROWS_MAX, type Table } from './table';
@@ -67,6 +68,27 @@ export interface OutSheet {
   rows: (string | number)[][];
   /** Rows above the column heads: what the table is about. */
   above?: number;
+  /** To be filled in: what is typed below stays text too, an ID number with all its digits. */
+  open?: boolean;
+}
+
+/** The style of cells that are text and nothing else; -1: no cell is. */
+function textStyle(styles: string): number {
+  const cells = /<cellXfs[^>]*>(.*?)<\/cellXfs>/s.exec(styles)?.[1] ?? '';
+  const text = /<numFmt\b[^>]*formatCode="@"[^>]*\/>/.exec(styles)?.[0];
+  const format = text ? /numFmtId="(\d+)"/.exec(text)?.[1] : '49';
+  return [...cells.matchAll(/<xf\b[^>]*>/g)].findIndex(([xf]) => xf.includes(`numFmtId="${format}"`) && (!/fontId=/.test(xf) || xf.includes('fontId="0"')));
+}
+
+/** What the library has no word for: the style of whole columns. */
+function columnsAsText(file: Uint8Array, open: boolean[]): Uint8Array {
+  const parts = unzipSync(file);
+  const style = textStyle(strFromU8(parts['xl/styles.xml']!));
+  open.forEach((is, i) => {
+    const at = `xl/worksheets/sheet${i + 1}.xml`;
+    if (is && style >= 0 && parts[at]) parts[at] = strToU8(strFromU8(parts[at]).replace(/<col (?![^>]*style=)/g, `<col style="${style}" `));
+  });
+  return zipSync(parts);
 }
 
 /** What Excel takes for a sheet's name: 31 characters without \ / ? * [ ] : and no ' at either end. */
@@ -75,7 +97,7 @@ const sheetName = (text: string): string => text.replace(/[\\/?*[\]:]/g, ' ').sl
 /** What is given as text stays text: no spreadsheet takes it for a formula, and no ID number loses its end. Numbers can be added up. */
 export async function xlsx(sheets: OutSheet[]): Promise<Blob> {
   const width = (rows: (string | number)[][], column: number) => Math.min(60, 4 + Math.max(...rows.slice(0, 200).map((r) => [...String(r[column] ?? '')].reduce((n, c) => n + (c > '\xff' ? 2 : 1), 0))));
-  return writeSheet(
+  const made = await writeSheet(
     sheets.map((s) => {
       const head = s.above ?? 0;
       const bold = (i: number) => (i === 0 || i === head ? ('bold' as const) : undefined);
@@ -89,6 +111,9 @@ export async function xlsx(sheets: OutSheet[]): Promise<Blob> {
       };
     }),
   ).toBlob();
+  if (!sheets.some((s) => s.open)) return made;
+  const file = columnsAsText(new Uint8Array(await made.arrayBuffer()), sheets.map((s) => !!s.open));
+  return new Blob([file as BlobPart], { type: made.type });
 }
 
 /** UTF-8 with a mark, as Excel wants it. A text that a spreadsheet would take for a formula gets a quote in front; East Asian editions

@@ -41,6 +41,9 @@ function usePersons(): Find {
   }, []);
 }
 
+/** What the program takes from an ID number (node/api/lines.c). */
+const filledIn = (field: string, map: string[]): boolean => (field === 'birth_on' || field === 'sex') && map.includes('id_no');
+
 export function ImportPage(props: { type: string }) {
   const { catalog, session, refresh } = useModel();
   const type = typeOf(catalog, props.type);
@@ -51,5 +54,5 @@ export function ImportPage(props: { type: string }) {
     if (fieldOf(type, 'household_village') && !fields['household_outside']) fields['household_village'] ??= session.station;
     return [];
   };
-  return <Import type={type} catalog={catalog} find={find} complete={complete} place={session.station} inWords={(n) => t('imported', n)} imports={imports} staff refresh={refresh} />;
+  return <Import type={type} catalog={catalog} find={find} complete={complete} place={session.station} filledIn={filledIn} inWords={(n) => t('imported', n)} imports={imports} staff refresh={refresh} />;
 }
