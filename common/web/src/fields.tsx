@@ -82,9 +82,6 @@ function TextInput(p: InputProps) {
   return <input type="text" inputMode={digits ? 'text' : undefined} value={value} autocomplete="off" onInput={set} {...shared(p)} />;
 }
 
-/** Numbers as an input method may write them: full-width digits and signs, and no blanks. */
-const typedNumber = (text: string): string => text.replace(/[\uff01-\uff5e]/g, (c) => String.fromCharCode(c.charCodeAt(0) - 0xfee0)).replace(/\s/g, '');
-
 /** Yuan with two decimals on the screen, whole 分 underneath. */
 function MoneyInput(p: InputProps) {
   const shown = p.value === null || p.value === undefined ? '' : typeof p.value === 'number' ? (p.value / 100).toFixed(2) : String(p.value);
@@ -93,7 +90,7 @@ function MoneyInput(p: InputProps) {
     if (parse(text) !== p.value) set(shown);
   }, [p.value]);
   function parse(from: string): unknown {
-    const clean = typedNumber(from).replace(/[,元￥¥]/g, '');
+    const clean = fold(p.field, from).replace(/[,元￥¥]/g, '');
     if (clean === '') return null;
     return /^\d{1,12}(\.\d{1,2})?$/.test(clean) ? Math.round(Number(clean) * 100) : clean; // what is no amount is said by the check
   }
@@ -117,7 +114,7 @@ function MoneyInput(p: InputProps) {
 
 function NumberInput(p: InputProps) {
   const set = (e: Event) => {
-    const text = typedNumber((e.target as HTMLInputElement).value);
+    const text = fold(p.field, (e.target as HTMLInputElement).value);
     p.onInput(text === '' ? null : /^-?\d{1,15}$/.test(text) && p.field.type === 'int' ? Number(text) : text);
   };
   return <input type="text" inputMode="decimal" class="short" value={String(p.value ?? '')} autocomplete="off" onInput={set} {...shared(p)} />;
