@@ -215,7 +215,7 @@ enum lm_status lm_town_unchanged(struct lm_store *store, const char *id, const c
     return st != LM_OK || (rev && strcmp(rev, now) == 0)
                ? st
                : lm_fail(err, LM_ERR_EXISTS, "changed_meanwhile", "rev",
-                         "这条记录刚刚被改过，没有办理。请重新打开，看过现在的内容再办。",
+                         "您看过以后又被改过，没有办。请看一下现在的内容再办。",
                          "The record was changed meanwhile, and nothing was done: open it again "
                          "and read what it says now.");
 }

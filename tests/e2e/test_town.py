@@ -717,7 +717,8 @@ class Page(WithTown):
                 self.assertFalse(cell[:1] in "=+-@" and cell[:1] and not cell.lstrip("+-.").isdigit(), cell)
 
     def test_approve_and_send_back(self):
-        done = self.clerk("POST", "review/approve", {"type": "person", "ids": self.people + [uuid7()], "revs": self.clerk.as_seen(*self.people + [uuid7()])}, status=200).json
+        ids = self.people + [uuid7()]
+        done = self.clerk("POST", "review/approve", {"type": "person", "ids": ids, "revs": self.clerk.as_seen(*ids)}, status=200).json
         self.assertEqual((done["approved"], len(done["left"])), (0, 3))  # without service and identity nobody becomes active
         self.assertTrue(all(r["text"] for r in done["left"]))
         done = self.clerk("POST", "review/approve", {"type": "visit", "ids": self.visits, "revs": self.clerk.as_seen(*self.visits)}, status=200).json

@@ -105,8 +105,6 @@ class Steps(WithCase):
         done = self.step([mine, written], self.clerk.revs(mine, written), "village_checked", "town_reviewed")
         self.assertEqual((done["done"], done["left"]), (2, []))
         self.assertEqual([self.row(one, "aid_case")["fields"]["town_reviewed_on"] for one in (mine, written)], [TODAY, "2025-02-05"])
-        self.assertEqual(self.step([mine], self.clerk.revs(mine), "town_reviewed", "publicity")["left"], [])
-        self.assertEqual(self.row(mine, "aid_case")["fields"]["publicity_from"], TODAY)
         self.hub.verify()
 
     def test_what_ends_says_why(self):

@@ -74,7 +74,7 @@ test('500 that was seen is not approved as 5,000: in bulk, on the record, sent b
   changed(cases[0]);
   for (const box of await page.locator('tbody input[type=checkbox]').all()) await box.check();
   await page.click('button:has-text("镇审核")');
-  await page.waitForSelector('.note.bad:has-text("刚刚被改过")');
+  await page.waitForSelector('.note.bad:has-text("又被改过")');
   await shot('guard-bulk');
   await readable();
   assert.equal(row('aid_case', cases[0]).state, 'village_checked');
@@ -92,7 +92,7 @@ test('500 that was seen is not approved as 5,000: in bulk, on the record, sent b
   await page.click('.head button:has-text("退回")');
   await page.fill('#ask', '请核对金额');
   await page.click('[role=dialog] button[type=submit]');
-  await page.waitForSelector('[role=dialog] .note.bad:has-text("刚刚被改过")');
+  await page.waitForSelector('[role=dialog] .note.bad:has-text("又被改过")');
   await page.keyboard.press('Escape');
   assert.equal(row('aid_case', cases[0]).state, 'village_checked');
 });

@@ -305,7 +305,7 @@ export function Steps(props: { record: RecordRow; type: RecordType; done: () => 
     if (r.type === 'period_lock' || proofDue(r, to)) {
       await api('PATCH', `records/${r.id}`, { fields: { state: to, ...(proofDue(r, to) ? { proof: uuid7() } : {}) }, rev: r.rev, was: { state: r.state } });
     } else {
-      const { left } = await api<{ left: { code: string; text: string }[] }>('POST', 'review/step', { type: r.type, ids: [r.id], revs: [r.rev], from: r.state, to, note });
+      const { left } = await api<{ left: { code: string; text: string }[] }>('POST', 'review/step', { type: r.type, ids: [r.id], revs: { [r.id]: r.rev }, from: r.state, to, note });
       if (left[0]?.code === 'changed_meanwhile') props.done(); // what it is now is shown
       if (left[0]) throw new Error(left[0].text);
     }
