@@ -599,6 +599,19 @@ test('steps: where it stands, what comes next, and who does it', async () => {
   assert.match(await page.textContent('.steps'), /镇里办：镇审核，本站不用管/);
   assert.equal(await page.locator('.toast [aria-keyshortcuts]').count(), 0); // a step is not taken back by one click
   assert.equal(rows('aid_case')[0].state, 'village_checked');
+  // One that ends here: the form asks why, and nothing is said of a field that is not on it.
+  const [ended] = node.add([{ type: 'aid_case', fields: { type: 'one_off', person_id: personId, situation: 's1', reason: '已由子女解决', applied_on: '2025-02-02' } }]);
+  await page.goto(`${url}#/record/${ended}`);
+  await page.click('.steps a:has-text("撤回")');
+  await page.waitForSelector('#f-close_note');
+  await page.click('button[type=submit]');
+  await page.waitForSelector('[data-field="close_note"] .refuse');
+  await page.fill('#f-close_note', '本人不再申请');
+  await page.click('button[type=submit]');
+  await page.waitForFunction(() => document.querySelector('.steps .now')?.textContent?.includes('撤回'));
+  assert.deepEqual(rows('aid_case').filter((r) => r.id === ended).map((r) => [r.state, r.fields.close_note]), [['withdrawn', '本人不再申请']]);
+  await page.goto(`${url}#/record/${aid}`);
+  await page.waitForFunction(() => document.querySelector('.steps .now')?.textContent?.includes('村核实'));
   // The town sends it back, and registers the person: both are seen here.
   node.run(['sync']);
   town.hub.run(['send-back', aid, '--note', '请补充照片']);

@@ -125,3 +125,8 @@ export function valueText(catalog: Catalog, field: Field, value: unknown, labels
   }
   return String(value);
 }
+
+/** A step that ends a record: the catalogue asks why, in close_note. */
+export function saysWhy(type: RecordType, to: string): boolean {
+  return !!fieldOf(type, 'close_note')?.conditions?.some((c) => c.level === 'enter' && c.when.split(/[^a-z_]+/).includes(to));
+}

@@ -2,7 +2,7 @@
 // as a save would be; "saved" is said only after the program has committed it.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { ApiError, api, uuid7, type Issue, type RecordRow } from './api';
-import { fieldLabel, stateText, valueText, type Catalog, type Field, type RecordType } from './catalog';
+import { fieldLabel, saysWhy, stateText, valueText, type Catalog, type Field, type RecordType } from './catalog';
 import { useDraft, useDraftPlace, useKept } from './draft';
 import { FieldInput } from './fields';
 import { fromText, toText } from './request';
@@ -125,8 +125,8 @@ export function RecordForm(props: FormProps) {
 
   const entered = useMemo(
     () =>
-      type.fields.filter((f) => f.entered && f.name !== 'state' && !['delete_reason', 'correction_of', 'close_note', 'return_note', 'village_code'].includes(f.name) && f.type !== 'file' && f.type !== 'hex' && !props.hide?.includes(f.name)),
-    [type, props.hide],
+      type.fields.filter((f) => f.entered && f.name !== 'state' && (f.name !== 'close_note' || (props.step && saysWhy(type, props.step))) && !['delete_reason', 'correction_of', 'return_note', 'village_code'].includes(f.name) && f.type !== 'file' && f.type !== 'hex' && !props.hide?.includes(f.name)),
+    [type, props.hide, props.step],
   );
   const frozen = (f: Field) => !!record?.state && !!f.frozen_in?.includes(record.state);
 
@@ -197,7 +197,7 @@ export function RecordForm(props: FormProps) {
   };
   const missing = new Set(all.filter((i) => i.code === 'required' && i.level === 'refuse').map((i) => nameOf(i.field)));
   missing.forEach((name) => wanted.current.add(name));
-  const isMust = (f: Field) => f.required || missing.has(f.name) || (wanted.current.has(f.name) && filled(f.name)) || type.natural_key.includes(f.name) || !!props.must?.includes(f.name);
+  const isMust = (f: Field) => f.required || missing.has(f.name) || (wanted.current.has(f.name) && filled(f.name)) || type.natural_key.includes(f.name) || f.name === 'close_note' || !!props.must?.includes(f.name);
   const isFirst = (f: Field) => isMust(f) || wanted.current.has(f.name) || !!props.foremost?.includes(f.name);
   const must = entered.filter(isFirst);
   const may = entered.filter((f) => !isFirst(f));

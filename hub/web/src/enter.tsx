@@ -2,7 +2,7 @@
 // it when it is saved; what it has against it stands at the field.
 import { useMemo, useState } from 'preact/hooks';
 import { type ApiError, api, get, type Issue, type RecordRow, uuid7 } from '@common/api';
-import { type Field, fieldLabel, fieldOf, type RecordType, stateText, typeOf } from '@common/catalog';
+import { type Field, fieldLabel, type RecordType, saysWhy, stateText, typeOf } from '@common/catalog';
 import { FieldInput } from '@common/fields';
 import { label, t } from '@common/i18n';
 import { issueWords, nameOf, refusalWords, worthSaying } from '@common/issues';
@@ -287,11 +287,6 @@ export function ChangePage(props: { id: string }) {
 /** A change of residence is verified on a paper, which stays in the office: who verifies it says that it was seen. */
 function proofDue(r: RecordRow, to: string): boolean {
   return r.type === 'residency_event' && to === 'verified' && !r.fields.proof && ['out', 'transfer', 'death'].includes(String(r.fields.kind));
-}
-
-/** A step that ends it: the catalogue asks why. */
-export function saysWhy(type: RecordType, to: string): boolean {
-  return !!fieldOf(type, 'close_note')?.conditions?.some((c) => c.level === 'enter' && c.when.split(/[^a-z_]+/).includes(to));
 }
 
 /** The steps that the town may take from where a record stands. */

@@ -1,14 +1,13 @@
 // The clerk's list of what waits: to verify, changed on both sides, perhaps one person, held, returned.
 import { useEffect, useState } from 'preact/hooks';
 import { api, get, type RecordRow } from '@common/api';
-import { fieldLabel, stateText, typeOf, valueText } from '@common/catalog';
+import { fieldLabel, saysWhy, stateText, typeOf, valueText } from '@common/catalog';
 import { label, timeText } from '@common/i18n';
 import { Button, Note, toast, useData, Waiting } from '@common/ui';
 import { query, type Rows, today, useModel } from './model';
 import { w, type Word } from './messages';
 import { Conflict, type Sibling } from './conflicts';
 import { type Bulk, BulkBar, BulkButton, type Chosen, useBulk } from './bulk';
-import { saysWhy } from './enter';
 import { Ask, RecordTable } from './records';
 import { alter, hashQuery } from '@common/route';
 import { offsetOf, PAGE, Pager } from './figure';
