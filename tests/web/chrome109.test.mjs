@@ -33,7 +33,7 @@ for (const [home, group] of [...Object.entries(bcd.javascript.builtins), ...Obje
   }
 }
 // Members of our own data and of the libraries' that something in a later browser happens to be called as well: a call of one is no data.
-const OWN = new Set(['bytes', 'check', 'dimension', 'fontStyle', 'fontWeight', 'imageIndex', 'lines', 'margin', 'path', 'records']);
+const OWN = new Set(['bytes', 'check', 'conditions', 'dimension', 'fontStyle', 'fontWeight', 'imageIndex', 'lines', 'margin', 'path', 'records', 'when']);
 
 export function lateInScript(text) {
   const found = [];
