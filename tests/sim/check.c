@@ -62,27 +62,22 @@ void sim_fail(const char *name, const char *fmt, ...)
 
 static void check_acked(struct sim_node *node)
 {
-    struct lm_error err = {0};
-    struct lm_me me;
-    struct lm_replica row;
+    const struct lm_me *me = sim_me(node);
+    const struct lm_replica *row = sim_row(node);
 
-    if (!node->up || lm_nstore_me(node->store, &me, &err) != LM_OK ||
-        lm_store_replica_get(sim->hub.store, me.replica, &row) != LM_OK) {
+    if (!me || !row || sim_hub_distrusted(node, me)) {
         return;
     }
-    if (sim_hub_distrusted(node, &me)) {
-        return;
-    }
-    if (me.branch == row.branch && me.acked.seq > row.acked.seq) {
+    if (me->branch == row->branch && me->acked.seq > row->acked.seq) {
         sim_fail("P2 acked means durable",
                  "pc %d believes %" PRIu64 " of branch %" PRIu64 " acked, the hub has %" PRIu64,
-                 node->index, me.acked.seq, me.branch, row.acked.seq);
+                 node->index, me->acked.seq, me->branch, row->acked.seq);
     }
-    if (me.branch == row.branch && me.acked.seq == row.acked.seq && me.acked.seq > 0 &&
-        memcmp(me.acked.hash, row.acked.hash, sizeof me.acked.hash) != 0) {
+    if (me->branch == row->branch && me->acked.seq == row->acked.seq && me->acked.seq > 0 &&
+        memcmp(me->acked.hash, row->acked.hash, sizeof me->acked.hash) != 0) {
         sim_fail("P8 another history is noticed",
                  "pc %d and the hub have other hashes at %" PRIu64 " of branch %" PRIu64,
-                 node->index, me.acked.seq, me.branch);
+                 node->index, me->acked.seq, me->branch);
     }
 }
 
@@ -90,24 +85,21 @@ static void check_acked(struct sim_node *node)
 
 static void check_coverage(struct sim_node *node)
 {
-    struct lm_error err = {0};
-    struct lm_me me;
-    struct lm_replica row;
+    const struct lm_me *me = sim_me(node);
+    const struct lm_replica *row = sim_row(node);
 
-    if (node->retired || node->copied || !node->up ||
-        lm_nstore_me(node->store, &me, &err) != LM_OK ||
-        lm_store_replica_get(sim->hub.store, me.replica, &row) != LM_OK) {
+    if (node->retired || node->copied || !me || !row) {
         return; /* of a copy's saves nobody can know before it speaks */
     }
-    if (row.complete_ms > sim->now_ms) {
+    if (row->complete_ms > sim->now_ms) {
         sim_fail("P10 coverage", "pc %d is complete through %" PRId64 " ms from now", node->index,
-                 row.complete_ms - sim->now_ms);
+                 row->complete_ms - sim->now_ms);
     }
     if (node->by_stick && sim->plan.faults & 1u << F_CLOCK) {
         return; /* "by station clock", as count says */
     }
     /* The first save that the hub cannot know: made and not acked. */
-    if (me.branch != row.branch || me.acked.seq > row.acked.seq) {
+    if (me->branch != row->branch || me->acked.seq > row->acked.seq) {
         return;
     }
     for (size_t i = sim->n_saves; i-- > 0;) {
@@ -116,12 +108,12 @@ static void check_coverage(struct sim_node *node)
         if (s->node != node->index || s->excused) {
             continue;
         }
-        if (s->hlc > row.hlc_known && row.complete_ms > s->at_ms && me.head.seq > row.acked.seq &&
-            s->at_ms + 1 < row.complete_ms) {
+        if (s->hlc > row->hlc_known && row->complete_ms > s->at_ms &&
+            me->head.seq > row->acked.seq && s->at_ms + 1 < row->complete_ms) {
             sim_fail("P10 coverage",
                      "pc %d saved something %" PRId64 " ms before the time through which the hub "
                      "calls it complete, and the hub does not have it",
-                     node->index, row.complete_ms - s->at_ms);
+                     node->index, row->complete_ms - s->at_ms);
         }
         break; /* the newest is enough: an older one not known would be behind a gap */
     }
@@ -171,16 +163,14 @@ void sim_check_hub(void)
 
 static bool at_rest(struct sim_node *node)
 {
-    struct lm_error err = {0};
-    struct lm_me me;
+    const struct lm_me *me = sim_me(node);
     struct lm_mark head;
 
     if (node->retired) {
         return true;
     }
-    return node->up && node->link.session.state == LM_NS_LIVE &&
-           lm_nstore_me(node->store, &me, &err) == LM_OK && me.head.seq == me.acked.seq &&
-           lm_store_head(sim->hub.store, &head) == LM_OK && me.seen.position == head.position &&
+    return me && node->link.session.state == LM_NS_LIVE && me->head.seq == me->acked.seq &&
+           lm_store_head(sim->hub.store, &head) == LM_OK && me->seen.position == head.position &&
            lm_nstore_catalog(node->store)->number >= lm_store_catalog(sim->hub.store)->number &&
            node->link.synced > 0 && strcmp(node->link.session.status.code, "synced") == 0;
 }

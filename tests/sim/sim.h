@@ -89,6 +89,12 @@ struct sim_record {
     bool deleted;
 };
 
+/* Of which state of a database something was read: seen.c. */
+struct sim_seen {
+    bool known;
+    unsigned version, opened;
+};
+
 struct sim_node {
     int index, station;
     char path[PATH_MAX];
@@ -110,6 +116,10 @@ struct sim_node {
     bool copied;                       /* its disk and key are at another PC too, or were */
     uint64_t former;                   /* its number before it was enrolled anew; 0: none */
     uint64_t acked_seen, acked_branch; /* highest ack that it was told, for P2 */
+    unsigned opened;                   /* how often its database was */
+    struct lm_me me;                   /* as sim_me() and sim_row() read them last */
+    struct lm_replica row;
+    struct sim_seen me_seen, row_seen;
 };
 
 struct sim {
@@ -127,6 +137,7 @@ struct sim {
     struct lm_hub hub;
     struct lm_server *server;
     bool hub_up;
+    unsigned hub_opened; /* how often its database was */
     int64_t hub_restart_ms, hub_tick_ms;
     enum { CRASH_NONE, CRASH_BEFORE_COMMIT, CRASH_IN_COMMIT, CRASH_AFTER_COMMIT } hub_crash;
     bool hub_mute; /* the process is gone: what it sends goes nowhere */
@@ -254,6 +265,9 @@ void sim_check_completeness(void);                   /* P10, at any time */
 /* faults.c */
 void sim_fault_strike(void);
 void sim_retire(struct sim_node *node); /* it need not converge any more */
+/* seen.c: as on disk now; until the next step. NULL: it is not up, or not known there. */
+const struct lm_me *sim_me(struct sim_node *node);
+const struct lm_replica *sim_row(struct sim_node *node); /* the hub's */
 /* check.c */
 void sim_check_hub(void);  /* after every commit of the hub */
 void sim_check_step(void); /* safety: after every step */

@@ -209,6 +209,7 @@ void sim_hub_start(void)
     sim->hub_crash = CRASH_NONE;
     sim->server = calloc(1, sizeof *sim->server);
     LM_CHECK(sim->server);
+    sim->hub_opened++;
     st = lm_store_open(&sim->hub.dir, sim->catalog, LM_STORE_WRITE, &sim->hub.store, &err);
     if (st == LM_OK) {
         lm_store_set_dup_key(sim->hub.store, sim->hub.keys.dup_key);
@@ -339,6 +340,7 @@ void sim_node_start(struct sim_node *node)
 
     sim_disk_heal(node->index);
     sim->actor = node->index;
+    node->opened++;
     st = lm_nstore_open(&node->dir, sim->catalog, false, &node->store, &err);
     if (st == LM_OK && lm_nstore_me(node->store, &me, &err) == LM_ERR_NOT_FOUND) {
         st = lm_nstore_begin(node->store, &err);
