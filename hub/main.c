@@ -1,5 +1,6 @@
 /* lastmile-hub: finds the command, prepares what it needs, and runs it here or inside the running
  * server. */
+#include "common/base/log.h"
 #include "common/base/util.h"
 #include "common/control.h"
 #include "common/db.h"
@@ -276,6 +277,26 @@ static int run_backup(struct lm_hub *hub, struct lm_cli *cli)
     return run_inner(hub, cli, 5, words.argv);
 }
 
+/* What the database that is to be set aside knows to be shut, and the files beside it may not. It
+ * may be past opening: that is why another takes its place. */
+static void note_what_is_shut(struct lm_hub *hub, int64_t now_ms)
+{
+    struct lm_error err = {0};
+    enum lm_status status =
+        lm_store_open(&hub->dir, hub->catalog, LM_STORE_READ, &hub->store, &err);
+
+    if (status == LM_OK) {
+        status = lm_store_beside_note(hub->store, now_ms, &err);
+    }
+    if (status != LM_OK) {
+        lm_log(LM_LOG_WARN, "restore",
+               "who was shut out cannot be read from the database in use (%s); the files beside it "
+               "hold",
+               err.en);
+    }
+    lm_store_close(&hub->store);
+}
+
 /* restore FILE: prepared here; put in place by who holds the lock. */
 static int run_restore(struct lm_hub *hub, struct lm_cli *cli)
 {
@@ -296,6 +317,9 @@ static int run_restore(struct lm_hub *hub, struct lm_cli *cli)
             memset(&err, 0, sizeof err);
             status = LM_OK;
         }
+    }
+    if (status == LM_OK && mine) {
+        note_what_is_shut(hub, now_ms);
     }
     if (status == LM_OK) {
         status = lm_store_restore_stage(&hub->dir, hub->catalog, hub->keys.hub_id, cli->user, file,

@@ -94,6 +94,11 @@ enum lm_status lm_store_common(struct lm_store *store, const struct lm_msg_hello
 /* Whether revoked.log names the replica, known to this database or not. */
 enum lm_status lm_store_was_revoked(struct lm_store *store, uint64_t replica,
                                     bool *out) LM_MUST_USE;
+/* Writes to the files beside the database (beside.c) what it knows to be shut and they do not name:
+ * at opening for writing by itself; before a restore of the one that is to be set aside, which may
+ * be open for reading. */
+enum lm_status lm_store_beside_note(struct lm_store *store, int64_t now_ms,
+                                    struct lm_error *err) LM_MUST_USE;
 
 /* ---- backup and restore (store/backup.c) ---- */
 

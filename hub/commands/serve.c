@@ -197,6 +197,10 @@ static int adopt(struct lm_server *server, struct lm_cli *cli)
         r.position = strtoull(words[2], NULL, 10);
         r.incarnation = strtoull(words[3], NULL, 10);
         r.kits_void = strtoull(words[4], NULL, 10);
+        struct lm_error old = {0}; /* of a database that may be damaged */
+        if (lm_store_beside_note(server->hub->store, lm_clock_wall_ms(), &old) != LM_OK) {
+            lm_log(LM_LOG_WARN, "serve", "who was shut out cannot be noted again: %s", old.en);
+        }
         lm_store_checkpoint(server->hub->store);
         lm_store_close(&server->hub->store);
         status =

@@ -66,6 +66,7 @@ struct door {
 struct doors {
     struct door *door;
     size_t n, size;
+    size_t seen, bad; /* lines; the number of the last one that could not be read, 0 = none */
 };
 
 static void doors_free(struct doors *d)
@@ -83,12 +84,11 @@ static enum lm_status take_line(void *arg, const char *line)
     const char *key = strchr(line, ' '), *end;
     struct door *door;
 
-    if (!whole(line) || !key || strlen(line) >= LINE_BYTES_MAX) {
-        return LM_OK;
-    }
-    end = strchr(key + 1, ' ');
+    d->seen++;
+    end = whole(line) && key && strlen(line) < LINE_BYTES_MAX ? strchr(key + 1, ' ') : NULL;
     end = end ? strchr(end + 1, ' ') : NULL;
     if (!end) {
+        d->bad = d->seen;
         return LM_OK;
     }
     if (d->n == d->size) {
@@ -102,7 +102,7 @@ static enum lm_status take_line(void *arg, const char *line)
         d->size = size;
     }
     door = &d->door[d->n];
-    *door = (struct door){.line = strdup(line), .at = d->n};
+    *door = (struct door){.line = strdup(line), .at = d->seen};
     if (!door->line) {
         return LM_ERR_MEMORY;
     }
@@ -194,20 +194,27 @@ static enum lm_status append(const struct lm_store *store, const char *text, str
 
 /* ---- written ---- */
 
+static void account_text(const struct lm_user *user, const char *verifier, int64_t now_ms,
+                         char text[LINE_BYTES_MAX])
+{
+    char hex[2 * sizeof user->name + 1];
+
+    lm_hex_encode((const uint8_t *)user->name, strlen(user->name), hex);
+    (void)snprintf(text, LINE_BYTES_MAX, "%" PRId64 " user %s %s %d %d %s", now_ms, hex, user->role,
+                   (int)user->disabled, (int)user->must_change, verifier);
+}
+
 enum lm_status lm_door_account(struct lm_store *store, const char *name, int64_t now_ms,
                                struct lm_error *err)
 {
-    char text[LINE_BYTES_MAX], hex[2 * sizeof((struct lm_user *)0)->name + 1],
-        hash[LM_PASSWORD_HASH_BYTES];
+    char text[LINE_BYTES_MAX], hash[LM_PASSWORD_HASH_BYTES];
     struct lm_user user;
     enum lm_status status = lm_store_user_get(store, name, &user, hash, err);
 
     if (status != LM_OK) {
         return status;
     }
-    lm_hex_encode((const uint8_t *)user.name, strlen(user.name), hex);
-    (void)snprintf(text, sizeof text, "%" PRId64 " user %s %s %d %d %s", now_ms, hex, user.role,
-                   (int)user.disabled, (int)user.must_change, hash);
+    account_text(&user, hash, now_ms, text);
     return append(store, text, err);
 }
 
@@ -219,6 +226,71 @@ enum lm_status lm_door_token(struct lm_store *store, const uint8_t hash[LM_HASH_
     lm_hex_encode(hash, LM_HASH_BYTES, hex);
     (void)snprintf(text, sizeof text, "%" PRId64 " token %s", now_ms, hex);
     return append(store, text, err);
+}
+
+/* ---- written again ---- */
+
+struct noting {
+    struct lm_store *store;
+    struct doors doors;
+    int64_t now_ms;
+    struct lm_error *err;
+    enum lm_status status;
+};
+
+static const struct door *last_of(const struct doors *d, const char *key, size_t n)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        if (d->door[i].key_len == n && memcmp(d->door[i].key, key, n) == 0) {
+            return &d->door[i];
+        }
+    }
+    return NULL;
+}
+
+static bool note_account(void *arg, const struct lm_user *user)
+{
+    struct noting *n = arg;
+    char text[LINE_BYTES_MAX], hash[LM_PASSWORD_HASH_BYTES];
+    struct lm_user same;
+    const struct door *last;
+    const char *key;
+    int disabled = 0;
+
+    n->status = lm_store_user_get(n->store, user->name, &same, hash, n->err);
+    if (n->status != LM_OK) {
+        return false;
+    }
+    account_text(&same, hash, n->now_ms, text);
+    key = strchr(text, ' ') + 1;
+    last = last_of(&n->doors, key, (size_t)(strchr(strchr(key, ' ') + 1, ' ') - key));
+    if (last) {
+        (void)sscanf(last->key, "user %*s %*s %d", &disabled);
+        /* A line that cannot be read may have been its last one: then what is shut in either stays
+         * shut, and else the database is right. */
+        if (last->at > n->doors.bad || (disabled && !same.disabled) ||
+            strncmp(last->key, key, strlen(key)) == 0) {
+            return true;
+        }
+    }
+    lm_log(LM_LOG_WARN, "store", "%s did not have account %s as it is: added", doors_file, same.id);
+    n->status = append(n->store, text, n->err);
+    return n->status == LM_OK;
+}
+
+enum lm_status lm_doors_note(struct lm_store *store, int64_t now_ms, struct lm_error *err)
+{
+    struct noting n = {.store = store, .now_ms = now_ms, .err = err};
+    enum lm_status status = read_doors(store, &n.doors, err);
+
+    if (status == LM_OK && n.doors.bad > 0) {
+        lm_log(LM_LOG_WARN, "store", "%s: line %zu cannot be read", doors_file, n.doors.bad);
+    }
+    if (status == LM_OK) {
+        status = lm_store_users(store, note_account, &n, err);
+    }
+    doors_free(&n.doors);
+    return status == LM_OK ? n.status : status;
 }
 
 /* ---- shut again ---- */

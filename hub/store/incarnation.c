@@ -1,10 +1,5 @@
 /* Which history of the hub this is: incarnations, what a node has seen of them, and the state in
- * which a hub that may have a living twin takes nothing in.
- *
- * Files beside the database survive when the database alone is put back: incarnations.log (every
- * incarnation ever begun) and revoked.log, which are appended to and never shortened, and doors.log
- * (doors.c). What they know and the database does not is made good when the store is opened for
- * writing. */
+ * which a hub that may have a living twin takes nothing in. */
 #include "hub/store/store_internal.h"
 
 #include "common/base/log.h"
@@ -17,90 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LOG_BYTES_MAX = 16 * 1024 * 1024 };
-
-static const char incarnations_file[] = "incarnations.log";
-static const char revoked_file[] = "revoked.log";
-
-/* ---- append-only files ---- */
-
-static enum lm_status path_of(const struct lm_store *store, const char *name, char path[PATH_MAX],
-                              struct lm_error *err)
-{
-    enum lm_status status = lm_datadir_path(&store->dir, name, path, PATH_MAX);
-
-    return status == LM_OK ? LM_OK
-                           : lm_fail(err, status, "path_too_long", "", "数据目录的路径太长",
-                                     "The data directory's path is too long");
-}
-
-enum lm_status lm_beside_append(const struct lm_store *store, const char *name, const char *line,
-                                struct lm_error *err)
-{
-    char path[PATH_MAX];
-    size_t n = strlen(line);
-    char last = '\n';
-    bool ok;
-    off_t size;
-    int fd, number;
-    enum lm_status status = path_of(store, name, path, err);
-
-    if (status != LM_OK) {
-        return status;
-    }
-    fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    size = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0;
-    /* A line that was cut ends where it ends: the next one does not go on in it. */
-    ok = fd >= 0 && (size <= 0 || (pread(fd, &last, 1, size - 1) == 1 &&
-                                   (last == '\n' || write(fd, "\n", 1) == 1)));
-    ok = ok && write(fd, line, n) == (ssize_t)n && fsync(fd) == 0;
-    number = errno;
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    if (ok && size == 0) {
-        return lm_db_sync_directory_of(path, err);
-    }
-    return ok ? LM_OK
-              : lm_fail(err, number == ENOSPC ? LM_ERR_FULL : LM_ERR_IO, "io_error", "",
-                        "无法写入 %s：%s", "Cannot write %s: %s", path, strerror(number));
-}
-
-enum lm_status lm_beside_lines(const struct lm_store *store, const char *name,
-                               enum lm_status (*visit)(void *arg, const char *line), void *arg,
-                               struct lm_error *err)
-{
-    char path[PATH_MAX], *text = NULL, *rest = NULL;
-    size_t n = 0;
-    enum lm_status status = path_of(store, name, path, err);
-
-    if (status != LM_OK) {
-        return status;
-    }
-    status = lm_file_read(path, LOG_BYTES_MAX, &text, &n, err);
-    if (status != LM_OK) {
-        return status == LM_ERR_NOT_FOUND ? LM_OK : status;
-    }
-    for (char *line = strtok_r(text, "\n", &rest); line && status == LM_OK;
-         line = strtok_r(NULL, "\n", &rest)) {
-        status = visit(arg, line);
-    }
-    free(text);
-    return status;
-}
-
 /* ---- incarnations ---- */
-
-static enum lm_status highest(void *arg, const char *line)
-{
-    uint64_t *counter = arg, n = 0;
-    int64_t at_ms;
-
-    if (sscanf(line, "%" SCNd64 " %" SCNu64, &at_ms, &n) == 2 && n > *counter && n < INT64_MAX) {
-        *counter = n;
-    }
-    return LM_OK;
-}
 
 static enum lm_status put_number(struct lm_store *store, const char *name, uint64_t number,
                                  struct lm_error *err)
@@ -118,7 +30,7 @@ enum lm_status lm_incarnation_note(struct lm_store *store, const char *why, int6
 
     (void)snprintf(line, sizeof line, "%" PRId64 " %" PRIu64 " %" PRIu64 " %s\n", now_ms,
                    store->town.incarnation.counter, store->town.incarnation.random, why);
-    return lm_beside_append(store, incarnations_file, line, err);
+    return lm_beside_append(store, LM_INCARNATIONS_FILE, line, err);
 }
 
 static enum lm_status journal_act(struct lm_store *store, uint64_t number, const char *user,
@@ -138,7 +50,7 @@ static enum lm_status begin_incarnation(struct lm_store *store, const char *user
     if (store->town.rival > counter) {
         counter = store->town.rival;
     }
-    status = lm_beside_lines(store, incarnations_file, highest, &counter, err);
+    status = lm_incarnation_highest(store, &counter, err);
     if (status != LM_OK) {
         return status;
     }
@@ -291,89 +203,6 @@ enum lm_status lm_store_common(struct lm_store *store, const struct lm_msg_hello
     if (status == LM_OK) {
         status = holds(store, hello->proof.mark.position, hello->proof.mark.hash, LM_HASH_BYTES,
                        proof_held_out);
-    }
-    return status;
-}
-
-/* ---- what the files beside the database know better ---- */
-
-struct revoking {
-    struct lm_store *store;
-    int64_t now_ms;
-    struct lm_error *err;
-};
-
-static enum lm_status revoke_again(void *arg, const char *line)
-{
-    struct revoking *r = arg;
-    struct lm_replica row;
-    int64_t at_ms;
-    uint64_t number = 0;
-    char station[16];
-    enum lm_status status;
-
-    if (sscanf(line, "%" SCNd64 " %15s %" SCNu64, &at_ms, station, &number) != 3) {
-        return LM_OK;
-    }
-    status = lm_store_replica_get(r->store, number, &row);
-    if (status != LM_OK || row.revoked_ms != 0) {
-        return status == LM_ERR_NOT_FOUND ? LM_OK : status;
-    }
-    lm_log(LM_LOG_WARN, "store", "replica %" PRIu64 " of %s was revoked before: revoked again",
-           number, row.station);
-    return lm_revoke_row(r->store, "", &row, r->now_ms, r->err);
-}
-
-static enum lm_status find_revoked(void *arg, const char *line)
-{
-    uint64_t *wanted = arg, number = 0;
-    int64_t at_ms;
-    char station[16];
-
-    if (sscanf(line, "%" SCNd64 " %15s %" SCNu64, &at_ms, station, &number) == 3 &&
-        number == *wanted) {
-        return LM_ERR_EXISTS;
-    }
-    return LM_OK;
-}
-
-enum lm_status lm_store_was_revoked(struct lm_store *store, uint64_t replica, bool *out)
-{
-    enum lm_status status = lm_beside_lines(store, revoked_file, find_revoked, &replica, NULL);
-
-    *out = status == LM_ERR_EXISTS;
-    return *out ? LM_OK : status;
-}
-
-enum lm_status lm_revoke_again(struct lm_store *store, int64_t now_ms, struct lm_error *err)
-{
-    struct revoking r = {.store = store, .now_ms = now_ms, .err = err};
-
-    return lm_beside_lines(store, revoked_file, revoke_again, &r, err);
-}
-
-enum lm_status lm_store_heal(struct lm_store *store, struct lm_error *err)
-{
-    int64_t now_ms = lm_clock_wall_ms();
-    uint64_t counter = 0;
-    enum lm_status status = lm_store_begin(store, err);
-
-    if (status == LM_OK) {
-        status = lm_revoke_again(store, now_ms, err);
-    }
-    if (status == LM_OK) {
-        status = lm_doors_again(store, now_ms, err);
-    }
-    if (status == LM_OK) {
-        status = lm_store_commit(store, err);
-    }
-    if (status != LM_OK) {
-        lm_store_rollback(store);
-        return status;
-    }
-    status = lm_beside_lines(store, incarnations_file, highest, &counter, err);
-    if (status == LM_OK && counter > store->town.incarnation.counter && store->town.rival == 0) {
-        status = lm_store_new_incarnation(store, "", "database put back", now_ms, err);
     }
     return status;
 }

@@ -360,15 +360,14 @@ enum lm_status lm_store_replica_spoke(struct lm_store *store, const struct lm_re
 
 /* A restore of an older database must not let a revoked installation in again: hence a file of its
  * own, append-only. */
-static enum lm_status log_revocation(struct lm_store *store, const struct lm_replica *r,
-                                     int64_t now_ms, struct lm_error *err)
+enum lm_status lm_revocation_note(struct lm_store *store, const struct lm_replica *r,
+                                  int64_t now_ms, struct lm_error *err)
 {
     char line[160];
 
     (void)snprintf(line, sizeof line, "%" PRId64 " %s %" PRIu64 "\n", now_ms, r->station,
                    r->number);
-    store->revoke_logged = true; /* even when writing failed: it may have come to the disk */
-    return lm_beside_append(store, "revoked.log", line, err);
+    return lm_beside_append(store, LM_REVOKED_FILE, line, err);
 }
 
 enum lm_status lm_store_revoke_failed(const struct lm_store *store, enum lm_status status,
@@ -443,7 +442,8 @@ enum lm_status lm_store_revoke(struct lm_store *store, const char *user, const c
         if (row.revoked_ms == 0) {
             status = fill_acked(store, &row);
             if (status == LM_OK) {
-                status = log_revocation(store, &row, now_ms, err);
+                store->revoke_logged = true; /* also when it fails: it may have come to the disk */
+                status = lm_revocation_note(store, &row, now_ms, err);
             }
             if (status == LM_OK) {
                 status = lm_revoke_row(store, user, &row, now_ms, err);

@@ -340,25 +340,37 @@ void lm_catalogs_close(struct lm_store *store);
 
 /* town.hub_id from the key file, when there is one (store.c). */
 void lm_hub_id_load(struct lm_store *store);
-/* Appends a line to a file beside the database, fsynced. */
-enum lm_status lm_beside_append(const struct lm_store *store, const char *name, const char *line,
-                                struct lm_error *err) LM_MUST_USE;
-/* Calls visit with every line of such a file (≤ 16 MiB); a missing one has none. A line that was
- * cut by a power failure is left out by what visit makes of it. */
-enum lm_status lm_beside_lines(const struct lm_store *store, const char *name,
-                               enum lm_status (*visit)(void *arg, const char *line), void *arg,
-                               struct lm_error *err) LM_MUST_USE;
 /* store->went_back_ms, by the journal; the town and store->begins are known. */
 enum lm_status lm_incarnation_load(struct lm_store *store) LM_MUST_USE;
 /* The town's incarnation into incarnations.log. */
 enum lm_status lm_incarnation_note(struct lm_store *store, const char *why, int64_t now_ms,
                                    struct lm_error *err) LM_MUST_USE;
+
+/* ---- files beside the database (beside.c) ---- */
+
+#define LM_INCARNATIONS_FILE "incarnations.log"
+#define LM_REVOKED_FILE "revoked.log"
+/* Appends a line to one, fsynced. */
+enum lm_status lm_beside_append(const struct lm_store *store, const char *name, const char *line,
+                                struct lm_error *err) LM_MUST_USE;
+/* Calls visit with every line of such a file (≤ 16 MiB), zeros in it taken for ends of lines; a
+ * missing one has none. A line that was cut by a power failure is left out by what visit makes of
+ * it. */
+enum lm_status lm_beside_lines(const struct lm_store *store, const char *name,
+                               enum lm_status (*visit)(void *arg, const char *line), void *arg,
+                               struct lm_error *err) LM_MUST_USE;
+/* The highest counter in incarnations.log; *counter stays if it has none higher. */
+enum lm_status lm_incarnation_highest(struct lm_store *store, uint64_t *counter,
+                                      struct lm_error *err) LM_MUST_USE;
 /* At opening for writing: revocations and incarnations that the files beside the database know and
  * it does not. In transactions of its own. */
 enum lm_status lm_store_heal(struct lm_store *store, struct lm_error *err) LM_MUST_USE;
 /* Repeats the revocations of revoked.log. Inside a transaction. */
 enum lm_status lm_revoke_again(struct lm_store *store, int64_t now_ms,
                                struct lm_error *err) LM_MUST_USE;
+/* A line in revoked.log (registry.c). */
+enum lm_status lm_revocation_note(struct lm_store *store, const struct lm_replica *r,
+                                  int64_t now_ms, struct lm_error *err) LM_MUST_USE;
 /* Revokes in journal and registry, without the file (registry.c). */
 enum lm_status lm_revoke_row(struct lm_store *store, const char *user, const struct lm_replica *r,
                              int64_t now_ms, struct lm_error *err) LM_MUST_USE;
@@ -370,6 +382,10 @@ enum lm_status lm_door_account(struct lm_store *store, const char *name, int64_t
                                struct lm_error *err) LM_MUST_USE;
 enum lm_status lm_door_token(struct lm_store *store, const uint8_t hash[LM_HASH_BYTES],
                              int64_t now_ms, struct lm_error *err) LM_MUST_USE;
+/* Accounts that doors.log does not name, or only before lines that cannot be read: noted as they
+ * are, but none is opened that the file has shut. */
+enum lm_status lm_doors_note(struct lm_store *store, int64_t now_ms,
+                             struct lm_error *err) LM_MUST_USE;
 /* Makes accounts and tokens of this database what doors.log says, but opens none. Inside a
  * transaction. */
 enum lm_status lm_doors_again(struct lm_store *store, int64_t now_ms,
@@ -712,7 +728,8 @@ enum lm_status lm_aside_name(const struct lm_datadir *dir, const char *base, int
 
 /* Rules of the town's own records beyond the catalogue (rules.c). Whether the type has any; what
  * bars an act before it is made; and what bars the record as it stands after it, or warns (issues
- * nullable; act NULL: nobody's act here, only what is true of any record is asked). LM_ERR_INVALID or LM_ERR_DENIED with the reason. */
+ * nullable; act NULL: nobody's act here, only what is true of any record is asked). LM_ERR_INVALID
+ * or LM_ERR_DENIED with the reason. */
 bool lm_rules_has(const char *type);
 enum lm_status lm_rules_before(struct lm_store *store, const struct lm_act *act,
                                struct lm_error *err) LM_MUST_USE;

@@ -78,6 +78,30 @@ class Back(Case):
         self.assertEqual(hub.entries(), entries)
         self.assertEqual([p.name for p in hub.dir.iterdir() if ".restore-" in p.name and "before" not in p.name], [])
 
+    def test_restored_beside_lost_files(self):
+        """P7: revoked.log is gone and doors.log written over: a restore takes who was shut out from the database that it sets aside, whether the hub works or not"""
+        town = Town(self, villages=2)
+        hub, node = town.hub, town.v[1]
+        node.sync()
+        hub.run("user", "add", "u_gone", "--role", "clerk")
+        backup = hub.dir.with_name("b.backup")
+        hub.run("backup", backup)
+        hub.run("user", "disable", "u_gone")
+        hub.run("station", "revoke", node.code)
+        for works in (True, False):
+            with self.subTest(works=works):
+                if not works:
+                    hub.stop()
+                (hub.dir / "revoked.log").unlink()
+                (hub.dir / "doors.log").write_bytes(b"\0" * 100 + b"\xff\xfe noise\n" + b"\0" * 50)
+                hub.run("restore", backup)
+                if not works:
+                    hub.serve()
+                self.assertEqual([u["disabled"] for u in hub.json("user", "list") if u["name"] == "u_gone"], [True])
+                self.assertEqual([bool(r["revoked"]) for r in hub.status()["replicas"] if r["replica"] == str(node.status()["replica"])], [True])
+                self.assertEqual(node.run("sync", "--timeout", "5", check=False).rc, 1)
+        hub.verify()
+
     def test_put_back_and_grown(self):
         """P7: the whole directory is put back in silence and the journal grows past what a node has seen: it notices, and so does the hub"""
         town = Town(self, villages=2)
