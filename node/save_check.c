@@ -180,6 +180,7 @@ enum lm_status lm_node_check_period(struct lm_nstore *store, const struct lm_rec
 
 struct same {
     struct lm_nstore *store;
+    const char *corrects; /* a correction resembles what it corrects; NULL: it is none */
     char id[40], label[LM_LABEL_BYTES];
     bool found;
 };
@@ -188,6 +189,9 @@ static bool take_same(void *arg, const struct lm_record *other)
 {
     struct same *same = arg;
 
+    if (same->corrects && strcmp(same->corrects, other->id) == 0) {
+        return true;
+    }
     (void)snprintf(same->id, sizeof same->id, "%s", other->id);
     lm_node_label(same->store, other, same->label);
     same->found = true;
@@ -299,6 +303,9 @@ enum lm_status lm_node_check_key(struct lm_nstore *store, const struct lm_record
 
     if (over(lm_record_text(rec, LM_C_STATE))) {
         return LM_OK;
+    }
+    if (rec->type->key_mode == LM_KEY_WARN) {
+        same.corrects = lm_record_text(rec, LM_C_CORRECTION_OF);
     }
     if (rec->type->key_mode != LM_KEY_FREE) {
         st = lm_tables_same_key(lm_nstore_tables(store), NULL, rec, station, take_same, &same);

@@ -144,6 +144,7 @@ static enum lm_status check_period(struct lm_store *store, const struct lm_recor
 }
 
 struct same_key {
+    const char *corrects; /* a correction resembles what it corrects; NULL: it is none */
     bool found;
     char id[40];
 };
@@ -152,6 +153,9 @@ static bool found_same(void *arg, const struct lm_record *other)
 {
     struct same_key *same = arg;
 
+    if (same->corrects && strcmp(same->corrects, other->id) == 0) {
+        return true;
+    }
     same->found = true;
     (void)snprintf(same->id, sizeof same->id, "%s", other->id);
     return false;
@@ -183,6 +187,9 @@ static enum lm_status check_key(struct lm_store *store, const struct lm_record *
     if (type->key_mode == LM_KEY_FREE || type->n_natural_key == 0 ||
         (!appears && !touches_key(type, set)) || lm_record_deleted(rec)) {
         return LM_OK;
+    }
+    if (type->key_mode == LM_KEY_WARN) {
+        same.corrects = lm_record_text(rec, LM_C_CORRECTION_OF);
     }
     field = type->fields[type->natural_key[0]].name;
     status = lm_tables_same_key(store->tables, &store->arena, rec,

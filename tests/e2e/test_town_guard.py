@@ -153,7 +153,11 @@ class Entered(WithCase):
         self.assertEqual(old["state"], "locked")
         said = {name: value for name, value in visit([self.people[0], self.people[1]])["fields"].items()}
         self.clerk("POST", "types/visit/records", {"station": village_code(1), "fields": said}, status=403)
+        alike = {**{name: old["fields"][name] for name in said if name in old["fields"]}, "gift_fen": 54321}
+        told = lambda of: [i["code"] for i in self.clerk("POST", "types/visit/records", {"station": village_code(1), "keep": False, "fields": {**alike, "correction_of": of}}, status=200).json.get("issues", [])]
+        self.assertNotIn("near_duplicate", told(self.visits[0]))  # a correction resembles what it corrects
         made = self.clerk("POST", "types/visit/records", {"station": village_code(1), "fields": {**said, "correction_of": self.visits[0]}}, status=201).json["id"]
+        self.assertIn("near_duplicate", told(made))
         self.clerk("POST", "review/approve", {"type": "visit", "ids": [made], "revs": self.clerk.as_seen(made)}, status=200)
         self.assertEqual(self.hub.json("count", "I12")["indicators"]["I12"]["value"], 2)
         self.hub.verify()
