@@ -301,6 +301,21 @@ test('discarded: what is typed at once after it stays', async () => {
   await page.waitForFunction(() => document.querySelector('#f-visitors')?.value === '书记乙');
 });
 
+test('when a draft was kept is said by the clock of the town, whatever zone the PC is set to', async () => {
+  const context = await browser.newContext({ locale: 'zh-CN', timezoneId: 'America/New_York' });
+  context.setDefaultTimeout(TIMEOUT_MS);
+  const away = await context.newPage();
+  await away.clock.setFixedTime('2026-01-05T20:30:07Z');
+  await away.goto(url);
+  await away.fill('#user', '王秘书');
+  await away.fill('#password', '135792');
+  await away.click('button[type=submit]');
+  await form('consultation', away);
+  await away.fill('#f-item_count', '3');
+  await away.waitForSelector('.sticky .quiet:has-text("04:30:07")');
+  await context.close();
+});
+
 test('two tabs: each has its own draft, and both are saved', async () => {
   const other = await page.context().newPage();
   await other.goto(url);

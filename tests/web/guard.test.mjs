@@ -170,6 +170,19 @@ test('what is doubtful is asked about, and then saved all the same', async () =>
   assert.equal(made.village_code, VILLAGE);
 });
 
+test('what is typed while the program is down stays in the form, and the password is asked for over it', async () => {
+  await page.goto(`${url}#/enter/consultation?station=${VILLAGE}`);
+  await page.waitForSelector('#f-item_count');
+  await page.fill('#f-item_count', '41');
+  await town.restartHub(() => page.fill('#f-item_count', '42'));
+  await page.click('form button[type=submit]');
+  await page.waitForSelector('#unlock');
+  await page.fill('#unlock', SECOND);
+  await page.click('[role=dialog] button[type=submit]');
+  await page.waitForSelector('#unlock', { state: 'detached' });
+  assert.equal(await page.inputValue('#f-item_count'), '42');
+});
+
 test('of two files it is seen which one is on the register', async () => {
   await page.goto(`${url}#/review/duplicates`);
   await page.waitForSelector('.side .tag:has-text("在册")');

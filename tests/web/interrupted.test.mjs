@@ -1,5 +1,5 @@
-// Interruptions while a form is open: nobody sits there any more, and the power goes in the midst of a save, again and again. What was
-// typed is there afterwards, and a save is a whole one or none.
+// Interruptions while a form is open: nobody sits there any more, the program is started anew, and the power goes in the midst of a save, again
+// and again. What was typed is there afterwards, and a save is a whole one or none.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch } from './browser.mjs';
@@ -35,6 +35,7 @@ before(async () => {
   town = await Town.make(1);
   node = town.nodes[0];
   node.run(['user', 'add', '王秘书', '-', '--role', 'admin'], '135792\n');
+  node.run(['user', 'add', '李录入', '-', '--role', 'secretary'], '246813\n');
   url = await town.serveNode(node, ['--idle', String(IDLE_S)]);
   browser = await launch();
   const context = await browser.newContext({ viewport: { width: 1024, height: 768 }, locale: 'zh-CN' });
@@ -168,6 +169,63 @@ test('a page that was opened while the screen was locked is there after the pass
   await page.goto(`${url}#/list/consultation`);
   await unlock();
   await page.waitForFunction(() => document.querySelector('table.records, main > p.quiet') && !document.querySelector('.note.bad'));
+});
+
+/** Typed into an open form before and while the program is down; then it is there again. */
+async function typeThroughOutage(box, place) {
+  const kept = page.waitForResponse((r) => r.url().endsWith(`drafts/${place}`) && r.request().method() === 'PUT' && r.status() === 204);
+  await page.fill(box, '停机之前');
+  await kept;
+  await page.waitForSelector('.sticky:has-text("草稿已存好")');
+  await node.kill();
+  await page.fill(box, '停机之中打的字');
+  await page.waitForSelector('.sticky:has-text("还没有存下")');
+  assert.equal(await page.locator('.sticky:has-text("草稿已存好")').count(), 0);
+  await town.serveNode(node);
+  await page.waitForSelector('#unlock'); // over the form, when the draft is sent again
+  assert.equal(await page.inputValue(box), '停机之中打的字');
+  return async () => (await (await page.request.get(`${url}api/v1/drafts/${place}`)).json()).body?.fields;
+}
+
+for (const [type, name] of [['activity', 'place_text'], ['aid_case', 'reason']])
+  test(`what is typed into ${type} while the program is down is there when it is up again, on the screen and on the disk`, async () => {
+    await login();
+    await page.goto(`${url}#/new/${type}`);
+    await page.waitForSelector('main form [data-field]');
+    if (!(await page.locator(`#f-${name}`).count())) await page.click('button.fold');
+    const disk = await typeThroughOutage(`#f-${name}`, `new-${type}`);
+    await page.fill('#unlock', '000000');
+    await page.click('[role=dialog] button[type=submit]');
+    await page.waitForSelector('[role=dialog] .note.bad');
+    await unlock();
+    assert.equal(await page.inputValue(`#f-${name}`), '停机之中打的字');
+    await waitFor(async () => (await disk())?.[name] === '停机之中打的字', 'the draft');
+    await page.waitForSelector('.sticky:has-text("草稿已存好")');
+    await page.fill(`#f-${name}`, '后来又打的字');
+    await waitFor(async () => (await disk())?.[name] === '后来又打的字', 'the next draft');
+  });
+
+test('who logs in after an outage instead of her neither sees nor keeps what she had typed', async () => {
+  await page.goto(`${url}#/`);
+  await page.waitForSelector('.cards');
+  await page.goto(`${url}#/new/aid_case`);
+  await page.waitForFunction(() => document.querySelector('#f-reason')?.value === '后来又打的字');
+  await typeThroughOutage('#f-reason', 'new-aid_case');
+  const sent = [];
+  page.on('request', (r) => r.method() === 'PUT' && sent.push(r.url()));
+  await page.click('[role=dialog] button:has-text("换人登录")');
+  await page.fill('#user', '李录入');
+  await page.fill('#password', '246813');
+  const asked = page.waitForResponse((r) => r.url().endsWith('drafts/new-aid_case'));
+  await page.click('button[type=submit]');
+  await asked;
+  await page.waitForSelector('#f-reason');
+  assert.equal(await page.inputValue('#f-reason'), '');
+  assert.deepEqual((await (await page.request.get(`${url}api/v1/drafts`)).json()).drafts, []);
+  assert.deepEqual(sent, []);
+  await page.click('header button:has-text("退出登录")');
+  await page.waitForSelector('#user');
+  await login();
 });
 
 test(`kill -9 in the midst of one form's save, ${ROUNDS} times: saved once, or still in the form`, async () => {

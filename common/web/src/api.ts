@@ -67,6 +67,8 @@ let gone = false;
 export function onSession(heard: Listener): void {
   listener = heard;
 }
+const ENTERS = ['session', 'session/unlock', 'setup'];
+let entries = 0; // how often somebody came in: a refusal of what was asked before that says nothing of now
 
 /** What the document brought along and what early.js asked for. Each counts once, while it is fresh, and only when it is the data: who was
  * not logged in at the time asks again. */
@@ -101,6 +103,7 @@ async function failure(reply: Response): Promise<ApiError> {
 /** keepalive: carried out even when the window is closed meanwhile (64 KiB at most). */
 export async function api<T>(method: string, path: string, body?: unknown, keepalive = false): Promise<T> {
   let reply: Response;
+  const since = entries;
   try {
     const sent = method === 'GET' ? undefined : JSON.stringify(body ?? {});
     const there = method === 'GET' ? await askedEarly(path) : null;
@@ -122,10 +125,11 @@ export async function api<T>(method: string, path: string, body?: unknown, keepa
     gone = false;
     listener('back');
   }
+  if (reply.ok && method === 'POST' && ENTERS.includes(path)) entries++;
   if (reply.ok) return (reply.status === 204 ? undefined : await reply.json()) as T;
   const error = await failure(reply);
-  if (reply.status === 401) listener('out');
-  if (reply.status === 423) listener('locked');
+  if (reply.status === 401 && since === entries) listener('out');
+  if (reply.status === 423 && since === entries) listener('locked');
   throw error;
 }
 

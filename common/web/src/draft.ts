@@ -1,5 +1,6 @@
 // What somebody types is on the program's disk within DRAFT_MS, also while she goes on typing without a pause; and what is younger goes
-// there when she leaves the page or closes the window.
+// there when she leaves the page or closes the window. While the program is gone, the screen locked or her session over it stays in the form,
+// which is told so, and goes to the disk when the program, or she, is back.
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { api, type ApiError, get, TRAINING } from './api';
 import { useChanged } from './ui';
@@ -52,37 +53,49 @@ export function useDraftPlace(base: string, from: number, several: boolean): str
 }
 
 const open = new Set<() => Promise<unknown>>();
+let shut = false;
+
+/** Nobody is logged in any more: what is sent from now on would be refused, or be kept as a draft of whoever logs in next. */
+export function stopDrafts(): void {
+  shut = true;
+}
 
 /** What is typed anywhere on the page goes to the disk now: before the door closes, after which nobody may write, and when it opens again. */
 export async function keepDrafts(): Promise<void> {
+  shut = false;
   await Promise.all([...open].map((keep) => keep()));
 }
 
-/** What was not finished last time, told once: null that there is nothing. While the screen is locked nobody knows, so it is asked again. */
+/** What was not finished last time, told once: null that there is nothing. While the program is gone, the screen locked or the session over
+ * nobody knows, so it is asked again: what is typed now must not replace it. */
 export function useKept<T>(path: string, told: (draft: { saved_at: string; body: T } | null) => void): void {
   const [round, again] = useState(0);
-  const locked = useRef(false);
-  useChanged(() => locked.current && again((n) => n + 1));
+  const unknown = useRef(false);
+  useChanged(() => unknown.current && again((n) => n + 1));
   useEffect(() => {
     if (!path) return undefined;
     let here = true;
-    locked.current = false;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    unknown.current = false;
     get<{ saved_at: string; body: T }>(path).then(
       (draft) => here && told(draft),
       (e: ApiError) => {
         if (!here) return;
-        if (e.status === 423) locked.current = true;
-        else told(null);
+        unknown.current = [0, 401, 423].includes(e.status);
+        if (!unknown.current) told(null);
+        if (e.status === 0) timer = setTimeout(() => again((n) => n + 1), AGAIN_MS);
       },
     );
     return () => {
       here = false;
+      clearTimeout(timer);
     };
   }, [path, round]);
 }
 
-/** path '': not known yet, and kept once it is. dirty: somebody has typed; before that nothing is kept. onKept: after each time it came to the disk. */
-export function useDraft(path: string, body: unknown, dirty: { current: boolean }, onKept: () => void = () => undefined): DraftKeeper {
+/** path '': not known yet, and kept once it is. dirty: somebody has typed; before that nothing is kept. told: after each time it came to the disk, and null;
+ * or did not, and why. */
+export function useDraft(path: string, body: unknown, dirty: { current: boolean }, told: (why: ApiError | null) => void = () => undefined): DraftKeeper {
   const latest = useRef({ path, body });
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const over = useRef(false);
@@ -95,13 +108,16 @@ export function useDraft(path: string, body: unknown, dirty: { current: boolean 
     clearTimeout(timer.current);
     timer.current = undefined;
     if (over.current || !path || !dirty.current || latest.current.path !== path) return;
+    behind.current ||= shut;
+    if (shut) return;
     const kept = () => {
       behind.current = false;
-      onKept();
+      told(null);
     };
     const failed = (e: ApiError) => {
       behind.current = true;
-      if ((e.status === 0 || e.status >= 500) && here.current && !over.current) timer.current ??= setTimeout(keep, AGAIN_MS); // of a locked screen: when it opens
+      if (e.status !== 404) told(e); // 404: this program keeps none
+      if ((e.status === 0 || e.status >= 500) && here.current && !over.current) timer.current ??= setTimeout(keep, AGAIN_MS); // else when the door opens
     };
     // One after the other: an older one must not come last.
     sending.current = sending.current.then(() => (over.current ? undefined : api('PUT', path, latest.current.body, true).then(kept, failed)));

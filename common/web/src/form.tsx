@@ -9,6 +9,7 @@ import { fromText, toText } from './request';
 import { t, timeText } from './i18n';
 import { issueWords, nameOf, refusalWords, worthSaying } from './issues';
 import { namesStaff, staffMe } from './staff';
+import { clockHere } from './time';
 import { afterClick, Button, Dialog, enterGoesOn, Note } from './ui';
 
 const CHECK_MS = 350;
@@ -110,7 +111,7 @@ export function RecordForm(props: FormProps) {
   const [tried, setTried] = useState(false);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState('');
-  const [draftAt, setDraftAt] = useState('');
+  const [kept, setKept] = useState<{ at: string; lost: string | null }>({ at: '', lost: null }); // lost: why what is on the screen is not kept
   const [found, setFound] = useState('');
   const [more, setMore] = useState(false);
   const [named, setNamed] = useState(props.labels);
@@ -182,7 +183,7 @@ export function RecordForm(props: FormProps) {
 
   const used = JSON.stringify(fields);
   const labels = Object.fromEntries(Object.entries(named).filter(([of]) => used.includes(of))); // of what the form names
-  const keeper = useDraft(asked === place && place ? `drafts/${encodeURIComponent(place)}` : '', { id, fields, was, labels, typed }, dirty, () => setDraftAt(new Date().toTimeString().slice(0, 8)));
+  const keeper = useDraft(asked === place && place ? `drafts/${encodeURIComponent(place)}` : '', { id, fields, was, labels, typed }, dirty, (why) => setKept(why ? (now) => ({ ...now, lost: [0, 401, 423].includes(why.status) ? '' : why.message }) : { at: clockHere(), lost: null }));
 
   const put = (name: string, value: unknown) => {
     dirty.current = true;
@@ -390,7 +391,12 @@ export function RecordForm(props: FormProps) {
         <Button disabled={busy} onClick={props.onCancel}>
           {t('cancel')}
         </Button>
-        {draftAt && <span class="quiet">{t('draftKept', draftAt)}</span>}
+        {kept.lost !== null && (
+          <b class="alarm" role="status">
+            {t('draftNotKept', kept.lost)}
+          </b>
+        )}
+        {kept.lost === null && kept.at && <span class="quiet">{t('draftKept', kept.at)}</span>}
       </div>
       {late && <Conflict catalog={catalog} type={type} present={late.present} names={late.names} mine={fields} labels={named} onChoose={choose} />}
     </form>

@@ -11,6 +11,9 @@ export function timeHere(iso: string): string {
   return Number.isNaN(at.getTime()) ? iso : at.toISOString().slice(0, 16).replace('T', ' ');
 }
 
+/** "01:30:07": what the clock there says now. */
+export const clockHere = (): string => townClock(Date.now()).toISOString().slice(11, 19);
+
 /** "2026-11-30": the day there, of an instant or now. */
 export function dayHere(at: string | number = Date.now()): string {
   const there = townClock(at);

@@ -218,20 +218,30 @@ function Inside(props: { session: Session; gone: boolean; opened: number; onLock
 export function App() {
   const [session, setSession] = useState<Session | null | undefined>(() => brought<Session>('session'));
   const [locked, setLocked] = useState(session?.locked ?? false);
+  const [over, setOver] = useState(false); // the session is, not by one's own doing: the page stays below until somebody logs in
   const [gone, setGone] = useState(false);
   const [opened, again] = useState(0); // how often the screen was unlocked: whatever was asked for behind the lock was refused
-  const open = () => {
+  const take = (s: Session) => {
+    setSession(s);
+    setLocked(s.locked);
+    setOver(false);
+  };
+  const open = (entered: Session | null) => {
+    if (entered) take(entered);
     setLocked(false);
     again((n) => n + 1);
     somethingChanged();
   };
-  const take = (s: Session) => {
-    setSession(s);
-    setLocked(s.locked);
+  const leave = () => {
+    setOver(false);
+    setSession(null);
   };
   useLayoutEffect(() => {
     onSession((what) => {
-      if (what === 'out') setSession(null);
+      if (what === 'out') {
+        setSession((now) => now ?? null);
+        setOver(true);
+      }
       if (what === 'locked') setLocked(true);
       if (what === 'gone') setGone(true);
       if (what === 'back') setGone(false);
@@ -244,8 +254,8 @@ export function App() {
     <>
       {session === null && <Door gone={gone} onIn={take} />}
       {session?.must_change && <PasswordForm must onDone={() => setSession({ ...session, must_change: false })} />}
-      {session && !session.must_change && <Inside session={session} gone={gone} opened={opened} onLock={() => setLocked(true)} onOut={() => setSession(null)} />}
-      {session && locked ? <LockScreen user={session.user} onOpen={open} onOut={() => setSession(null)} /> : null}
+      {session && !session.must_change && <Inside session={session} gone={gone} opened={opened} onLock={() => setLocked(true)} onOut={leave} />}
+      {session && (locked || over) ? <LockScreen key={String(over)} user={session.user} over={over} onOpen={open} onOut={leave} /> : null}
       <Toasts />
     </>
   );

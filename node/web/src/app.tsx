@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { api, brought, get, onSession, TRAINING } from '@common/api';
 import { areas, type Catalog, villages } from '@common/catalog';
-import { keepDrafts } from '@common/draft';
+import { keepDrafts, stopDrafts } from '@common/draft';
 import { t } from '@common/i18n';
 import { useHash } from '@common/route';
 import { loadStaff } from '@common/staff';
@@ -299,23 +299,35 @@ function Inside(props: { session: Session; gone: boolean; opened: number; onLock
 export function App() {
   const [session, setSession] = useState<Session | null | undefined>(() => brought<Session>('session'));
   const [locked, setLocked] = useState(session?.locked ?? false);
+  const [over, setOver] = useState(false); // the session is, not by her doing: the page stays below until she, or somebody else, logs in
   const [gone, setGone] = useState(false);
   const [given, setGiven] = useState(''); // a first password, as it was typed at the door
   const [village, setVillage] = useState<{ name: string; front: Front | null }>({ name: session?.station_name ?? '', front: session?.front ?? null });
   const [opened, again] = useState(0); // how often the screen was unlocked: whatever was asked for behind the lock was refused
-  const open = () => {
-    setLocked(false);
-    again((n) => n + 1);
-    somethingChanged();
-    void keepDrafts();
-  };
   const enter = (s: Session) => {
     setSession(s);
     setVillage({ name: s.station_name, front: s.front });
   };
+  const open = (entered: Session | null) => {
+    if (entered) enter(entered);
+    setLocked(false);
+    setOver(false);
+    again((n) => n + 1);
+    void keepDrafts();
+    somethingChanged();
+  };
+  const leave = () => {
+    stopDrafts();
+    setOver(false);
+    setSession(null);
+  };
   useLayoutEffect(() => {
     onSession((what) => {
-      if (what === 'out') setSession(null);
+      if (what === 'out') {
+        stopDrafts();
+        setSession((now) => now ?? null);
+        setOver(true);
+      }
       if (what === 'locked') setLocked(true);
       if (what === 'out' || what === 'locked') toast(''); // nobody undoes what another one did
       if (what === 'gone') setGone(true);
@@ -332,10 +344,11 @@ export function App() {
   }, []);
   // Nobody there: the program locks the session, and what is on the screen is covered without anybody asking for anything.
   useEffect(() => {
-    if (!session || locked) return undefined;
+    if (!session || locked || over) return undefined;
     const look = () =>
       get<Session>('session').then(
         (s) => {
+          if (s.user !== session.user) return leave(); // another one logged in, in another window
           if (s.locked) {
             toast('');
             setLocked(true);
@@ -347,7 +360,7 @@ export function App() {
       );
     const timer = setInterval(look, Math.min(LOOK_MS, session.idle_ms / 4));
     return () => clearInterval(timer);
-  }, [session, locked]);
+  }, [session, locked, over]);
   return (
     <>
       {session && !session.must_change && (
@@ -363,9 +376,11 @@ export function App() {
           gone={gone}
           onVillage={(name, front) => setVillage({ name, front })}
           onIn={(s, password) => {
+            void keepDrafts(); // from now on
             enter(s);
             setGiven(s.must_change ? password : '');
             setLocked(false);
+            setOver(false);
           }}
         />
       ) : null}
@@ -382,8 +397,8 @@ export function App() {
           onOut={() => (setGiven(''), setSession(null))}
         />
       ) : null}
-      {session && !session.must_change ? <Inside session={session} gone={gone} opened={opened} onLock={() => (toast(''), setLocked(true))} onOut={() => (toast(''), setSession(null))} /> : null}
-      {session && locked ? <LockScreen user={session.user} onOpen={open} onOut={() => setSession(null)} /> : null}
+      {session && !session.must_change ? <Inside session={session} gone={gone} opened={opened} onLock={() => (toast(''), setLocked(true))} onOut={() => (toast(''), leave())} /> : null}
+      {session && (locked || over) ? <LockScreen key={String(over)} user={session.user} over={over} onOpen={open} onOut={leave} /> : null}
       <Toasts />
     </>
   );
