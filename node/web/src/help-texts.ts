@@ -17,7 +17,7 @@ const TOWN_FAIL: Pair = [
   'The town keeps these; the village looks. If something is wrong or missing, tell the town: it comes with the next connection.',
 ];
 const STATE: Pair = [
-  '状态：“已提交”是村里交上去了，“已核实”是镇里看过认可了（之后村里不能直接改），“已退回”是镇里要您改。',
+  '状态：“提交”是村里交上去了，“已核”是镇里看过认可了（之后村里不能直接改），“退回”是镇里要您改。',
   'State: submitted by the village; verified by the town (the village does not change it any more); returned: to be corrected.',
 ];
 const SENT: Pair = ['○ 待上报：在本机，还没到镇里；✓ 已上报：镇里收到了；! 被退回：要改。', '○ still to be sent; ✓ the town has it; ! sent back.'];
@@ -45,11 +45,11 @@ export const PAGES: Record<string, Help> = {
       ['走访“还有 N 人”：节日前后还没走访到的人，点它直接勾选登记。', 'Visits, "N left": not visited yet for this festival; click to tick them off.'],
       ['镇里答复：您申请更正的事，镇里同意了或没有同意，写着原因。', "The town's answer: to a correction that you asked for."],
     ],
-    fail: ['写着“程序没有运行”：等一会儿，不行就重启电脑；已经存的不会丢。“未联网”不影响登记，照常用。搜不到人：先换电话、户编号找一遍，再点“新增服务对象”。', 'If the program is gone, wait or restart the PC: what was saved is there. Without a network all goes on.'],
+    fail: ['写着“程序没有运行”：等一会儿，不行就重启电脑；已经存的不会丢。“未联网”不影响登记，照常用。搜不到人：先换电话、户编号找一遍，再点“新增人员”。', 'If the program is gone, wait or restart the PC: what was saved is there. Without a network all goes on.'],
   },
   new: {
     name: ['填表', 'Filling in a form'],
-    what: ['填一张新表。带红色 * 的必须填，其余在“更多”里，有就填。', 'A new form. Fields with a red * must be filled in; the rest is under "more".'],
+    what: ['填一张新表。带红色 * 的必须填，其余在“其他内容（可以不填）”里，有就填。', 'A new form. Fields with a red * must be filled in; the rest is under "more".'],
     todo: [
       ['按回车跳到下一项，最后一项再按回车到“保存”。', 'Enter goes to the next field, and from the last one to Save.'],
       ['找人、找事项：打姓名或首字母，从下面列出来的里面点。', 'People and matters: type, and choose from what is listed.'],
@@ -71,7 +71,7 @@ export const PAGES: Record<string, Help> = {
     ],
     words: [
       ['灰色不能改的项：镇里已经核实。要改请用“申请更正”。', 'Fields that cannot be changed: the town has verified them; ask for a correction.'],
-      ['“刚才有人改过”：您打开之后别人也改了同一项，会让您选用谁的，不会悄悄盖掉。', '"Changed meanwhile": somebody else changed the same field; you choose.'],
+      ['“这条记录刚被改过”：您打开之后别人也改了同一项，会让您选用谁的，不会悄悄盖掉。', '"Changed meanwhile": somebody else changed the same field; you choose.'],
     ],
     fail: FORM_FAIL,
   },
@@ -79,14 +79,14 @@ export const PAGES: Record<string, Help> = {
     name: ['一条记录的页面', "A record's page"],
     what: ['看一条记录的全部：内容、办到哪一步、和它有关的、谁改过。', 'Everything about one record: its content, its step, what belongs to it, who changed it.'],
     todo: [
-      ['看“办到哪一步”：下一步是村里办，还是等镇里。', 'See the steps: whose turn it is.'],
+      ['看“办理进度”：下一步是村里办，还是等镇里。', 'See the steps: whose turn it is.'],
       ['点“修改”改内容；不能改的用“申请更正”。', 'Edit it; ask for a correction of what may not be edited.'],
       ['点“删除”并写原因；删错了到“回收站”恢复。', 'Delete it with a reason; the recycle bin brings it back.'],
     ],
     words: [
       ['身份证号中间是 *：不让旁边的人看见，点“显示”才露出来。', 'Numbers are covered until you uncover them.'],
       SENT,
-      ['修改经过：只有本机的；别人的修改点“从镇里取”。', 'History: what this PC knows; the rest is fetched from the town.'],
+      ['修改经过：只有本机的；别人的修改点“向镇里查全部经过”。', 'History: what this PC knows; the rest is fetched from the town.'],
     ],
     fail: ['打不开或写着“没有这条记录”：可能已转到别的村，或不归本村看。不能删：镇里已经核实，请打电话给镇里。', 'If it does not open it may have moved to another village. What the town has verified is not deleted here.'],
   },
@@ -163,7 +163,7 @@ export const PAGES: Record<string, Help> = {
     fail: ['材料清单是镇里定的，不对请告诉镇里。', 'The list is the town’s: tell them if it is wrong.'],
   },
   usb: {
-    name: ['U盘与备份', 'Stick and backup'],
+    name: ['U盘', 'USB stick'],
     what: ['没有网就用U盘报；每周把数据备份到另一个U盘；电脑坏了，用备份在新电脑上恢复。', 'Report by stick where there is no network; back up every week; restore on another PC.'],
     todo: [
       ['报：插U盘，按“写到U盘”，把写好的文件都带到镇里。', 'Report: write to the stick and bring all files to the town.'],
@@ -174,25 +174,25 @@ export const PAGES: Record<string, Help> = {
       ['换电脑：旧电脑先备份一次、能联网就先报完；新电脑由镇里给“入网文件”，装好后插备份U盘，按“恢复到这个备份”。步骤在“换电脑”里。', 'Another PC: back up the old one, get an enrolment kit from the town, then go back to the backup on the new one.'],
       ['上报的文件有加密，丢了别人看不了；备份没有加密，丢了谁都能看。', 'Files for the town are sealed; a backup is not.'],
     ],
-    fail: ['看不到U盘：拔下再插，按“再找一遍”。写不上：U盘满了或写保护。收不下的回复请镇里重写。', 'If the stick is not there pull it out and try again; full or write-protected sticks are not written to.'],
+    fail: ['看不到U盘：拔下再插，按“再找一次”。写不上：U盘满了或写保护。收不下的回复请镇里重写。', 'If the stick is not there pull it out and try again; full or write-protected sticks are not written to.'],
   },
   pending: {
     name: ['待上报', 'To be sent'],
     what: ['还没到镇里的记录，一条一条都在这里。', 'What is not with the town yet.'],
     todo: [
       ['看看是哪几条，点进去可以再改。', 'Look at them, open them.'],
-      ['联上网不用管，自己会报；首页可以点“现在同步”。', 'With a network they go by themselves.'],
-      ['一直没网：到“U盘与备份”写到U盘带去镇里。', 'Without one: by stick.'],
+      ['联上网不用管，自己会报；首页可以点“现在上报”。', 'With a network they go by themselves.'],
+      ['一直没网：到“U盘”里按“写到U盘”，带去镇里。', 'Without one: by stick.'],
     ],
     words: [['N 处改动：同一条改了几次，几次一起报。', 'Changes: several of one record are sent together.']],
-    fail: ['联着网还是报不上：看首页写的原因；写着“镇里不认这台电脑”就打电话给镇里。', 'If it is not sent although there is a network the reason stands on the first page.'],
+    fail: ['联着网还是报不上：看首页写的原因；写着镇服务器不认识本机就打电话给镇里。', 'If it is not sent although there is a network the reason stands on the first page.'],
   },
   returned: {
     name: ['被退回的', 'Sent back'],
     what: ['镇里觉得要改的，和没通过检查的，都写着原因。', 'What is to be corrected, with the reason.'],
     todo: [
-      ['看“原因”和“镇里的话”。', 'Read the reason.'],
-      ['点“去改”，改好保存，就重新交上去了。', 'Correct and save: it is handed in again.'],
+      ['看“原因”。', 'Read the reason.'],
+      ['点“去更正”，改好保存，就重新交上去了。', 'Correct and save: it is handed in again.'],
       ['不明白的打电话问镇里。', 'Ask the town if it is not clear.'],
     ],
     words: [['退回不是删除：内容都在，改好再交就行。', 'Sent back is not deleted.']],
@@ -207,7 +207,7 @@ export const PAGES: Record<string, Help> = {
       ['拿不准先不选，打电话核对。', 'If in doubt ask first.'],
     ],
     words: [['现在用的：没选之前，暂时算数的那个。', 'In use now: the one that counts until you choose.']],
-    fail: ['选错了可以到修改里改回来，两边写过的都留着。', 'A wrong choice can be edited; both values are kept.'],
+    fail: ['选错了内容，可以到“修改”里改回来，两边写过的都留在修改经过里；选错了删除，到“回收站”恢复，选错了不删，再删一次。', 'A wrong choice can be edited: both values stay in the history. A wrong deletion is brought back from the recycle bin, what should be deleted is deleted again.'],
   },
   bin: {
     name: ['回收站', 'Recycle bin'],
@@ -235,7 +235,7 @@ export const PAGES: Record<string, Help> = {
     name: ['帮助', 'Help'],
     what: ['每一页、每一种登记都有说明，不用上网。', 'Every page and every kind of record is explained, offline.'],
     todo: [
-      ['在任何一页按上面的“? 帮助”（或键盘 F1），看这一页的说明。', 'Press "? Help" (or F1) on any page.'],
+      ['在任何一页按上面的“帮助”（或键盘 F1），看这一页的说明。', 'Press "? Help" (or F1) on any page.'],
       ['在这里点要看的那一项。', 'Choose a topic here.'],
       ['想试一试：点“先去练习”，练习里的人都是编的。', 'Try it in the training copy.'],
     ],
@@ -258,7 +258,7 @@ export const TYPES: Record<string, Help> = {
       ['申请更正：在册的人，姓名、身份证号不能直接改，要镇里同意。', 'Ask for a correction: names and ID numbers on the register are changed with the town.'],
       ['申请转入：人从镇里别的村搬来了，请镇里把档案转过来，不要重新登记。', 'Claim: somebody moved here from another village; the town moves the file.'],
     ],
-    fail: ['提醒“已经登记过”：点那个名字看是不是同一个人；是就不要再登记。身份证号校验不对：对着证件再看一遍，最后一位可能是 X。', 'If he is there already open that file. A wrong check digit: look at the card again.'],
+    fail: ['提醒已经登记过：点那个名字看是不是同一个人；是就不要再登记。身份证号校验不对：对着证件再看一遍，最后一位可能是 X。', 'If he is there already open that file. A wrong check digit: look at the card again.'],
   },
   person_identity: {
     what: ['一个人是哪一类：退役士兵、残疾军人、烈属、军属……一人可以有几类。', 'Which kinds of person he is; there may be several.'],
@@ -269,7 +269,7 @@ export const TYPES: Record<string, Help> = {
   service_history: {
     what: ['他当兵的经历：哪年入伍、哪年退役、参战参试、立功、怎么安置的。', 'When and where he served.'],
     todo: [['照退役证填入伍、退役日期。', 'Dates from the discharge papers.'], ['参过战、参加过核试验的勾上。', 'Tick combat and nuclear tests.'], ['两次入伍就登记两条。', 'One record for each time.']],
-    words: [['部队公开代号：如“某某部队”，不写番号和驻地。', 'Public code of the unit only.'], ['参试：参加过核试验。', 'Took part in nuclear tests.']],
+    words: [['部队公开代号：如某某部队，不写番号和驻地。', 'Public code of the unit only.'], ['参试：参加过核试验。', 'Took part in nuclear tests.']],
     fail: FORM_FAIL,
   },
   family_member: {
@@ -285,7 +285,7 @@ export const TYPES: Record<string, Help> = {
     ['该有却没有的：请本人准备材料，给他登记一个“办件”。', 'If it is missing enter a service item for him.'],
   ),
   plaque: {
-    what: ['“光荣之家”牌，一户一块：挂了没有、谁签收、有没有换过。', 'The plaque of honour, one a household.'],
+    what: ['光荣之家牌，一户一块：挂了没有、谁签收、有没有换过。', 'The plaque of honour, one a household.'],
     todo: [['挂牌那天登记户编号、日期、签收人。', 'Enter household, day and who received it.'], ['损坏、搬家、摘牌，在原来那条里改“变动”。', 'Changes go into the same record.'], ['按户编号找，别给一户挂两块。', 'Search by household: never two.']],
     words: [['户编号：和人的档案里填的一样，才对得上。', 'Household number: the same as in the files.'], ['立牌人：这户因为谁挂的牌。', 'For whom it hangs there.']],
     fail: FORM_FAIL,
@@ -370,7 +370,7 @@ export const TYPES: Record<string, Help> = {
   },
   nil_report: {
     what: ['这个月没有某类事情，也要报一声“没有”，镇里才知道不是漏了。', 'Says that there was nothing of a kind this month.'],
-    todo: [['在上面选月份。', 'Choose the month.'], ['点“N月没有……”，一项一下。', 'One tap for each kind.'], ['后来又有了，照常登记，零报告自己不算了。', 'If something comes later enter it.']],
+    todo: [['在上面选月份。', 'Choose the month.'], ['按月份底下“没有”的按钮，一项一下。', 'One tap for each kind.'], ['后来又有了，照常登记，零报告自己不算了。', 'If something comes later enter it.']],
     words: [['有记录不用零报告：那个月已经登记过这一类。', 'There is a record already.']],
     fail: ['点不了：那个月那一类已经有记录或已经报过。', 'It is not offered where there is a record or a report.'],
   },
@@ -412,7 +412,7 @@ export const TYPES: Record<string, Help> = {
   ),
   station: {
     what: ['本站的情况：站名、办公场所、专职人员、制度上墙、电话。', 'This station: its rooms, staff, telephone.'],
-    todo: [['“有办公场所、有专职人员、制度已上墙”照实填。', 'Say what there is.'], ['电话换了要改，告知单上印的就是它。', 'Keep the telephone right: it is printed on notices.'], ['站名、级别不对，告诉镇里。', 'Name and level are the town’s.']],
+    todo: [['“有办公场所”“有专职人员”“制度已上墙”照实填。', 'Say what there is.'], ['电话换了要改，告知单上印的就是它。', 'Keep the telephone right: it is printed on notices.'], ['站名、级别不对，告诉镇里。', 'Name and level are the town’s.']],
     words: [['示范级别：评上的示范站级别，镇里填。', 'Model station: entered by the town.']],
     fail: FORM_FAIL,
   },
