@@ -14,7 +14,9 @@
 #define LM_EXPORT_BYTES_MIN (128 * 1024) /* of --max-bytes: a change and HELLO fit by far */
 
 struct lm_export_done {
-    uint64_t number, changes, head_seq;
+    uint64_t number, head_seq;
+    uint64_t changes; /* of which the town may lack some: also those that its backup lacks */
+    uint64_t unsent;  /* of these: what it has not acked */
     uint16_t parts;
     bool gives_back;      /* of a hub that went back: what it lacks goes along */
     char first[PATH_MAX]; /* the others' names are lm_node_part_name's */

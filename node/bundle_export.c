@@ -464,6 +464,7 @@ enum lm_status lm_node_export(struct lm_nstore *store, const struct lm_node_key 
     out->head_seq = x.me.head.seq;
     out->changes =
         x.me.head.seq - (x.me.safe_seq < x.me.acked.seq ? x.me.safe_seq : x.me.acked.seq);
+    out->unsent = x.me.head.seq - x.me.acked.seq;
     out->parts = x.parts;
     out->gives_back = x.offers.len > 0;
     lm_batch_free(&x.batch);

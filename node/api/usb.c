@@ -232,8 +232,9 @@ enum lm_status lm_api_usb_export(struct lm_api_call *call)
             (void)json_array_append_new(files, json_string(strrchr(path, '/') + 1));
         }
     }
-    call->answer = json_pack("{s:I,s:I,s:o}", "export", (json_int_t)done.number, "changes",
-                             (json_int_t)done.changes, "files", files);
+    call->answer =
+        json_pack("{s:I,s:I,s:I,s:o}", "export", (json_int_t)done.number, "changes",
+                  (json_int_t)done.changes, "unsent", (json_int_t)done.unsent, "files", files);
     return call->answer ? LM_OK : lm_api_no_memory(call);
 }
 

@@ -53,9 +53,10 @@ static void print_export(struct lm_cli *cli, const struct lm_export_done *done)
         }
     }
     if (cli->json) {
-        doc = json_pack("{s:I,s:I,s:I,s:b,s:O}", "export", (json_int_t)done->number, "parts",
-                        (json_int_t)done->parts, "changes", (json_int_t)done->changes, "gives_back",
-                        (int)done->gives_back, "files", files);
+        doc = json_pack("{s:I,s:I,s:I,s:I,s:b,s:O}", "export", (json_int_t)done->number, "parts",
+                        (json_int_t)done->parts, "changes", (json_int_t)done->changes, "unsent",
+                        (json_int_t)done->unsent, "gives_back", (int)done->gives_back, "files",
+                        files);
         if (doc) {
             lm_json_print(cli->out, doc);
         }

@@ -62,6 +62,14 @@ class Usb(Case):
 
     # ---- the way there and back ----
 
+    def test_what_is_new(self):
+        """It says how many of the changes were not reported before; those that the town may lack after a restore go along"""
+        self.node.add_ids([person(), person(), consultation()])
+        self.round_trip()
+        self.node.add_ids([consultation()])
+        out = export(self.node, self.work / "new.lmb")
+        self.assertEqual((out["changes"], out["unsent"]), (4, 1))
+
     def test_there_and_back(self):
         ids = self.node.add_ids([person(), person(), consultation()])
         done, up, reply = self.round_trip()

@@ -92,11 +92,13 @@ test('what the town entered for the village says so, in the list and on the card
 test('a damaged reply on the stick is named, and the good one behind it is taken', async () => {
   const stick = join(town.work, 'sticks', '书记的U盘');
   mkdirSync(stick, { recursive: true });
+  await waitFor(() => JSON.parse(node.run(['status', '--json'])).pending === 0, 'all reported');
   await town.hub.stop();
   node.add([{ type: 'consultation', fields: { on: '2025-03-02', channel: 'phone', topic: 'policy', item_count: 5 } }]);
   await page.goto(`${url}#/usb`);
   await page.click('button:has-text("写到U盘")');
-  await page.waitForSelector('text=/已写到U盘/');
+  await page.waitForSelector('text=/已写到U盘，没上报过的改动 1 处/'); // as 待上报 says
+  await page.waitForSelector('text=/以前报过的 \\d+ 处也一起带着/');
   town.hub.run(['bundle', 'import', join(stick, readdirSync(stick).find((f) => f.endsWith('.lmb'))), '--reply', stick]);
   const good = readdirSync(stick).find((f) => f.includes('-reply-'));
   const damaged = good.replace(/-reply-.*/, '-reply-00.lmb');

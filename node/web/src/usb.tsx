@@ -45,8 +45,9 @@ export function UsbPage() {
   };
   const bring = () =>
     run(async () => {
-      const done = await api<{ changes: number; files: string[] }>('POST', 'usb/export', { stick: stick!.path });
-      return [t('usbExported', done.changes), ...done.files, t('usbBringAll')];
+      const done = await api<{ changes: number; unsent: number; files: string[] }>('POST', 'usb/export', { stick: stick!.path });
+      const before = done.changes - done.unsent;
+      return [t('usbExported', done.unsent), ...done.files, t('usbBringAll'), ...(before ? [t('usbBefore', before)] : [])];
     });
   const take = () =>
     run(async () => {
