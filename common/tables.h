@@ -79,6 +79,10 @@ enum lm_status lm_tables_same_key(struct lm_tables *tables, struct lm_arena *are
                                   const struct lm_record *rec, const char *village,
                                   bool (*visit)(void *arg, const struct lm_record *other),
                                   void *arg) LM_MUST_USE;
+/* Whether a village has a row of the type, not deleted nor a draft, cancelled or merged, that is of
+ * a month ("2026-11", UTC+8) by its reporting date. LM_ERR_INVALID: that is no month. */
+enum lm_status lm_tables_in_month(struct lm_tables *tables, const struct lm_type *type,
+                                  const char *village, const char *month, bool *out) LM_MUST_USE;
 /* A lookup over these tables (get, each, area_level by r_area_unit). Valid as long as tables. each:
  * arena NULL as above. */
 struct lm_lookup lm_tables_lookup(struct lm_tables *tables);

@@ -5,8 +5,10 @@
 #include "common/tables_internal.h"
 
 #include "common/base/util.h"
+#include "proto/caldate.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -464,6 +466,63 @@ out:
         tb_release(stmt);
     }
     lm_arena_free(&own);
+    return st;
+}
+
+/* ---- months ---- */
+
+/* The first day of a month, or of the one `later` after it, as the column of the date has it. */
+static void month_begins(const struct lm_field *field, int64_t first, int later,
+                         char out[LM_TIME_TEXT + 8])
+{
+    int64_t day = lm_day_add_months(first, later);
+
+    if (field->ftype == LM_F_DATETIME) {
+        lm_time_format(day * DAY_MS - UTC8_MS, out);
+    } else {
+        lm_date_format(day, out);
+    }
+}
+
+enum lm_status lm_tables_in_month(struct lm_tables *t, const struct lm_type *type,
+                                  const char *village, const char *month, bool *out)
+{
+    const struct lm_field *field = &type->fields[type->reporting_date];
+    char bounds[2][LM_TIME_TEXT + 8], first[16];
+    const char *const given[] = {village, bounds[0], bounds[1]};
+    sqlite3_stmt *stmt = NULL;
+    enum lm_status st;
+    int64_t day;
+    int rc = SQLITE_OK;
+
+    *out = false;
+    (void)snprintf(first, sizeof first, "%.7s-01", month);
+    if (!lm_date_parse(first, strlen(first), &day)) {
+        return LM_ERR_INVALID;
+    }
+    month_begins(field, day, 0, bounds[0]);
+    month_begins(field, day, 1, bounds[1]);
+    lm_buf_reset(&t->sql);
+    lm_buf_text(&t->sql, "SELECT 1 FROM ");
+    tb_put_table(&t->sql, type);
+    lm_buf_text(&t->sql, " AS \"r\" WHERE \"r\".\"village_code\" = ?1 AND ");
+    tb_put_column(&t->sql, "r", field->name);
+    lm_buf_text(&t->sql, " >= ?2 AND ");
+    tb_put_column(&t->sql, "r", field->name);
+    lm_buf_text(&t->sql,
+                " < ?3 AND \"r\".\"deleted_at\" IS NULL AND COALESCE(\"r\".\"state\", '') NOT "
+                "IN ('draft', 'cancelled', 'merged') LIMIT 1");
+    st = tb_prepare(t, &stmt, NULL);
+    if (st != LM_OK) {
+        return st;
+    }
+    for (int i = 0; rc == SQLITE_OK && i < 3; i++) {
+        rc = sqlite3_bind_text(stmt, i + 1, given[i], -1, SQLITE_STATIC);
+    }
+    rc = rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
+    *out = rc == SQLITE_ROW;
+    st = lm_db_status(t->db, *out ? SQLITE_DONE : rc, "look into a month", NULL);
+    (void)sqlite3_finalize(stmt);
     return st;
 }
 

@@ -4,6 +4,7 @@
 
 #include "common/base/break.h"
 #include "common/base/util.h"
+#include "common/nil_report.h"
 #include "node/save_check.h"
 #include "proto/merge.h"
 #include "proto/request.h"
@@ -183,6 +184,9 @@ static enum lm_status judge(struct save *s)
         (!before || in.undeleting || lm_node_touches_key(s->type, &s->set))) {
         st = lm_node_check_key(s->saver->store, s->after, s->saver->me.station, &s->result->issues,
                                s->result->other);
+        st = st == LM_OK ? lm_nil_check(lm_nstore_tables(s->saver->store), s->catalog, s->after,
+                                        s->saver->me.station, &s->result->issues)
+                         : st;
     }
     if (st == LM_OK && !in.deleting && lm_is_request(s->type) && refused(s) == LM_OK) {
         st = lm_node_check_request(s->saver->store, &in, s->saver->me.station, &s->saver->arena,

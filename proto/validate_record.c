@@ -296,9 +296,16 @@ static void judge_month(const struct lm_validate_in *in, const struct lm_field *
     char today[16];
 
     lm_date_format(lm_day_utc8(in->now_ms), today);
-    if (v->kind == LM_TEXT && v->len == 7 && memcmp(v->text, today, 7) > 0) {
+    if (v->kind != LM_TEXT || v->len != 7) {
+        return;
+    }
+    if (memcmp(v->text, today, 7) > 0) {
         vx_complain(issues, in->clock_confirmed ? LM_REFUSE : LM_WARN, "not_future", &place,
                     "不能晚于本月，请核对。", "cannot be after this month: check it.");
+    } else if (memcmp(v->text, today, 7) == 0) {
+        vx_complain(issues, LM_WARN, "month_running", &place,
+                    "还没有过完，月底前可能还有，请核对。",
+                    "is not over yet, and there may still be some: check it.");
     }
 }
 

@@ -1,6 +1,7 @@
 /* One change of the hub: made, journaled as replica 0 and merged like any other, in a SAVEPOINT. A
  * verdict that the hub's own change may not have, refused or held, undoes it and is told to who
  * asked. */
+#include "common/nil_report.h"
 #include "hub/store/store_internal.h"
 
 #include <stdio.h>
@@ -224,6 +225,19 @@ static enum lm_status check_key(struct lm_store *store, const struct lm_record *
     return status;
 }
 
+/* Of a nil report: says another month or kind than before. */
+static bool names_period(const struct lm_fieldset *set, const struct lm_type *type)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        const char *name = type->fields[set->index[i]].name;
+
+        if (strcmp(name, "month") == 0 || strcmp(name, "record") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum lm_status add_warnings(struct lm_store *store, const struct lm_own *own,
                                    const struct lm_record *before, const struct lm_record *after,
                                    const struct lm_fieldset *set, int64_t now_ms,
@@ -252,6 +266,11 @@ static enum lm_status add_warnings(struct lm_store *store, const struct lm_own *
             const struct lm_error *w = &issues.items[i].error;
             lm_issue_add(&out->issues, LM_WARN, w->code, w->field, w->zh, w->en);
         }
+    }
+    if (status == LM_OK && !in.deleting &&
+        (!before || in.undeleting || names_period(set, after->type))) {
+        status = lm_nil_check(store->tables, store->catalog, after,
+                              lm_record_text(after, LM_C_VILLAGE_CODE), &out->issues);
     }
     return status;
 }

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import harness
 from api import Api
-from harness import Case, Server, Town, consultation, person, uuid7, village_code, visit, wait_for
+from harness import Case, Server, Town, consultation, person, reception, uuid7, village_code, visit, wait_for
 
 SECRETARY = ("王秘书", "135792")
 
@@ -622,6 +622,21 @@ class Records(WithPage):
         back = wait_for(lambda: self.api("GET", "returned", status=200).json["records"], "the returned record")
         self.assertEqual([(r["id"], r["verdict"], r["note"]) for r in back], [(made[0]["id"], "returned", "请补充内容")])
         self.assertEqual((back[0]["record"]["fields"]["item_count"], back[0]["user"]), (2, SECRETARY[0]))
+
+    def test_a_nil_report_of_a_month_with_records_is_warned_of(self):
+        """By UTC+8, of what stands; a draft is none; it is saved all the same"""
+        nil = lambda month, record: {"month": month, "record": record, "reported_on": "2026-08-01"}
+        warned = lambda fields: [i["code"] for i in self.api("POST", "types/nil_report/check", {"fields": fields}, status=200).json["issues"] if i["level"] == "warn"]
+        self.save(consultation(on="2026-05-31"))
+        made = self.save(reception(at="2026-05-31T16:30:00.000Z"))
+        self.assertEqual(warned(nil("2026-05", "consultation")), ["has_records"])
+        self.assertEqual(warned(nil("2026-06", "consultation")), [])
+        self.assertEqual(warned(nil("2026-05", "reception")), [])
+        self.assertEqual(warned(nil("2026-06", "reception")), ["has_records"])
+        done = self.api("POST", "types/nil_report/records", {"id": uuid7(), "fields": nil("2026-06", "reception")}, status=201).json
+        self.assertEqual([i["code"] for i in done["issues"]], ["has_records"])
+        self.api("DELETE", f"records/{made['id']}", {"reason": "重复录入"}, status=200)
+        self.assertEqual(warned(nil("2026-06", "reception")), [])
 
     def test_what_the_town_entered_is_told_from_ones_own(self):
         own = self.save(consultation())

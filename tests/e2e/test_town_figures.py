@@ -44,6 +44,13 @@ class Figures(WithTown):
         made = self.clerk("POST", "types/nil_report/records", {"station": village_code(2), "fields": nil}, status=201).json
         self.assertEqual(made["label"], "2026-10 · 走访慰问 · 2026-11-01")
 
+    def test_a_nil_report_of_a_month_with_records_is_warned_of(self):
+        """before it is saved, and of the village that it is for"""
+        self.clerk("POST", "types/consultation/records", {"station": village_code(1), "fields": consultation(on="2026-09-30")["fields"]}, status=201)
+        nil = lambda v: {"station": village_code(v), "keep": False, "fields": {"month": "2026-09", "record": "consultation", "reported_on": "2026-10-01"}}
+        warned = lambda v: [i["code"] for i in self.clerk("POST", "types/nil_report/records", nil(v), status=200).json.get("issues", [])]
+        self.assertEqual((warned(1), warned(2)), (["has_records"], []))
+
     def test_what_is_half_understood_is_refused(self):
         """two things at once, a station of figures that are the town's, an account that is none of the hub's, a name that is no document's"""
         made = self.clerk("POST", "types/consultation/records", {"station": village_code(1), "fields": consultation()["fields"], "id": uuid7()}, status=201).json["id"]

@@ -152,6 +152,13 @@ static void dates_ahead(void **state)
     save(&(struct save){.type = "nil_report",
                         .json = "{'month':'2026-07','record':'visit','reported_on':'2026-06-30'}"});
     expect_refused("not_future", "month", "next month");
+    save(&(struct save){.type = "nil_report",
+                        .json = "{'month':'2026-06','record':'visit','reported_on':'2026-06-30'}"});
+    expect(LM_WARN, "month_running", "month", "it is not over");
+    expect_ok("a warning refuses nothing");
+    save(&(struct save){.type = "nil_report",
+                        .json = "{'month':'2026-05','record':'visit','reported_on':'2026-06-30'}"});
+    assert_null(find("month_running", "month"));
     save(&(struct save){
         .type = "consultation",
         .json = "{'on':'2062-06-30','channel':'window','topic':'policy','item_count':1}"});

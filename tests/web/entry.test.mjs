@@ -191,12 +191,21 @@ test('a reception, a contact plan, an honour and nil reports are entered by hand
   assert.match(await page.textContent('.values'), /对象测试李四/);
 
   await form('nil_report');
+  const [year, month] = new Date(Date.now() + 8 * 3600000).toISOString().split('-').map(Number);
+  const last = new Date(Date.UTC(year, month - 2, 1)).toISOString().slice(0, 7);
+  assert.equal(await page.inputValue('#f-month'), last); // the running one is not over
+  await page.fill('#f-month', new Date(Date.UTC(year, month - 1, 1)).toISOString().slice(0, 7));
+  await page.waitForSelector('[data-field=month] .warn:has-text("还没有过完")');
+  await page.locator('#f-record').selectOption({ label: '来访接待' });
+  await page.fill('#f-month', '2025-03'); // there was one
+  await page.waitForSelector('[data-field=record] .warn:has-text("已经登记过“来访接待”")');
   assert.doesNotMatch(await page.textContent('#f-record'), /多值/);
   await page.locator('#f-record').selectOption({ label: '走访慰问' });
   await page.fill('#f-month', '2025-02');
   await save();
   assert.match(await page.textContent('.values'), /走访慰问/);
   await page.goto(`${url}#/list/nil_report`);
+  assert.equal(await page.inputValue('.card input[type=month]'), last);
   await page.fill('.card input[type=month]', '2025-03');
   await page.waitForFunction(() => /有记录，不用零报告：[^✓]*来访接待/.test(document.querySelector('.nil')?.textContent ?? '')); // there was one in March
   await page.click('.nil button:has-text("3月没有走访慰问")');

@@ -9,7 +9,7 @@ import { fromText, toText } from './request';
 import { t, timeText } from './i18n';
 import { issueWords, nameOf, refusalWords, worthSaying } from './issues';
 import { namesStaff, staffMe } from './staff';
-import { clockHere } from './time';
+import { clockHere, monthBefore } from './time';
 import { afterClick, Button, Dialog, enterGoesOn, Note } from './ui';
 
 const CHECK_MS = 350;
@@ -50,7 +50,7 @@ export interface FormProps {
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
 
-/** What a new record starts with: presets, today for the date that it is counted by, and who is entering it where somebody who works here is
+/** What a new record starts with: presets, today for the date that it is counted by, the last month that is over, and who is entering it where somebody who works here is
  * asked for. */
 function startOf(type: RecordType, given: Record<string, unknown>, today: string): Record<string, unknown> {
   const fields: Record<string, unknown> = {};
@@ -58,7 +58,7 @@ function startOf(type: RecordType, given: Record<string, unknown>, today: string
     if (!field.entered) continue;
     if (field.preset !== undefined) fields[field.name] = field.preset;
     if (field.name === type.reporting_date && field.type === 'date') fields[field.name] = today;
-    if (field.format === 'month' && field.required) fields[field.name] = today.slice(0, 7);
+    if (field.format === 'month' && field.required) fields[field.name] = monthBefore(today);
     if (namesStaff(field) && field.required) fields[field.name] = staffMe() || undefined;
   }
   return { ...fields, ...given };

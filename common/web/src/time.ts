@@ -20,6 +20,12 @@ export function dayHere(at: string | number = Date.now()): string {
   return Number.isNaN(there.getTime()) ? String(at) : there.toISOString().slice(0, 10);
 }
 
+/** "2026-10": the month before that of a day. */
+export function monthBefore(day: string): string {
+  const [year, month] = [Number(day.slice(0, 4)), Number(day.slice(5, 7))];
+  return month === 1 ? `${year - 1}-12` : `${year}-${String(month - 1).padStart(2, '0')}`;
+}
+
 /** The instant of "2026-11-30T01:30" there, as a form has it; null when it is none. */
 export function instantHere(text: string): string | null {
   const at = new Date(`${text}+08:00`);

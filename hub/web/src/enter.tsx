@@ -9,6 +9,7 @@ import { issueWords, nameOf, refusalWords, worthSaying } from '@common/issues';
 import { Button, enterGoesOn, Note, toast, useData, Waiting } from '@common/ui';
 import { hashQuery } from '@common/route';
 import { namesStaff, loadStaff, staffMe } from '@common/staff';
+import { monthBefore } from '@common/time';
 import { go, today, useModel } from './model';
 import { w } from './messages';
 import { Choice } from './overview';
@@ -29,7 +30,7 @@ function startOf(type: RecordType, station: string): Record<string, unknown> {
   for (const f of enteredFields(type)) {
     if (f.preset !== undefined) fields[f.name] = f.preset;
     if (f.name === type.reporting_date && f.type === 'date') fields[f.name] = today();
-    if (f.format === 'month' && f.required) fields[f.name] = today().slice(0, 7);
+    if (f.format === 'month' && f.required) fields[f.name] = monthBefore(today());
     if (namesStaff(f) && f.required && !station) fields[f.name] = staffMe() || undefined;
     // A file is named by an id: the paper itself stays in the office until it is scanned.
     if (f.type === 'file') fields[f.name] = f.items ? [uuid7()] : uuid7();

@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import { api, get, type RecordRow, uuid7 } from '@common/api';
 import { typeOf, type RecordType } from '@common/catalog';
 import { label, lang, t } from '@common/i18n';
+import { monthBefore } from '@common/time';
 import { Button, Note, somethingChanged, useData, Waiting } from '@common/ui';
 import { everyRecord, type Page } from './lists';
 import { DAILY, today, useModel } from './model';
@@ -21,7 +22,7 @@ function monthOf(value: unknown): string {
 export function NilCard() {
   const { catalog, status } = useModel();
   const now = today(status);
-  const [month, setMonth] = useState(now.slice(0, 7));
+  const [month, setMonth] = useState(() => monthBefore(now));
   const [busy, setBusy] = useState('');
   const [error, setError] = useState('');
   const kinds = DAILY.filter((name) => !NOT_COUNTED.includes(name))
@@ -63,6 +64,7 @@ export function NilCard() {
           {t('nilMonth')} <input type="month" class="short" max={now.slice(0, 7)} value={month} onInput={(e) => (e.target as HTMLInputElement).value && setMonth((e.target as HTMLInputElement).value)} />
         </label>
       </p>
+      {month === now.slice(0, 7) && <Note kind="info">{t('nilRunning', words)}</Note>}
       {error && <Note kind="bad">{error}</Note>}
       {!found.data || found.data.month !== month ? (
         <Waiting error={found.error} reload={found.reload} />
