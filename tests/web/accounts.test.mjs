@@ -71,12 +71,14 @@ test('a new secretary takes over: her own password first, then the form that the
   await login('管理员', '246813');
   await page.waitForSelector('.cards');
   await page.goto(`${url}#/settings`);
+  assert.equal(await page.textContent('label[for=role]'), '这个账号能做什么');
   await page.locator('li', { hasText: '王秘书' }).locator('button', { hasText: '换人接手' }).click();
   await page.fill('#successor', '李秘书');
   await page.fill('#successor-password', '864213');
   await shot('takeover');
-  await page.click('.dialog button[type=submit]');
+  await page.press('#successor-password', 'Enter');
   await page.waitForSelector('li:has-text("李秘书"):has-text("还没换初始密码")');
+  await page.waitForFunction(() => document.activeElement?.textContent === '账号管理'); // its button is gone with the account
   assert.match(await page.locator('li', { hasText: '王秘书' }).innerText(), /停用/);
   await shot('accounts');
   await logout();

@@ -1,6 +1,6 @@
 // A festival's visits: what is the same for all is filled in once, people are chosen by filter, each gets a record of his own. One save
 // under one key, all or none; the form is kept as a draft with its key, so that a save whose answer was lost is the same save again.
-import { useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, ApiError, uuid7, type Issue, type RecordRow } from '@common/api';
 import { codeText, fieldLabel, typeOf } from '@common/catalog';
 import { useDraft, useKept } from '@common/draft';
@@ -62,6 +62,14 @@ export function BatchPage() {
     for (const r of identities) (codes[text(r, 'person_id')] ??= []).push(text(r, 'code'));
     return { rows: rows.filter((r) => !LEFT.includes(r.state ?? '')), codes };
   }, []);
+  // Pinyin and the ends of numbers, as in the lists: by the program.
+  const asked = q.trim();
+  const [late, setLate] = useState('');
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(asked), 200);
+    return () => clearTimeout(timer);
+  }, [asked]);
+  const hits = useData(async () => ({ q: late, ids: new Set(late ? (await everyRecord('person', `&q=${encodeURIComponent(late)}`)).map((r) => r.id) : []) }), [late]).data;
   const occasion = String(fields['occasion'] ?? '');
   const year = String(fields['occasion_year'] ?? '');
   const visited = useData(async () => {
@@ -84,7 +92,7 @@ export function BatchPage() {
   const common = type.fields.filter((f) => f.entered && !f.common && f.name !== 'persons');
   const shown = (people.data?.rows ?? []).filter(
     (r) =>
-      (!q.trim() || [text(r, 'name'), text(r, 'household_no'), text(r, 'residence_text')].some((v) => v.includes(q.trim()))) &&
+      (!asked || [text(r, 'name'), text(r, 'household_no'), text(r, 'residence_text')].some((v) => v.includes(asked)) || (hits?.q === asked && hits.ids.has(r.id))) &&
       (!identity || people.data!.codes[r.id]?.includes(identity)) &&
       (!/^\d+$/.test(from) || (text(r, 'birth_on') !== '' && age(text(r, 'birth_on'), now) >= Number(from))) &&
       (!hard || (text(r, 'difficulty') !== '' && text(r, 'difficulty') !== 'none')) &&

@@ -1,5 +1,5 @@
 // Type size, language, one's own password, accounts.
-import { useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, get } from '@common/api';
 import { typeOf } from '@common/catalog';
 import { label, lang, setLang, t } from '@common/i18n';
@@ -142,6 +142,13 @@ function Accounts() {
   const { session } = useModel();
   const [error, setError] = useState('');
   const [busy, setBusy] = useState(false);
+  const title = useRef<HTMLHeadingElement>(null);
+  const succeeded = useRef(false);
+  // The button that opened the dialog is gone with the account that left.
+  useEffect(() => {
+    if (succeeded.current) title.current?.focus();
+    succeeded.current = false;
+  }, [users.data]);
   const going = useRef(false); // at once: a second click comes before the next picture
   const act = (work: () => Promise<unknown>) => {
     if (going.current) return;
@@ -163,7 +170,9 @@ function Accounts() {
   };
   return (
     <section class="card">
-      <h2>{t('accounts')}</h2>
+      <h2 ref={title} tabIndex={-1}>
+        {t('accounts')}
+      </h2>
       {!users.data && <Waiting error={users.error} reload={users.reload} />}
       <ul class="plain-list">
         {users.data?.users.map((u) => (
@@ -182,7 +191,7 @@ function Accounts() {
         ))}
       </ul>
       {users.data?.users.some((u) => u.of_town) && <p class="quiet">{t('accountOfTownHint')}</p>}
-      {leaving && <Successor old={leaving} onClose={() => setLeaving('')} onDone={() => (setLeaving(''), users.reload())} />}
+      {leaving && <Successor old={leaving} onClose={() => setLeaving('')} onDone={() => ((succeeded.current = true), setLeaving(''), users.reload())} />}
       <form
         class="form"
         onSubmit={(e) => {
@@ -203,7 +212,7 @@ function Accounts() {
           <input id="account-password" type="password" autocomplete="new-password" value={password} onInput={(e) => setPassword((e.target as HTMLInputElement).value)} />
         </div>
         <div class="field">
-          <label for="role">{t('accounts')}</label>
+          <label for="role">{t('accountRole')}</label>
           <select id="role" value={role} onChange={(e) => setRole((e.target as HTMLSelectElement).value)}>
             <option value="secretary">{t('roleSecretary')}</option>
             <option value="admin">{t('roleAdmin')}</option>
