@@ -179,6 +179,18 @@ static bool take_body(struct lm_api_call *call)
     return st == LM_OK;
 }
 
+/* The pages keep their looks in cookies (common/web/src/kept.ts). */
+static bool reads_english(const struct lm_http_request *request)
+{
+    static const char wanted[] = "lm_look_language=en";
+    const char *cookies = request->header(request, "Cookie");
+    const char *at = cookies ? strstr(cookies, wanted) : NULL;
+    char after = at ? at[sizeof wanted - 1] : 0;
+
+    return at && (at == cookies || at[-1] == ' ' || at[-1] == ';') &&
+           (after == '\0' || after == ';' || after == ' ');
+}
+
 static enum lm_status run_handler(struct lm_api_call *call, const struct lm_api_route *route)
 {
     const struct lm_api_door *door = call->door;
@@ -187,6 +199,9 @@ static enum lm_status run_handler(struct lm_api_call *call, const struct lm_api_
 
     if (st != LM_OK) {
         return st;
+    }
+    if (door->english) {
+        *door->english = reads_english(call->request);
     }
     if (held) {
         st = door->hold_begin(door->api, &call->err);

@@ -64,6 +64,9 @@ struct lm_api_door {
     /* Whether the account is as it was when the session began: another process may have closed it,
      * or changed its password. False ends the session. NULL = nobody else changes accounts. */
     bool (*still)(struct lm_api *api, const struct lm_session *session);
+    /* Before each handler: whether who asks reads the pages in English (a cookie of theirs says so;
+     * who has none reads Chinese). NULL = nobody wants to know. */
+    bool *english;
     /* Before each handler; NULL = nothing to do. */
     enum lm_status (*before)(struct lm_api *api, struct lm_error *err);
     /* Around the handler of a GET, behind `before`: all that it reads is of one moment. NULL = it

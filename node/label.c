@@ -9,9 +9,14 @@
 
 #define ARENA_BYTES (16 * 1024 * 1024)
 
+static const char *said(bool english, const char *zh, const char *en)
+{
+    return english && en && en[0] ? en : zh;
+}
+
 /* The label of a code or of a record type, a text as it is; anything else as "". */
-static void column_text(const struct lm_catalog *catalog, const struct lm_record *rec, int index,
-                        char *out, size_t n)
+static void column_text(const struct lm_catalog *catalog, bool english, const struct lm_record *rec,
+                        int index, char *out, size_t n)
 {
     const struct lm_field *f = &rec->type->fields[index];
     const struct lm_value *v = &rec->fields[index];
@@ -24,10 +29,12 @@ static void column_text(const struct lm_catalog *catalog, const struct lm_record
     if (f->format && strcmp(f->format, "record_type") == 0) {
         const struct lm_type *named = lm_catalog_type(catalog, lm_record_text(rec, index));
 
-        (void)snprintf(out, n, "%s", named ? named->zh : lm_record_text(rec, index));
+        (void)snprintf(out, n, "%s",
+                       named ? said(english, named->zh, named->en) : lm_record_text(rec, index));
     } else if (f->ftype == LM_F_CODE) {
         code = lm_list_code(f->list, lm_record_text(rec, index));
-        (void)snprintf(out, n, "%s", code ? code->zh : lm_record_text(rec, index));
+        (void)snprintf(out, n, "%s",
+                       code ? said(english, code->zh, code->en) : lm_record_text(rec, index));
     } else if (f->ftype == LM_F_TEXT || f->ftype == LM_F_DATE || f->ftype == LM_F_CHAR) {
         (void)snprintf(out, n, "%s", lm_record_text(rec, index));
     }
@@ -44,7 +51,7 @@ static void whole_characters(char *text)
 }
 
 /* What a change request is called: whose record it is about, and the field's label. */
-static void request_label(struct lm_nstore *store, const struct lm_record *rec,
+static void request_label(struct lm_nstore *store, bool english, const struct lm_record *rec,
                           char out[LM_LABEL_BYTES])
 {
     const struct lm_catalog *catalog = lm_nstore_catalog(store);
@@ -58,24 +65,27 @@ static void request_label(struct lm_nstore *store, const struct lm_record *rec,
     struct lm_record *about = NULL, *whose = NULL;
     struct lm_arena arena;
 
-    (void)snprintf(out, LM_LABEL_BYTES, "%s", rec->type->zh);
+    (void)snprintf(out, LM_LABEL_BYTES, "%s", said(english, rec->type->zh, rec->type->en));
     lm_arena_init(&arena, ARENA_BYTES);
     if (field && lm_tables_get(tables, &arena, type, id, &about) == LM_OK) {
         person = lm_record_get(about, "person_id");
-        lm_node_label(store, about, part);
+        lm_node_label(store, english, about, part);
         if (person && person->kind == LM_TEXT &&
             lm_tables_get(tables, &arena, persons, person->text, &whose) == LM_OK) {
-            lm_node_label(store, whose, whole);
-            (void)snprintf(out, LM_LABEL_BYTES, "%s · %s · %s", whole, part, field->zh);
+            lm_node_label(store, english, whose, whole);
+            (void)snprintf(out, LM_LABEL_BYTES, "%s · %s · %s", whole, part,
+                           said(english, field->zh, field->en));
         } else {
-            (void)snprintf(out, LM_LABEL_BYTES, "%s · %s", part, field->zh);
+            (void)snprintf(out, LM_LABEL_BYTES, "%s · %s", part,
+                           said(english, field->zh, field->en));
         }
         whole_characters(out);
     }
     lm_arena_free(&arena);
 }
 
-void lm_node_label(struct lm_nstore *store, const struct lm_record *rec, char out[LM_LABEL_BYTES])
+void lm_node_label(struct lm_nstore *store, bool english, const struct lm_record *rec,
+                   char out[LM_LABEL_BYTES])
 {
     const size_t n = LM_LABEL_BYTES;
     const struct lm_field *name = lm_type_field(rec->type, "name");
@@ -85,7 +95,7 @@ void lm_node_label(struct lm_nstore *store, const struct lm_record *rec, char ou
 
     out[0] = '\0';
     if (lm_is_request(rec->type)) {
-        request_label(store, rec, out);
+        request_label(store, english, rec, out);
         return;
     }
     if (title && !lm_value_is_null(&rec->fields[title->index])) {
@@ -96,7 +106,8 @@ void lm_node_label(struct lm_nstore *store, const struct lm_record *rec, char ou
     for (size_t i = 0; i < rec->type->n_list_columns && parts < 3; i++) {
         size_t at = strlen(out);
 
-        column_text(lm_nstore_catalog(store), rec, rec->type->list_columns[i], part, sizeof part);
+        column_text(lm_nstore_catalog(store), english, rec, rec->type->list_columns[i], part,
+                    sizeof part);
         if (part[0]) {
             (void)snprintf(out + at, n - at, "%s%s", at ? " · " : "", part);
             whole_characters(out);
@@ -104,6 +115,6 @@ void lm_node_label(struct lm_nstore *store, const struct lm_record *rec, char ou
         }
     }
     if (!out[0]) {
-        (void)snprintf(out, n, "%s", rec->type->zh);
+        (void)snprintf(out, n, "%s", said(english, rec->type->zh, rec->type->en));
     }
 }

@@ -193,7 +193,7 @@ static bool take_same(void *arg, const struct lm_record *other)
         return true;
     }
     (void)snprintf(same->id, sizeof same->id, "%s", other->id);
-    lm_node_label(same->store, other, same->label);
+    lm_node_label(same->store, false, other, same->label);
     same->found = true;
     return false;
 }

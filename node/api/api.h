@@ -3,8 +3,8 @@
  * same node/save as the command line's.
  *
  * routes.c: the table of addresses, who may use them, errors; session.c, records.c, batch.c,
- * lines.c, imports.c, reveals.c, search.c, catalog.c, drafts.c, status.c: one subject each. openapi.json
- * describes it and is served; a unit test holds it against the table. */
+ * lines.c, imports.c, reveals.c, search.c, catalog.c, drafts.c, status.c: one subject each.
+ * openapi.json describes it and is served; a unit test holds it against the table. */
 #ifndef LM_NODE_API_H
 #define LM_NODE_API_H
 
@@ -40,6 +40,7 @@ struct lm_api {
     struct lm_catalog_answer catalog;
     void (*sync)(void *arg); /* "synchronise now"; any thread */
     void *sync_arg;
+    bool english;       /* who asks now reads the pages in English */
     const char *sticks; /* where sticks appear, or NULL: where systems mount them */
     struct lm_rand rnd;
     struct lm_training *training; /* whose API it is; NULL: the real data's */

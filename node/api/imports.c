@@ -65,7 +65,7 @@ static bool take_row(void *arg, const char *record, const char *rev)
         return json_array_append_new(r->undoable,
                                      json_pack("{s:s,s:s}", "id", record, "rev", rev)) == 0;
     }
-    lm_node_label(store, rec, label);
+    lm_node_label(store, r->call->api->english, rec, label);
     return json_array_append_new(r->stays,
                                  json_pack("{s:s,s:s,s:s,s:s}", "id", record, "label", label, "why",
                                            lm_record_deleted(rec) ? "deleted" : "changed", "state",

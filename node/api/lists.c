@@ -29,7 +29,7 @@ static void add_label(struct lm_api *api, struct lm_arena *arena, json_t *labels
         lm_tables_get(lm_nstore_tables(api->store), arena, t, id, &rec) != LM_OK) {
         return;
     }
-    lm_node_label(api->store, rec, label);
+    lm_node_label(api->store, api->english, rec, label);
     (void)json_object_set_new(labels, id, json_string(label));
 }
 
@@ -470,7 +470,7 @@ static enum lm_status name_row(struct lm_api *api, const struct lm_me *me, json_
 
     lm_arena_init(&arena, PAGE_ARENA_BYTES);
     if (type && lm_tables_get(lm_nstore_tables(api->store), &arena, type, id, &rec) == LM_OK) {
-        lm_node_label(api->store, rec, label);
+        lm_node_label(api->store, api->english, rec, label);
         if (labels) {
             (void)json_object_set_new(row, "record", lm_api_record(api, me, rec));
             add_labels(api, &arena, labels, rec);

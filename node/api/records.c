@@ -28,7 +28,7 @@ json_t *lm_api_record(struct lm_api *api, const struct lm_me *me, const struct l
     }
     lm_node_rev(rec, rev);
     (void)json_object_set_new(row, "rev", json_string(rev));
-    lm_node_label(api->store, rec, label);
+    lm_node_label(api->store, api->english, rec, label);
     (void)json_object_set_new(row, "label", json_string(label));
     if (origin->hlc && origin->replica == 0 && (rec->type->kept_by & LM_BY_VILLAGE) &&
         strcmp(lm_record_text(rec, LM_C_VILLAGE_CODE), me->station) == 0) {
@@ -119,7 +119,7 @@ json_t *lm_api_issues_of(struct lm_api *api, const struct lm_entry_result *resul
     }
     lm_arena_init(&arena, ARENA_BYTES);
     if (lm_tables_get(lm_nstore_tables(api->store), &arena, type, result->other, &rec) == LM_OK) {
-        lm_node_label(api->store, rec, label);
+        lm_node_label(api->store, api->english, rec, label);
     }
     lm_arena_free(&arena);
     json_array_foreach(rows, i, row)

@@ -33,15 +33,14 @@ static bool add_reveal(void *arg, const struct lm_reveal *reveal)
 
     lm_time_format(reveal->at_ms, at);
     lm_arena_reset(&r->arena);
-    if (type && lm_tables_get(lm_nstore_tables(store), &r->arena, type, reveal->record, &rec) ==
-                    LM_OK) {
-        lm_node_label(store, rec, label);
+    if (type &&
+        lm_tables_get(lm_nstore_tables(store), &r->arena, type, reveal->record, &rec) == LM_OK) {
+        lm_node_label(store, r->call->api->english, rec, label);
     }
-    return json_array_append_new(r->list,
-                                 json_pack("{s:I,s:s,s:s,s:s,s:s?,s:s}", "no",
-                                           (json_int_t)reveal->id, "at", at, "user", reveal->user,
-                                           "id", reveal->record, "type", type ? type->name : NULL,
-                                           "label", label)) == 0;
+    return json_array_append_new(r->list, json_pack("{s:I,s:s,s:s,s:s,s:s?,s:s}", "no",
+                                                    (json_int_t)reveal->id, "at", at, "user",
+                                                    reveal->user, "id", reveal->record, "type",
+                                                    type ? type->name : NULL, "label", label)) == 0;
 }
 
 /* GET reveals?before=&limit= */

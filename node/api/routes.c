@@ -80,8 +80,11 @@ enum lm_status lm_api_new(struct lm_node *node,
     api->node = node;
     lm_rand_seed_system(&api->rnd);
     lm_sessions_init(&api->sessions, LM_API_IDLE_MS, LM_API_END_MS);
-    api->door = (struct lm_api_door){
-        .api = api, .sessions = &api->sessions, .cookie = api->cookie, .before = before};
+    api->door = (struct lm_api_door){.api = api,
+                                     .sessions = &api->sessions,
+                                     .cookie = api->cookie,
+                                     .english = &api->english,
+                                     .before = before};
     return LM_OK;
 }
 

@@ -340,7 +340,7 @@ static bool add_other(void *arg, const struct lm_record *rec)
     if (!lm_api_is_for(rec, o->me.station)) {
         return true;
     }
-    lm_node_label(o->call->api->store, rec, label);
+    lm_node_label(o->call->api->store, o->call->api->english, rec, label);
     (void)json_array_append_new(
         o->rows, json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "id", rec->id, "type", rec->type->name,
                            "label", label, "person", person_of(o->call->api->search, rec), "on",

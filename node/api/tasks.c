@@ -391,7 +391,7 @@ static void label_of(struct lm_api_call *call, const char *type, const char *id,
     lm_arena_init(&arena, 1024 * 1024);
     if (t && id[0] &&
         lm_tables_get(lm_nstore_tables(call->api->store), &arena, t, id, &rec) == LM_OK) {
-        lm_node_label(call->api->store, rec, out);
+        lm_node_label(call->api->store, call->api->english, rec, out);
     }
     lm_arena_free(&arena);
 }
@@ -479,7 +479,8 @@ static json_t *backup_json(const struct tasks *t, int64_t last_ms)
     if (last_ms) {
         lm_time_format(last_ms, at);
     }
-    return json_pack("{s:s,s:I,s:b}", "made_at", at, "days", (json_int_t)t->backup_days, "due", due);
+    return json_pack("{s:s,s:I,s:b}", "made_at", at, "days", (json_int_t)t->backup_days, "due",
+                     due);
 }
 
 enum lm_status lm_api_tasks(struct lm_api_call *call)

@@ -623,6 +623,18 @@ class Records(WithPage):
         self.assertEqual([(r["id"], r["verdict"], r["note"]) for r in back], [(made[0]["id"], "returned", "请补充内容")])
         self.assertEqual((back[0]["record"]["fields"]["item_count"], back[0]["user"]), (2, SECRETARY[0]))
 
+    def test_names_in_the_language_of_the_page(self):
+        """what the catalogue names in a record's name is in English for who reads the pages so, and for nobody else"""
+        made = self.save({"type": "nil_report", "fields": {"month": "2026-02", "record": "visit", "reported_on": "2026-03-01"}})
+        self.assertEqual(made["label"], "2026-02 · 走访慰问 · 2026-03-01")
+        session = self.api.cookie
+        for look, name in (("lm_look_language=en", "Visit"), ("lm_look_language=zh", "走访慰问"), ("xlm_look_language=en", "走访慰问"), ("lm_look_language=english", "走访慰问")):
+            for cookies in (f"{session}; {look}", f"{look}; {session}"):
+                self.api.cookie = cookies
+                for read in (lambda: self.api("GET", f"records/{made['id']}", status=200).json, lambda: self.api("GET", "types/nil_report/records", status=200).json["records"][0]):
+                    self.assertEqual(read()["label"], f"2026-02 · {name} · 2026-03-01", cookies)
+        self.api.cookie = session
+
     def test_a_nil_report_of_a_month_with_records_is_warned_of(self):
         """By UTC+8, of what stands; a draft is none; it is saved all the same"""
         nil = lambda month, record: {"month": month, "record": record, "reported_on": "2026-08-01"}
