@@ -200,14 +200,14 @@ export const PAGES: Record<string, Help> = {
   },
   conflicts: {
     name: ['两边都改过的', 'Changed on both sides'],
-    what: ['同一项，村里和镇里（或另一台电脑）都改了，内容不一样，要选一个。', 'One field, changed on two sides: choose.'],
+    what: ['同一项，村里和镇里（或另一台电脑）都改了，内容不一样；或者一边删了、一边改了。每一项选一个。', 'One field changed on two sides, or deleted on one and changed on the other: choose for each.'],
     todo: [
       ['看两边各写了什么、谁、什么时候。', 'See who wrote what and when.'],
       ['选对的那个。', 'Choose the right one.'],
       ['拿不准先不选，打电话核对。', 'If in doubt ask first.'],
     ],
     words: [['现在用的：没选之前，暂时算数的那个。', 'In use now: the one that counts until you choose.']],
-    fail: ['选错了可以到修改里改回来，两边写过的都留着。', 'A wrong choice can be edited; both values are kept.'],
+    fail: ['选错了可以再改：内容点“修改”，删掉的点“恢复”。两边写过的都留着。', 'A wrong choice can be mended: edit, or bring back what was deleted; both sides are kept.'],
   },
   bin: {
     name: ['回收站', 'Recycle bin'],
