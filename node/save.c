@@ -254,6 +254,23 @@ static enum lm_status read_fields(struct save *s)
     return st == LM_OK ? refused(s) : st;
 }
 
+/* A record is deleted by deleting it: a reason set like a value would stand in a live record. */
+static enum lm_status no_deletion(struct save *s)
+{
+    for (size_t i = 0; i < s->set.n; i++) {
+        const struct lm_field *f = &s->type->fields[s->set.index[i]];
+
+        if (f->group == LM_GROUP_DELETED && (s->current || !lm_value_is_null(&s->set.value[i]))) {
+            return lm_fail(s->err, LM_ERR_INVALID, "use_delete", f->name,
+                           "“%s”不能当作内容填写：要删除请用“删除”，要恢复请用“恢复”。%.0s",
+                           "%.0sThe field %s is not set like a value: delete the record, or bring "
+                           "it back.",
+                           f->zh, f->name);
+        }
+    }
+    return LM_OK;
+}
+
 /* Whether a record that is there already is what this save asks for: then it is the same save,
  * whose note was lost. */
 static bool says_the_same(const struct save *s, const struct lm_record *rec)
@@ -367,6 +384,9 @@ static enum lm_status create(struct save *s)
     if (st == LM_OK && !done) {
         st = read_fields(s);
     }
+    if (st == LM_OK && !done) {
+        st = no_deletion(s);
+    }
     if (st == LM_OK && !done && s->entry->id) {
         st = known_id(s, id, &done);
     }
@@ -473,7 +493,10 @@ static enum lm_status edit(struct save *s)
     if (s->set.n == 0) {
         return LM_OK;
     }
-    st = check_rev(s);
+    st = no_deletion(s);
+    if (st == LM_OK) {
+        st = check_rev(s);
+    }
     if (st == LM_OK) {
         st = check_seen(s);
     }
@@ -526,7 +549,10 @@ static enum lm_status delete_or_undelete(struct save *s)
     if (deleting) {
         st = read_fields(s);
     }
-    if (st != LM_OK || lm_record_deleted(s->current) == deleting) {
+    /* What is so already is not done again, unless that is to be decided: then it says that this
+     * is right. */
+    if (st != LM_OK || (lm_record_deleted(s->current) == deleting &&
+                        !lm_nstore_to_decide(s->saver->store, s->current, LM_GROUP_DELETED))) {
         return st;
     }
     st = check_rev(s);

@@ -378,10 +378,14 @@ enum lm_status lm_nstore_conflict_records(struct lm_nstore *store, size_t max,
                                                         const char *type),
                                           void *arg, struct lm_error *err) LM_MUST_USE;
 bool lm_nstore_in_conflict(struct lm_nstore *store, const char *id, const char *group);
-/* Appends {hlc, groups, fields, stands, user, at, station, values} of each version; without user
- * and values while they are not known here (lm_nstore_past_want). */
-enum lm_status lm_nstore_conflicts_of(struct lm_nstore *store, const struct lm_record *rec,
-                                      json_t *rows, struct lm_error *err) LM_MUST_USE;
+/* Whether the group is in conflict and what stands is one of the versions: once somebody here has
+ * set it anew, which the hub may not know yet, it is not. */
+bool lm_nstore_to_decide(struct lm_nstore *store, const struct lm_record *rec, int group);
+/* Appends {hlc, group, fields, stands, user, at, station, values} of each version of each group,
+ * one group after the other; without user and values while they are not known here
+ * (lm_nstore_past_want). Of group "deleted" also "deletes": the values are its reason, or what the
+ * side that keeps the record changed. */
+void lm_nstore_conflicts_of(struct lm_nstore *store, const struct lm_record *rec, json_t *rows);
 /* Records with changes that the hub has not acked: how many, who made the newest and when by this
  * PC's HLC; the newest first, at most max. */
 enum lm_status lm_nstore_pending_records(struct lm_nstore *store, size_t max,

@@ -360,7 +360,7 @@ static enum lm_status step_as_sent(struct merge *m)
             return LM_OK;
         }
     }
-    if (m->creates || m->change->op == LM_OP_DELETE) {
+    if (m->creates || (m->change->op == LM_OP_DELETE && !lm_record_deleted(m->current))) {
         status = merge_time(m->change, merge_author_offset(m->change), INT64_MAX, m->arena, &at);
         if (status != LM_OK) {
             return status;

@@ -271,7 +271,10 @@ enum lm_status lm_change_apply_local(const struct lm_catalog *catalog,
     if (status != LM_OK) {
         return status;
     }
-    if (change->op == LM_OP_DELETE) {
+    if (change->op == LM_OP_DELETE && !creates && lm_record_deleted(current)) {
+        rec->fields[LM_C_DELETE_REASON] = current->fields[LM_C_DELETE_REASON];
+        rec->stamps[LM_GROUP_DELETED] = stamp; /* confirmed */
+    } else if (change->op == LM_OP_DELETE) {
         status = merge_time(change, merge_author_offset(change), INT64_MAX, arena,
                             &rec->fields[LM_C_DELETED_AT]);
         if (status != LM_OK) {

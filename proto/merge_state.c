@@ -25,7 +25,12 @@ static enum lm_status delete_record(struct merge *m)
     enum lm_status status;
 
     if (lm_record_deleted(m->current)) {
-        return LM_OK; /* deleted by two: equal */
+        /* Deleted by two: equal. By who saw it deleted: that is what was meant, and it stays as it
+         * was deleted, by whom and when. */
+        if (m->groups[LM_GROUP_DELETED].seen && !differs_from_seen(m)) {
+            merge_stamp(m, LM_GROUP_DELETED);
+        }
+        return LM_OK;
     }
     status = merge_time(m->change, offset, m->in->received_ms, m->arena, &at);
     if (status != LM_OK) {

@@ -154,7 +154,8 @@ static bool sets_values(const struct lm_validate_in *in)
             return true;
         }
     }
-    return in->deleting || in->undeleting;
+    /* Who confirms a deletion, or that there is none, does nothing to the record. */
+    return (in->deleting || in->undeleting) && lm_record_deleted(in->before) == in->undeleting;
 }
 
 /* A village deletes what the town has not taken up yet: states in which it may create a record,
@@ -330,8 +331,8 @@ static void judge_retired(const struct lm_validate_in *in, const struct lm_field
     }
 }
 
-/* Nothing that a village reports happened before there was one: "0052-01-01" is what a date box makes
- * of "52". */
+/* Nothing that a village reports happened before there was one: "0052-01-01" is what a date box
+ * makes of "52". */
 static void judge_long_ago(const struct lm_validate_in *in, const struct lm_field *f,
                            struct lm_issues *issues)
 {

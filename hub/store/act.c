@@ -107,6 +107,24 @@ static enum lm_status fill_visit(struct lm_store *store, const struct lm_type *t
     return status;
 }
 
+/* A record is deleted by deleting it: a reason set like a value would stand in a live record. */
+static enum lm_status no_deletion(const struct lm_type *type, const struct lm_record *before,
+                                  const struct lm_fieldset *set, struct lm_error *err)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        const struct lm_field *f = &type->fields[set->index[i]];
+
+        if (f->group == LM_GROUP_DELETED && (before || !lm_value_is_null(&set->value[i]))) {
+            return lm_fail(err, LM_ERR_INVALID, "use_delete", f->name,
+                           "“%s”不能当作内容填写：要删除请用“删除”，要恢复请用“恢复”。%.0s",
+                           "%.0sThe field %s is not set like a value: delete the record, or bring "
+                           "it back.",
+                           f->zh, f->name);
+        }
+    }
+    return LM_OK;
+}
+
 static enum lm_status first_refusal(const struct lm_act_result *out, struct lm_error *err)
 {
     const struct lm_error *why = lm_issues_first_refusal(&out->issues);
@@ -237,6 +255,9 @@ static enum lm_status create(struct lm_store *store, const struct lm_act *act, i
     }
     status = read_fields(store, act, type, arena, &set, out, err);
     if (status == LM_OK) {
+        status = no_deletion(type, NULL, &set, err);
+    }
+    if (status == LM_OK) {
         status = check_merger(store, act, type, NULL, &set, err);
     }
     if (status == LM_OK) {
@@ -330,6 +351,7 @@ static enum lm_status change_record(struct lm_store *store, const struct lm_act 
             status = lm_residency_fill(store, act, type, before, &set, arena, out, err);
         }
         drop_unchanged(before, &set);
+        status = status == LM_OK ? no_deletion(type, before, &set, err) : status;
         status = status == LM_OK ? check_merger(store, act, type, before, &set, err) : status;
     }
     if (status != LM_OK) {

@@ -155,6 +155,25 @@ static enum lm_status close_conflict(struct lm_store *store, int64_t pos, const 
     return status;
 }
 
+static bool sets_anew(const struct lm_effect *f, int group)
+{
+    const struct lm_version now = f->merge->record->stamps[group].version;
+
+    return now.hlc == f->entry->hlc && now.replica == f->entry->replica;
+}
+
+/* Who deletes a record after all, having seen what stands in it, leaves nothing to be decided. */
+static bool ends_with_deletion(const struct lm_effect *f, const struct open_conflicts *open)
+{
+    bool over_deletion = false;
+
+    for (size_t i = 0; i < open->n; i++) {
+        over_deletion = over_deletion || open->items[i].group == LM_GROUP_DELETED;
+    }
+    return over_deletion && f->merge->n_conflicts == 0 && lm_record_deleted(f->merge->record) &&
+           sets_anew(f, LM_GROUP_DELETED);
+}
+
 /* New siblings; and an open conflict ends when a change that had seen what stands sets the group
  * anew. */
 enum lm_status lm_effect_conflicts(struct lm_store *store, const struct lm_effect *f,
@@ -162,6 +181,7 @@ enum lm_status lm_effect_conflicts(struct lm_store *store, const struct lm_effec
 {
     const struct lm_record *rec = f->merge->record;
     struct open_conflicts open = {.n = 0};
+    bool ends_all;
     enum lm_status status;
 
     if (!rec || !f->before || (store->state.n_conflicts == 0 && f->merge->n_conflicts == 0)) {
@@ -171,10 +191,9 @@ enum lm_status lm_effect_conflicts(struct lm_store *store, const struct lm_effec
     for (size_t i = 0; i < f->merge->n_conflicts && status == LM_OK; i++) {
         status = put_conflict(store, f, &f->merge->conflicts[i], &open, err);
     }
+    ends_all = ends_with_deletion(f, &open);
     for (size_t i = 0; i < open.n && status == LM_OK; i++) {
-        const struct lm_version now = rec->stamps[open.items[i].group].version;
-
-        if (!open.items[i].again && now.hlc == f->entry->hlc && now.replica == f->entry->replica) {
+        if (ends_all || (!open.items[i].again && sets_anew(f, open.items[i].group))) {
             status = close_conflict(store, open.items[i].pos,
                                     rec->type->groups[open.items[i].group].name, err);
         }

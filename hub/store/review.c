@@ -213,14 +213,54 @@ static const char *group_label(const struct lm_type *type, int group)
     return n > 0 && label ? label : type->groups[group].name;
 }
 
+static bool find_change(struct lm_store *store, const char *record, struct lm_version version,
+                        struct lm_arena *arena, struct lm_jentry *e, struct lm_change *change)
+{
+    return lm_journal_find(store, arena, record, version, e) == LM_OK &&
+           lm_change_read(e->body, e->body_len, arena, change, NULL) == LM_OK;
+}
+
+/* The newest of what is in the record, the deletion aside. */
+static struct lm_version newest(const struct lm_record *rec)
+{
+    struct lm_version out = {0, 0};
+
+    for (size_t g = 0; g < rec->type->n_groups; g++) {
+        if (g != LM_GROUP_DELETED && lm_version_compare(rec->stamps[g].version, out) > 0) {
+            out = rec->stamps[g].version;
+        }
+    }
+    return out;
+}
+
+/* Over a deletion, of the side that keeps the record: what was changed in it, and by which change:
+ * that edit, which is the version itself where it came to a deleted record, and where the deletion
+ * came to an edited one is not. */
+static struct lm_version put_kept(struct lm_store *store, const struct lm_record *rec,
+                                  struct lm_version version, struct lm_arena *arena, json_t *row)
+{
+    struct lm_jentry e;
+    struct lm_change change;
+    bool known = find_change(store, rec->id, version, arena, &e, &change);
+
+    if (!known || change.op != LM_OP_EDIT) {
+        version = newest(rec);
+        known = find_change(store, rec->id, version, arena, &e, &change);
+    }
+    (void)json_object_set_new(row, "changed",
+                              known && change.op == LM_OP_EDIT
+                                  ? lm_row_fields(rec->type, &change.fields)
+                                  : json_object());
+    return version;
+}
+
 static void put_author(struct lm_store *store, json_t *row, const char *record,
                        struct lm_version version, struct lm_arena *arena)
 {
     struct lm_jentry e;
     struct lm_change change;
 
-    if (lm_journal_find(store, arena, record, version, &e) == LM_OK &&
-        lm_change_read(e.body, e.body_len, arena, &change, NULL) == LM_OK) {
+    if (find_change(store, record, version, arena, &e, &change)) {
         lm_row_text(row, "user", change.user);
         lm_row_text(row, "station", e.station);
         lm_row_time(row, "at", lm_jentry_made_ms(&e, &change));
@@ -249,13 +289,19 @@ static json_t *siblings_json(struct lm_store *store, const struct lm_type *type,
         struct lm_value value;
         struct lm_version version = {.hlc = (uint64_t)sqlite3_column_int64(stmt, 1),
                                      .replica = (uint64_t)sqlite3_column_int64(stmt, 2)};
+        struct lm_version by = version;
 
         lm_row_number(row, "n", (uint64_t)sqlite3_column_int64(stmt, 0));
         if (lm_sibling_read(sqlite3_column_blob(stmt, 3), (size_t)sqlite3_column_bytes(stmt, 3),
                             arena, &value) == LM_OK) {
+            const struct lm_value *at = lm_value_member(&value, "deleted_at");
+
             (void)json_object_set_new(row, "value", lm_row_fields(type, &value));
+            by = g == LM_GROUP_DELETED && (!at || lm_value_is_null(at))
+                     ? put_kept(store, rec, version, arena, row)
+                     : version;
         }
-        put_author(store, row, rec->id, version, arena);
+        put_author(store, row, rec->id, by, arena);
         (void)json_object_set_new(
             row, "stands",
             json_boolean(g >= 0 && lm_version_equal(rec->stamps[g].version, version)));

@@ -84,7 +84,7 @@ static enum lm_status answer_record(struct lm_api_call *call, const char *id)
     if (st == LM_OK) {
         json_t *conflicts = json_array();
 
-        st = lm_nstore_conflicts_of(call->api->store, rec, conflicts, &call->err);
+        lm_nstore_conflicts_of(call->api->store, rec, conflicts);
         if (json_array_size(conflicts) > 0) {
             (void)json_object_set(call->answer, "conflicts", conflicts);
         }

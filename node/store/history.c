@@ -56,6 +56,34 @@ static json_t *number_text(uint64_t u)
     return json_string(text);
 }
 
+/* Of each field that an edit sets: the HLC of the change that had set it when its author saw it. */
+static json_t *bases_json(const struct lm_type *type, const struct lm_change *change)
+{
+    json_t *out = json_object();
+
+    for (uint32_t i = 0; type && change->fields.kind == LM_MAP && i < change->fields.len; i++) {
+        const struct lm_pair *pair = &change->fields.pairs[i];
+        const struct lm_field *field = lm_type_fieldn(type, pair->key, pair->key_len);
+
+        if (field) {
+            (void)json_object_set_new(
+                out, field->name,
+                number_text(lm_change_base(change, type->groups[field->group].name).hlc));
+        }
+    }
+    return out;
+}
+
+static void put_fields(struct lm_nstore *s, json_t *row, const struct lm_change *change)
+{
+    const struct lm_type *type = lm_catalog_type(s->catalog, change->type);
+
+    (void)json_object_set_new(row, "fields", ns_fields_json(type, &change->fields));
+    if (change->op == LM_OP_EDIT) {
+        (void)json_object_set_new(row, "bases", bases_json(type, change));
+    }
+}
+
 static json_t *history_row(struct lm_nstore *s, sqlite3_stmt *q, const struct lm_me *me,
                            struct lm_arena *arena)
 {
@@ -74,8 +102,7 @@ static json_t *history_row(struct lm_nstore *s, sqlite3_stmt *q, const struct lm
                     (change.offset_known ? change.offset_ms : 0));
     (void)json_object_set_new(row, "user", json_string(change.user));
     (void)json_object_set_new(row, "op", json_string(op_name(change.op)));
-    (void)json_object_set_new(
-        row, "fields", ns_fields_json(lm_catalog_type(s->catalog, change.type), &change.fields));
+    put_fields(s, row, &change);
     (void)json_object_set_new(row, "acked",
                               json_boolean(branch < me->branch || seq <= me->acked.seq));
     if (sqlite3_column_type(q, 4) != SQLITE_NULL) {
@@ -144,9 +171,7 @@ static json_t *past_row(struct lm_nstore *s, sqlite3_stmt *q, struct lm_arena *a
     if (sqlite3_column_bytes(q, 12) > 0 &&
         lm_change_read(sqlite3_column_blob(q, 12), (size_t)sqlite3_column_bytes(q, 12), arena,
                        &change, &err) == LM_OK) {
-        (void)json_object_set_new(
-            row, "fields",
-            ns_fields_json(lm_catalog_type(s->catalog, change.type), &change.fields));
+        put_fields(s, row, &change);
     }
     return row;
 }

@@ -257,7 +257,8 @@ static const char imports[] =
     "  at_ms INTEGER NOT NULL) STRICT;";
 
 static const char reveals[] =
-    /* Who looked at whole numbers (ID, bank account), and at whose. The newest LM_REVEALS_MAX stay, whatever the clock says. */
+    /* Who looked at whole numbers (ID, bank account), and at whose. The newest LM_REVEALS_MAX stay,
+       whatever the clock says. */
     "CREATE TABLE reveals("
     "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
     "  at_ms INTEGER NOT NULL,"
@@ -429,13 +430,12 @@ const char *const ns_sql[NS_COUNT] = {
     [NS_CONFLICT_GROUPS] =
         "SELECT field FROM verdicts WHERE record = ?1 AND open = 1 AND verdict = 2",
     [NS_CONFLICT_OF] =
-        "SELECT v.hlc, v.field, coalesce((SELECT o.body FROM outbox AS o WHERE o.record = ?1 AND "
-        "o.hlc = v.hlc LIMIT 1), (SELECT p.body FROM past AS p WHERE p.record = ?1 AND p.hlc = "
-        "v.hlc AND p.of = 0 LIMIT 1)), (SELECT p.at_ms FROM past AS p WHERE p.record = ?1 AND "
-        "p.hlc "
-        "= v.hlc AND p.of = 0 LIMIT 1), (SELECT p.station FROM past AS p WHERE p.record = ?1 AND "
-        "p.hlc = v.hlc AND p.of = 0 LIMIT 1) FROM verdicts AS v WHERE v.record = ?1 AND v.open = 1 "
-        "AND v.verdict = 2 ORDER BY v.hlc",
+        "SELECT hlc, field FROM verdicts WHERE record = ?1 AND open = 1 AND verdict = 2 ORDER BY "
+        "hlc",
+    [NS_SAID] = "SELECT coalesce((SELECT o.body FROM outbox AS o WHERE o.record = ?1 AND o.hlc = "
+                "?2 LIMIT 1), p.body), p.at_ms, coalesce(p.station, '') FROM (SELECT 1) LEFT JOIN "
+                "(SELECT body, at_ms, station FROM past WHERE record = ?1 AND hlc = ?2 AND of = 0 "
+                "LIMIT 1) AS p",
     [NS_VERDICT_DROP] = "UPDATE verdicts SET open = 0 WHERE record = ?1",
     [NS_SAVED] = "SELECT id, hash FROM saves WHERE key = ?1",
     [NS_SAVE_KEY] = "INSERT INTO saves(key, id, hash) VALUES(?1, ?2, ?3)",

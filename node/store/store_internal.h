@@ -71,6 +71,7 @@ enum ns_query {
     NS_CONFLICT_RECORDS,
     NS_CONFLICT_GROUPS,
     NS_CONFLICT_OF,
+    NS_SAID,
     NS_VERDICT_DROP,
     NS_SAVED,
     NS_SAVE_KEY,

@@ -251,6 +251,7 @@ static void a_transition_sets_values_with_it(void **state)
 static void deletion(void **state)
 {
     struct lm_record *saw;
+    char at[LM_TIME_TEXT + 8];
     struct lm_merge_out out;
 
     (void)state;
@@ -284,6 +285,13 @@ static void deletion(void **state)
     assert_int_equal(out.n_conflicts, 1);
     assert_int_equal(out.conflicts[0].group, LM_GROUP_DELETED);
     assert_false(out.conflicts[0].change_stands);
+    /* Who saw both says that the deletion is right: it stays what it was, and is stamped anew. */
+    (void)snprintf(at, sizeof at, "%s", lm_record_text(out.record, LM_C_DELETED_AT));
+    out = SEND(&w, .by = &A, .op = LM_OP_DELETE, .id = M, .fields = "{\"delete_reason\":\"另写\"}");
+    assert_verdict(out, LM_V_APPLIED, "");
+    assert_true(out.as_sent);
+    assert_field(out.record, "delete_reason", "重复登记");
+    assert_field(out.record, "deleted_at", at);
     /* Back again. */
     out = SEND(&w, .by = &B, .op = LM_OP_UNDELETE, .id = M);
     assert_verdict(out, LM_V_REFUSED, "not_your_record");

@@ -26,7 +26,7 @@ before(async () => {
   const [one, two] = town.nodes;
   people = one.add([person({ name: '张建国', phone: '13800001111' }), person({ name: '李和平' })]);
   cases = one.add([aid(), aid(), aid()]);
-  [locked] = one.add([visit({})]);
+  [locked] = one.add([visit({}), visit({ gift_fen: 60000 })]); // the second resembles the first, and its correction
   [twin] = two.add([person({ name: '张建国', household_village: '999999101202', id_no: one.rows(['get', people[0]])[0].fields.id_no })]);
   for (const node of town.nodes) node.run(['sync']);
   town.hub.add([

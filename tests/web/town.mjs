@@ -166,6 +166,15 @@ export class Town {
     return this.hub.serve(['--sync', `tcp://127.0.0.1:${this.hub.port}`, '--http', `127.0.0.1:${http}`, ...(this.backups ? ['--backups', this.backups] : [])]);
   }
 
+  /** One more PC of a village, which is not served. */
+  another(v) {
+    const node = new Program(this, 'lastmile-node', join(this.work, 'another'));
+    const kit = join(this.work, 'kit-another');
+    this.hub.run(['enrol', this.code(v), '--out', kit, '--endpoint', `tcp://127.0.0.1:${this.hub.port}`]);
+    node.run(['enrol', kit]);
+    return node;
+  }
+
   /** Ends the hub, does what needs it away, and starts it at the same address. */
   async restartHub(meanwhile = () => undefined) {
     await this.hub.stop();

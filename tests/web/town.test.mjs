@@ -252,6 +252,29 @@ test('a conflict is settled side by side', async () => {
   await page.context().close();
 });
 
+test('over a deletion each side says what it is, and who did it', async () => {
+  const [node] = town.nodes;
+  const [id] = node.add([{ type: 'consultation', fields: { on: '2025-03-02', channel: 'phone', topic: 'policy', item_count: 1 } }]);
+  node.run(['sync']);
+  await town.restartHub(() => {
+    node.add([{ id, delete: true, reason: '录错了' }]);
+    town.hub.add([{ id, fields: { item_count: 22 } }]);
+  });
+  node.run(['sync']);
+  const page = await open('clerk1');
+  await page.goto(`${url}#/review/conflicts`);
+  const deletes = page.locator('.side', { hasText: '删掉这条记录' });
+  assert.match(await deletes.innerText(), /删除原因\s*录错了/);
+  assert.match(await page.locator('.side.on', { hasText: '保留这条记录，改成下面这样' }).innerText(), /条数\s*22/);
+  if (process.env.LASTMILE_SHOTS) await page.screenshot({ path: `${process.env.LASTMILE_SHOTS}/town-deletion.png`, fullPage: true });
+  await deletes.locator('button').click();
+  await page.waitForSelector('.toast.shown');
+  assert.deepEqual([town.hub.rows(['conflicts']), row('consultation', id)], [[], undefined]);
+  node.run(['sync']);
+  assert.equal(node.rows(['get', id])[0].fields.delete_reason, '录错了');
+  await page.context().close();
+});
+
 test('the hub goes away and comes back under an open page', async () => {
   const page = await open('clerk1');
   await page.goto(`${url}#/list/person`);

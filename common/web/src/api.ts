@@ -17,8 +17,10 @@ export interface Issue {
 /** One of the versions that are to be decided between; without user and values while they are not known here. */
 export interface Sibling {
   hlc: string;
+  group: string;
   fields: string[];
   stands: boolean;
+  deletes?: boolean; // of group "deleted"
   user?: string;
   at?: string;
   station?: string;

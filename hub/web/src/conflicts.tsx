@@ -10,6 +10,7 @@ import { w } from './messages';
 export interface Sibling {
   n: number;
   value: Record<string, unknown>;
+  changed?: Record<string, unknown>; // over a deletion, of the side that keeps the record
   user: string;
   station: string;
   at: string;
@@ -24,6 +25,12 @@ interface Settled {
   settled?: { user: string; station: string; at: string };
 }
 
+/** Over a deletion: what this side means; else nothing. */
+function meaning(s: Sibling): string {
+  if (s.changed) return w(Object.keys(s.changed).length > 0 ? 'sideKeepsChanged' : 'sideKeeps');
+  return s.value['deleted_at'] ? w('sideDeletes') : '';
+}
+
 /** The sides; button: what is to be done with one, or nothing. */
 function Sides(props: { type: string; siblings: Sibling[]; button: (s: Sibling) => preact.ComponentChildren }) {
   const { catalog, stations } = useModel();
@@ -33,9 +40,11 @@ function Sides(props: { type: string; siblings: Sibling[]; button: (s: Sibling) 
       {props.siblings.map((s) => (
         <div class={s.stands ? 'side on' : 'side'} key={s.n}>
           {s.stands && <span class="tag good">{w('stands')}</span>}
+          {meaning(s) && <p><b>{meaning(s)}</b></p>}
           <dl class="values">
-            {Object.entries(s.value).map(([name, value]) => {
+            {Object.entries(s.changed ?? s.value).map(([name, value]) => {
               const field = type && fieldOf(type, name);
+              if (name === 'deleted_at') return null; // it stands below, with who did it
               return (
                 <div key={name}>
                   <dt>{field ? fieldLabel(field) : name}</dt>

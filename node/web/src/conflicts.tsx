@@ -8,17 +8,13 @@ import { Button, Note, toast, useData, Waiting } from '@common/ui';
 import { labelsOf } from './labels';
 import { maskId, useModel } from './model';
 
-/** The versions of one group of fields, together: each is chosen as a whole. */
-function groupsOf(siblings: Sibling[]): { fields: string[]; versions: Sibling[] }[] {
-  const out: { fields: string[]; versions: Sibling[] }[] = [];
+/** The versions of one group of fields: one is chosen, whatever becomes of the other groups. */
+function groupsOf(siblings: Sibling[]): { group: string; versions: Sibling[] }[] {
+  const out: { group: string; versions: Sibling[] }[] = [];
   for (const s of siblings) {
-    const there = out.find((g) => g.fields.some((f) => s.fields.includes(f)));
-    if (there) {
-      there.versions.push(s);
-      there.fields = [...new Set([...there.fields, ...s.fields])];
-    } else {
-      out.push({ fields: s.fields, versions: [s] });
-    }
+    const there = out.find((g) => g.group === s.group);
+    if (there) there.versions.push(s);
+    else out.push({ group: s.group, versions: [s] });
   }
   return out;
 }
@@ -41,10 +37,16 @@ export function Conflicts(props: { type: RecordType; record: RecordRow; reload: 
     if (field.name === 'state') return codeText(catalog, props.type.states, value);
     return shownValue(catalog, field, value) || valueText(catalog, field, value, labels) || t('notFilled');
   };
+  /** Over a deletion the record is deleted, or kept with what was changed in it: both are acts, also where that is so already. */
+  const send = (s: Sibling): Promise<unknown> => {
+    const { id, rev, fields } = props.record;
+    if (s.deletes) return api('DELETE', `records/${id}`, { reason: s.values?.['delete_reason'], rev });
+    if (s.group === 'deleted') return api('POST', `records/${id}/undelete`, { rev });
+    return api('PATCH', `records/${id}`, { fields: s.values, was: Object.fromEntries(Object.keys(s.values ?? {}).map((name) => [name, fields[name] ?? null])) });
+  };
   const choose = (s: Sibling) => {
     setBusy(true);
-    const was = Object.fromEntries(Object.keys(s.values ?? {}).map((name) => [name, props.record.fields[name] ?? null]));
-    api('PATCH', `records/${props.record.id}`, { fields: s.values, was })
+    send(s)
       .then(
         () => toast(t('conflictChosen')),
         (e: Error) => toast(e.message),
@@ -54,44 +56,58 @@ export function Conflicts(props: { type: RecordType; record: RecordRow; reload: 
         props.reload();
       });
   };
+  const said = (s: Sibling) => (
+    <dl>
+      {Object.entries(s.values ?? {}).map(([name, value]) => {
+        const field = fieldOf(props.type, name);
+        return field ? (
+          <div key={name}>
+            <dt>{fieldLabel(field)}</dt>
+            <dd>{words(name, value)}</dd>
+          </div>
+        ) : null;
+      })}
+    </dl>
+  );
+  const act = (s: Sibling): string => {
+    if (s.group !== 'deleted') return t(s.stands ? 'conflictKeep' : 'conflictTake');
+    return t(s.deletes ? 'conflictDelete' : 'conflictStay');
+  };
   return (
     <section class="card conflict">
       <h2>{t('conflictTitle')}</h2>
       <p>{t('conflictHelp')}</p>
-      {groupsOf(siblings).map((g) => (
-        <div key={g.fields.join()}>
-          {g.versions.map((s) => (
-            <div class={`version ${s.stands ? 'stands' : ''}`} key={s.hlc}>
-              <p>
-                {s.values ? (
-                  <>
-                    <b>{s.user}</b> <span class="quiet">{s.at ? timeText(s.at) : ''}</span>
-                  </>
-                ) : (
-                  <span class="quiet">{t('conflictUnknown')}</span>
-                )}{' '}
-                {s.stands && <b>({t('conflictStands')})</b>}
-              </p>
-              <dl>
-                {Object.entries(s.values ?? {}).map(([name, value]) => {
-                  const field = fieldOf(props.type, name);
-                  return field ? (
-                    <div key={name}>
-                      <dt>{fieldLabel(field)}</dt>
-                      <dd>{words(name, value)}</dd>
-                    </div>
-                  ) : null;
-                })}
-              </dl>
-              {s.values && (
-                <Button kind={s.stands ? 'plain' : 'main'} disabled={busy} onClick={() => choose(s)}>
-                  {s.stands ? t('conflictKeep') : t('conflictTake')}
-                </Button>
-              )}
-            </div>
-          ))}
-        </div>
-      ))}
+      {groupsOf(siblings).map((g) => {
+        const decided = !g.versions.some((s) => s.stands); // set anew here since; the town has not heard of it
+        const waits = g.group !== 'deleted' && props.record.deleted;
+        return (
+          <div key={g.group}>
+            {g.versions.map((s) => (
+              <div class={`version ${s.stands ? 'stands' : ''}`} key={s.hlc}>
+                <p>
+                  {s.values && s.group === 'deleted' && <>{t(s.deletes ? 'conflictDeletes' : Object.keys(s.values).length > 0 ? 'conflictKeeps' : 'conflictKeepsOnly')} </>}
+                  {s.values ? (
+                    <>
+                      <b>{s.user}</b> <span class="quiet">{s.at ? timeText(s.at) : ''}</span>
+                    </>
+                  ) : (
+                    <span class="quiet">{t('conflictUnknown')}</span>
+                  )}{' '}
+                  {s.stands && <b>({t('conflictStands')})</b>}
+                </p>
+                {said(s)}
+                {s.values && !decided && !waits && (
+                  <Button kind={s.stands ? 'plain' : 'main'} disabled={busy} onClick={() => choose(s)}>
+                    {act(s)}
+                  </Button>
+                )}
+              </div>
+            ))}
+            {decided && <Note kind="info">{t('conflictChosen')}</Note>}
+            {!decided && waits && <p class="quiet">{t('conflictDeleted')}</p>}
+          </div>
+        );
+      })}
     </section>
   );
 }

@@ -200,7 +200,7 @@ export const PAGES: Record<string, Help> = {
   },
   conflicts: {
     name: ['两边都改过的', 'Changed on both sides'],
-    what: ['同一项，村里和镇里（或另一台电脑）都改了，内容不一样，要选一个。', 'One field, changed on two sides: choose.'],
+    what: ['同一项，村里和镇里（或另一台电脑）都改了，内容不一样；或者一边删了、一边改了。每一项选一个。', 'One field changed on two sides, or deleted on one and changed on the other: choose for each.'],
     todo: [
       ['看两边各写了什么、谁、什么时候。', 'See who wrote what and when.'],
       ['选对的那个。', 'Choose the right one.'],

@@ -4,11 +4,13 @@ import { get, type RecordRow } from '@common/api';
 import { materialKey } from '@common/catalog';
 
 const LABELS_MAX = 60; // requests for one card
+const NO_RECORD = ['created_by', 'device_id']; // an account and a PC: every record has them, and no page shows them
 
 export async function labelsOf(values: unknown, known: Record<string, string> = {}): Promise<Record<string, string>> {
   const labels = { ...known };
   const ids = new Set<string>();
-  JSON.stringify(values, (_, v) => {
+  JSON.stringify(values, (key, v) => {
+    if (NO_RECORD.includes(key)) return undefined;
     const id = typeof v === 'string' ? /^(?:\w+:)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.exec(v)?.[1] : undefined;
     if (id && !labels[id] && !staffNames[id]) ids.add(id);
     return v;

@@ -32,6 +32,8 @@ export const noteReveal = (id: string): Promise<void> => api<void>('POST', `reco
 
 export interface Change {
   op: string;
+  hlc?: string;
+  bases?: Record<string, string>; // of an edit: field → hlc of the change that had set it
   user: string;
   at: string;
   fields?: Record<string, unknown>;

@@ -69,10 +69,12 @@ function History(props: { type: RecordType; record: RecordRow; labels: Record<st
     if (field.name === 'state') return codeText(catalog, props.type.states, value);
     return shownValue(catalog, field, value) || valueText(catalog, field, value, history.data!.labels) || t('notFilled');
   };
-  /** What the change before this one had set, when this PC knows of one that did; a creation set all that it had. */
+  /** What its author saw there: set by the change that it names as its base, when this PC knows what that set; a creation set all that
+   * the record had, and the state that a new one begins with. */
   const before = (at: number, name: string): { value: unknown } | null => {
-    const found = changes.slice(at + 1).find((c) => c.op === 'create' || (c.fields && name in c.fields));
-    return found ? { value: found.fields?.[name] } : null;
+    const base = changes[at]!.bases?.[name];
+    const found = changes.find((c) => c.hlc === base && (c.op === 'create' || (c.fields && name in c.fields)));
+    return found ? { value: found.fields?.[name] ?? (name === 'state' ? props.type.default_state : undefined) } : null;
   };
   /** It sets just what the change before it had set, to what stood there before that. */
   const putsBack = (at: number): boolean => {

@@ -30,12 +30,14 @@ export function way(type: RecordType): Step[] {
   }
 }
 
-/** What can be done with it now. */
-function choices(type: RecordType, state: string): { mine: string[]; towns: string[] } {
+/** What can be done with it now. That the town can go a step back, or reopen what ended aside, is no step that is waited for. */
+function choices(type: RecordType, steps: Step[], state: string): { mine: string[]; towns: string[] } {
   const from = type.transitions.filter((x) => x.from === state && x.to !== 'draft' && x.to !== 'returned');
+  const at = (code: string) => steps.findIndex((s) => s.state === code);
+  const back = (to: string) => (at(to) >= 0 && at(to) < at(state)) || (ASIDE.includes(state) && type.transitions.some((x) => x.from === to && x.to === state));
   return {
     mine: from.filter((x) => x.village).map((x) => x.to),
-    towns: from.filter((x) => x.town && !x.village && !ASIDE.includes(x.to)).map((x) => x.to),
+    towns: from.filter((x) => x.town && !x.village && !ASIDE.includes(x.to) && !back(x.to)).map((x) => x.to),
   };
 }
 
@@ -46,7 +48,7 @@ export function Steps(props: { type: RecordType; record: RecordRow }) {
   const steps = way(type);
   if (!state || steps.length === 0) return null;
   const text = (code: string) => stateText(catalog, type, code);
-  const { mine, towns } = choices(type, state);
+  const { mine, towns } = choices(type, steps, state);
   // A detour stands behind the state that it is reached from; what was sent back stands at its beginning.
   if (DETOURS.includes(state)) {
     const after = steps.findIndex((s) => type.transitions.some((x) => x.from === s.state && x.to === state));
