@@ -2,36 +2,13 @@
 #include "node/label.h"
 
 #include "common/base/util.h"
+#include "common/label.h"
 #include "proto/request.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define ARENA_BYTES (16 * 1024 * 1024)
-
-/* The label of a code or of a record type, a text as it is; anything else as "". */
-static void column_text(const struct lm_catalog *catalog, const struct lm_record *rec, int index,
-                        char *out, size_t n)
-{
-    const struct lm_field *f = &rec->type->fields[index];
-    const struct lm_value *v = &rec->fields[index];
-    const struct lm_code *code;
-
-    out[0] = '\0';
-    if (f->is_list || lm_value_is_null(v)) {
-        return;
-    }
-    if (f->format && strcmp(f->format, "record_type") == 0) {
-        const struct lm_type *named = lm_catalog_type(catalog, lm_record_text(rec, index));
-
-        (void)snprintf(out, n, "%s", named ? named->zh : lm_record_text(rec, index));
-    } else if (f->ftype == LM_F_CODE) {
-        code = lm_list_code(f->list, lm_record_text(rec, index));
-        (void)snprintf(out, n, "%s", code ? code->zh : lm_record_text(rec, index));
-    } else if (f->ftype == LM_F_TEXT || f->ftype == LM_F_DATE || f->ftype == LM_F_CHAR) {
-        (void)snprintf(out, n, "%s", lm_record_text(rec, index));
-    }
-}
 
 /* What snprintf cut in the middle of a character would be no text for JSON. */
 static void whole_characters(char *text)
@@ -77,33 +54,10 @@ static void request_label(struct lm_nstore *store, const struct lm_record *rec,
 
 void lm_node_label(struct lm_nstore *store, const struct lm_record *rec, char out[LM_LABEL_BYTES])
 {
-    const size_t n = LM_LABEL_BYTES;
-    const struct lm_field *name = lm_type_field(rec->type, "name");
-    const struct lm_field *title = name ? name : lm_type_field(rec->type, "title");
-    char part[400];
-    size_t parts = 0;
-
-    out[0] = '\0';
     if (lm_is_request(rec->type)) {
         request_label(store, rec, out);
-        return;
-    }
-    if (title && !lm_value_is_null(&rec->fields[title->index])) {
-        (void)snprintf(out, n, "%s", lm_record_text(rec, title->index));
-        whole_characters(out);
-        return;
-    }
-    for (size_t i = 0; i < rec->type->n_list_columns && parts < 3; i++) {
-        size_t at = strlen(out);
-
-        column_text(lm_nstore_catalog(store), rec, rec->type->list_columns[i], part, sizeof part);
-        if (part[0]) {
-            (void)snprintf(out + at, n - at, "%s%s", at ? " · " : "", part);
-            whole_characters(out);
-            parts++;
-        }
-    }
-    if (!out[0]) {
-        (void)snprintf(out, n, "%s", rec->type->zh);
+    } else {
+        lm_label_record(lm_nstore_tables(store), lm_nstore_catalog(store), rec,
+                        LM_SENSITIVITY_SECRET - 1, out, LM_LABEL_BYTES);
     }
 }
