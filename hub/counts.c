@@ -548,8 +548,10 @@ static enum lm_status read_query(struct counting *c)
         }
         if (c->by == LM_BY_NOTHING) {
             return lm_fail(c->err, LM_ERR_INVALID, "bad_code", "by",
-                           "--by 只能是 village、office、month 或 category:%.40s",
-                           "by is village, office, month or category: %.40s", q->by);
+                           "不能按“%.40s”分组，只能是 village、office、month 或 category。",
+                           "There is no grouping by \"%.40s\": it is village, office, month or "
+                           "category.",
+                           q->by);
         }
     }
     if (q->station && lm_store_station_get(c->store, q->station, &station) != LM_OK) {
