@@ -671,6 +671,8 @@ class Page(WithTown):
         for kind, made, label in (("residency_event", moved, "死亡 · 2025-03-01 · 示例村1"), ("target", target, "走访人次 · 示例村2 · 2025")):
             row = next(r for r in self.clerk("GET", f"types/{kind}/records", status=200).json["records"] if r["id"] == made)
             self.assertEqual((row["label"], self.clerk("GET", f"records/{made}", status=200).json["label"]), (label, label))
+        refused = self.clerk("POST", "types/target/records", {"fields": {"indicator": "I12", "area_code": "999999101777", "year": 2025, "value": 10}}, status=422)
+        self.assertEqual((refused.json["error"]["code"], refused.json["error"]["field"]), ("unknown_area", "area_code"))
         # Found by what it is called.
         self.assertEqual(self.clerk("GET", f"types/residency_event/records?q={quote('示例村1')}", status=200).json["total"], 1)
 
