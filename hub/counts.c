@@ -468,16 +468,18 @@ static json_t *groups_json(const struct lm_indicator *ind, const struct lm_resul
 static json_t *indicator_json(const struct lm_indicator *ind, const struct lm_result *result,
                               bool now, bool grouped)
 {
-    char display[48];
+    char display[48], display_en[48];
     struct lm_figure value = result->value;
     value.num += result->opening * value.den;
     bool known = result->reported && value.den != 0; /* entered, and something to divide by */
     lm_count_display(ind->rounding, value.num, value.den, display);
-    json_t *doc =
-        json_pack("{s:s,s:s,s:s,s:o,s:I,s:s,s:b}", "label", ind->zh, "label_en", ind->en, "unit",
-                  ind->unit, "value", known ? figure_json(ind, value) : json_null(), "opening",
-                  (json_int_t)result->opening, "display", result->reported ? display : "(未填报)",
-                  "reported", (int)result->reported);
+    lm_count_display_en(display, display_en);
+    json_t *doc = json_pack(
+        "{s:s,s:s,s:s,s:s,s:o,s:I,s:s,s:s,s:b}", "label", ind->zh, "label_en", ind->en, "unit",
+        ind->unit, "unit_en", lm_count_unit_en(ind->unit), "value",
+        known ? figure_json(ind, value) : json_null(), "opening", (json_int_t)result->opening,
+        "display", result->reported ? display : "(未填报)", "display_en",
+        result->reported ? display_en : "(not reported)", "reported", (int)result->reported);
     if (doc && now) {
         json_object_set_new(doc, "now", json_true());
     }
@@ -548,8 +550,10 @@ static enum lm_status read_query(struct counting *c)
         }
         if (c->by == LM_BY_NOTHING) {
             return lm_fail(c->err, LM_ERR_INVALID, "bad_code", "by",
-                           "--by 只能是 village、office、month 或 category:%.40s",
-                           "by is village, office, month or category: %.40s", q->by);
+                           "不能按“%.40s”分组，只能是 village、office、month 或 category。",
+                           "There is no grouping by \"%.40s\": it is village, office, month or "
+                           "category.",
+                           q->by);
         }
     }
     if (q->station && lm_store_station_get(c->store, q->station, &station) != LM_OK) {

@@ -45,5 +45,8 @@ void lm_coverage_time(const char *through, char out[40]);
 /* "120余", "28%", "1万余", "10860.00". num/den: a count in the indicator's own unit (fen for the
  * roundings in yuan) with den 1, or a ratio; den 0 gives "—". */
 void lm_count_display(enum lm_rounding rounding, int64_t num, int64_t den, char out[48]);
+/* Both for the page in English: "2000余" as "2000+", a unit as a word after the number. */
+void lm_count_display_en(const char *display, char out[48]);
+const char *lm_count_unit_en(const char *unit);
 
 #endif

@@ -604,6 +604,9 @@ enum lm_status lm_store_list(struct lm_store *store, struct lm_arena *arena, con
                              const char *village, const struct lm_where *where, size_t n_where,
                              bool (*visit)(void *arg, const struct lm_record *rec), void *arg,
                              struct lm_error *err) LM_MUST_USE;
+/* A field's text value in words: see lm_label_text in common/label.h. */
+void lm_store_words(struct lm_store *store, const struct lm_field *field, const char *text,
+                    char *out, size_t n);
 
 /* Rows for people, as JSON objects (borrowed by visit), oldest first:
  * history:

@@ -271,9 +271,10 @@ static enum lm_status add_villages(struct summary *s, const json_t *by_village, 
     for (size_t c = 0; c < N_COLUMNS; c++) {
         const json_t *f = json_object_get(json_object_get(by_village, "indicators"), columns[c]);
 
-        (void)json_array_append_new(heads, json_pack("{s:s,s:O,s:O}", "indicator", columns[c],
-                                                     "label", json_object_get(f, "label"), "unit",
-                                                     json_object_get(f, "unit")));
+        (void)json_array_append_new(heads, json_pack("{s:s,s:O,s:O,s:O}", "indicator", columns[c],
+                                                     "label", json_object_get(f, "label"),
+                                                     "label_en", json_object_get(f, "label_en"),
+                                                     "unit", json_object_get(f, "unit")));
     }
     (void)json_object_set_new(doc, "villages",
                               json_pack("{s:o,s:o}", "columns", heads, "rows", v.rows));

@@ -63,6 +63,52 @@ static void check_fields(struct cat_loader *l, const struct lm_type *type)
     }
 }
 
+/* ---- what is noted elsewhere ---- */
+
+/* What the most sensitive field says whose codes are of the list. */
+static int list_sensitivity(const struct lm_catalog *cat, const struct lm_list *list)
+{
+    int most = 0;
+
+    for (size_t i = 0; i < cat->n_types; i++) {
+        for (size_t k = 0; k < cat->types[i].n_fields; k++) {
+            const struct lm_field *f = &cat->types[i].fields[k];
+
+            if (f->list == list && f->sensitivity > most &&
+                f->sensitivity < LM_SENSITIVITY_SECRET) {
+                most = f->sensitivity;
+            }
+        }
+    }
+    return most;
+}
+
+/* Items that note what another record said (a visit: the person's hardship that day) are shown to
+ * nobody who may not read it there. The list is one value: it is as sensitive as its most sensitive
+ * member. Raised and not refused: catalogues were published that say less. */
+static void raise_lists_of_items(struct lm_catalog *cat)
+{
+    for (size_t i = 0; i < cat->n_types; i++) {
+        struct lm_type *type = &cat->types[i];
+
+        for (size_t k = 0; k < type->n_fields; k++) {
+            struct lm_field *f = &type->fields[k];
+
+            for (size_t m = 0; m < f->n_members; m++) {
+                int noted = f->members[m].list ? list_sensitivity(cat, f->members[m].list) : 0;
+
+                f->sensitivity = noted > f->sensitivity ? noted : f->sensitivity;
+            }
+            for (size_t m = 0; m < f->n_members; m++) {
+                f->members[m].sensitivity = f->sensitivity;
+            }
+            if (f->n_members && f->sensitivity > type->sensitivity_max) {
+                type->sensitivity_max = f->sensitivity;
+            }
+        }
+    }
+}
+
 /* ---- life cycles ---- */
 
 static size_t state_index(const struct lm_type *type, const char *state)
@@ -183,6 +229,7 @@ void cat_check_types(struct cat_loader *l)
     if (l->status == LM_OK) {
         check_states_used(l, used);
         check_common_states(l);
+        raise_lists_of_items(l->cat);
     }
 }
 

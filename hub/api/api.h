@@ -58,11 +58,11 @@ enum lm_town_sight { LM_SIGHT_LEADER, LM_SIGHT_STAFF, LM_SIGHT_FULL };
 enum lm_town_sight lm_town_sight(const struct lm_api_call *call);
 /* The record's JSON with "rev", "label" and, where something was covered, "masked": true. New
  * reference, NULL: no memory. */
-json_t *lm_town_record(const struct lm_catalog *catalog, const struct lm_record *rec,
+json_t *lm_town_record(struct lm_store *store, const struct lm_record *rec,
                        enum lm_town_sight sight);
 /* Its name in one line, as far as it may be seen. */
-void lm_town_label(const struct lm_catalog *catalog, const struct lm_record *rec,
-                   enum lm_town_sight sight, char *out, size_t n);
+void lm_town_label(struct lm_store *store, const struct lm_record *rec, enum lm_town_sight sight,
+                   char *out, size_t n);
 /* Covers what stands in a map of field values, e.g. a conflict's siblings; type NULL: all of it. */
 void lm_town_mask_fields(const struct lm_type *type, json_t *fields, enum lm_town_sight sight);
 

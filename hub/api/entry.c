@@ -125,7 +125,7 @@ static enum lm_status save_job(struct lm_hub *hub, void *arg, struct lm_error *e
     }
     lm_arena_init(&arena, ARENA_BYTES);
     if (st == LM_OK && read(hub->store, &arena, s->done.id, &rec) == LM_OK) {
-        s->after = lm_town_record(lm_store_catalog(hub->store), rec, s->sight);
+        s->after = lm_town_record(hub->store, rec, s->sight);
     }
     lm_arena_free(&arena);
     return st == LM_OK && s->judged

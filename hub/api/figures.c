@@ -62,7 +62,7 @@ static json_t *row_json(void *arg, const struct lm_record *rec)
     struct lm_town_labels *labels = arg;
 
     lm_town_add_labels(labels, rec);
-    return lm_town_record(lm_store_catalog(labels->api->store), rec, labels->sight);
+    return lm_town_record(labels->api->store, rec, labels->sight);
 }
 
 /* GET counts/I12/rows?by=village&key=999999101201&from=…: the same question as the figure's. */

@@ -132,29 +132,20 @@ void lm_town_mask_fields(const struct lm_type *type, json_t *fields, enum lm_tow
     (void)mask(type, fields, sight);
 }
 
-static void column_text(const struct lm_catalog *catalog, const struct lm_field *f,
-                        const json_t *value, char *out, size_t n)
+static void column_text(struct lm_store *store, const struct lm_field *f, const json_t *value,
+                        char *out, size_t n)
 {
-    const struct lm_code *code =
-        f->list && json_is_string(value) ? lm_list_code(f->list, json_string_value(value)) : NULL;
     const char *text = json_string_value(value);
-    const struct lm_type *named = text && f->format && strcmp(f->format, "record_type") == 0
-                                      ? lm_catalog_type(catalog, text)
-                                      : NULL;
     int64_t at_ms;
 
     out[0] = '\0';
-    if (named) {
-        (void)snprintf(out, n, "%s", named->zh);
-    } else if (text && f->ftype == LM_F_DATETIME && lm_time_parse(text, strlen(text), &at_ms)) {
+    if (text && f->ftype == LM_F_DATETIME && lm_time_parse(text, strlen(text), &at_ms)) {
         char day[LM_TIME_TEXT + 8]; /* the town's day and clock, as the page has them */
 
         lm_time_format(at_ms + UTC8_MS, day);
         (void)snprintf(out, n, "%.10s %.5s", day, day + 11);
-    } else if (code) {
-        (void)snprintf(out, n, "%s", code->zh);
-    } else if (json_is_string(value) && f->ftype != LM_F_UUID && f->ftype != LM_F_REF) {
-        (void)snprintf(out, n, "%s", json_string_value(value));
+    } else if (text) {
+        lm_store_words(store, f, text, out, n);
     } else if (json_is_integer(value) && strlen(f->name) > 4 &&
                strcmp(f->name + strlen(f->name) - 4, "_fen") == 0) {
         (void)snprintf(out, n, "%lld.%02lld元", (long long)json_integer_value(value) / 100,
@@ -164,8 +155,8 @@ static void column_text(const struct lm_catalog *catalog, const struct lm_field 
     }
 }
 
-static void label_of(const struct lm_catalog *catalog, const struct lm_record *rec,
-                     const json_t *fields, char *out, size_t n)
+static void label_of(struct lm_store *store, const struct lm_record *rec, const json_t *fields,
+                     char *out, size_t n)
 {
     const struct lm_field *name = lm_type_field(rec->type, "name");
     const struct lm_field *title = name ? name : lm_type_field(rec->type, "title");
@@ -178,7 +169,7 @@ static void label_of(const struct lm_catalog *catalog, const struct lm_record *r
         const struct lm_field *f = &rec->type->fields[rec->type->list_columns[i]];
         size_t at = strlen(out);
 
-        column_text(catalog, f, json_object_get(fields, f->name), part, sizeof part);
+        column_text(store, f, json_object_get(fields, f->name), part, sizeof part);
         if (part[0]) {
             (void)snprintf(out + at, n - at, "%s%s", at ? " · " : "", part);
             parts++;
@@ -220,7 +211,7 @@ enum lm_status lm_town_unchanged(struct lm_store *store, const char *id, const c
                          "and read what it says now.");
 }
 
-json_t *lm_town_record(const struct lm_catalog *catalog, const struct lm_record *rec,
+json_t *lm_town_record(struct lm_store *store, const struct lm_record *rec,
                        enum lm_town_sight sight)
 {
     json_t *row = lm_record_to_json(rec), *fields = json_object_get(row, "fields");
@@ -232,7 +223,7 @@ json_t *lm_town_record(const struct lm_catalog *catalog, const struct lm_record 
     if (mask(rec->type, fields, sight)) {
         (void)json_object_set_new(row, "masked", json_true());
     }
-    label_of(catalog, rec, fields, label, sizeof label);
+    label_of(store, rec, fields, label, sizeof label);
     lm_town_rev(rec, rev);
     (void)json_object_set_new(row, "rev", json_string(rev));
     (void)json_object_set_new(row, "label", json_string(label));
@@ -242,10 +233,10 @@ json_t *lm_town_record(const struct lm_catalog *catalog, const struct lm_record 
     return row;
 }
 
-void lm_town_label(const struct lm_catalog *catalog, const struct lm_record *rec,
-                   enum lm_town_sight sight, char *out, size_t n)
+void lm_town_label(struct lm_store *store, const struct lm_record *rec, enum lm_town_sight sight,
+                   char *out, size_t n)
 {
-    json_t *row = lm_town_record(catalog, rec, sight);
+    json_t *row = lm_town_record(store, rec, sight);
 
     (void)snprintf(out, n, "%s", row ? json_string_value(json_object_get(row, "label")) : "");
     json_decref(row);

@@ -223,8 +223,7 @@ static void tell_apart(struct making *m, const struct lm_record *rec,
     char label[400] = "";
 
     if (person) {
-        lm_town_label(lm_store_catalog(m->call->api->store), person, LM_SIGHT_STAFF, label,
-                      sizeof label);
+        lm_town_label(m->call->api->store, person, LM_SIGHT_STAFF, label, sizeof label);
     }
     m->n_lacking++;
     if (json_array_size(m->lacking) < LACKING_MAX) {

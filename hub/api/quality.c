@@ -33,8 +33,8 @@ static bool add_row(void *arg, const struct lm_record *rec)
     struct rows *r = arg;
 
     lm_town_add_labels(&r->labels, rec);
-    return json_array_append_new(r->rows, lm_town_record(lm_store_catalog(r->labels.api->store),
-                                                         rec, r->labels.sight)) == 0;
+    return json_array_append_new(r->rows,
+                                 lm_town_record(r->labels.api->store, rec, r->labels.sight)) == 0;
 }
 
 /* GET quality/missing/rows?type=person&field=phone&offset=0&limit=50 */

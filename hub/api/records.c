@@ -22,7 +22,7 @@ static void add_label(struct lm_town_labels *l, const char *type, const char *id
         lm_store_get(l->api->store, &l->arena, type, id, &rec) != LM_OK) {
         return;
     }
-    lm_town_label(lm_store_catalog(l->api->store), rec, l->sight, label, sizeof label);
+    lm_town_label(l->api->store, rec, l->sight, label, sizeof label);
     (void)json_object_set_new(l->into, id, json_string(label));
 }
 
@@ -119,7 +119,7 @@ static bool take_row(void *arg, const struct lm_record *rec)
         return true;
     }
     if (l->filter || (l->seen >= l->offset && l->seen < l->offset + l->limit)) {
-        row = lm_town_record(lm_store_catalog(l->labels.api->store), rec, l->labels.sight);
+        row = lm_town_record(l->labels.api->store, rec, l->labels.sight);
         l->failed = !row;
         lm_town_request(l->labels.api, rec, l->labels.sight, row);
         wanted = row && (!l->filter || contains(row, l->filter));
@@ -306,7 +306,7 @@ enum lm_status lm_town_list(struct lm_api_call *call)
 static bool take_hit(void *arg, const struct lm_record *rec)
 {
     struct listing *l = arg;
-    json_t *row = lm_town_record(lm_store_catalog(l->labels.api->store), rec, l->labels.sight),
+    json_t *row = lm_town_record(l->labels.api->store, rec, l->labels.sight),
            *fields = json_object_get(row, "fields");
 
     if (row && (!l->filter || contains(row, l->filter))) {
@@ -374,7 +374,7 @@ static enum lm_status answer_record(struct lm_api_call *call, const struct lm_re
 
     lm_town_add_labels(&l, rec);
     *arena = l.arena;
-    call->answer = lm_town_record(lm_store_catalog(call->api->store), rec, sight);
+    call->answer = lm_town_record(call->api->store, rec, sight);
     lm_town_request(call->api, rec, sight, call->answer);
     (void)json_object_set_new(call->answer, "labels", l.into);
     return call->answer ? LM_OK : lm_api_no_memory(call);

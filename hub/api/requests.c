@@ -34,11 +34,11 @@ static void label_of(struct lm_api *api, struct lm_arena *arena, const struct lm
     struct lm_record *person = NULL;
     char own[400];
 
-    lm_town_label(lm_store_catalog(api->store), about, sight, out, n);
+    lm_town_label(api->store, about, sight, out, n);
     if (text_of(about, "person_id")[0] &&
         lm_store_get(api->store, arena, "person", text_of(about, "person_id"), &person) == LM_OK) {
         (void)snprintf(own, sizeof own, "%s", out);
-        lm_town_label(lm_store_catalog(api->store), person, sight, out, n);
+        lm_town_label(api->store, person, sight, out, n);
         (void)snprintf(out + strlen(out), n - strlen(out), " · %s", own);
     }
 }

@@ -35,7 +35,7 @@ static void add_label(struct review *r, json_t *row, const char *id)
 
     lm_arena_reset(&r->arena);
     if (type && id && lm_store_get(r->api->store, &r->arena, type->name, id, &rec) == LM_OK) {
-        lm_town_label(lm_store_catalog(r->api->store), rec, r->sight, label, sizeof label);
+        lm_town_label(r->api->store, rec, r->sight, label, sizeof label);
         (void)json_object_set_new(row, "label", json_string(label));
         lm_town_request(r->api, rec, r->sight, row);
         lm_town_rev(rec, rev);

@@ -3,6 +3,7 @@
 #include "hub/api/api.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define WAIT_S 30
@@ -97,6 +98,39 @@ enum lm_status lm_town_station_add(struct lm_api_call *call)
     return st;
 }
 
+/* tcp://ADDRESS:PORT, as PCs can connect to. */
+static bool is_endpoint(const char *text)
+{
+    static const char scheme[] = "tcp://";
+    const char *host = text + sizeof scheme - 1, *colon = strrchr(text, ':');
+    size_t digits;
+
+    if (strncmp(text, scheme, sizeof scheme - 1) != 0 || colon <= host || strchr(host, '/') ||
+        strchr(host, ' ')) {
+        return false;
+    }
+    digits = strspn(colon + 1, "0123456789");
+    return digits >= 1 && digits <= 5 && colon[1 + digits] == '\0' && atoi(colon + 1) >= 1 &&
+           atoi(colon + 1) <= 65535;
+}
+
+/* What the command would say in the words of a command line. */
+static enum lm_status check_kit(struct lm_api_call *call, const char *code, const char *endpoint)
+{
+    struct lm_station station;
+
+    if (!is_endpoint(endpoint)) {
+        return lm_fail(&call->err, LM_ERR_INVALID, "bad_format", "endpoint",
+                       "连接地址应写成 tcp://地址:端口，例如 tcp://192.168.1.10:5800。",
+                       "The address is written like tcp://192.168.1.10:5800.");
+    }
+    return lm_store_station_get(call->api->store, code, &station) == LM_OK
+               ? LM_OK
+               : lm_fail(&call->err, LM_ERR_INVALID, "unknown_station", "code",
+                         "没有登记服务站 %.12s，请先在“村站”里登记。",
+                         "No station %.12s: add it on the stations' page first.", code);
+}
+
 /* POST stations/{code}/kit {"endpoint":"tcp://…"}: a one-time kit, as a file. */
 enum lm_status lm_town_station_kit(struct lm_api_call *call)
 {
@@ -107,6 +141,9 @@ enum lm_status lm_town_station_kit(struct lm_api_call *call)
 
     if (st == LM_OK) {
         st = take(call, "endpoint", true, endpoint);
+    }
+    if (st == LM_OK) {
+        st = check_kit(call, code, endpoint);
     }
     if (st != LM_OK) {
         return st;

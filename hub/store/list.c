@@ -1,6 +1,8 @@
 /* Records by question: one, or a list. */
 #include "hub/store/store_internal.h"
 
+#include "common/label.h"
+
 #include <stdio.h>
 
 const char *lm_text_of(const struct lm_record *rec, const char *field)
@@ -46,6 +48,12 @@ enum lm_status lm_store_list(struct lm_store *store, struct lm_arena *arena, con
     return found ? lm_tables_list(store->tables, arena, found, village, where, n_where, false,
                                   visit, arg, err)
                  : LM_ERR_INVALID;
+}
+
+void lm_store_words(struct lm_store *store, const struct lm_field *field, const char *text,
+                    char *out, size_t n)
+{
+    lm_label_text(store->tables, store->catalog, false, field, text, out, n);
 }
 
 enum lm_status lm_store_in_state(struct lm_store *store, const struct lm_type *type,

@@ -6,6 +6,8 @@
  * file itself moves. A second verification of the same event changes nothing. */
 #include "hub/store/store_internal.h"
 
+#include "common/label.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -135,56 +137,112 @@ static enum lm_status move_file(struct follow *f)
     return status == LM_OK ? move_rows(f, "aid_case") : status;
 }
 
-/* One that cannot be closed (its period is locked, its dates contradict) stops all of it: who
- * confirms closes that one by hand, and confirms again. */
+/* ---- what ends with it ---- */
+
+/* The row as it is now, or NULL with its reason in *status. */
+static struct lm_record *child(struct follow *f, const char *type, const char *id,
+                               enum lm_status *status)
+{
+    struct lm_record *rec = NULL;
+
+    *status = lm_tables_get(f->store->tables, f->arena, lm_catalog_type(f->store->catalog, type),
+                            id, &rec);
+    return *status == LM_OK ? rec : NULL;
+}
+
+/* One that cannot be closed (its dates contradict) stops all of it: who confirms closes that one
+ * by hand, and confirms again. It is named as the lists name it, without what they cover. fields is
+ * taken over. */
 static enum lm_status close_one(struct follow *f, const char *type, const char *id, json_t *fields)
 {
+    const struct lm_type *t = lm_catalog_type(f->store->catalog, type);
     struct lm_error why = {0};
     enum lm_status status = edit(f, id, false, fields, &why);
-    char zh[256], en[256];
+    struct lm_record *rec;
+    char label[120] = "", zh[480], en[480];
 
     if (status == LM_OK || lm_is_fatal(status)) {
         return status;
     }
-    (void)snprintf(zh, sizeof zh, "%s %s 不能自动结束，请先处理：%.100s",
-                   lm_catalog_type(f->store->catalog, type)->zh, id, why.zh);
-    (void)snprintf(en, sizeof en, "%s %s can't be closed, see to it first: %.100s", type, id,
-                   why.en);
+    rec = child(f, type, id, &status);
+    if (!rec) {
+        return status;
+    }
+    lm_label_record(f->store->tables, f->store->catalog, false, rec, 1, label, sizeof label);
+    (void)snprintf(zh, sizeof zh,
+                   "这个人的%s（%s）不能自动结束：%.150s请先在这条记录里处理，再来核定。", t->zh,
+                   label, why.zh);
+    (void)snprintf(en, sizeof en,
+                   "This person's %s (%s) can't be closed: %.150s See to that record first, then "
+                   "verify again.",
+                   t->en, label, why.en);
     return refuse(f, "not_closed", "person_id", zh, en);
 }
 
-static enum lm_status close_file(struct follow *f, const char *benefit_reason)
+/* What has no end yet gets the day; reason: of a benefit. */
+static enum lm_status close_open(struct follow *f, const char *type, const char *reason)
 {
     struct children *c;
-    enum lm_status status = children_of(f, "contact_plan", &c);
+    enum lm_status status = children_of(f, type, &c);
 
     for (size_t i = 0; status == LM_OK && i < c->n; i++) {
         if (c->open[i]) {
-            status = close_one(f, "contact_plan", c->id[i], json_pack("{s:s}", "end_on", f->on));
-        }
-    }
-    if (status == LM_OK) {
-        status = children_of(f, "benefit", &c);
-    }
-    for (size_t i = 0; status == LM_OK && i < c->n; i++) {
-        if (c->open[i]) {
-            status =
-                close_one(f, "benefit", c->id[i],
-                          json_pack("{s:s,s:s}", "end_on", f->on, "end_reason", benefit_reason));
-        }
-    }
-    if (status == LM_OK && strcmp(f->kind, "death") == 0) {
-        status = children_of(f, "pref_card", &c);
-        for (size_t i = 0; status == LM_OK && i < c->n; i++) {
-            const struct lm_type *type = lm_catalog_type(f->store->catalog, "pref_card");
-
-            if (lm_type_transition(type, c->state[i], "cancelled", LM_BY_TOWN)) {
-                status =
-                    close_one(f, "pref_card", c->id[i], json_pack("{s:s}", "state", "cancelled"));
-            }
+            status = close_one(f, type, c->id[i],
+                               json_pack("{s:s,s:s*}", "end_on", f->on, "end_reason", reason));
         }
     }
     return status;
+}
+
+/* The stage and its day belong to the state. A card that went on after the death, for nobody knew,
+ * is cancelled on the day of its last stage: days do not fall, and no stage is made undone. The
+ * note has the day of the death. */
+static json_t *cancelled_card(const struct follow *f, const struct lm_record *card)
+{
+    json_t *row = lm_record_to_json(card),
+           *stages = json_deep_copy(json_object_get(json_object_get(row, "fields"), "stage_dates")),
+           *last;
+    const char *on = f->on, *was;
+    char note[80];
+
+    stages = stages ? stages : json_array();
+    last = json_array_get(stages, json_array_size(stages) - 1);
+    was = json_string_value(json_object_get(last, "on"));
+    on = was && strcmp(was, on) > 0 ? was : on;
+    (void)json_array_append_new(stages, json_pack("{s:s,s:s}", "stage", "cancelled", "on", on));
+    (void)snprintf(note, sizeof note, "持证人去世（%.10s）", f->on);
+    json_decref(row);
+    return json_pack("{s:s,s:o,s:s}", "state", "cancelled", "stage_dates", stages, "close_note",
+                     note);
+}
+
+static enum lm_status cancel_cards(struct follow *f)
+{
+    const struct lm_type *type = lm_catalog_type(f->store->catalog, "pref_card");
+    struct children *c;
+    enum lm_status status = children_of(f, "pref_card", &c);
+
+    for (size_t i = 0; status == LM_OK && i < c->n; i++) {
+        struct lm_record *card;
+
+        if (lm_type_transition(type, c->state[i], "cancelled", LM_BY_TOWN)) {
+            card = child(f, "pref_card", c->id[i], &status);
+            status = card ? close_one(f, "pref_card", card->id, cancelled_card(f, card)) : status;
+        }
+    }
+    return status;
+}
+
+/* A card is good in the whole country and goes along with who moves; aid that was applied for is
+ * decided by people, also for the family of who died. */
+static enum lm_status close_file(struct follow *f, const char *benefit_reason)
+{
+    enum lm_status status = close_open(f, "contact_plan", NULL);
+
+    if (status == LM_OK) {
+        status = close_open(f, "benefit", benefit_reason);
+    }
+    return status == LM_OK && strcmp(f->kind, "death") == 0 ? cancel_cards(f) : status;
 }
 
 /* ---- by kind ---- */

@@ -5,6 +5,7 @@
  *   setting          there is such a one, and its meaning has bounds (hub/settings.c)
  *   notice           is for villages that are registered
  *   aid_case         is made public for as many working days as the town has set
+ *   target           is of an area that there is
  *   opening_balance  of an area that there is; whole, or money; none inside another of its year;
  *                    verified by another person, and unchanged from then on
  *   station,         of a station in the registry: made, renamed and ended by its way alone, or
@@ -25,8 +26,8 @@ enum {
 
 bool lm_rules_has(const char *type)
 {
-    static const char *const types[] = {"setting",   "opening_balance", "station",
-                                        "area_unit", "notice",          "aid_case"};
+    static const char *const types[] = {"setting", "opening_balance", "station", "area_unit",
+                                        "notice",  "aid_case",        "target"};
 
     for (size_t i = 0; type && i < sizeof types / sizeof *types; i++) {
         if (strcmp(types[i], type) == 0) {
@@ -340,7 +341,9 @@ enum lm_status lm_rules_after(struct lm_store *store, const struct lm_act *act, 
                  : strcmp(name, "station") == 0         ? after_station(store, rec, err)
                  : strcmp(name, "notice") == 0          ? after_notice(store, act, rec, err)
                  : strcmp(name, "aid_case") == 0        ? after_aid(store, act, rec, err)
-                                                        : LM_OK;
+                 : strcmp(name, "target") == 0
+                     ? area_there(store, lm_text_of(rec, "area_code"), err)
+                     : LM_OK;
     }
     lm_arena_free(&arena);
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;

@@ -764,6 +764,14 @@ class Tasks(WithPage):
         noted = self.api("GET", "tasks", status=200).json["backup"]
         self.assertEqual((noted["made_at"] != "", noted["due"]), (True, False))
 
+    def test_a_village_is_called_by_its_name(self):
+        """a record's label says which village, not its code"""
+        who = self.node.add_ids([person()])[0]
+        made = self.node.add_ids([{"type": "residency_event", "fields": {"person_id": who, "kind": "death", "event_on": "2025-03-01", "from_village": village_code(1), "proof": uuid7()}}])[0]
+        label = "死亡 · 2025-03-01 · 示例村1"
+        self.assertEqual(self.api("GET", f"records/{made}", status=200).json["label"], label)
+        self.assertIn(label, [r["label"] for r in self.api("GET", "types/residency_event/records", status=200).json["records"]])
+
     def test_who_works_here(self):
         """posts of the station, open and past, and the accounts of this PC"""
         self.node.sync()

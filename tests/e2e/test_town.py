@@ -545,6 +545,10 @@ class Page(WithTown):
         self.assertEqual((get().status, made["path"]), (200, f"/api/v1/tables/{made['token']}"))
         used = listed().json["tokens"][0]
         self.assertGreaterEqual(used["last_used"], used["made"])
+        for path in (made["path"].removeprefix("/api/v1/") + "/counts.csv?by=zzz", "counts?by=zzz"):
+            wrong = (self.leader if path.startswith("counts") else admin)("GET", path, status=422).json["error"]
+            self.assertEqual((wrong["code"], wrong["field"]), ("bad_code", "by"))
+            self.assertNotIn("--", wrong["text"] + wrong["text_en"], "the page's words, not the command line's")
         self.error(admin("POST", "tokens", {"name": "镇办公室 月报"}, status=409), "token_exists")
         for bad in ("", "x" * 65, "a\u0001b", f"张建国{self.row(self.people[0])['fields']['id_no']}"):
             self.error(admin("POST", "tokens", {"name": bad}, status=422), "bad_text")
@@ -627,6 +631,50 @@ class Page(WithTown):
             db.execute("UPDATE audit SET reason = '' WHERE what = 'reveal'")
         db.close()
         self.assertEqual(self.role("auditor")("GET", "audit?verify=1", status=200).json["first_bad"], log["rows"][0]["n"])
+
+    def test_what_a_visit_notes_of_a_person_is_covered_as_it_is_there(self):
+        """P11: the hardship and the benefits of the day of a visit are as sensitive as the person's own: in no answer, list, history, figure's rows or view"""
+        who = self.people[0]
+        self.clerk("POST", "types/benefit/records", {"station": village_code(1), "fields": {"person_id": who, "code": "b09", "start_on": "2020-01-01", "approved_doc": "文号1"}}, status=201)
+        self.clerk("PATCH", f"records/{who}", {"fields": {"difficulty": "special", "difficulty_reason": ["s1"]}, "rev": self.clerk.revs(who)[0]}, status=200)
+        made = self.clerk("POST", "types/visit/records", {"station": village_code(1), "fields": visit([who])["fields"]}, status=201)
+        noted = [{"benefit": "b09", "difficulty": "special"}]
+        self.assertEqual(self.row(made.json["id"], "visit")["fields"]["category_at_visit"], noted)
+        one = made.json["id"]
+        self.clerk("PATCH", f"records/{one}", {"fields": {"visitors": "书记乙"}, "rev": self.clerk.revs(one)[0]}, status=200)
+        outlets = [made, self.clerk("PATCH", f"records/{one}", {"fields": {"visitors": "书记丙"}, "rev": self.clerk.revs(one)[0]}, status=200)]
+        outlets += [self.clerk("GET", path, status=200) for path in (f"records/{one}/history", "review/conflicts", f"types/visit/records?station={village_code(1)}",
+                                                                     f"types/visit/records?q={quote('书记丙')}")]
+        for api in (self.clerk, self.leader):
+            outlets += [api("GET", path, status=200) for path in (f"records/{one}", f"counts/I12/rows?by=village&key={village_code(1)}")]
+        outlets.append(self.role("auditor")("GET", "audit?limit=500", status=200))
+        for answer in outlets:
+            for secret in ('"b09"', '"special"'):
+                self.assertNotIn(secret, answer.raw.decode(), answer)
+        self.assertEqual(self.clerk("GET", f"types/visit/records?q=special", status=200).json["total"], 0, "not found by trying either")
+        self.assertEqual(self.clerk("GET", f"records/{one}", status=200).json["fields"]["category_at_visit"], "＊＊＊")
+        db = sqlite3.connect(f"file:{self.hub.dir / 'hub.db'}?mode=ro", uri=True)
+        self.addCleanup(db.close)
+        for view in [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'view'")]:
+            self.assertNotIn("special", str(db.execute(f'SELECT * FROM "{view}"').fetchall()), view)
+        self.assertNotIn(("v_visit", "category_at_visit"), set(db.execute('SELECT view, "column" FROM v_columns')))
+        full = self.clerk("POST", f"records/{one}/reveal", {"reason": "核对走访对象"}, status=200).json
+        self.assertEqual(full["fields"]["category_at_visit"], noted)
+        groups = self.leader("GET", "counts?indicator=I12&by=category", status=200).json["indicators"]["I12"]["groups"]
+        self.assertEqual({g["key"]: g["value"] for g in groups}["b09"], 1, "what is counted is nobody's secret")
+
+    def test_a_village_is_called_by_its_name(self):
+        """a record's label says which village, not its code"""
+        post = lambda kind, fields: self.clerk("POST", f"types/{kind}/records", {"station": village_code(1), "fields": fields}, status=201).json["id"]
+        moved = post("residency_event", {"person_id": self.people[0], "kind": "death", "event_on": "2025-03-01", "from_village": village_code(1), "proof": uuid7()})
+        target = post("target", {"indicator": "I12", "area_code": village_code(2), "year": 2025, "value": 10})
+        for kind, made, label in (("residency_event", moved, "死亡 · 2025-03-01 · 示例村1"), ("target", target, "走访人次 · 示例村2 · 2025")):
+            row = next(r for r in self.clerk("GET", f"types/{kind}/records", status=200).json["records"] if r["id"] == made)
+            self.assertEqual((row["label"], self.clerk("GET", f"records/{made}", status=200).json["label"]), (label, label))
+        refused = self.clerk("POST", "types/target/records", {"fields": {"indicator": "I12", "area_code": "999999101777", "year": 2025, "value": 10}}, status=422)
+        self.assertEqual((refused.json["error"]["code"], refused.json["error"]["field"]), ("unknown_area", "area_code"))
+        # Found by what it is called.
+        self.assertEqual(self.clerk("GET", f"types/residency_event/records?q={quote('示例村1')}", status=200).json["total"], 1)
 
     def test_a_locked_period_takes_its_records_along(self):
         """P11: what is verified and dated in a locked period is locked with it, and nobody changes it; opened, it is as before"""
@@ -907,9 +955,13 @@ class Page(WithTown):
         node.add_ids([consultation()])
         node.sync()
         self.cli_refused(self.t.new_node(9, "again").enrol(path, check=False), "kit_used")
-        for endpoint in ("http://x", "--data=/etc", ""):
-            admin("POST", f"stations/{village_code(9)}/kit", {"endpoint": endpoint}, status=422)
-        admin("POST", f"stations/{village_code(8)}/kit", {"endpoint": self.hub.endpoint}, status=422)
+        for endpoint in ("http://x", "--data=/etc", "", "garbage", "tcp://", "tcp://x", "tcp://:5800", "tcp://x:", "tcp://x:0", "tcp://x:65536", "tcp://x:58a", "tcp://x:5800/y"):
+            said = admin("POST", f"stations/{village_code(9)}/kit", {"endpoint": endpoint}, status=422).json["error"]
+            self.assertEqual(said["field"], "endpoint", said)
+            self.assertNotIn("--", said["text"], "the page's words, not the command line's")
+        said = admin("POST", f"stations/{village_code(8)}/kit", {"endpoint": self.hub.endpoint}, status=422).json["error"]
+        self.assertEqual((said["code"], said["field"]), ("unknown_station", "code"))
+        self.assertNotIn("station add", said["text"])
         number = node.status()["replica"]
         admin("POST", f"stations/{village_code(9)}/revoke", {"replica": number}, status=200)
         self.assertNotEqual(node.run("sync", "--timeout", "5", check=False).rc, 0)

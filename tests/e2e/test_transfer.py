@@ -1,7 +1,7 @@
 """People move between villages, leave the town, die: what the town's confirmation does on both villages' PCs."""
 import json
 
-from harness import Case, Town, consultation, line, person, village_code, visit
+from harness import Case, Town, aid_case, consultation, line, person, village_code, visit
 
 PROOF = "01932f00-1111-7222-8333-444444444444"  # an attachment's id; its bytes come later
 
@@ -67,6 +67,109 @@ class Moves(Case):
         self.assertEqual((done["approved"], [row["code"] for row in done["left"]]), (0, ["no_station"]))
         town.sync_all()
         self.assertEqual(one.get(who)["fields"]["village_code"], village_code(1))
+        hub.verify()
+
+
+class Ends(Case):
+    """P4, P6: a death or a move out ends what the person has, whatever stands in it; what cannot be ended is named in words"""
+
+    def at(self, type_name, fields, n=1):
+        return {"type": type_name, "station": village_code(n), "fields": fields}
+
+    def everything(self, hub, name):
+        """A verified person who has one of each thing that a file can have, each with all that can be filled in; ids by type."""
+        made = {"person": hub.add_ids([{**person(name=name), "station": village_code(1)}])[0]}
+        who = made["person"]
+        rows = [self.at("service_history", {"person_id": who, "enlist_on": "1975-12-01", "discharge_on": "1980-01-01"}),
+                self.at("person_identity", {"person_id": who, "code": "01"}),
+                self.at("contact_plan", {"person_id": who, "owner": PROOF, "frequency": "quarter", "start_on": "2024-01-01"}),
+                self.at("benefit", {"person_id": who, "code": "b01", "start_on": "2020-01-01", "approved_doc": "文号1", "state": "verified"}),
+                self.at("pref_card", {"person_id": who, "kind": "vet", "state": "issued", "issued_on": "2024-06-01", "valid_to": "2034-06-01",
+                                      "stage_dates": [{"stage": "accepted", "on": "2024-05-01"}, {"stage": "issued", "on": "2024-06-01"}]}),
+                self.at("aid_case", aid_case(who, applied_on="2024-02-01")["fields"]),
+                self.at("family_member", {"person_id": who, "name": "李玉兰", "kin": "1"}),
+                self.at("annual_confirm", {"person_id": who, "year": 2024, "confirmed_on": "2024-03-01", "method": "home", "result": "ok"})]
+        for row in rows:
+            answer = hub.add([row], check=False)
+            self.assertNotIn("error", answer[0], (row, answer))
+            made[row["type"]] = answer[0]["id"]
+        hub.add([{"id": who, "fields": {"state": "active"}}])
+        return made
+
+    def fields(self, hub, type_name, record):
+        return next({**r["fields"], "state": r["state"]} for r in hub.rows("records", type_name) if r["id"] == record)
+
+    def end(self, hub, who, kind, **fields):
+        return hub.add([{**event(who, kind, from_village=village_code(1), state="verified", **fields), "station": village_code(1)}], check=False)[0]
+
+    def test_death_of_who_has_one_of_everything(self):
+        town = Town(self, villages=1)
+        hub, one = town.hub, town.v[1]
+        has = self.everything(hub, "王建国")
+        hub.add([{"type": "period_lock", "fields": {"from_on": "2020-01-01", "to_on": "2024-12-31", "locked_on": "2025-01-05", "state": "verified"}}])
+        self.assertEqual(self.fields(hub, "benefit", has["benefit"])["state"], "locked", "a figure of a month that was reported")
+        said = self.end(hub, has["person"], "death")
+        self.assertNotIn("error", said)
+        self.assertEqual((self.fields(hub, "person", has["person"])["state"], self.fields(hub, "person", has["person"])["left_on"]), ("deceased", "2025-03-01"))
+        card = self.fields(hub, "pref_card", has["pref_card"])
+        self.assertEqual((card["state"], card["stage_dates"][-1], card["close_note"]), ("cancelled", {"stage": "cancelled", "on": "2025-03-01"}, "持证人去世（2025-03-01）"))
+        self.assertEqual(len(card["stage_dates"]), 3, "what was there stays")
+        benefit = self.fields(hub, "benefit", has["benefit"])
+        self.assertEqual((benefit["end_on"], benefit["end_reason"]), ("2025-03-01", "death"))
+        self.assertEqual(self.fields(hub, "contact_plan", has["contact_plan"])["end_on"], "2025-03-01")
+        self.assertEqual(self.fields(hub, "aid_case", has["aid_case"])["state"], "applied", "whether the family still gets the aid is the town's to decide")
+        one.sync()
+        self.assertEqual((one.get(has["pref_card"])["state"], one.get(has["person"])["state"]), ("cancelled", "deceased"))
+        hub.verify()
+
+    def test_death_while_the_card_is_on_its_way(self):
+        """In every stage; the day of the stage is never before the one above it, and the note has the day of the death"""
+        town = Town(self, villages=1)
+        hub = town.hub
+        for stage in ("accepted", "review", "returned", "making", "received", "reissue"):
+            who = self.everything(hub, "卡在" + stage)
+            card, stages = who["pref_card"], [{"stage": "issued", "on": "2024-06-01"}]
+            to = {"accepted": [], "reissue": ["reissue"], "making": ["reissue", "making"], "received": ["reissue", "making", "received"]}.get(stage)
+            if to is None or stage == "accepted":
+                hub.add([{"id": card, "fields": {"stage_dates": stages + [{"stage": "cancelled", "on": "2024-06-02"}], "state": "cancelled", "close_note": "另办"}}])
+                stages = [{"stage": "accepted", "on": "2024-06-03"}]
+                card = hub.add_ids([self.at("pref_card", {"person_id": who["person"], "kind": "vet", "stage_dates": stages})])[0]
+                to = {"review": ["review"], "returned": ["review", "returned"]}.get(stage, [])
+            for step in to:
+                stages = stages + [{"stage": step, "on": "2025-03-09"}]
+                hub.add([{"id": card, "fields": {"state": step, "stage_dates": stages, **({"return_note": "请补照片"} if step == "returned" else {})}}])
+            said = self.end(hub, who["person"], "death")
+            self.assertNotIn("error", said, stage)
+            now = self.fields(hub, "pref_card", card)
+            self.assertEqual((stage, now["state"], now["close_note"]), (stage, "cancelled", "持证人去世（2025-03-01）"))
+            self.assertEqual(now["stage_dates"][-1], {"stage": "cancelled", "on": "2025-03-09" if to else "2025-03-01"})
+        hub.verify()
+
+    def test_moving_out_leaves_the_card(self):
+        town = Town(self, villages=1)
+        hub = town.hub
+        has = self.everything(hub, "王建国")
+        self.assertNotIn("error", self.end(hub, has["person"], "out", outside_text="邻省"))
+        self.assertEqual(self.fields(hub, "person", has["person"])["state"], "moved_out")
+        self.assertEqual(self.fields(hub, "pref_card", has["pref_card"])["state"], "issued", "it is good in the whole country")
+        self.assertEqual(self.fields(hub, "benefit", has["benefit"])["end_reason"], "moved")
+        self.assertEqual(self.fields(hub, "contact_plan", has["contact_plan"])["end_on"], "2025-03-01")
+        hub.verify()
+
+    def test_what_is_left_to_do_by_hand_is_named(self):
+        town = Town(self, villages=1)
+        hub = town.hub
+        has = self.everything(hub, "王建国")
+        hub.add([{"id": has["benefit"], "fields": {"start_on": "2025-04-01"}}])
+        error = self.end(hub, has["person"], "death")["error"]
+        self.assertEqual(error["code"], "not_closed")
+        self.assertIn("2025-04-01 · 文号1", error["text"])
+        self.assertIn("停止日期不能早于享受起", error["text"])
+        self.assertNotIn(has["benefit"], error["text"])
+        self.assertNotIn("残疾军人", error["text"], "what the benefit is for is nobody's without a reason")
+        self.assertEqual(self.fields(hub, "person", has["person"])["state"], "active", "all of it, or nothing")
+        hub.add([{"id": has["benefit"], "fields": {"start_on": "2025-01-01"}}])
+        self.assertNotIn("error", self.end(hub, has["person"], "death"))
         hub.verify()
 
 

@@ -32,7 +32,7 @@ struct edit {
 struct lm_catalog *catalog_edited(uint32_t number, const struct edit *edits, size_t n);
 
 /* The number of the embedded one, and those that follow it. */
-enum { CATALOG_OWN = 2, CATALOG_NEXT, CATALOG_AFTER };
+enum { CATALOG_OWN = 3, CATALOG_NEXT, CATALOG_AFTER };
 
 /* What the tests of catalogue evolution publish, one after the other:
  *   next: consultation gets mood (text) and urgency (code, required), loses reception_id (retired);

@@ -57,7 +57,7 @@ static void test_counts(void **state)
     size_t lines = 0, codes = 0;
 
     (void)state;
-    assert_int_equal(cat->number, 2);
+    assert_int_equal(cat->number, 3);
     assert_int_equal(cat->n_types, 41);
     assert_int_equal(cat->n_indicators, 71);
     assert_int_equal(cat->n_lists, 66);
@@ -69,7 +69,7 @@ static void test_counts(void **state)
             lines += (size_t)__builtin_popcount(type->transitions[k].by);
         }
     }
-    assert_int_equal(lines, 586); /* one per from, to and author */
+    assert_int_equal(lines, 588); /* one per from, to and author */
     for (size_t i = 0; i < cat->n_lists; i++) {
         codes += cat->lists[i].n_codes;
     }
@@ -261,6 +261,7 @@ static void test_other_types(void **state)
     assert_int_equal(f->fill, LM_FILL_PROGRAM);
     assert_int_equal(f->n_members, 3);
     assert_string_equal(f->members[0].list->name, "identity");
+    assert_int_equal(f->sensitivity, 2); /* the person's hardship and benefits, noted */
     f = field_of("reception", "level");
     assert_int_equal(f->fill, LM_FILL_COMPUTED);
     assert_string_equal(f->compute, "reception.level");

@@ -289,6 +289,50 @@ static void the_embedded_one_follows_all_that_were_published(void **state)
     }
 }
 
+/* What a list of items notes of another record is as sensitive as it is there, also by a catalogue
+ * of a time when nobody had thought of it. */
+static void what_is_noted_elsewhere_is_as_sensitive_there(void **state)
+{
+    const struct edit edits[] = {
+        {VISIT, "/fields/name=category_at_visit/sensitivity", SET, "0"},
+        {"types/petition.json", "/fields/name=petitioners/sensitivity", SET, "1"}};
+    struct lm_catalog *next = catalog_edited(CATALOG_NEXT, edits, 2);
+    const struct lm_field *f;
+
+    (void)state;
+    for (uint32_t number = 1; number < CATALOG_OWN; number++) {
+        struct lm_catalog *old = catalog_published(number);
+
+        f = lm_type_field(lm_catalog_type(old, "visit"), "category_at_visit");
+        assert_int_equal(f->sensitivity, 2);
+        assert_int_equal(f->members[0].sensitivity, 2);
+        assert_int_equal(lm_catalog_type(old, "visit")->sensitivity_max, 2);
+        lm_catalog_destroy(&old);
+    }
+    f = lm_type_field(lm_catalog_type(next, "visit"), "category_at_visit");
+    assert_int_equal(f->sensitivity, 2);
+    f = lm_type_field(lm_catalog_type(next, "petition"), "petitioners");
+    assert_int_equal(f->sensitivity, 1); /* no codes: as it says */
+    lm_catalog_destroy(&next);
+    /* And no field by itself notes what is more sensitive under its own name. */
+    for (size_t i = 0; i < cat->n_types; i++) {
+        for (size_t k = 0; k < cat->types[i].n_fields; k++) {
+            f = &cat->types[i].fields[k];
+            for (size_t t = 0; f->list && f->list != cat->types[i].states && t < cat->n_types;
+                 t++) {
+                for (size_t o = 0; o < cat->types[t].n_fields; o++) {
+                    const struct lm_field *other = &cat->types[t].fields[o];
+
+                    if (other->list == f->list && other->sensitivity == 2 && f->sensitivity < 2) {
+                        fail_msg("%s.%s tells what %s.%s covers", cat->types[i].name, f->name,
+                                 cat->types[t].name, other->name);
+                    }
+                }
+            }
+        }
+    }
+}
+
 static void the_number_rises(void **state)
 {
     struct told told = {0};
@@ -459,6 +503,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_step_is_judged_rightly),
         cmocka_unit_test(the_embedded_one_follows_all_that_were_published),
+        cmocka_unit_test(what_is_noted_elsewhere_is_as_sensitive_there),
         cmocka_unit_test(the_number_rises),
         cmocka_unit_test(what_was_retired_stays_so),
         cmocka_unit_test(a_new_required_field_breaks_no_rule_of_the_step),

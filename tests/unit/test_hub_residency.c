@@ -232,7 +232,8 @@ static void test_out_and_not_closed(void **state)
          benefit); /* begins after the day of the event: cannot end on it */
     assert_int_equal(approve(w, event, &out), LM_ERR_INVALID);
     assert_string_equal(err_.code, "not_closed");
-    assert_non_null(strstr(err_.en, benefit)); /* which one */
+    assert_non_null(strstr(err_.zh, "2026-09-15 · 文号2")); /* which one, in words */
+    assert_null(strstr(err_.zh, benefit));
     assert_string_equal(text(get(w, "person", person), "state"), "submitted");
     assert_string_equal(text(get(w, "residency_event", event), "state"), "submitted");
     OK(act(w, benefit, NULL, NULL,

@@ -471,6 +471,7 @@ test('a notice to some villages: the clerk chooses them, the others do not list 
   const page = await open('clerk1');
   await page.goto(`${url}#/enter/notice`);
   await page.fill('#f-title', '只给一村的安排');
+  assert.equal(await page.locator('[name=station]').count(), 0); // the town's own: it names the villages itself
   await page.fill('#f-body', '请一村看完回执。');
   await page.locator('[data-field=need_receipt] label.choice', { hasText: '是' }).click();
   const villages = page.locator('[data-field=stations]');
@@ -704,4 +705,26 @@ test('a figure of now says so, prints whole, and what is none is named; the kit 
   await admin.goto(`${url}#/kit/999999101202`);
   await waitFor(() => admin.evaluate((port) => [...document.querySelectorAll('input')].some((i) => i.value.endsWith(`:${port}`)), town.hub.port), 'the port in the kit form');
   await admin.context().close();
+});
+
+test('in English a number has its unit, its rounding and its heads in English', async () => {
+  town.hub.add(['I12', 'I17'].map((indicator, i) => ({ type: 'opening_balance', fields: { indicator, area_code: '999999101000', as_of: '2024-12-31', value: 2345 + i, evidence: '01932f00-1111-7222-8333-444444444444', approved_by: '01932f00-1111-7222-8333-444444444444', is_approx: false } })));
+  const page = await open('leader1');
+  await page.context().addCookies([{ name: 'lm_look_language', value: 'en', url }]);
+  await page.reload();
+  await page.goto(`${url}#/?p=all`);
+  await page.waitForSelector('text=no second person has verified');
+  const said = await page.locator('main').innerText();
+  const numbers = await page.locator('.figure .number, .figure small, main dd, p.quiet:has-text("no second person")').allInnerTexts();
+  assert.ok(numbers.length > 10, said);
+  for (const text of numbers) assert.doesNotMatch(text, /人|条|件|批|个|名|位|元|余|万|、/, text);
+  assert.match(numbers.join('\n'), /\d\+? person-visits/);
+  assert.match(numbers.find((n) => n.includes('no second person')), /2345 .*, .*2346 /);
+  await page.goto(`${url}#/figure/I12?p=all`);
+  await page.waitForSelector('h1 .number:has-text("person-visits")');
+  await page.goto(`${url}#/summary`);
+  await page.waitForSelector('table th');
+  const heads = await page.locator('table thead th').allInnerTexts();
+  assert.ok(heads.length > 3 && heads.every((h) => !/[\u4e00-\u9fff]/.test(h)), heads.join('|'));
+  await page.context().close();
 });

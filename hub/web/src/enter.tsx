@@ -15,6 +15,8 @@ import { w } from './messages';
 import { Choice } from './overview';
 import { Ask } from './records';
 
+/** The town's own, for all of it or for those that they name: of no village that somebody enters them for. */
+const OF_THE_TOWN = ['notice', 'matter', 'setting', 'period_lock'];
 const NOT_HERE = ['state', 'village_code', 'delete_reason', 'correction_of', 'return_note', 'close_note', 'merged_into', 'dup_key'];
 /** Steps that take a record out of what counts. */
 const LAST = ['cancelled', 'withdrawn', 'deceased', 'moved_out', 'rejected', 'not_accepted'];
@@ -236,9 +238,9 @@ function NewPage(props: { type: string }) {
   return (
     <>
       <h1>{w('enterFor', label(type))}</h1>
-      <div class="filters">
+      {!OF_THE_TOWN.includes(type.name) && <div class="filters">
         <Choice text={w('onBehalf')} name="station" value={station} options={[['', w('theTown')], ...stations.filter((s) => s.level === 'village').map((s): [string, string] => [s.code, s.name])]} onChange={setStation} />
-      </div>
+      </div>}
       {staff.data === undefined ? <Waiting error={staff.error} reload={staff.reload} /> : <Form
         type={type}
         station={station}

@@ -3,7 +3,7 @@ import { get } from '@common/api';
 import { label } from '@common/i18n';
 import { useData, Waiting } from '@common/ui';
 import { alter, hashQuery } from '@common/route';
-import { type Counts, query, type Rows, useModel } from './model';
+import { type Counts, query, type Rows, shownOf, unitAfter, useModel } from './model';
 import { w, type Word } from './messages';
 import { Change, Choice, CoverageLine, PeriodPicker, UnverifiedLine, usePeriod } from './overview';
 import { before, rangeOf, rangeText } from './periods';
@@ -69,8 +69,8 @@ export function FigurePage(props: { id: string }) {
         <h1>
           {label(indicator)}{' '}
           <strong class="number">
-            {figure?.reported ? figure.display : w('unreported')}
-            {figure?.reported && indicator.unit !== '%' ? indicator.unit : ''}
+            {figure?.reported ? shownOf(figure) : w('unreported')}
+            {figure?.reported && indicator.unit !== '%' ? unitAfter(figure) : ''}
           </strong>{' '}
           <small>
             {village && `${village.name} · `}

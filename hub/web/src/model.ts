@@ -2,6 +2,7 @@
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
 import type { Catalog } from '@common/catalog';
+import { lang } from '@common/i18n';
 import { dayHere } from '@common/time';
 import type { RecordRow } from '@common/api';
 
@@ -27,14 +28,22 @@ export interface Coverage {
 export interface Figure {
   label: string;
   unit: string;
+  unit_en: string;
   value: number | null;
   display: string;
+  display_en: string;
   reported: boolean;
   /** Follows no day: what stands now, whatever the period. */
   now?: true;
   opening_unverified?: number;
   groups?: { key: string; label: string; value: number | null; reported?: false }[];
 }
+/** In the page's language: the unit, the rounded number, and what comes after a number. */
+export const unitOf = (f: Figure): string => (lang() === 'zh' ? f.unit : f.unit_en);
+export const shownOf = (f: Figure): string => (lang() === 'zh' ? f.display : f.display_en);
+export const unitAfter = (f: Figure): string => (f.unit === '%' || lang() === 'zh' ? unitOf(f) : f.unit_en && ` ${f.unit_en}`);
+export const listed = (words: string[]): string => words.join(lang() === 'zh' ? '、' : ', ');
+
 export interface Counts {
   as_of: string;
   from: string | null;

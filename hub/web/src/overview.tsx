@@ -6,7 +6,7 @@ import { label } from '@common/i18n';
 import { dayHere } from '@common/time';
 import { Button, toast, useData, Waiting } from '@common/ui';
 import { alter, hashQuery } from '@common/route';
-import { type Counts, type Coverage, type Figure, type Indicator, query, type Station, type TownCatalog, useModel } from './model';
+import { type Counts, type Coverage, type Figure, type Indicator, listed, query, shownOf, type Station, type TownCatalog, unitAfter, useModel } from './model';
 import { note } from './export';
 import { w } from './messages';
 import { before, chosenDays, COMPARES, type Compare, OWN, type Period, periodOf, periodOptions, rangeOf, rangeText, yearOf } from './periods';
@@ -25,7 +25,7 @@ export function coverageText(c: Coverage): string {
 /** How complete the town's figures are, in sentences; most: as many names as are written out. */
 export function coverageLines(c: Coverage, stations: Station[], most = Infinity): string[] {
   const names = (codes: string[]) => {
-    const shown = codes.slice(0, most).map((code) => stations.find((s) => s.code === code)?.name ?? code).join('、');
+    const shown = listed(codes.slice(0, most).map((code) => stations.find((s) => s.code === code)?.name ?? code));
     return codes.length > most ? w('andMore', shown, codes.length) : shown;
   };
   return [
@@ -59,9 +59,9 @@ export function unverifiedText(counts: Counts, catalog: TownCatalog, only?: stri
   const found = Object.entries(counts.indicators).filter(([id, f]) => f.opening_unverified && (!only || id === only));
   const text = found.map(([id, f]) => {
     const indicator = catalog.indicators.find((i) => i.id === id);
-    return `${indicator ? label(indicator) : id} ${f.unit === '元' ? (f.opening_unverified! / 100).toFixed(2) : f.opening_unverified}${f.unit}`;
+    return `${indicator ? label(indicator) : id} ${f.unit === '元' ? (f.opening_unverified! / 100).toFixed(2) : f.opening_unverified}${unitAfter(f)}`;
   });
-  return found.length ? w('openingUnverified', text.join('、')) : '';
+  return found.length ? w('openingUnverified', listed(text)) : '';
 }
 export function UnverifiedLine(props: { counts: Counts; only?: string }) {
   const text = unverifiedText(props.counts, useModel().catalog, props.only);
@@ -75,7 +75,7 @@ export function Change(props: { now: Figure; then?: Figure; compare: Compare }) 
   const money = props.now.unit === '元';
   const difference = props.now.value - props.then.value;
   const size = Math.abs(money ? difference / 100 : difference);
-  const text = `${Number.isInteger(size) ? size : size.toFixed(1)}${props.now.unit}`;
+  const text = `${Number.isInteger(size) ? size : size.toFixed(1)}${unitAfter(props.now)}`;
   if (difference === 0) return <small>{w('same', than)}</small>;
   return (
     <small>
@@ -115,8 +115,8 @@ function Large(props: { indicator: Indicator; figure: Figure; then?: Figure; com
     <a class="figure" href={`#/${props.to}`}>
       <span class="name">{label(props.indicator)}</span>
       <span class={f.reported ? 'number' : 'quiet'}>
-        {f.reported ? f.display : w('unreported')}
-        {f.reported && f.unit !== '%' && f.value !== null && <small>{f.unit}</small>}
+        {f.reported ? shownOf(f) : w('unreported')}
+        {f.reported && f.unit !== '%' && f.value !== null && <small>{unitAfter(f)}</small>}
       </span>
       {props.target && f.reported ? <Target figure={f} target={props.target} /> : <Share figure={f} />}
       <Change now={f} then={props.then} compare={props.compare} />
@@ -283,8 +283,8 @@ export function Overview(props: { station?: string }) {
                   <a href={`#/${link(i.id)}`}>{label(i)}</a>
                 </dt>
                 <dd>
-                  {f.reported ? f.display : w('unreported')}
-                  {f.reported && f.unit !== '%' && f.value !== null ? f.unit : ''}
+                  {f.reported ? shownOf(f) : w('unreported')}
+                  {f.reported && f.unit !== '%' && f.value !== null ? unitAfter(f) : ''}
                   {f.now && <small class="quiet"> {w('standsNow')}</small>}
                 </dd>
               </div>

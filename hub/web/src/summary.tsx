@@ -1,5 +1,6 @@
 // The annual work summary: the town's text with figures in it, each of which opens what stands behind it; printed, or taken to Word.
 import { api, get } from '@common/api';
+import { label } from '@common/i18n';
 import { Button, toast, useData, Waiting } from '@common/ui';
 import { hashQuery } from '@common/route';
 import { type Coverage, go, isStaff, today, useModel } from './model';
@@ -28,7 +29,7 @@ interface Summary {
   year: number;
   coverage: Coverage;
   parts: Part[];
-  villages: { columns: { indicator: string; label: string; unit: string }[]; rows: { code: string; name: string; complete: boolean; values: (number | null)[] }[] };
+  villages: { columns: { indicator: string; label: string; label_en: string; unit: string }[]; rows: { code: string; name: string; complete: boolean; values: (number | null)[] }[] };
 }
 
 /** The text with its figures, each of which opens what stands behind it. */
@@ -123,7 +124,7 @@ export function SummaryPage() {
                 <th scope="col">{w('stations')}</th>
                 {s.villages.columns.map((c) => (
                   <th scope="col" key={c.indicator}>
-                    {c.label}
+                    {label({ zh: c.label, en: c.label_en })}
                   </th>
                 ))}
               </tr>

@@ -5,7 +5,7 @@ import { dayHere, timeHere } from '@common/time';
 import { Button, toast } from '@common/ui';
 import { give } from './export';
 import type { Counts, Coverage, Figure, Indicator, Station, TownCatalog } from './model';
-import { today } from './model';
+import { shownOf, today, unitOf } from './model';
 import { w } from './messages';
 import { coverageLines, tileOf, unverifiedText } from './overview';
 import { before, type Compare, type Period, rangeOf, rangeText } from './periods';
@@ -71,7 +71,7 @@ export function TakeAll(props: Taken & { catalog: TownCatalog; stations: Station
         const was = p?.reported && !f.now ? number(p.value, f.unit) : '';
         const target = targets[i.id];
         const done = target && typeof now === 'number' && f.unit !== '%' ? `${Math.floor((100 * now) / target)}%` : '';
-        return [i.id, f.now ? `${label(i)}（${w('standsNow')}）` : label(i), now, f.unit, f.reported ? f.display : w('unreported'), ...(past ? [was, difference(now, was)] : []), ...(Object.keys(targets).length ? [target ?? '', done] : [])];
+        return [i.id, f.now ? `${label(i)}（${w('standsNow')}）` : label(i), now, unitOf(f), f.reported ? shownOf(f) : w('unreported'), ...(past ? [was, difference(now, was)] : []), ...(Object.keys(targets).length ? [target ?? '', done] : [])];
       });
     const villages = stations.filter((s) => s.level === 'village').map((s): Cell[] => [s.code, s.name, tileOf(s, counts.coverage)[2], newestOf(s) && dayHere(newestOf(s))]);
     await sheets(props.what, [
@@ -92,7 +92,7 @@ export function TakeGroups(props: Taken & { catalog: TownCatalog; stations: Stat
     const line = (name: string, now: number | null, was?: number | null, unreported?: boolean): Cell[] => {
       const a = number(now, indicator.unit);
       const b = number(was, indicator.unit);
-      return [name, unreported ? w('unreported') : a, indicator.unit, ...(then ? [b, difference(a, b)] : [])];
+      return [name, unreported ? w('unreported') : a, unitOf(figure), ...(then ? [b, difference(a, b)] : [])];
     };
     const rows = [
       line(w('wholeFigure'), figure.reported ? figure.value : null, then?.reported ? then.value : null, !figure.reported),
