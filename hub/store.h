@@ -461,9 +461,10 @@ enum lm_status lm_store_recover(struct lm_store *store, const struct lm_replica 
                                 const struct lm_msg_offer *offer, int64_t now_ms, char last_out[40],
                                 struct lm_error *err) LM_MUST_USE;
 struct lm_recovered_result {
-    size_t n;    /* taken over, or dismissed */
-    size_t came; /* had come by themselves meanwhile */
-    size_t left; /* still wait: their reason is in the list */
+    size_t n;       /* taken over, or dismissed */
+    size_t came;    /* had come by themselves meanwhile */
+    size_t left;    /* still wait: their reason is in the list */
+    size_t awaited; /* of these: their author, enrolled and not revoked, may still send them */
 };
 /* id 0: all that wait, other than those whose author may still send them, whose contents nodes do
  * not agree on, or which are of another station's record when their turn comes: these are decided

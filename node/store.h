@@ -110,7 +110,8 @@ void lm_nstore_unstage(const struct lm_datadir *dir, const char *staged);
 
 struct lm_restore_done {
     uint64_t repeated;          /* changes made here that the backup lacked: kept */
-    bool other_pc;              /* the backup is of another enrolment of this station */
+    bool other_pc;              /* the backup is of another enrolment of this station: */
+    uint64_t other_replica;     /* that one's number, 0 without */
     char aside[LM_STAGED_NAME]; /* the database as it was, in the data directory */
     bool damaged;               /* it is: `repeated` is what could be read out of it */
     bool end_known;             /* of a damaged one: lost is all that was lost */

@@ -176,7 +176,7 @@ static enum lm_status run(struct restore *r, const char *sql)
 /* Whether the rows of a table stay and only what is missing is added. */
 static bool grows_only(const char *table)
 {
-    static const char *const names[] = {"drafts",      "exports", "saves",  "verdicts",
+    static const char *const names[] = {"drafts",      "exports", "saves",   "verdicts",
                                         "import_rows", "imports", "backups", "reveals"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -479,6 +479,7 @@ enum lm_status ns_make_ours(struct lm_nstore *old, uint64_t replica, const char 
     }
     if (st == LM_OK && replica != there.replica) {
         done->other_pc = true;
+        done->other_replica = there.replica;
         st = lm_nstore_renew(old, replica, &carried, err);
     }
     return st;
