@@ -132,6 +132,9 @@ enum lm_status lm_store_restore_stage(const struct lm_datadir *dir,
                                       const struct lm_catalog *catalog, const uint8_t hub_id[16],
                                       const char *user, const char *file, int64_t now_ms,
                                       struct lm_restored *out, struct lm_error *err) LM_MUST_USE;
+/* Removes the copies of the database that a restore, or a backup into the data directory, left half
+ * made when it was killed. */
+void lm_store_sweep(const struct lm_datadir *dir);
 /* Puts it in place, under the lock and with the store closed: the old database is set aside as
  * aside_out ("" = there was none). */
 enum lm_status lm_store_restore_adopt(const struct lm_datadir *dir, const char *staged,

@@ -107,6 +107,8 @@ enum lm_status lm_nstore_backup(struct lm_nstore *store, const char *path, uint6
 enum lm_status lm_nstore_stage(const struct lm_datadir *dir, const char *file,
                                char staged[LM_STAGED_NAME], struct lm_error *err) LM_MUST_USE;
 void lm_nstore_unstage(const struct lm_datadir *dir, const char *staged);
+/* Removes the copies that a restore left half made when it was killed. */
+void lm_nstore_sweep(const struct lm_datadir *dir);
 
 struct lm_restore_done {
     uint64_t repeated;          /* changes made here that the backup lacked: kept */

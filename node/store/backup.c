@@ -103,6 +103,12 @@ enum lm_status lm_nstore_backup(struct lm_nstore *store, const char *path, uint6
 
 /* ---- staging ---- */
 
+void lm_nstore_sweep(const struct lm_datadir *dir)
+{
+    lm_db_sweep(dir->path, "restore-", false, NULL);
+    lm_db_sweep(dir->path, ".part-", true, "node.db");
+}
+
 enum lm_status lm_nstore_stage(const struct lm_datadir *dir, const char *file,
                                char staged[LM_STAGED_NAME], struct lm_error *err)
 {
@@ -113,11 +119,12 @@ enum lm_status lm_nstore_stage(const struct lm_datadir *dir, const char *file,
                                           .read_only = true};
     char directory[PATH_MAX], path[PATH_MAX + 16];
     struct lm_db *from = NULL;
-    struct lm_rand rnd;
+    char mark[LM_RUN_MARK];
     enum lm_status st = lm_db_open(&options, &from, err);
 
-    lm_rand_seed_system(&rnd);
-    (void)snprintf(staged, LM_STAGED_NAME, "restore-%016" PRIx64, lm_rand_next(&rnd));
+    lm_nstore_sweep(dir);
+    lm_db_run_mark(mark);
+    (void)snprintf(staged, LM_STAGED_NAME, "restore-%s", mark);
     if (st == LM_OK) {
         st = lm_db_check(from, err);
     }
