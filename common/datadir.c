@@ -16,6 +16,18 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+static enum lm_status fail_read_only(struct lm_error *err, const char *path)
+{
+    return lm_fail(
+        err, LM_ERR_DENIED, "read_only_disk", "",
+        "%s 所在的磁盘现在是只读的，什么都存不进去：可能是磁盘出错，系统为保护数据改成了只读，"
+        "或是U盘开了写保护。请技术人员先看 dmesg、检查磁盘，再重新挂载为可写。",
+        "The disk of %s is read-only now, so nothing can be saved: it may have failed, "
+        "and the system protects it, or a stick's lock is on. Look at dmesg and check "
+        "the disk, then mount it writable again.",
+        path);
+}
+
 static enum lm_status fail_errno(struct lm_error *err, int number, const char *path)
 {
     const char *text = strerror(number);
@@ -25,9 +37,10 @@ static enum lm_status fail_errno(struct lm_error *err, int number, const char *p
     case ENOTDIR:
         return lm_fail(err, LM_ERR_NOT_FOUND, "not_found", "", "找不到 %s（%s）。",
                        "%s was not found (%s).", path, text);
+    case EROFS:
+        return fail_read_only(err, path);
     case EACCES:
     case EPERM:
-    case EROFS:
         return lm_fail(err, LM_ERR_DENIED, "denied", "",
                        "没有访问 %s 的权限（%s）。请换用有权限的用户。",
                        "No permission for %s (%s). Run as a user that has it.", path, text);
@@ -145,7 +158,7 @@ enum lm_status lm_datadir_open(const char *path, bool must_exist, struct lm_data
                        "%s is not a directory. Name a directory.", out->path);
     }
     if (access(out->path, R_OK | W_OK | X_OK) != 0) {
-        return fail_owner(err, out->path, &info);
+        return errno == EROFS ? fail_read_only(err, out->path) : fail_owner(err, out->path, &info);
     }
     return LM_OK;
 }

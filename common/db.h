@@ -68,6 +68,13 @@ enum lm_status lm_db_sync_file(const char *path, struct lm_error *err) LM_MUST_U
 enum lm_status lm_db_sync_directory_of(const char *path, struct lm_error *err) LM_MUST_USE;
 /* The file and what SQLite puts beside it; nobody may have it open. */
 void lm_db_remove(const char *path);
+/* A mark for the names of unfinished copies: this process, and a random number. */
+#define LM_RUN_MARK 17
+void lm_db_run_mark(char out[LM_RUN_MARK]);
+/* Removes from the directory the unfinished copies whose makers have ended: PREFIX<mark>, a file or
+ * a staged folder; and logs it. shared: others use the directory too, names are
+ * ANYTHINGPREFIX<mark>, and only those that begin with own, or are an hour old, are removed. */
+void lm_db_sweep(const char *directory, const char *prefix, bool shared, const char *own);
 /* Writes the log back into the file and empties it, as far as no reader is in the way. */
 void lm_db_checkpoint(struct lm_db *db);
 

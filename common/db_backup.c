@@ -1,5 +1,4 @@
 /* Backups as files of their own: see db.h. */
-#include "common/base/util.h"
 #include "common/db.h"
 
 #include <errno.h>
@@ -93,13 +92,28 @@ static enum lm_status no_log_beside(const char *part, struct lm_error *err)
                          "Something of the backup is still in its log");
 }
 
+/* Beside path, for what is being made of it; what an ended run left there goes. */
+static bool name_part(const char *path, char part[PATH_MAX])
+{
+    char directory[PATH_MAX], mark[LM_RUN_MARK];
+    const char *slash = strrchr(path, '/');
+
+    if (strlen(path) >= PATH_MAX) {
+        return false;
+    }
+    (void)snprintf(directory, sizeof directory, "%.*s",
+                   !slash || slash == path ? 1 : (int)(slash - path), slash ? path : ".");
+    lm_db_sweep(directory, ".part-", true, slash ? slash + 1 : path);
+    lm_db_run_mark(mark);
+    return (size_t)snprintf(part, PATH_MAX, "%s.part-%s", path, mark) < PATH_MAX;
+}
+
 enum lm_status lm_db_backup(struct lm_db *from, const char *path,
                             enum lm_status (*check)(void *arg, const char *copy,
                                                     struct lm_error *err),
                             void *arg, uint64_t *bytes_out, struct lm_error *err)
 {
     char part[PATH_MAX];
-    struct lm_rand rnd;
     struct stat info;
     enum lm_status status;
 
@@ -107,9 +121,7 @@ enum lm_status lm_db_backup(struct lm_db *from, const char *path,
     if (access(path, F_OK) == 0) {
         return taken(path, err);
     }
-    lm_rand_seed_system(&rnd);
-    if ((size_t)snprintf(part, sizeof part, "%s.part-%08x", path, (unsigned)lm_rand_next(&rnd)) >=
-        sizeof part) {
+    if (!name_part(path, part)) {
         return lm_fail(err, LM_ERR_LIMIT, "path_too_long", "", "路径太长", "The path is too long");
     }
     status = lm_db_copy(from, part, err);

@@ -3,10 +3,11 @@
  * A replica is complete through the last moment at which it named a head that the hub has acked
  * since. A station is as complete as its least complete replica. It is not complete, whatever its
  * time, while a change of it is held, or a replica's branch or lease is in doubt; nor while
- * something of it is known to be missing here and waits for a person: what was salvaged of a
- * revoked PC, and what one of its PCs gave back, after this database went back, of the town's or of
- * a PC that will not send it again. Revoked replicas no longer hold a station back; what they may
- * have kept is a possible gap, shown until a person closes it.
+ * something of it is known to be missing here: what was salvaged of a revoked PC and waits for a
+ * person, and what one of its PCs gave back, after this database went back, of the town's or of
+ * another PC, until that one has sent it itself (it may be scrap) or a person decides. Revoked
+ * replicas no longer hold a station back; what they may have kept is a possible gap, shown until a
+ * person closes it.
  *
  * A village that was merged (撤并) is waited for through its last day, or the day on which that was
  * entered when it is later: once its PCs have handed in all that they named then, or are revoked

@@ -132,6 +132,9 @@ enum lm_status lm_store_restore_stage(const struct lm_datadir *dir,
                                       const struct lm_catalog *catalog, const uint8_t hub_id[16],
                                       const char *user, const char *file, int64_t now_ms,
                                       struct lm_restored *out, struct lm_error *err) LM_MUST_USE;
+/* Removes the copies of the database that a restore, or a backup into the data directory, left half
+ * made when it was killed. */
+void lm_store_sweep(const struct lm_datadir *dir);
 /* Puts it in place, under the lock and with the store closed: the old database is set aside as
  * aside_out ("" = there was none). */
 enum lm_status lm_store_restore_adopt(const struct lm_datadir *dir, const char *staged,
@@ -461,9 +464,10 @@ enum lm_status lm_store_recover(struct lm_store *store, const struct lm_replica 
                                 const struct lm_msg_offer *offer, int64_t now_ms, char last_out[40],
                                 struct lm_error *err) LM_MUST_USE;
 struct lm_recovered_result {
-    size_t n;    /* taken over, or dismissed */
-    size_t came; /* had come by themselves meanwhile */
-    size_t left; /* still wait: their reason is in the list */
+    size_t n;       /* taken over, or dismissed */
+    size_t came;    /* had come by themselves meanwhile */
+    size_t left;    /* still wait: their reason is in the list */
+    size_t awaited; /* of these: their author, enrolled and not revoked, may still send them */
 };
 /* id 0: all that wait, other than those whose author may still send them, whose contents nodes do
  * not agree on, or which are of another station's record when their turn comes: these are decided

@@ -2,6 +2,7 @@
 #include "node/enrol.h"
 
 #include "common/base/util.h"
+#include "proto/node_session.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -54,14 +55,17 @@ static enum lm_status refused_by_hub(const struct lm_msg_error *m, struct lm_err
          "The kit has expired: ask the town for another."},
         {"key_known", "本机的密钥已登记在别处，请换一个数据目录重新入网。",
          "This PC's key is enrolled already: use a fresh data directory."},
+        {"busy", "镇服务器现在什么都不收，要镇里的技术员先处理；入网文件仍然有效。",
+         "The town's server takes nothing in until its technician acts; the kit stays valid."},
         {"protocol", "本机程序与镇服务器的版本不相容，请升级。",
          "This program and the town's server have no version in common: please upgrade."},
     };
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(m->code, known[i].code) == 0) {
-            return lm_fail(err, LM_ERR_DENIED, m->code, "", "%s%.0s", "%.0s%s", known[i].zh,
-                           known[i].en);
+            return lm_fail(err, LM_ERR_DENIED,
+                           strcmp(m->code, "busy") == 0 ? "hub_read_only" : m->code, "", "%s%.0s",
+                           "%.0s%s", known[i].zh, known[i].en);
         }
     }
     return lm_fail(err, LM_ERR_DENIED, m->code, "", "镇服务器拒绝了入网：%s",
@@ -94,7 +98,7 @@ static enum lm_status take_answer(struct asking *a, const struct lm_incoming *in
     }
     if (in->kind == LM_MSG_ERROR &&
         lm_error_read(in->body, in->n, &a->arena, &error, err) == LM_OK &&
-        strcmp(error.code, "busy") != 0) {
+        (strcmp(error.code, "busy") != 0 || error.retry_after_s >= LM_NODE_PERSON_S)) {
         return refused_by_hub(&error, err);
     }
     return LM_ERR_TIMEOUT;

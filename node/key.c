@@ -8,19 +8,32 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_NAME "node.key"
 #define NEW_FILE_NAME "node.key.new"
 #define FILE_BYTES_MAX 32768
 
-static enum lm_status damaged(struct lm_error *err, const char *path)
+/* A database without its key speaks for nobody, and a new key beside it would not fit. But another
+ * folder's enrolment takes it over like any backup, with what it has not sent. */
+static enum lm_status damaged(struct lm_error *err, const struct lm_datadir *dir, const char *path)
 {
+    if (!lm_node_has_database(dir)) {
+        return lm_fail(err, LM_ERR_CORRUPT, "bad_key_file", "",
+                       "密钥文件 %s 已损坏。请镇里另发入网文件，登记到一个新文件夹。",
+                       "The key file %s is damaged: ask the town for a new kit, and enrol into a "
+                       "new folder.",
+                       path);
+    }
     return lm_fail(
         err, LM_ERR_CORRUPT, "bad_key_file", "",
-        "密钥文件 %s 已损坏，请从备份恢复它，或联系镇服务站重新入网。",
-        "The key file %s is damaged: restore it from its backup, or ask the town for a new kit.",
-        path);
+        "密钥文件已损坏，数据还在，没上报的也在。请镇里另发入网文件，登记到新文件夹，再运行 "
+        "lastmile-node restore %s/node.db --data 新文件夹",
+        "The key file is damaged; the data are there, also what is unsent. With a new "
+        "kit enrol into a new folder, then run `lastmile-node restore %s/node.db --data "
+        "NEWFOLDER`.",
+        dir->path);
 }
 
 static enum lm_status not_enrolled(struct lm_error *err, const char *dir)
@@ -28,6 +41,30 @@ static enum lm_status not_enrolled(struct lm_error *err, const char *dir)
     return lm_fail(err, LM_ERR_NOT_FOUND, "not_enrolled", "",
                    "数据目录 %s 还没有入网，请先运行 lastmile-node enrol。",
                    "%s is not enrolled yet: run `lastmile-node enrol KIT` first.", dir);
+}
+
+static enum lm_status no_key(struct lm_error *err, const struct lm_datadir *dir)
+{
+    if (!lm_node_has_database(dir)) {
+        return not_enrolled(err, dir->path);
+    }
+    return lm_fail(
+        err, LM_ERR_CORRUPT, "key_lost", "",
+        "密钥文件 node.key 不见了，数据还在，没上报的也在。请镇里另发入网文件，登记到新文件夹，"
+        "再运行 lastmile-node restore %s/node.db --data 新文件夹",
+        "The key file node.key is gone; the data are there, also what is unsent. With a "
+        "new kit enrol into a new folder, then run `lastmile-node restore %s/node.db "
+        "--data NEWFOLDER`.",
+        dir->path);
+}
+
+bool lm_node_has_database(const struct lm_datadir *dir)
+{
+    char path[PATH_MAX];
+    struct stat info;
+
+    return lm_datadir_path(dir, "node.db", path, sizeof path) == LM_OK && stat(path, &info) == 0 &&
+           info.st_size > 0;
 }
 
 static bool get_text(const json_t *doc, const char *name, char *out, size_t n)
@@ -126,15 +163,15 @@ static enum lm_status load(const struct lm_datadir *dir, const char *name, struc
     }
     st = lm_file_read(path, FILE_BYTES_MAX, &text, &n, err);
     if (st == LM_ERR_NOT_FOUND) {
-        return not_enrolled(err, dir->path);
+        return no_key(err, dir);
     }
     if (st != LM_OK) {
-        return st == LM_ERR_LIMIT ? damaged(err, path) : st;
+        return st == LM_ERR_LIMIT ? damaged(err, dir, path) : st;
     }
     doc = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
     sodium_memzero(text, n);
     free(text);
-    st = json_is_object(doc) && read_document(doc, out) ? LM_OK : damaged(err, path);
+    st = json_is_object(doc) && read_document(doc, out) ? LM_OK : damaged(err, dir, path);
     json_decref(doc);
     if (st != LM_OK) {
         lm_node_key_wipe(out);

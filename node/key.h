@@ -33,8 +33,11 @@ struct lm_node_key {
     size_t certificate_len;
     int64_t hub_offset_ms; /* hub clock minus this PC's when the answer came; not in the file */
 };
+/* Whether DIR/node.db is there, with something in it. */
+bool lm_node_has_database(const struct lm_datadir *dir);
 /* LM_ERR_NOT_FOUND: no such file (err "not_enrolled"); LM_ERR_CORRUPT "bad_key_file": not such a
- * file, or its parts do not fit together; LM_ERR_DENIED, LM_ERR_IO. */
+ * file, or its parts do not fit together; "key_lost": no such file beside a database that had one;
+ * LM_ERR_DENIED, LM_ERR_IO. */
 enum lm_status lm_node_key_load(const struct lm_datadir *dir, struct lm_node_key *out,
                                 struct lm_error *err) LM_MUST_USE;
 /* The same for who needs an answered enrolment: "not_enrolled" while it is not. */

@@ -107,10 +107,13 @@ enum lm_status lm_nstore_backup(struct lm_nstore *store, const char *path, uint6
 enum lm_status lm_nstore_stage(const struct lm_datadir *dir, const char *file,
                                char staged[LM_STAGED_NAME], struct lm_error *err) LM_MUST_USE;
 void lm_nstore_unstage(const struct lm_datadir *dir, const char *staged);
+/* Removes the copies that a restore left half made when it was killed. */
+void lm_nstore_sweep(const struct lm_datadir *dir);
 
 struct lm_restore_done {
     uint64_t repeated;          /* changes made here that the backup lacked: kept */
-    bool other_pc;              /* the backup is of another enrolment of this station */
+    bool other_pc;              /* the backup is of another enrolment of this station: */
+    uint64_t other_replica;     /* that one's number, 0 without */
     char aside[LM_STAGED_NAME]; /* the database as it was, in the data directory */
     bool damaged;               /* it is: `repeated` is what could be read out of it */
     bool end_known;             /* of a damaged one: lost is all that was lost */

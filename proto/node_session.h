@@ -44,6 +44,7 @@
 #define LM_NODE_BEAT_MS 60000 /* a PUSH of any kind at least this often while live */
 #define LM_NODE_BACKOFF_MIN_MS 1000
 #define LM_NODE_BACKOFF_MAX_MS 300000
+#define LM_NODE_PERSON_S 300          /* told to wait this long: a person has to act first */
 #define LM_NODE_REFUSED_MS 500        /* a refused send is tried again after this */
 #define LM_NODE_UNSENT_MS 15000       /* the transport takes nothing for this long → RESET */
 #define LM_NODE_HURRY_MS 120000       /* SYNC_NOW: this long no jitter and no back-off above … */

@@ -282,6 +282,8 @@ void lm_ns_take_error(struct lm_ns_step *st, const struct lm_msg_error *m)
     }
     if (strcmp(m->code, "rival") == 0) {
         lm_ns_bar(st, "hub_older");
+    } else if (strcmp(m->code, "busy") == 0 && m->retry_after_s >= LM_NODE_PERSON_S) {
+        lm_ns_bar(st, "hub_read_only"); /* it will not pass by itself: people have to hear of it */
     } else if (strcmp(m->code, "busy") == 0) {
         take_busy(st, m->retry_after_s);
     } else if (strcmp(m->code, "rolled_back") == 0) {

@@ -80,6 +80,14 @@ static const struct lm_node_status statuses[] = {
      .en = "The town's server runs on older data (perhaps two are running): please call the town "
            "station.",
      .person_needed = true},
+    {.code = "hub_read_only",
+     .zh =
+         "镇服务器现在什么都不收，要镇里的技术员先处理（lastmile-hub status 里写着怎么办），请告诉"
+         "镇服务站。录入不受影响，记录都在本机。",
+     .en = "The town's server takes nothing in until its technician acts (`lastmile-hub status` "
+           "says how): please tell the town station. Records can be entered as usual and are kept "
+           "here.",
+     .person_needed = true},
     {.code = "fork_loop",
      .zh = "自动修复没有成功，请联系镇服务站。记录仍保存在本机。",
      .en = "Mending did not succeed: please call the town station. Records stay on this PC.",

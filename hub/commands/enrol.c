@@ -47,6 +47,28 @@ static enum lm_status own_rows(struct lm_hub *hub, const char *code, struct rows
                : status;
 }
 
+static bool count_in_use(void *arg, const struct lm_replica *r)
+{
+    *(size_t *)arg += r->revoked_ms == 0;
+    return true;
+}
+
+/* A kit for a station that has a PC is mostly for that one's successor. */
+static void remind_of_the_old(struct lm_hub *hub, const char *code, struct lm_cli *cli)
+{
+    struct lm_error ignored;
+    size_t n = 0;
+
+    if (lm_store_replicas(hub->store, code, count_in_use, &n, &ignored) == LM_OK && n > 0) {
+        fprintf(cli->err,
+                "%s: 服务站 %s 已有 %zu 台电脑在册：新电脑是来换旧电脑的，新的恢复备份并同步以后，"
+                "请停用旧的（station revoke %s --replica 编号）；不停用，镇里会一直等它 / the "
+                "station has %zu enrolled already: when this one replaces another, revoke that "
+                "one (`station revoke %s --replica N`) once the new one has restored and synced\n",
+                LM_HUB_NAME, code, n, code, n, code);
+    }
+}
+
 int lm_cmd_enrol(struct lm_hub *hub, struct lm_cli *cli)
 {
     const char *out_path = NULL, *endpoint = "tcp://127.0.0.1:5800", *hours_text = NULL,
@@ -136,6 +158,7 @@ int lm_cmd_enrol(struct lm_hub *hub, struct lm_cli *cli)
     if (status == LM_OK) {
         hub->registry_changed = true;
         fwrite(text.data, 1, text.len, cli->out);
+        remind_of_the_old(hub, station.code, cli);
     }
     int code = status == LM_OK ? LM_EXIT_OK : lm_hub_fail(cli, &err);
     for (size_t i = 0; i < rows.n; i++) {

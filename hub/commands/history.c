@@ -94,7 +94,13 @@ void lm_hub_restored(struct lm_cli *cli, const char *file, const struct lm_resto
         " 代;各站下次连接时补报其后的修改。未用的入网文件 %zu 份已作废。原数据库改名为 %s\n"
         "restored to %s (%" PRIu64 " journal entries), incarnation %" PRIu64
         "; stations send again what came later. %zu unused kits are void. The database that was "
-        "here is now %s\n",
+        "here is now %s\n"
+        "换掉、报废、丢失的旧电脑请先停用(station revoke 区划代码 --replica 编号,编号见 station "
+        "list):"
+        "不停用的,它写的要等它自己补传,等到以前那个村算没报全\n"
+        "revoke PCs that were replaced or are gone (`station revoke CODE --replica N`): what such "
+        "a "
+        "one wrote waits for it otherwise, and its village counts as incomplete meanwhile\n",
         file, r->position, r->incarnation, r->kits_void, aside[0] ? aside : "-", file, r->position,
         r->incarnation, r->kits_void, aside[0] ? aside : "-");
 }

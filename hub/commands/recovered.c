@@ -3,6 +3,7 @@
 #include "hub/program.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum lm_status lm_hub_choice(struct lm_cli *cli, int64_t *id, struct lm_error *err)
 {
@@ -29,6 +30,21 @@ int lm_cmd_recovered(struct lm_hub *hub, struct lm_cli *cli)
     return lm_hub_list(hub, cli, lm_store_recovered);
 }
 
+/* The reason and the way on of the first row that waits for its author: a scrapped PC's have all
+ * the same. */
+static bool print_awaited(void *arg, const json_t *row)
+{
+    const json_t *why = json_object_get(row, "why");
+    const char *code = json_string_value(json_object_get(why, "code"));
+
+    if (!code || strcmp(code, "author_may_send") != 0) {
+        return true;
+    }
+    fprintf(arg, "%s\n%s\n", json_string_value(json_object_get(why, "zh")),
+            json_string_value(json_object_get(why, "en")));
+    return false;
+}
+
 static int decide(struct lm_hub *hub, struct lm_cli *cli, bool accept)
 {
     struct lm_error err = {0};
@@ -52,9 +68,9 @@ static int decide(struct lm_hub *hub, struct lm_cli *cli, bool accept)
         return lm_hub_fail(cli, &err);
     }
     if (cli->json) {
-        json_t *doc =
-            json_pack("{s:I,s:I,s:I}", accept ? "accepted" : "dismissed", (json_int_t)out.n,
-                      "came_by_itself", (json_int_t)out.came, "left", (json_int_t)out.left);
+        json_t *doc = json_pack("{s:I,s:I,s:I,s:I}", accept ? "accepted" : "dismissed",
+                                (json_int_t)out.n, "came_by_itself", (json_int_t)out.came, "left",
+                                (json_int_t)out.left, "author_may_send", (json_int_t)out.awaited);
 
         lm_json_print(cli->out, doc);
         json_decref(doc);
@@ -72,7 +88,9 @@ static int decide(struct lm_hub *hub, struct lm_cli *cli, bool accept)
                 "还有 %zu 条要逐条处理，原因见 recovered list / %zu wait to be decided by number\n",
                 out.left, out.left);
     }
-    return LM_EXIT_OK;
+    status =
+        out.awaited > 0 ? lm_store_recovered(hub->store, print_awaited, cli->out, &err) : LM_OK;
+    return status == LM_OK ? LM_EXIT_OK : lm_hub_fail(cli, &err);
 }
 
 int lm_cmd_recovered_accept(struct lm_hub *hub, struct lm_cli *cli)

@@ -531,6 +531,7 @@ int lm_cmd_serve(struct lm_hub *hub, struct lm_cli *cli)
         status = lm_server_http_start(server, http, &err);
     }
     if (status == LM_OK) {
+        lm_store_sweep(&hub->dir);
         status = write_serving(server, &err);
     }
     if (status == LM_OK) {

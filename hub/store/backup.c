@@ -259,7 +259,7 @@ enum lm_status lm_store_restore_stage(const struct lm_datadir *dir,
     char path[PATH_MAX], used[PATH_MAX];
     struct stat made, in_use;
     struct lm_db *from = NULL;
-    struct lm_rand rnd;
+    char mark[LM_RUN_MARK];
     enum lm_status status;
 
     memset(out, 0, sizeof *out);
@@ -271,9 +271,9 @@ enum lm_status lm_store_restore_stage(const struct lm_datadir *dir,
         return lm_fail(err, LM_ERR_INVALID, "in_use", "", "这就是正在用的数据库，不是备份。",
                        "That is the database in use, not a backup.");
     }
-    lm_rand_seed_system(&rnd);
-    (void)snprintf(out->staged, sizeof out->staged, "%s%016" PRIx64, staged_prefix,
-                   lm_rand_next(&rnd));
+    lm_store_sweep(dir);
+    lm_db_run_mark(mark);
+    (void)snprintf(out->staged, sizeof out->staged, "%s%s", staged_prefix, mark);
     status = lm_datadir_path(dir, out->staged, path, sizeof path);
     if (status != LM_OK) {
         return lm_fail(err, status, "path_too_long", "", "数据目录的路径太长",
@@ -295,6 +295,12 @@ enum lm_status lm_store_restore_stage(const struct lm_datadir *dir,
         lm_db_remove(path);
     }
     return status;
+}
+
+void lm_store_sweep(const struct lm_datadir *dir)
+{
+    lm_db_sweep(dir->path, staged_prefix, false, NULL);
+    lm_db_sweep(dir->path, ".part-", true, LM_HUB_DB_FILE);
 }
 
 enum lm_status lm_aside_name(const struct lm_datadir *dir, const char *base, int64_t now_ms,

@@ -25,6 +25,12 @@
     "EXISTS(SELECT 1 FROM journal AS j WHERE j.record = held.record AND j.record <> x''"           \
     " AND j.kind = 1 AND j.pos > " through " AND j.replica = held.replica AND j.hlc = held.hlc)"
 
+/* Whether its author sent what a row of recovered (r) holds: nothing is missing then, although the
+ * row waits until the next decision closes it. */
+#define CAME_BY_ITSELF                                                                             \
+    "EXISTS(SELECT 1 FROM journal AS j WHERE j.record = r.record AND j.record <> x''"              \
+    " AND j.replica = r.replica AND j.hlc = r.hlc)"
+
 const char *const lm_query_sql[LM_Q_COUNT] = {
     [LM_Q_SAVEPOINT_PUSH] = "SAVEPOINT push",
     [LM_Q_RELEASE_PUSH] = "RELEASE push",
@@ -322,7 +328,9 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
         " EXISTS (SELECT 1 FROM recovered AS s WHERE s.record = r.record AND s.replica = r.replica"
         "  AND s.hlc = r.hlc AND s.n <> r.n AND s.state = 0),"
         " r.replica <> 0 AND EXISTS (SELECT 1 FROM replicas AS p WHERE p.number = r.replica"
-        "  AND p.revoked_ms = 0), r.seconded"
+        "  AND p.revoked_ms = 0), r.seconded,"
+        " (SELECT p.station FROM replicas AS p WHERE p.number = r.replica),"
+        " r.hlc <> 0 AND " CAME_BY_ITSELF
         " FROM recovered AS r WHERE r.state = 0 AND (?1 = 0 OR r.id = ?1)"
         " AND (r.hlc, r.id) > (?2, ?3) ORDER BY r.hlc, r.id",
     [LM_Q_RECOVERED_CLOSE] = "UPDATE recovered SET state = ?2, decided_by = ?3, decided_ms = ?4"
@@ -332,8 +340,7 @@ const char *const lm_query_sql[LM_Q_COUNT] = {
                             " WHERE state = 0 AND from_replica = ?1",
     [LM_Q_RECOVERED_MISSED] =
         "SELECT DISTINCT r.station, r.type FROM recovered AS r WHERE r.state = 0"
-        " AND NOT EXISTS (SELECT 1 FROM replicas AS p WHERE p.number = r.replica"
-        "  AND p.revoked_ms = 0)",
+        " AND NOT " CAME_BY_ITSELF,
 };
 
 struct sqlite3_stmt *lm_query(struct lm_store *store, enum lm_query query, struct lm_error *err)

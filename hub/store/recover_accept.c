@@ -74,10 +74,8 @@ static enum lm_status next_row(struct lm_store *store, int64_t id, uint64_t afte
 
 enum { ACCEPTED = 1, DISMISSED = 2, CAME = 3 };
 
-/* Whether the record is another station's here, as things stand: what was accepted before may have
- * moved it to the one that gave this back. */
-static enum lm_status is_others(struct lm_store *store, const char *type_name, const char *id,
-                                const char *station, struct lm_arena *arena, bool *out)
+enum lm_status lm_recovered_is_others(struct lm_store *store, const char *type_name, const char *id,
+                                      const char *station, struct lm_arena *arena, bool *out)
 {
     const struct lm_type *type = lm_catalog_type(store->catalog, type_name);
     struct lm_record *current = NULL;
@@ -88,23 +86,24 @@ static enum lm_status is_others(struct lm_store *store, const char *type_name, c
     return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }
 
-/* Whether it gives records to another village: a merger, or a change of residence in force. Such a
- * one is made up as easily as any, and takes what is not its giver's: by itself nobody accepts it
- * but a person who looked. (Both villages have a transfer, and all have the areas.) */
+bool lm_recovered_gives_records(const char *type, const struct lm_change *change)
+{
+    const struct lm_value *state;
+
+    if (strcmp(type, "residency_event") != 0) {
+        return strcmp(type, "area_unit") == 0;
+    }
+    state = lm_value_member(&change->fields, "state");
+    return state && lm_value_is(state, "verified");
+}
+
 static enum lm_status gives_records(const struct row *row, struct lm_arena *arena, bool *out,
                                     struct lm_error *err)
 {
     struct lm_change change;
-    const struct lm_value *state;
-    enum lm_status status;
+    enum lm_status status = lm_change_read(row->body, row->n, arena, &change, err);
 
-    *out = strcmp(row->type, "area_unit") == 0;
-    if (strcmp(row->type, "residency_event") != 0) {
-        return LM_OK;
-    }
-    status = lm_change_read(row->body, row->n, arena, &change, err);
-    state = status == LM_OK ? lm_value_member(&change.fields, "state") : NULL;
-    *out = state && lm_value_is(state, "verified");
+    *out = status == LM_OK && lm_recovered_gives_records(row->type, &change);
     return status;
 }
 
@@ -416,7 +415,8 @@ static enum lm_status decide_row(struct deciding *d, const struct row *row, bool
         return accept_raw(d, row, arena);
     }
     if (!by_number) {
-        status = is_others(d->store, row->type, row->record, row->station, arena, &aside);
+        status =
+            lm_recovered_is_others(d->store, row->type, row->record, row->station, arena, &aside);
         aside = aside || row->disputed || row->awaited;
         if (status == LM_OK && !aside && !row->seconded) {
             status = gives_records(row, arena, &aside, d->err);
@@ -429,6 +429,7 @@ static enum lm_status decide_row(struct deciding *d, const struct row *row, bool
                                     (struct lm_version){.hlc = row->hlc, .replica = row->replica},
                                     NULL, &known);
         d->out->left += !known;
+        d->out->awaited += !known && row->awaited;
         d->out->came += known;
         return status == LM_OK && known ? close_row(d, row->id, CAME) : status;
     }
@@ -445,7 +446,7 @@ static enum lm_status decide_rows(struct deciding *d, int64_t id, bool accept, b
     enum lm_status status = LM_OK;
 
     d->branch = LM_RECOVER_BRANCH + d->store->state.head.position; /* it has risen since the last */
-    d->out->left = 0;
+    d->out->left = d->out->awaited = 0;
     lm_arena_init(&arena, LM_RECOVER_ARENA_BYTES);
     while (status == LM_OK &&
            (status = next_row(d->store, id, after_hlc, after_id, &arena, &row, d->err)) == LM_OK) {
@@ -495,82 +496,4 @@ enum lm_status lm_store_recovered_decide(struct lm_store *store, int64_t id, boo
         accepted = out->n > before;
     }
     return status == LM_OK ? lm_judge_redrive(store, now_ms, err) : status;
-}
-
-/* ---- list ---- */
-
-static void set(json_t *row, const char *name, json_t *value)
-{
-    (void)json_object_set_new(row, name, value);
-}
-
-static json_t *row_json(struct lm_store *store, struct sqlite3_stmt *stmt, struct lm_arena *arena,
-                        enum lm_status *status)
-{
-    const struct lm_catalog *catalog = store->catalog;
-    static const char *const ops[] = {"create", "edit", "delete", "undelete"};
-    struct lm_change change;
-    char at[LM_TIME_TEXT + 8], id[40], author[24];
-    uint64_t replica = (uint64_t)sqlite3_column_int64(stmt, 3);
-    const char *why = lm_column_str(stmt, 10);
-    bool other = false;
-    json_t *row = json_object();
-
-    lm_column_id(stmt, 1, id);
-    (void)snprintf(author, sizeof author, "%" PRIu64, replica);
-    set(row, "id", json_integer(sqlite3_column_int64(stmt, 0)));
-    set(row, "from_station", json_string(lm_column_str(stmt, 8)));
-    set(row, "record", json_string(id));
-    set(row, "type", json_string(lm_column_str(stmt, 2)));
-    set(row, "author", json_string(replica == 0 ? "town" : author));
-    if (sqlite3_column_int64(stmt, 4) != 0 &&
-        lm_change_read(sqlite3_column_blob(stmt, 6), (size_t)sqlite3_column_bytes(stmt, 6), arena,
-                       &change, NULL) == LM_OK) {
-        lm_time_format(lm_hlc_ms(change.hlc), at);
-        set(row, "at", json_string(at));
-        set(row, "op", json_string(ops[change.op & 3]));
-        set(row, "fields", lm_row_fields(lm_catalog_type(catalog, change.type), &change.fields));
-    }
-    lm_time_format(sqlite3_column_int64(stmt, 9), at);
-    set(row, "received", json_string(at));
-    set(row, "disputed", json_boolean(sqlite3_column_int(stmt, 11)));
-    set(row, "author_may_send", json_boolean(sqlite3_column_int(stmt, 12)));
-    *status = is_others(store, lm_column_str(stmt, 2), id, lm_column_str(stmt, 8), arena, &other);
-    set(row, "other_station", json_boolean(other));
-    if (why[0]) {
-        set(row, "why", json_loads(why, 0, NULL));
-    }
-    return row;
-}
-
-enum lm_status lm_store_recovered(struct lm_store *store, lm_row_visit visit, void *arg,
-                                  struct lm_error *err)
-{
-    struct sqlite3_stmt *stmt = lm_query(store, LM_Q_RECOVERED_LIST, err);
-    struct lm_arena arena;
-    enum lm_status status = LM_OK;
-    bool more = true;
-
-    if (!stmt) {
-        return LM_ERR_IO;
-    }
-    (void)sqlite3_bind_int64(stmt, 1, 0);
-    (void)sqlite3_bind_int64(stmt, 2, 0);
-    (void)sqlite3_bind_int64(stmt, 3, 0);
-    lm_arena_init(&arena, LM_RECOVER_ARENA_BYTES);
-    while (more && (status = lm_query_step(store, stmt, err)) == LM_OK) {
-        json_t *row;
-
-        lm_arena_reset(&arena);
-        row = row_json(store, stmt, &arena, &status);
-        if (status != LM_OK) {
-            json_decref(row);
-            break;
-        }
-        more = visit(arg, row);
-        json_decref(row);
-    }
-    (void)sqlite3_reset(stmt);
-    lm_arena_free(&arena);
-    return status == LM_ERR_NOT_FOUND ? LM_OK : status;
 }

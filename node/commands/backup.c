@@ -44,6 +44,23 @@ int lm_node_cmd_backup(struct lm_node *node, struct lm_cli *cli)
     return LM_EXIT_OK;
 }
 
+/* The town has to hear of the PC that this one took the place of: it waits for that one else. */
+static void print_other_pc(struct lm_cli *cli, const struct lm_restore_done *done)
+{
+    if (!done->other_pc) {
+        return;
+    }
+    fprintf(
+        cli->out,
+        "备份来自另一台电脑，其中没上报的改动由本机接着上报 / the backup is of another PC: this "
+        "one goes on with what it had not sent\n"
+        "那台电脑不再用的，本机同步以后请告诉镇里停用它（lastmile-hub station revoke 区划代码 "
+        "--replica %llu）；不停用，镇里会一直等它 / if that PC is used no more tell the town, "
+        "once this one has synced, to revoke it (`lastmile-hub station revoke CODE --replica "
+        "%llu`): the town waits for it otherwise\n",
+        (unsigned long long)done->other_replica, (unsigned long long)done->other_replica);
+}
+
 /* What was read out of a damaged database, and what was not. */
 static void print_mended(struct lm_cli *cli, const struct lm_restore_done *done)
 {
@@ -68,6 +85,7 @@ static void print_mended(struct lm_cli *cli, const struct lm_restore_done *done)
             "entered anew\n",
             (unsigned long long)done->lost, (unsigned long long)done->lost);
     }
+    print_other_pc(cli, done);
     if (!done->end_known) {
         fprintf(
             cli->out,
@@ -110,10 +128,7 @@ int lm_node_restore_adopt(struct lm_node *node, const char *staged, struct lm_cl
         "since the backup were kept\n原来的数据另存为 %s / what was there is kept as %s\n",
         (unsigned long long)done.repeated, (unsigned long long)done.repeated, done.aside,
         done.aside);
-    if (done.other_pc) {
-        fprintf(cli->out, "备份来自另一台电脑，其中没上报的改动由本机接着上报 / the backup is of "
-                          "another PC: this one goes on with what it had not sent\n");
-    }
+    print_other_pc(cli, &done);
     fprintf(cli->out,
             "联网后会自动与镇里核对 / the rest comes from the town at the next contact\n");
     return LM_EXIT_OK;

@@ -55,14 +55,9 @@ static enum lm_status new_key(const struct lm_kit *kit, struct lm_node_key *key,
     return LM_OK;
 }
 
-/* The pending enrolment that is to take the place of `old`, saved beside it. */
-static enum lm_status prepare_renewal(struct lm_node *node, const struct lm_kit *kit,
-                                      const struct lm_node_key *old, struct lm_node_key *key,
-                                      struct lm_error *err)
+static enum lm_status check_station(const struct lm_kit *kit, const struct lm_node_key *old,
+                                    struct lm_error *err)
 {
-    struct lm_error ignored;
-    enum lm_status st;
-
     if (strcmp(old->station, kit->station) != 0 ||
         memcmp(old->hub_id, kit->hub_id, sizeof old->hub_id) != 0) {
         return lm_fail(err, LM_ERR_DENIED, "other_station", "",
@@ -70,6 +65,116 @@ static enum lm_status prepare_renewal(struct lm_node *node, const struct lm_kit 
                        "The kit is for station %s, and the data here belong to station %s: it "
                        "can't take their place.",
                        kit->station, old->station);
+    }
+    return LM_OK;
+}
+
+/* answered: just now, so that the hub's clock is known. */
+static enum lm_status make_database(struct lm_node *node, const struct lm_kit *kit,
+                                    const struct lm_node_key *key, bool answered,
+                                    struct lm_error *err)
+{
+    enum lm_status st = lm_nstore_open(&node->dir, node->catalog, true, &node->store, err);
+
+    if (st == LM_OK) {
+        st = lm_nstore_begin(node->store, err);
+    }
+    if (st == LM_OK) {
+        st = lm_nstore_me_make(node->store, key->replica, key->station, key->level,
+                               key->station_name, err);
+    }
+    if (st == LM_OK && answered) {
+        st = lm_nstore_set_offset(node->store, key->hub_offset_ms, err);
+    }
+    for (size_t i = 0; st == LM_OK && i < kit->n_records; i++) {
+        st = lm_nstore_put_kit_record(node->store, kit->records[i].body, kit->records[i].len,
+                                      key->level, err);
+    }
+    if (st == LM_OK) {
+        st = lm_nstore_commit(node->store, err);
+    }
+    if (node->store) {
+        lm_nstore_rollback(node->store);
+    }
+    return st;
+}
+
+/* Whether an enrolled PC has lost its database: there is none, or one that was being made when the
+ * power failed. A damaged one is for `restore`. */
+static bool database_is_lost(struct lm_node *node)
+{
+    struct lm_nstore *store = NULL;
+    struct lm_error ignored;
+    struct lm_me me;
+    bool lost = !lm_node_has_database(&node->dir);
+
+    if (!lost && lm_nstore_open(&node->dir, node->catalog, false, &store, &ignored) == LM_OK) {
+        lost = lm_nstore_me(store, &me, &ignored) == LM_ERR_NOT_FOUND;
+    }
+    lm_nstore_close(&store);
+    return lost;
+}
+
+/* SQLite throws away the log of a database that begins anew; the last changes may be in it. */
+static enum lm_status set_log_aside(const struct lm_datadir *dir, char name[64],
+                                    struct lm_error *err)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+
+    name[0] = '\0';
+    if (lm_node_has_database(dir) || lm_datadir_path(dir, "node.db-wal", from, sizeof from) ||
+        access(from, F_OK) != 0) {
+        return LM_OK;
+    }
+    (void)snprintf(name, 64, "node.db.lost-%lld-wal", (long long)lm_clock_wall_ms());
+    return lm_datadir_path(dir, name, to, sizeof to) == LM_OK && rename(from, to) == 0
+               ? LM_OK
+               : lm_fail(err, LM_ERR_IO, "io_error", "", "无法给 %s 改名。",
+                         "%s could not be renamed.", from);
+}
+
+/* The key is there, the database is not: an empty one, which the hub fills, from what a kit says of
+ * the station. The hub hears nothing of it, and the kit is not used up. */
+static enum lm_status remake_database(struct lm_node *node, const struct lm_kit *kit,
+                                      const struct lm_node_key *key, struct lm_cli *cli,
+                                      struct lm_error *err)
+{
+    char aside[64];
+    enum lm_status st = check_station(kit, key, err);
+
+    if (st == LM_OK) {
+        st = set_log_aside(&node->dir, aside, err);
+    }
+    if (st == LM_OK) {
+        st = make_database(node, kit, key, false, err);
+    }
+    lm_nstore_close(&node->store);
+    if (st != LM_OK || cli->json) {
+        return st;
+    }
+    fprintf(
+        cli->out,
+        "数据库不见了，已新建一个空的，联网同步后镇里有的都会发回来。有备份的，现在就运行 "
+        "lastmile-node restore 备份文件，没上报的才找得回来。 / the database was gone; an empty "
+        "one was made, and the next sync fills it. If there is a backup run `lastmile-node "
+        "restore FILE` now: only that brings back what was not sent.\n");
+    if (aside[0]) {
+        fprintf(cli->out, "原数据库的日志另存为 / the former database's log is kept as: %s\n",
+                aside);
+    }
+    return LM_OK;
+}
+
+/* The pending enrolment that is to take the place of `old`, saved beside it. */
+static enum lm_status prepare_renewal(struct lm_node *node, const struct lm_kit *kit,
+                                      const struct lm_node_key *old, struct lm_node_key *key,
+                                      struct lm_error *err)
+{
+    struct lm_error ignored;
+    enum lm_status st = check_station(kit, old, err);
+
+    if (st != LM_OK) {
+        return st;
     }
     st = lm_node_key_load_new(&node->dir, key, &ignored);
     if (st == LM_OK && same_kit(key, kit)) {
@@ -82,7 +187,8 @@ static enum lm_status prepare_renewal(struct lm_node *node, const struct lm_kit 
 /* What is in the directory already, or a new pending enrolment, saved. *renewing: it takes the
  * place of another, and lies beside it. */
 static enum lm_status prepare(struct lm_node *node, const struct lm_kit *kit, bool renew,
-                              struct lm_node_key *key, bool *renewing, struct lm_error *err)
+                              struct lm_node_key *key, bool *renewing, struct lm_cli *cli,
+                              struct lm_error *err)
 {
     struct lm_error ignored;
     enum lm_status st = lm_node_key_load(&node->dir, key, &ignored);
@@ -90,6 +196,12 @@ static enum lm_status prepare(struct lm_node *node, const struct lm_kit *kit, bo
     if (st != LM_OK && st != LM_ERR_NOT_FOUND) {
         *err = ignored;
         return st;
+    }
+    if (st == LM_OK && key->enrolled && database_is_lost(node)) {
+        st = remake_database(node, kit, key, cli, err);
+        if (st != LM_OK || !renew) {
+            return st;
+        }
     }
     if (st == LM_OK && key->enrolled && !same_kit(key, kit)) {
         struct lm_node_key old = *key;
@@ -130,34 +242,6 @@ static enum lm_status take_over(struct lm_node *node, const struct lm_node_key *
     }
     if (st == LM_OK) {
         lm_node_key_drop_new(&node->dir);
-    }
-    return st;
-}
-
-static enum lm_status make_database(struct lm_node *node, const struct lm_kit *kit,
-                                    const struct lm_node_key *key, struct lm_error *err)
-{
-    enum lm_status st = lm_nstore_open(&node->dir, node->catalog, true, &node->store, err);
-
-    if (st == LM_OK) {
-        st = lm_nstore_begin(node->store, err);
-    }
-    if (st == LM_OK) {
-        st = lm_nstore_me_make(node->store, key->replica, key->station, key->level,
-                               key->station_name, err);
-    }
-    if (st == LM_OK) {
-        st = lm_nstore_set_offset(node->store, key->hub_offset_ms, err);
-    }
-    for (size_t i = 0; st == LM_OK && i < kit->n_records; i++) {
-        st = lm_nstore_put_kit_record(node->store, kit->records[i].body, kit->records[i].len,
-                                      key->level, err);
-    }
-    if (st == LM_OK) {
-        st = lm_nstore_commit(node->store, err);
-    }
-    if (node->store) {
-        lm_nstore_rollback(node->store);
     }
     return st;
 }
@@ -274,7 +358,7 @@ static enum lm_status finish(struct lm_node *node, struct lm_node_key *key, cons
         st = lm_node_enrol_answer(key, answer, err);
     }
     if (st == LM_OK) {
-        st = make_database(node, &kit, key, err);
+        st = make_database(node, &kit, key, true, err);
     }
     if (st == LM_OK) {
         st = lm_node_key_save(&node->dir, key, err);
@@ -385,7 +469,7 @@ int lm_node_cmd_enrol(struct lm_node *node, struct lm_cli *cli)
                      ? LM_OK
                      : LM_ERR_BUSY;
         } else if (st == LM_OK) {
-            st = prepare(node, &kit, options.renew, &key, &renewing, &err);
+            st = prepare(node, &kit, options.renew, &key, &renewing, cli, &err);
         }
     }
     if (st == LM_OK && !key.enrolled && options.offline) {
@@ -402,7 +486,7 @@ int lm_node_cmd_enrol(struct lm_node *node, struct lm_cli *cli)
         if (st == LM_OK && renewing) {
             st = lm_node_key_save_new(&node->dir, &key, &err);
         } else if (st == LM_OK) {
-            st = make_database(node, &kit, &key, &err);
+            st = make_database(node, &kit, &key, true, &err);
             if (st == LM_OK) {
                 st = lm_node_key_save(&node->dir, &key, &err);
             }

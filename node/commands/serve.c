@@ -240,6 +240,7 @@ int lm_node_cmd_serve(struct lm_node *node, struct lm_cli *cli)
         st = lm_datadir_lock(&node->dir, LM_NODE_LOCK, &err);
     }
     if (st == LM_OK) {
+        lm_nstore_sweep(&node->dir);
         st = lm_node_key_enrolled(&node->dir, &server->key, &err);
     }
     if (st == LM_OK && (signals = open_signals(&err)) < 0) {

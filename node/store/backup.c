@@ -103,6 +103,12 @@ enum lm_status lm_nstore_backup(struct lm_nstore *store, const char *path, uint6
 
 /* ---- staging ---- */
 
+void lm_nstore_sweep(const struct lm_datadir *dir)
+{
+    lm_db_sweep(dir->path, "restore-", false, NULL);
+    lm_db_sweep(dir->path, ".part-", true, "node.db");
+}
+
 enum lm_status lm_nstore_stage(const struct lm_datadir *dir, const char *file,
                                char staged[LM_STAGED_NAME], struct lm_error *err)
 {
@@ -113,11 +119,12 @@ enum lm_status lm_nstore_stage(const struct lm_datadir *dir, const char *file,
                                           .read_only = true};
     char directory[PATH_MAX], path[PATH_MAX + 16];
     struct lm_db *from = NULL;
-    struct lm_rand rnd;
+    char mark[LM_RUN_MARK];
     enum lm_status st = lm_db_open(&options, &from, err);
 
-    lm_rand_seed_system(&rnd);
-    (void)snprintf(staged, LM_STAGED_NAME, "restore-%016" PRIx64, lm_rand_next(&rnd));
+    lm_nstore_sweep(dir);
+    lm_db_run_mark(mark);
+    (void)snprintf(staged, LM_STAGED_NAME, "restore-%s", mark);
     if (st == LM_OK) {
         st = lm_db_check(from, err);
     }
@@ -176,7 +183,7 @@ static enum lm_status run(struct restore *r, const char *sql)
 /* Whether the rows of a table stay and only what is missing is added. */
 static bool grows_only(const char *table)
 {
-    static const char *const names[] = {"drafts",      "exports", "saves",  "verdicts",
+    static const char *const names[] = {"drafts",      "exports", "saves",   "verdicts",
                                         "import_rows", "imports", "backups", "reveals"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -479,6 +486,7 @@ enum lm_status ns_make_ours(struct lm_nstore *old, uint64_t replica, const char 
     }
     if (st == LM_OK && replica != there.replica) {
         done->other_pc = true;
+        done->other_replica = there.replica;
         st = lm_nstore_renew(old, replica, &carried, err);
     }
     return st;

@@ -112,9 +112,13 @@ static enum lm_status open_store(const struct lm_datadir *dir, const char *name,
         st = lm_db_open(&options, &s->db, err);
     }
     if (st == LM_ERR_NOT_FOUND) {
-        st = lm_fail(err, st, "not_enrolled", "",
-                     "数据目录 %s 还没有入网，请先运行 lastmile-node enrol。",
-                     "%s is not enrolled yet: run `lastmile-node enrol KIT` first.", dir->path);
+        st = lm_fail(err, st, "no_database", "",
+                     "数据库 %s 不见了。有备份：运行 lastmile-node restore 备份文件；没有：用本村的"
+                     "入网文件（用过的也行）再运行 enrol，镇里有的会发回来，没上报的找不回来。",
+                     "The database %s is gone. With a backup: `lastmile-node restore FILE`. "
+                     "Without: `enrol` again with a kit of this station, a used one too; what the "
+                     "town has comes back, what was not sent is lost.",
+                     path);
     }
     for (int i = 0; st == LM_OK && i < NS_COUNT; i++) {
         st = lm_db_prepare(s->db, ns_sql[i], &s->stmts[i], err);

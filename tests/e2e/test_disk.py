@@ -316,3 +316,73 @@ class Directories(Case):
                     pathlib.Path(f"{hub.dir / 'hub.db'}{side}").unlink(missing_ok=True)
                 (hub.dir / "hub.db").write_bytes(good["hub.db"])
         hub.verify()
+
+
+class LeftBehind(Case):
+    """Copies that a killed backup or restore left half made do not stay for ever; whatever else is there does"""
+
+    def marks(self):
+        ended = subprocess.Popen(["true"])
+        ended.wait()
+        return f"{ended.pid:08x}0123abcd", f"{os.getpid():08x}0123abcd"
+
+    def plant(self, names):
+        for name in names:
+            name.write_bytes(b"half a register")
+        return names
+
+    def test_hub(self):
+        town = Town(self, villages=0)
+        hub = town.hub
+        dead, alive = self.marks()
+        shelf = self.work / "shelf"
+        shelf.mkdir()
+        kept = self.plant([hub.dir / f"hub.db.restore-{alive}", hub.dir / "hub.db.restore-notes", hub.dir / f"my.hub.db.restore-{dead}", shelf / f"b.db.part-{alive}",
+                           shelf / f"other.db.part-{dead}", shelf / f"b.db.{dead}"])
+        gone = self.plant([hub.dir / f"hub.db.restore-{dead}", hub.dir / f"hub.db.restore-{dead}-wal", shelf / f"b.db.part-{dead}", shelf / f"old.db.part-{dead}"])
+        os.utime(gone[-1], (1, 1))  # nobody makes this one any more, on whichever computer it was begun
+        told = hub.run("backup", shelf / "b.db").err
+        for name in gone[2:]:
+            self.assertIn(str(name), told)
+        hub.run("restore", shelf / "b.db")
+        self.assertEqual([str(f) for f in gone if f.exists()], [])
+        self.plant(gone[:2])
+        hub.stop()
+        hub.serve()
+        self.assertEqual([str(f) for f in gone if f.exists()], [])
+        self.assertEqual([str(f) for f in kept if not f.exists()], [])
+
+    def test_node(self):
+        town = Town(self, villages=1)
+        node = town.v[1]
+        dead, alive = self.marks()
+        node.add_ids([consultation()])
+        for mark in (dead, alive):
+            (node.dir / f"restore-{mark}").mkdir()
+            self.plant([node.dir / f"restore-{mark}" / "node.db", self.work / f"n.db.part-{mark}"])
+        told = node.run("backup", self.work / "n.db").err
+        self.assertIn(f"n.db.part-{dead}", told)
+        told = node.run("restore", self.work / "n.db").err
+        self.assertIn(f"restore-{dead}", told)
+        self.assertEqual([p.exists() for p in (node.dir / f"restore-{dead}", self.work / f"n.db.part-{dead}")], [False, False])
+        self.assertEqual([p.exists() for p in (node.dir / f"restore-{alive}", self.work / f"n.db.part-{alive}")], [True, True])
+        (node.dir / f"restore-{dead}").mkdir()
+        node.serve()
+        self.assertFalse((node.dir / f"restore-{dead}").exists())
+
+
+class ReadOnlyDisk(Case):
+    @unittest.skipUnless(ROOT, "needs root to mount")
+    def test_said(self):
+        """A file system that went read-only is called that, and nobody is sent to look for another user"""
+        town = Town(self, villages=1)
+        town.hub.stop()
+        with small_disk(self, 64) as disk:
+            for program in (town.hub, town.v[1]):
+                shutil.copytree(program.dir, disk / program.program, ignore=shutil.ignore_patterns("*.sock", "*.lock"))
+            subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+            for program in (Hub(disk / town.hub.program, self.work / "h.log"), Node(disk / town.v[1].program, self.work / "n.log")):
+                for argv in (["status"], ["add"], ["serve"]):
+                    told = program.run(*argv, check=False, stdin="")
+                    self.cli_refused(told, "read_only_disk")
+                    self.assertIn("只读", told.err)

@@ -128,9 +128,10 @@ class Back(Case):
 
     def test_two_alive(self):
         """P7: a hub that is shown a later incarnation of itself takes nothing in until a technician says that it is the one"""
-        town = Town(self, villages=1)
-        hub, node = town.hub, town.v[1]
+        town = Town(self, villages=2)
+        hub, node, other = town.hub, town.v[1], town.v[2]
         mine = self.saved(node, [], 2)
+        kit = town.new_kit(2, "kit-more")
         hub.stop()
         twin = Hub(hub.dir.with_name("twin"), self.log if hasattr(self, "log") else hub.log, port=hub.port)
         shutil.copytree(hub.dir, twin.dir)
@@ -144,10 +145,19 @@ class Back(Case):
         self.assertEqual(node.run("sync", "--timeout", "10", check=False).rc, 1)
         self.assertEqual(node.status()["pending"], 1)
         self.assertTrue(hub.status()["read_only"])
+        # A village that saw but this one is told too, at once: nothing but a person ends it.
+        told = other.run("sync", "--timeout", "600", check=False, timeout_s=60)
+        self.cli_refused(told, "hub_read_only")
+        self.assertIn("技术员", told.err)
+        other.serve()
+        self.cli_refused(other.run("sync", "--timeout", "600", check=False, timeout_s=60), "hub_read_only")
+        self.assertIn("技术员", other.status()["state_text"])
+        self.cli_refused(town.new_node(2, "more").enrol(kit, check=False), "hub_read_only")
         self.cli_refused(hub.run("station", "add", "999999101299", "新村", check=False), "read_only")
         hub.run("backup", hub.dir.with_name("anyway.backup"))
         self.assertEqual(hub.json("incarnation", "raise")["incarnation"], 3)
         self.assertFalse(hub.status()["read_only"])
         for _ in range(2):
             node.sync(timeout_s=90)
+        other.sync()
         self.check(hub, node, mine)

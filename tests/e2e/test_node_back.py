@@ -298,3 +298,70 @@ class Renewed(Base):
         self.assertEqual(self.coverage(hub)["possible_gap"], [node.code])
         hub.run("station", "settle", node.code, "--note", "旧硬盘已核实")
         self.assertEqual(self.coverage(hub)["possible_gap"], [])
+
+
+class LostFiles(Base):
+    """One of the two files that make a PC is gone: the words name the way that loses nothing, and no kit is used up on the way there."""
+
+    def test_database_gone(self):
+        """P8: key there, database gone: restore is named; enrol with any kit of the village makes an empty one, which the hub fills, and the kit stays good"""
+        town, hub, node = self.start()
+        for kit in (town.kits[1], town.new_kit(1, "other.kit")):
+            for name in ("node.db", "node.db-wal", "node.db-shm"):
+                (node.dir / name).unlink(missing_ok=True)
+            refused = node.run("status", check=False)
+            self.cli_refused(refused, "no_database")
+            self.assertIn("lastmile-node restore", refused.err)
+            told = node.enrol(kit)
+            self.assertIn("lastmile-node restore", told.out)
+            self.save(node, 1)  # it can save at once
+            node.sync()
+            self.compare(hub, node)
+            self.assertEqual(len(hub.status()["replicas"]), 1)
+        spare = town.new_node(1, "spare")
+        spare.enrol(hub.dir.with_name("other.kit"))  # was not used up
+        self.assertEqual(self.alarms(hub), [])
+
+    def test_database_gone_renewed(self):
+        """P8: the same with --renew, and with a village's kit that is not this one's"""
+        town, hub, node = self.start(villages=2)
+        (node.dir / "node.db").unlink()
+        self.cli_refused(node.run("enrol", town.new_kit(2, "far.kit"), check=False), "other_station")
+        self.assertFalse((node.dir / "node.db").exists())
+        former = hub.status()["replicas"][0]["replica"]
+        node.run("enrol", town.new_kit(1, "renew.kit"), "--renew")
+        self.assertNotEqual(node.status()["replica"], former)
+        self.save(node, 1)
+        node.sync()
+        self.compare(hub, node)
+
+    def test_database_gone_log_left(self):
+        """P8: what lies beside the lost database is kept, not thrown away by the new one"""
+        town, hub, node = self.start()
+        (node.dir / "node.db").rename(node.dir / "elsewhere")
+        (node.dir / "node.db-wal").write_bytes(b"the last changes")
+        self.assertIn("node.db.lost-", node.enrol(town.kits[1]).out)
+        self.assertEqual([f.read_bytes() for f in node.dir.glob("node.db.lost-*-wal")], [b"the last changes"])
+        node.sync()
+        self.compare(hub, node)
+
+    def test_key_gone(self):
+        """P8: key gone or damaged, unsent entries in the database: neither status nor enrol names anything but the new folder, no kit is used up,
+        and that way keeps all"""
+        town, hub, node = self.start()
+        self.save(node, 2)  # not sent
+        kit = town.new_kit(1, "new.kit")
+        key = node.dir / "node.key"
+        for damage, code in ((key.unlink, "key_lost"), (lambda: key.write_bytes(b"\x00noise" * 90), "bad_key_file")):
+            damage()
+            for argv in (("status",), ("sync",), ("enrol", kit), ("enrol", kit, "--renew"), ("enrol", kit, "--offline", "--out", hub.dir.with_name("no.req")),
+                         ("restore", hub.dir.with_name("none"))):
+                refused = node.run(*argv, check=False)
+                self.cli_refused(refused, code)
+                self.assertIn(f"lastmile-node restore {node.dir}/node.db --data", refused.err, argv)
+        self.assertEqual(len(hub.status()["replicas"]), 1)
+        fresh = town.new_node(1, "fresh")
+        fresh.enrol(kit)
+        fresh.run("restore", node.dir / "node.db")
+        fresh.sync()
+        self.compare(hub, fresh)

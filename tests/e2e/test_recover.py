@@ -91,6 +91,76 @@ class Recover(Case):
         self.assertEqual([r["id"] for r in node.list("notice")], [rows[1]["record"]])
         hub.verify()
 
+    def test_replaced_pc(self):
+        """P7, P10: a PC was replaced and its former one not revoked; what that one had written, which only the new one still has, is a gap
+        until somebody decides, and each list says why it waits and what to do"""
+        town = Town(self, villages=1)
+        hub, old = town.hub, town.v[1]
+        old.add_ids([consultation(item_count=1)])
+        old.sync()
+        hub.run("backup", hub.dir.with_name("old.backup"))
+        old.add_ids([consultation(item_count=10), consultation(item_count=20), person(village_code(1))])
+        old.sync()
+        old.run("backup", old.dir.with_name("pc.backup"))
+        new = town.new_node(1, "new")
+        kit = hub.run("enrol", village_code(1), "--out", hub.dir.with_name("new.kit"), "--endpoint", hub.endpoint)
+        self.assertIn("station revoke", kit.err)  # one is in use: told when the other's kit is made
+        new.enrol(hub.dir.with_name("new.kit"))
+        number = str(old.status()["replica"])
+        told = new.run("restore", old.dir.with_name("pc.backup")).out
+        self.assertIn(number, told)
+        self.assertIn("station revoke", told)
+        new.sync()
+        told = hub.run("restore", hub.dir.with_name("old.backup")).out
+        self.assertIn("station revoke", told)
+        new.sync(timeout_s=90)
+        rows = wait_for(lambda: hub.rows("recovered", "list"), "what the new PC gives back")
+
+        def coverage():
+            c = hub.json("count", "I19v")["coverage"]
+            return c["complete"], c["stale"]
+
+        self.assertEqual(coverage(), (0, [village_code(1)]))
+        decided = hub.json("recovered", "accept", "--all")
+        self.assertEqual((decided["accepted"], decided["left"], decided["author_may_send"]), (0, len(rows), len(rows)))
+        self.assertIn(f"station revoke {village_code(1)} --replica {number}", hub.run("recovered", "accept", "--all").out)
+        for row in hub.rows("recovered", "list"):
+            self.assertEqual((row["why"]["code"], row["author_station"]), ("author_may_send", village_code(1)))
+            for text in (row["why"]["zh"], row["why"]["en"]):
+                self.assertIn(f"station revoke {village_code(1)} --replica {number}", text)
+                self.assertIn(f"recovered accept {row['id']}", text)
+        hub.run("station", "revoke", village_code(1), "--replica", number)
+        self.assertEqual(coverage(), (0, [village_code(1)]))
+        self.assertEqual(hub.json("recovered", "accept", "--all")["left"], 0)
+        new.sync()
+        self.assertEqual((len(new.list("consultation")), len(new.list("person"))), (3, 1))
+        self.assertEqual(hub.json("count", "I19v")["indicators"]["I19v"]["value"], 31)
+        self.assertEqual(coverage(), (1, []))
+        hub.verify()
+
+    def test_author_sends_after_all(self):
+        """P10: what one PC gives back of another is a gap until that one has sent it, and then none, whoever decides or not"""
+        town = Town(self, villages=1)
+        hub, one = town.hub, town.v[1]
+        two = town.new_node(1, "two")
+        two.enrol(town.new_kit(1, "two.kit"))
+        town.sync_all()
+        hub.run("backup", hub.dir.with_name("old.backup"))
+        made = one.add_ids([consultation(item_count=7)])
+        one.sync()
+        two.sync()
+        hub.run("restore", hub.dir.with_name("old.backup"))
+        two.sync(timeout_s=90)
+        wait_for(lambda: hub.rows("recovered", "list"), "what the other PC gives back")
+        self.assertEqual(hub.json("count", "I19v")["coverage"]["stale"], [village_code(1)])
+        one.sync(timeout_s=90)
+        self.assertEqual([r["id"] for r in hub.rows("records", "consultation")], made)
+        self.assertEqual([r["why"]["code"] for r in hub.rows("recovered", "list")], ["came_by_itself"])
+        self.assertEqual(hub.json("count", "I19v")["coverage"]["stale"], [])
+        self.assertEqual(hub.json("recovered", "accept", "--all")["came_by_itself"], 1)
+        self.assertEqual(hub.rows("recovered", "list"), [])
+        hub.verify()
+
     def test_enrolled_after_the_backup(self):
         """P7: a PC, and a whole station, enrolled after the backup go on working by their certificates; a revoked one does not"""
         town = Town(self, villages=1)

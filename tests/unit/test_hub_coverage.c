@@ -192,12 +192,12 @@ static void test_salvaged_and_given_back(void **state)
     covers(w, NULL, "1/4 stale 201 never 203 204 gap through 2026-09-20 town 1");
     OK(lm_db_exec(w->store->db, "UPDATE salvage SET state = 2", &err_));
     covers(w, NULL, "2/4 stale never 203 204 gap through 2026-09-20 town 1");
-    for (int i = 0; i < 4; i++) { /* of a revoked PC, of the town, of one that still speaks, and
-                                     what all villages see */
+    for (int i = 0; i < 4; i++) { /* of a revoked PC, of the town, of one that may be scrap although
+                                     nobody revoked it, and what all villages see */
         static const char *const told[] = {
             "1/4 stale 201 never 203 204 gap through 2026-09-20 town 1",
             "1/4 stale 202 never 203 204 gap through 2026-09-20 town 1",
-            "2/4 stale never 203 204 gap through 2026-09-20 town 1",
+            "1/4 stale 202 never 203 204 gap through 2026-09-20 town 1",
             "2/4 stale never 203 204 gap through 2026-09-20 town 0"};
 
         (void)snprintf(sql, sizeof sql,

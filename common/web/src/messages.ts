@@ -299,7 +299,7 @@ export const messages = {
   usbRestoreDo: ['恢复到这个备份', 'Go back to this backup'],
   usbRestoreSure: ['恢复到 {0}。备份之后在本机录入的都会保留，镇里的改动会再发下来。原来的数据另存在本机。', 'Back to {0}. What was entered here since is kept.'],
   usbRestored: ['已恢复；备份之后录入的 {0} 条改动都在。', 'Restored; {0} changes since were kept.'],
-  usbOtherPc: ['备份来自另一台电脑，没上报的由本机接着上报。', 'The backup is of another PC; this one goes on with what it had not sent.'],
+  usbOtherPc: ['备份来自另一台电脑，没上报的由本机接着上报。那台电脑不再用的，请告诉镇里停用它。', 'The backup is of another PC; this one goes on with what it had not sent. If that PC is used no more, tell the town to revoke it.'],
   usbRestoredNext: ['连上网后会自动与镇里核对。', 'The rest comes from the town.'],
   // the first days
   guide: ['上手引导', 'First steps'],

@@ -259,6 +259,7 @@ interface ReviewRow {
   at?: string;
   label?: string;
   text?: string;
+  why?: { zh: string; en: string };
   user?: string;
   station?: string;
   village_code?: string;
@@ -483,6 +484,7 @@ export function ReviewPage(props: { kind: string }) {
               <b>{row.label && typeOf(catalog, row.type) ? <a href={`#/record/${row.record ?? row.id}`}>{row.label}</a> : row.label || label(typeOf(catalog, row.type), row.type === 'station_account' ? w('accountName') : '')}</b> {stations.find((s) => s.code === (row.village_code ?? row.station))?.name ?? ''} {row.user ?? ''}{' '}
               {row.at && <span class="quiet">{timeText(row.at)}</span>}
               {row.text && <div>{row.text}</div>}
+              {row.why && <div>{label(row.why)}</div>}
               {row.code === 'moved' && <div>{w('movedBy', nameOf(row.station), nameOf(row.village_code))}</div>}
               {row.waits_for && row.code !== 'moved' && row.code !== 'period_locked' && <div class="quiet">{w('waitsFor', row.waits_for)}</div>}
               {decidable && (
