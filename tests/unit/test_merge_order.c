@@ -2,7 +2,7 @@
  * replica's own, end in the same values, stamps and ranks. Seeded: a failure names its seed. */
 #include "merge_world.h"
 
-#define SEEDS 500
+#define SEEDS 250
 #define REPLICAS 3
 #define STEPS 12 /* changes of each replica */
 

@@ -2,7 +2,7 @@
  * and only who went back forks. */
 #include "session_world.h"
 
-#define SEEDS 200
+#define SEEDS 100
 #define FAULTY_MS (150 * 1000)
 
 /* Two minutes and a half of work under faults, restarts of either side among them. */

@@ -284,7 +284,11 @@ test('the hub goes away and comes back under an open page', async () => {
   await page.waitForSelector('.note.bad');
   await town.serveHub(new URL(url).port);
   await page.locator('.note.bad button').first().click();
-  await page.waitForSelector('#user'); // sessions are in memory: log in again
+  await page.fill('#unlock', SECOND); // sessions are in memory: the password again, over the page that is open
+  await page.click('[role=dialog] button[type=submit]');
+  await page.waitForSelector('#unlock', { state: 'detached' });
+  await page.waitForSelector('.menu');
+  assert.ok(page.url().endsWith('#/stations'));
   await page.context().close();
 });
 
