@@ -240,27 +240,45 @@ static void add_stage(const json_t *has, const char *to, const char *today, json
     }
 }
 
-/* Days of steps that are not called like the step (town_reviewed_on, accepted_on, paid_on are). */
+/* Days of steps that are not called like the step (accepted_on, paid_on are); and the step before,
+ * than which a day is older that was written before the record was sent back. */
 static const struct {
-    const char *type, *to, *field;
-} step_days[] = {{"aid_case", "publicity", "publicity_from"},
-                 {"petition", "withdrawn", "final_on"}};
+    const char *type, *to, *field, *after, *ends;
+} step_days[] = {
+    {"aid_case", "town_reviewed", "town_reviewed_on", "village_checked_on", NULL},
+    {"aid_case", "publicity", "publicity_from", "town_reviewed_on", "publicity_to"},
+    {"petition", "withdrawn", "final_on", NULL, NULL},
+};
 
-/* The step's day is today's where the record has a place for it that is empty. */
+static bool older(const json_t *has, const char *day, const char *after)
+{
+    const char *d = json_string_value(json_object_get(has, day)),
+               *a = json_string_value(json_object_get(has, after));
+
+    return d && a && strcmp(d, a) < 0;
+}
+
+/* The step's day is today's where the record has a place for it that is empty, or was filled when
+ * the step was taken before. */
 static void add_day(const struct lm_type *type, const json_t *has, const char *to,
                     const char *today, json_t *fields)
 {
     const struct lm_field *day;
+    bool again = false;
     char name[64];
 
     (void)snprintf(name, sizeof name, "%s_on", to);
     for (size_t i = 0; i < sizeof step_days / sizeof *step_days; i++) {
         if (strcmp(type->name, step_days[i].type) == 0 && strcmp(to, step_days[i].to) == 0) {
             (void)snprintf(name, sizeof name, "%s", step_days[i].field);
+            again = step_days[i].after && older(has, name, step_days[i].after);
+            if (again && step_days[i].ends && json_object_get(has, step_days[i].ends)) {
+                (void)json_object_set_new(fields, step_days[i].ends, json_null());
+            }
         }
     }
     day = lm_type_field(type, name);
-    if (day && day->ftype == LM_F_DATE && !json_object_get(has, name)) {
+    if (day && day->ftype == LM_F_DATE && (again || !json_object_get(has, name))) {
         (void)json_object_set_new(fields, name, json_string(today));
     }
 }

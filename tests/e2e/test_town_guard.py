@@ -107,6 +107,25 @@ class Steps(WithCase):
         self.assertEqual([self.row(one, "aid_case")["fields"]["town_reviewed_on"] for one in (mine, written)], [TODAY, "2025-02-05"])
         self.hub.verify()
 
+    def test_what_was_sent_back_is_checked_again(self):
+        """a case sent back after the town's review is checked by its village on a later day, and the town's steps have new days"""
+        case = self.case()
+        self.clerk("PATCH", f"records/{case}", {"fields": {"town_reviewed_on": "2025-02-05"}}, status=200)
+        take = lambda came, to, **more: self.step([case], self.clerk.revs(case), came, to, **more)
+        self.assertEqual(take("village_checked", "town_reviewed")["left"], [])
+        self.clerk("PATCH", f"records/{case}", {"fields": {"publicity_from": "2025-02-06", "publicity_to": "2025-02-12"}}, status=200)
+        self.assertEqual(take("town_reviewed", "publicity")["left"], [])
+        self.assertEqual(take("publicity", "returned", note="请再核实")["left"], [])
+        self.node.sync()
+        self.changed({"id": case, "fields": {"state": "village_checked", "village_checked_on": "2025-03-03"}})
+        row = self.row(case, "aid_case")
+        self.assertEqual((row["state"], row["fields"]["village_checked_on"], self.node.list("aid_case")[0].get("returned")), ("village_checked", "2025-03-03", None))
+        self.assertEqual(take("village_checked", "town_reviewed")["left"], [])
+        self.assertEqual(self.row(case, "aid_case")["fields"]["town_reviewed_on"], TODAY)
+        self.assertEqual([one["field"] for one in take("town_reviewed", "publicity")["left"]], ["publicity_to"])  # the former end is none of this one
+        self.clerk("PATCH", f"records/{case}", {"fields": {"state": "publicity", "publicity_from": TODAY, "publicity_to": (datetime.date.fromisoformat(TODAY) + datetime.timedelta(days=14)).isoformat()}, "rev": self.clerk.revs(case)[0]}, status=200)
+        self.hub.verify()
+
     def test_what_ends_says_why(self):
         """not granted, withdrawn, struck off: the step takes the reason along, and without one says that it lacks"""
         case = self.case()
