@@ -379,6 +379,10 @@ test('a click is not lost when the field that is left complains', async () => {
 });
 
 test('a picker that finds nobody says so and offers a way on; what was typed is in the draft', async () => {
+  const names = async () => (await (await page.request.get(`${url}api/v1/drafts`)).json()).drafts.filter((d) => d.key.startsWith('new-person')).map((d) => d.body.fields.name);
+  await form('person');
+  await page.fill('#f-name', '李没填完'); // stays as it is beside the one that is looked for below
+  await waitFor(async () => (await names()).includes('李没填完'), 'the draft of another one');
   await form('aid_case');
   const box = field('person_id').locator('[role=combobox]');
   await box.fill('王不存在');
@@ -392,14 +396,20 @@ test('a picker that finds nobody says so and offers a way on; what was typed is 
   await waitFor(async () => (await (await page.request.get(`${url}api/v1/drafts/new-aid_case`)).json()).body?.typed?.person_id === '王不存在', 'the draft');
   await page.reload();
   await page.waitForFunction(() => document.querySelector('#f-person_id')?.value === '王不存在');
-  await page.evaluate(() => fetch('/api/v1/drafts/new-person', { method: 'DELETE' })); // of an earlier test: what is unfinished comes first
   await box.focus();
   await page.click('.nobody a:has-text("新增人员")');
   await page.waitForFunction(() => document.querySelector('#f-name')?.value === '王不存在');
+  await page.fill('#f-id_no', '9999991');
+  await waitFor(async () => (await names()).length === 2, 'a draft of its own');
+  assert.deepEqual((await names()).sort(), ['李没填完', '王不存在']);
   await form('aid_case');
   await page.click('.note.info button');
   await page.waitForFunction(() => document.querySelector('#f-person_id')?.value === '');
-  await page.evaluate(() => fetch('/api/v1/drafts/new-aid_case', { method: 'DELETE' }));
+  await page.evaluate(async () => {
+    const { drafts } = await (await fetch('/api/v1/drafts')).json();
+    for (const d of drafts) await fetch(`/api/v1/drafts/${encodeURIComponent(d.key)}`, { method: 'DELETE', headers: { 'Content-Type': 'application/json' }, body: '{}' });
+  });
+  assert.deepEqual(await names(), []);
 });
 
 test('what is said to be wrong can be mended on the form, and nothing is offered that ends in a refusal', async () => {
@@ -454,7 +464,7 @@ test('an amount and a number are read as they are written, and what is none is s
   assert.equal(await page.inputValue('#f-item_count'), '12');
   await page.waitForSelector('[data-field="item_count"] .refuse', { state: 'detached' });
   await page.evaluate(async () => {
-    for (const key of ['new-aid_case', 'new-consultation']) await fetch(`/api/v1/drafts/${key}`, { method: 'DELETE' });
+    for (const key of ['new-aid_case', 'new-consultation']) await fetch(`/api/v1/drafts/${key}`, { method: 'DELETE', headers: { 'Content-Type': 'application/json' }, body: '{}' });
   });
 });
 
@@ -506,7 +516,8 @@ test('a person and a visit, by keyboard alone', async () => {
   await page.focus('#f-name');
   await byKeyboard({ name: '测试键盘', id_status: '有效', id_no: idNumber('1956-02-02', 211), is_resident: '是' });
   await page.waitForSelector('.values');
-  assert.ok(rows('person').some((r) => r.fields.name === '测试键盘'));
+  const named = rows('person').map((r) => r.fields.name);
+  assert.ok(named.includes('测试键盘'), named.join());
   await form('visit');
   await page.waitForFunction(() => document.querySelector('#f-visitors'));
   await page.evaluate(() => document.querySelector('main form').querySelector('input, select').focus());

@@ -35,6 +35,7 @@ export interface FormProps {
   labels: Record<string, string>;
   given?: Record<string, unknown>; // filled in from the start; of an edit: whatever the record has
   draft?: string; // where it is kept; else by its type
+  searched?: Record<string, string>; // what was looked for and not found: a draft that says otherwise is of another one
   place?: number; // the how manieth of those
   hide?: string[]; // fields that this way of entering it has no use for
   must?: string[]; // needed in this way of entering it, whatever the catalogue asks of others
@@ -138,10 +139,11 @@ export function RecordForm(props: FormProps) {
     return out;
   };
 
-  // What was not finished last time. Who is typing already keeps it beside that.
+  // What was not finished last time. Who is typing already, or came here for another one, keeps it beside that.
   const place = useDraftPlace(key, from, !record);
   useKept<Draft>(place ? `drafts/${encodeURIComponent(place)}` : '', (draft) => {
-    if (draft && dirty.current && !record) {
+    const another = Object.entries(props.searched ?? {}).some(([name, value]) => draft?.body.fields[name] !== value);
+    if (draft && !record && (dirty.current || another)) {
       setFrom((n) => n + 1);
       return;
     }

@@ -333,10 +333,12 @@ export function NewPage(props: { type: string }) {
   const form = useMemo(() => claimForm(props.type, claim, session.station), [props.type, claim]);
   const ids: string[] = [];
   const asked = new URLSearchParams();
+  const searched: Record<string, string> = {};
   hashQuery().forEach((value, name) => {
     const field = type ? fieldOf(type, name) : undefined;
     if (!field) return;
     given[name] = field.items ? [value] : value;
+    if (field.type === 'text') searched[name] = value;
     if (field.ref || field.type === 'ref') ids.push(value.split(':').pop()!);
     if (field.ref || field.type === 'ref') asked.append(name, value);
   });
@@ -359,7 +361,7 @@ export function NewPage(props: { type: string }) {
         {claim ? t('claim') : `${t('add')}: ${kindName(type)}`}
       </h1>
       {claim && <p>{t('claimHelp')}</p>}
-      <RecordForm catalog={catalog} type={type} {...form} draft={claim ? CLAIM_DRAFT : key} place={Number(hashQuery().get('draft')) || 1} labels={labels.data} given={given} today={today(status)} onSaved={(r) => (toldSaved(r, null, true), go(`/record/${r.id}`))} onCancel={() => go(`/list/${type.name}`)} />
+      <RecordForm catalog={catalog} type={type} {...form} draft={claim ? CLAIM_DRAFT : key} place={Number(hashQuery().get('draft')) || 1} labels={labels.data} given={given} searched={searched} today={today(status)} onSaved={(r) => (toldSaved(r, null, true), go(`/record/${r.id}`))} onCancel={() => go(`/list/${type.name}`)} />
     </>
   );
 }
