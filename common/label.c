@@ -9,8 +9,7 @@
 #define PART_BYTES 400
 #define AREA_CHARS 12
 
-/* What snprintf cut in the middle of a character would be no text for JSON. */
-static void whole_characters(char *text)
+void lm_label_whole(char *text)
 {
     size_t n = strlen(text);
 
@@ -73,7 +72,7 @@ void lm_label_text(struct lm_tables *tables, const struct lm_catalog *catalog, b
                f->ftype == LM_F_CODE) {
         (void)snprintf(out, n, "%s", text);
     }
-    whole_characters(out);
+    lm_label_whole(out);
 }
 
 void lm_label_record(struct lm_tables *tables, const struct lm_catalog *catalog, bool english,
@@ -87,7 +86,7 @@ void lm_label_record(struct lm_tables *tables, const struct lm_catalog *catalog,
     out[0] = '\0';
     if (title && title->sensitivity <= sensitivity && lm_record_text(rec, title->index)[0]) {
         (void)snprintf(out, n, "%s", lm_record_text(rec, title->index));
-        whole_characters(out);
+        lm_label_whole(out);
         return;
     }
     for (size_t i = 0; i < rec->type->n_list_columns && parts < LM_LABEL_PARTS_MAX; i++) {
@@ -100,7 +99,7 @@ void lm_label_record(struct lm_tables *tables, const struct lm_catalog *catalog,
         lm_label_text(tables, catalog, english, f, rec->fields[f->index].text, part, sizeof part);
         if (part[0]) {
             (void)snprintf(out + at, n - at, "%s%s", at ? " · " : "", part);
-            whole_characters(out);
+            lm_label_whole(out);
             parts++;
         }
     }

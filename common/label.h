@@ -7,6 +7,10 @@
 
 enum { LM_LABEL_PARTS_MAX = 3 };
 
+/* Takes away the part of a character at the end, as snprintf leaves it: it would be no text for
+ * JSON. */
+void lm_label_whole(char *text);
+
 /* en when English is wanted and there is one, else zh. */
 const char *lm_label_said(bool english, const char *zh, const char *en);
 

@@ -10,16 +10,6 @@
 
 #define ARENA_BYTES (16 * 1024 * 1024)
 
-/* What snprintf cut in the middle of a character would be no text for JSON. */
-static void whole_characters(char *text)
-{
-    size_t n = strlen(text);
-
-    for (int i = 0; i < 3 && n > 0 && !lm_utf8_valid(text, n, NULL); i++) {
-        text[--n] = '\0';
-    }
-}
-
 /* What a change request is called: whose record it is about, and the field's label. */
 static void request_label(struct lm_nstore *store, bool english, const struct lm_record *rec,
                           char out[LM_LABEL_BYTES])
@@ -49,7 +39,7 @@ static void request_label(struct lm_nstore *store, bool english, const struct lm
             (void)snprintf(out, LM_LABEL_BYTES, "%s · %s", part,
                            lm_label_said(english, field->zh, field->en));
         }
-        whole_characters(out);
+        lm_label_whole(out);
     }
     lm_arena_free(&arena);
 }
