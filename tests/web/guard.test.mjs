@@ -177,6 +177,8 @@ test('what is typed while the program is down stays in the form, and the passwor
   await town.restartHub(() => page.fill('#f-item_count', '42'));
   await page.click('form button[type=submit]');
   await page.waitForSelector('#unlock');
+  await shot('guard-signed-out');
+  await readable();
   await page.fill('#unlock', SECOND);
   await page.click('[role=dialog] button[type=submit]');
   await page.waitForSelector('#unlock', { state: 'detached' });
