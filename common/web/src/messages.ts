@@ -26,7 +26,7 @@ export const messages = {
   lockedText: ['{0}，请输入密码继续。没保存的内容都还在。', '{0}, enter your password. What you typed is still there.'],
   unlock: ['解锁', 'Unlock'],
   signedOut: ['请再输一次密码', 'Your password once more'],
-  signedOutText: ['本机程序重新开过，或者登录已经到期。{0}，请输入密码接着做，填到一半的都还在。换人登录，这一页上没存下的就没有了。', 'The program was started anew, or your login has ended. {0}, enter your password and go on: what you typed is still there. If somebody else logs in, what this page has not kept is gone.'],
+  signedOutText: ['程序重新开过，或者登录已经到期。{0}，请输入密码接着做，填到一半的都还在。换人登录，这一页上没存下的就没有了。', 'The program was started anew, or your login has ended. {0}, enter your password and go on: what you typed is still there. If somebody else logs in, what this page has not kept is gone.'],
   goOn: ['接着做', 'Go on'],
   notYou: ['不是我，换人登录', 'Not me: log in as somebody else'],
   search: ['查找', 'Search'],
